@@ -1,0 +1,60 @@
+"""What can go wrong with a Colang program.
+
+    ColangError
+      ColangSyntaxError      the author's text cannot be read (file, line, column, caret, what was expected)
+      ColangLoadError        each file reads, but together they make no program (duplicates, imports, overrides)
+      ColangRuntimeError     a flow did something impossible while running; it fails and ColangError is raised in it
+        ColangValueError     an expression could not be evaluated
+      ColangBudgetError      a program ran past its step budget (names the flow)
+      ColangStateError       a saved state cannot be read back
+"""
+
+from __future__ import annotations
+
+from colang.source import Source, Span
+
+
+class ColangError(Exception):
+    """Base of every error of this package."""
+
+
+def render(message: str, source: Source, span: Span) -> str:
+    """`message` with its place, the source line, and a caret under the column."""
+    line = source.line(span.line)
+    shown = line.replace("\t", " ")
+    width = max(1, span.end_column - span.column) if span.end_line == span.line else 1
+    return f"{span}: {message}\n  {shown}\n  {' ' * (span.column - 1)}{'^' * width}"
+
+
+class ColangSyntaxError(ColangError):
+    """The author's text cannot be read."""
+
+    def __init__(self, message: str, source: Source, span: Span) -> None:
+        super().__init__(render(message, source, span))
+        self.message = message
+        self.span = span
+
+
+class ColangLoadError(ColangError):
+    """Files that read well make no program together."""
+
+    def __init__(self, message: str, span: Span | None = None) -> None:
+        super().__init__(f"{span}: {message}" if span else message)
+        self.message = message
+        self.span = span
+
+
+class ColangRuntimeError(ColangError):
+    """A flow did something impossible while running."""
+
+
+class ColangValueError(ColangRuntimeError):
+    """An expression could not be evaluated."""
+
+
+class ColangBudgetError(ColangError):
+    """A program ran past its step budget."""
+
+
+class ColangStateError(ColangError):
+    """A saved state cannot be read back."""

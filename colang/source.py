@@ -1,0 +1,32 @@
+"""Where a piece of program text came from: files and spans in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One Colang file: its display name and its whole text."""
+
+    name: str
+    text: str
+
+    def line(self, number: int) -> str:
+        """The text of the 1-based line `number`; empty past the end."""
+        lines = self.text.splitlines()
+        return lines[number - 1] if 0 < number <= len(lines) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of one source; lines and columns are 1-based, the end column is exclusive."""
+
+    source: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}:{self.column}"

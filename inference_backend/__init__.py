@@ -1,0 +1,1 @@
+"""Tokens: scheduler, paged KV cache, kernels, models, quantization and text."""

@@ -1,0 +1,1 @@
+"""Programmable guardrails for conversational applications: the public names."""

@@ -1,0 +1,180 @@
+"""The one protocol for language models: a request goes in, an asynchronous stream of chunks comes out.
+
+Everything that talks to a model sees these values alone: remote endpoints, the local engine, doubles in tests, and
+the wrappers (retry, cache, limit, trace) that are folded round any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A function call that a model asks for; `arguments` is the JSON text as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePart:
+    """An image in a message: a URL or a `data:` URL."""
+
+    url: str
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    text: str
+
+
+Content: TypeAlias = str | tuple[TextPart | ImagePart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: Role
+    content: Content
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that the model may call; `parameters` is its JSON Schema."""
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    strict: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The output is exactly one of these texts."""
+
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Regex:
+    """The whole output matches this pattern."""
+
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class JsonSchema:
+    """The output is one JSON value valid under this schema (JSON text)."""
+
+    schema: str
+
+
+Constraint: TypeAlias = Choice | Regex | JsonSchema
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Sampling parameters; None leaves the choice to the model's own default."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    logprobs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LLMRequest:
+    """One model call. Exactly one of `messages` and `prompt` is set.
+
+    `priority`: smaller runs first. `deadline_s`: seconds from the call until it must be over. `cache_salt` keeps
+    prefix caches of tenants apart. `extra` is sent to the endpoint as further body fields.
+    """
+
+    messages: tuple[Message, ...] = ()
+    prompt: str | None = None
+    model: str | None = None
+    sampling: Sampling = Sampling()
+    tools: tuple[Tool, ...] = ()
+    tool_choice: str | Mapping[str, Any] | None = None
+    response_format: Mapping[str, Any] | None = None
+    constraint: Constraint | None = None
+    adapter: str | None = None
+    priority: int = 0
+    deadline_s: float | None = None
+    cache_salt: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallFragment:
+    """A piece of a tool call; pieces with one `index` belong together, in order."""
+
+    index: int
+    id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts as the model's server reports them."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    cached_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The next piece of an answer; every field may be empty."""
+
+    text: str = ""
+    reasoning: str = ""
+    tool_calls: tuple[ToolCallFragment, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    model: str | None = None
+    request_id: str | None = None
+
+
+class LLM(Protocol):
+    """A language model. Implementations hold no per-request state and may be called concurrently."""
+
+    @property
+    def model_name(self) -> str: ...
+
+    @property
+    def provider_name(self) -> str: ...
+
+    def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:
+        """Run one request; closing the iterator early cancels it down to the engine.
+
+        Raises:
+            LLMError: a subclass saying who is at fault, at any point of the iteration.
+        """
+        ...
