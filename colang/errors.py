@@ -1,12 +1,12 @@
 """What can go wrong with a Colang program.
 
-    ColangError
-      ColangSyntaxError      the author's text cannot be read (file, line, column, caret, what was expected)
-      ColangLoadError        each file reads, but together they make no program (duplicates, imports, overrides)
-      ColangRuntimeError     a flow did something impossible while running; it fails and ColangError is raised in it
-        ColangValueError     an expression could not be evaluated
-      ColangBudgetError      a program ran past its step budget (names the flow)
-      ColangStateError       a saved state cannot be read back
+ColangError
+  ColangSyntaxError      the author's text cannot be read (file, line, column, caret, what was expected)
+  ColangLoadError        each file reads, but together they make no program (duplicates, imports, overrides)
+  ColangRuntimeError     a flow did something impossible while running; it fails and ColangError is raised in it
+    ColangValueError     an expression could not be evaluated
+  ColangBudgetError      a program ran past its step budget (names the flow)
+  ColangStateError       a saved state cannot be read back
 """
 
 from __future__ import annotations
