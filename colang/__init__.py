@@ -1,6 +1,75 @@
 """Colang: text to program to steps, with no I/O.
 
-A program is loaded once (`load`) from sources; then each event is given to `step`, which advances the flows that
-were waiting for it and returns the commands that the caller has to carry out. The package depends on lark alone and
-knows nothing of models, clocks or sockets, so a conversation can be replayed from its transcript.
+A program is loaded once (`load`) from sources; a conversation is a `State`. Each event is given to `step`, which
+advances the flows that were waiting for it and returns the commands that the caller has to carry out. The package
+depends on lark alone and knows nothing of models, clocks or sockets, so a conversation can be replayed from its
+transcript. A turn looks like this:
+
+    state = saved.fork()                       # a transaction: keep the fork or drop it
+    commands = begin(program, state)           # starts main where it is due
+    for event in inputs:
+        commands += step(program, state, event)
+    # carry out the commands, give every sent event back to `step` once, and so on until none is left
 """
+
+from colang.errors import (
+    ColangBudgetError,
+    ColangError,
+    ColangLoadError,
+    ColangRuntimeError,
+    ColangStateError,
+    ColangSyntaxError,
+    ColangValueError,
+)
+from colang.events import Command, Event, History, LogLine, PrintLine, Send
+from colang.machine import (
+    State,
+    add_flows,
+    awaited_flows,
+    begin,
+    event_awaited,
+    flow_known,
+    flows,
+    globals_of,
+    locals_of,
+    new_state,
+    remove_flows,
+    set_globals,
+    step,
+)
+from colang.program import FlowInfo, Program, load
+from colang.source import Source, Span
+
+__all__ = [
+    "ColangBudgetError",
+    "ColangError",
+    "ColangLoadError",
+    "ColangRuntimeError",
+    "ColangStateError",
+    "ColangSyntaxError",
+    "ColangValueError",
+    "Command",
+    "Event",
+    "FlowInfo",
+    "History",
+    "LogLine",
+    "PrintLine",
+    "Program",
+    "Send",
+    "Source",
+    "Span",
+    "State",
+    "add_flows",
+    "awaited_flows",
+    "begin",
+    "event_awaited",
+    "flow_known",
+    "flows",
+    "globals_of",
+    "load",
+    "locals_of",
+    "new_state",
+    "remove_flows",
+    "set_globals",
+    "step",
+]

@@ -9,7 +9,10 @@ from typing import Any, TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened, or that the program wants the world to know: a name and flat arguments."""
+    """Something that happened, or that the program wants the world to know: a name and flat arguments.
+
+    An action event carries its `action_uid` among the arguments.
+    """
 
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -17,9 +20,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Tell the world: an event left the program (a custom one, or `Start…`/`Change…`/`Stop…Action`)."""
+    """Tell the world: an event left the program (a custom one, or `Start…`/`Change…`/`Stop…Action`).
+
+    `flow_uid` is the flow instance that sent it.
+    """
 
     event: Event
+    flow_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +34,7 @@ class LogLine:
     """`log expr`."""
 
     text: str
+    flow_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,4 +44,18 @@ class PrintLine:
     text: str
 
 
-Command: TypeAlias = Send | LogLine | PrintLine
+@dataclass(frozen=True, slots=True)
+class History:
+    """A line of the interaction history that prompts quote: `kind` is user_intent, bot_action, …
+
+    `flow_id` is the intent or the action as text; `parameter` its first argument; `intent_flow_id` the intent that
+    an action belongs to.
+    """
+
+    kind: str
+    flow_id: str
+    parameter: str | None = None
+    intent_flow_id: str | None = None
+
+
+Command: TypeAlias = Send | LogLine | PrintLine | History
