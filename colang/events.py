@@ -46,7 +46,7 @@ class PrintLine:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A line of the interaction history that prompts quote: `kind` is user_intent, bot_action, …
+    """A line of the interaction history that prompts quote: `kind` is `user_intent`, `bot_action` or the like.
 
     `flow_id` is the intent or the action as text; `parameter` its first argument; `intent_flow_id` the intent that
     an action belongs to.
