@@ -1,0 +1,121 @@
+"""What attention and linear layers are told about a step, as tensors on the device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+ActivationFormat: TypeAlias = Literal["plain", "fp8", "int8"]
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionInputs:
+    """A step's rows as attention kernels see them (see `inference_backend.step` for the meaning of each array).
+
+    Attributes:
+        positions: int64 [T].
+        slot_mapping: int64 [T].
+        query_starts: int32 [R + 1].
+        context_lengths: int32 [R].
+        block_tables: int32 [R, B].
+        decode_rows: rows from the first that have exactly one token.
+        max_query: longest row, in tokens.
+        max_context: longest context, in tokens (an upper bound where lengths live on the device alone).
+    """
+
+    positions: Tensor
+    slot_mapping: Tensor
+    query_starts: Tensor
+    context_lengths: Tensor
+    block_tables: Tensor
+    decode_rows: int
+    max_query: int
+    max_context: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionSpec:
+    """What never changes for one attention layer.
+
+    `window` None attends to everything before; w attends to the last w tokens, the own one included. `soft_cap` c
+    replaces a score s by c * tanh(s / c).
+    """
+
+    heads: int
+    kv_heads: int
+    head_dim: int
+    scale: float
+    window: int | None = None
+    soft_cap: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RopeTable:
+    """Rotary angles of one model: cosines then sines.
+
+    Attributes:
+        cos_sin: float32 [positions, rotated], the first half cosines, the second half sines, `rotated` // 2 each.
+        rotated: how many of a head's dimensions turn (the first ones).
+        interleaved: GPT-J pairs dimensions (0, 1), (2, 3) ...; else dimension i pairs with i + rotated / 2.
+    """
+
+    cos_sin: Tensor
+    rotated: int
+    interleaved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCache:
+    """The paged keys and values of one layer.
+
+    Attributes:
+        keys, values: [blocks, block_size, kv_heads, head_dim], in the model's dtype, float8_e4m3fn or int8.
+        key_scales, value_scales: float32 [blocks, block_size, kv_heads], int8 caches only: value = int8 * scale.
+    """
+
+    keys: Tensor
+    values: Tensor
+    key_scales: Tensor | None = None
+    value_scales: Tensor | None = None
+
+    @property
+    def block_size(self) -> int:
+        return int(self.keys.shape[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Quantized:
+    """Activations quantised per token: value = data * scales.
+
+    Attributes:
+        data: float8_e4m3fn or int8 [T, n].
+        scales: float32 [T, 1].
+        dtype: what a product of them is returned in.
+    """
+
+    data: Tensor
+    scales: Tensor
+    dtype: torch.dtype
+
+    @property
+    def shape(self) -> torch.Size:
+        return self.data.shape
+
+
+Activation: TypeAlias = Tensor | Quantized
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterRows:
+    """Which LoRA adapter each token of the step uses.
+
+    Attributes:
+        indexes: int64 [T]; 0 is the base model.
+        active: the adapter slots present in this step, ascending, 0 left out.
+    """
+
+    indexes: Tensor
+    active: tuple[int, ...]

@@ -1,0 +1,178 @@
+"""Linear layers: the seam where quantized weights plug in.
+
+A model never says how a weight is stored. It describes the layer (`LinearSpec`) and the quantization `Scheme` of
+the checkpoint builds it. Each kind of storage is a subclass of `Linear` with its own `product`; splitting over
+tensor-parallel ranks, the bias and LoRA adapters are the same for all and live here.
+
+`Linear.form` says which activations the layer wants ("plain", "fp8", "int8"): norms and gated products ask for it, so
+that they can quantise in the same kernel. A layer accepts plain activations too and then quantises them itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from inference_backend import kernels
+from inference_backend.kernels import Activation, ActivationFormat, AdapterRows, Quantized
+from inference_backend.parallel import SINGLE, TensorGroup
+from inference_backend.weights import Part, WeightSource
+
+Split: TypeAlias = Literal["none", "columns", "rows"]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """`outputs` output features: rows [start, start + outputs) of the tensor `name`.weight, which has `total` rows."""
+
+    name: str
+    outputs: int
+    start: int = 0
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinearSpec:
+    """A linear layer as the checkpoint describes it, before any split.
+
+    `split` "columns" cuts each piece's outputs over the ranks, "rows" cuts the inputs and sums the products.
+    `transposed`: the stored weight is [inputs, outputs] (GPT-2).
+    """
+
+    pieces: tuple[Piece, ...]
+    inputs: int
+    bias: bool = False
+    split: Split = "none"
+    transposed: bool = False
+
+    @property
+    def outputs(self) -> int:
+        return sum(piece.outputs for piece in self.pieces)
+
+    @property
+    def name(self) -> str:
+        return self.pieces[0].name
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a layer lives: device, dtype of plain weights, ranks that share it."""
+
+    device: torch.device
+    dtype: torch.dtype
+    group: TensorGroup = SINGLE
+
+
+@dataclass(slots=True)
+class AdapterStack:
+    """LoRA weights of one layer, for all adapter slots.
+
+    Attributes:
+        down: [slots, rank, inputs of this rank]; up: [slots, outputs of this rank, rank]. Slot 0 stays zero.
+    """
+
+    down: Tensor
+    up: Tensor
+
+
+class Linear(nn.Module):
+    """Base of every linear layer; subclasses implement `product`."""
+
+    form: ActivationFormat = "plain"
+
+    def __init__(self, spec: LinearSpec, place: Placement) -> None:
+        super().__init__()
+        self.spec = spec
+        self.group = place.group if spec.split != "none" else SINGLE
+        self.adapters: AdapterStack | None = None
+        self.bias: Tensor | None = None
+
+    def product(self, x: Activation) -> Tensor:
+        """Multiply x [T, inputs of this rank] by the weight: [T, outputs of this rank], no bias."""
+        raise NotImplementedError
+
+    def forward(self, x: Activation, rows: AdapterRows | None = None) -> Tensor:
+        out = self.product(x)
+        if rows is not None and self.adapters is not None and not isinstance(x, Quantized):
+            out = kernels.lora(out, x, self.adapters.down, self.adapters.up, rows.indexes)
+        if self.spec.split == "rows":
+            out = self.group.add(out)
+        return out if self.bias is None else out + self.bias
+
+
+class DenseLinear(Linear):
+    """A weight in the model's own dtype."""
+
+    def __init__(self, spec: LinearSpec, place: Placement, weight: Tensor, bias: Tensor | None) -> None:
+        super().__init__(spec, place)
+        self.weight = nn.Parameter(weight.to(place.device, place.dtype), requires_grad=False)
+        self.bias = None if bias is None else bias.to(place.device, place.dtype)
+
+    def product(self, x: Activation) -> Tensor:
+        if isinstance(x, Quantized):
+            x = (x.data.float() * x.scales).to(x.dtype)
+        return functional.linear(x, self.weight)
+
+
+class Scheme(Protocol):
+    """How linear layers are stored; one per quantization format."""
+
+    def linear(self, spec: LinearSpec, source: WeightSource, place: Placement) -> Linear:
+        """Pull the layer's tensors and build it.
+
+        Raises:
+            CorruptCheckpointError: a tensor is missing or of another shape.
+        """
+        ...
+
+
+class DenseScheme:
+    """Weights as the checkpoint has them, in floating point."""
+
+    def linear(self, spec: LinearSpec, source: WeightSource, place: Placement) -> Linear:
+        return DenseLinear(spec, place, read_weight(spec, source, place), read_bias(spec, source, place))
+
+
+def read_weight(spec: LinearSpec, source: WeightSource, place: Placement) -> Tensor:
+    """This rank's floating-point weight [outputs, inputs], pieces one below the other."""
+    return torch.cat([_read_piece(spec, piece, source, place) for piece in spec.pieces])
+
+
+def read_bias(spec: LinearSpec, source: WeightSource, place: Placement) -> Tensor | None:
+    """This rank's bias [outputs], or None."""
+    if not spec.bias:
+        return None
+    parts = []
+    for piece in spec.pieces:
+        start, stop = output_range(spec, piece, place)
+        total = piece.total or piece.outputs
+        parts.append(source.read(f"{piece.name}.bias", (total,), (Part(0, start, stop),)))
+    return torch.cat(parts)
+
+
+def output_range(spec: LinearSpec, piece: Piece, place: Placement) -> tuple[int, int]:
+    """Which rows of the stored tensor this rank holds of a piece."""
+    if spec.split != "columns":
+        return piece.start, piece.start + piece.outputs
+    start, stop = place.group.share(piece.outputs, f"the outputs of {piece.name}")
+    return piece.start + start, piece.start + stop
+
+
+def input_range(spec: LinearSpec, place: Placement) -> tuple[int, int]:
+    """Which inputs this rank holds."""
+    if spec.split != "rows":
+        return 0, spec.inputs
+    return place.group.share(spec.inputs, f"the inputs of {spec.name}")
+
+
+def _read_piece(spec: LinearSpec, piece: Piece, source: WeightSource, place: Placement) -> Tensor:
+    rows, columns = output_range(spec, piece, place), input_range(spec, place)
+    total = piece.total or piece.outputs
+    name = f"{piece.name}.weight"
+    if spec.transposed:
+        return source.read(name, (spec.inputs, total), (Part(0, *columns), Part(1, *rows))).T.contiguous()
+    return source.read(name, (total, spec.inputs), (Part(0, *rows), Part(1, *columns)))
