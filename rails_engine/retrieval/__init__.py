@@ -1,1 +1,50 @@
-"""Retrieval: embeddings, vector indexes, the knowledge base and intents. See `base` for the protocols."""
+"""Retrieval: embeddings, vector indexes, the knowledge base and intents.
+
+Three protocols carry everything (`base`): an `Embedder` turns texts into unit vectors, an `Index` finds a vector's
+neighbours by inner product, and a `Searcher` joins them over items. The knowledge base cuts documents into chunks that
+know their file, headings and lines, and asks a searcher for the best; intents do the same with example utterances.
+Nothing here is loaded until a configuration has something to search, and nothing is fetched from a network unless the
+configuration names a model or an endpoint that lives there.
+"""
+
+from rails_engine.retrieval.base import Embedder, EmbeddingKind, Hit, Index, Item, Searcher
+from rails_engine.retrieval.embedding import Endpoint, EndpointEmbedder
+from rails_engine.retrieval.errors import (
+    DimensionError,
+    DocumentError,
+    EmbeddingConfigError,
+    EmbeddingError,
+    EmbeddingRemoteError,
+    IndexFormatError,
+    IndexStorageError,
+    RetrievalError,
+)
+from rails_engine.retrieval.index import ExactIndex
+from rails_engine.retrieval.kb import Chunk, ChunkSettings, Document, KnowledgeBase, Provenance
+from rails_engine.retrieval.searcher import VectorSearcher
+
+__all__ = [
+    "Chunk",
+    "ChunkSettings",
+    "DimensionError",
+    "Document",
+    "DocumentError",
+    "Embedder",
+    "EmbeddingConfigError",
+    "EmbeddingError",
+    "EmbeddingKind",
+    "EmbeddingRemoteError",
+    "Endpoint",
+    "EndpointEmbedder",
+    "ExactIndex",
+    "Hit",
+    "Index",
+    "IndexFormatError",
+    "IndexStorageError",
+    "Item",
+    "KnowledgeBase",
+    "Provenance",
+    "RetrievalError",
+    "Searcher",
+    "VectorSearcher",
+]

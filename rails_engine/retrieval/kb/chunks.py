@@ -1,0 +1,157 @@
+"""Sections to chunks.
+
+Blocks are gathered until they hold more than `soft_characters`, so a short section stays whole and a chunk never ends
+inside a paragraph. A block longer than `max_tokens` is divided at the ends of sentences, each part beginning with the
+last sentences of the one before (`overlap_tokens`), so that no sentence loses its neighbours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from rails_engine.retrieval.kb.sections import Block, Outline, Section
+
+# Ends of sentences: Latin marks need space after them, the full-width marks of CJK text (U+3002, U+FF01, U+FF1F) do not.
+_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]\u00bb\u201d\u2019]*\s+|(?<=[\u3002\uff01\uff1f])|\n+")
+# A kana, Han or Hangul letter, a word, or a sign.
+_TOKEN = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af]|\w+|[^\w\s]")
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkSettings:
+    """`max_tokens` is kept below what sentence encoders read (256 pieces, of which a word has about 1.3)."""
+
+    soft_characters: int = 400
+    max_tokens: int = 180
+    overlap_tokens: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a chunk was found: file, path of headings, and lines from 1, both ends included."""
+
+    path: str
+    headings: tuple[str, ...]
+    first_line: int
+    last_line: int
+
+    def __str__(self) -> str:
+        place = f"{self.path}:{self.first_line}-{self.last_line}"
+        return f"{place} ({' > '.join(self.headings)})" if self.headings else place
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a document, as it is found and quoted."""
+
+    title: str
+    body: str
+    provenance: Provenance
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """What is embedded and searched: the title helps a body that never says what it is about."""
+        return f"# {self.title}\n\n{self.body}"
+
+
+def cut(outline: Outline, path: str, settings: ChunkSettings | None = None) -> list[Chunk]:
+    """The chunks of a document, in order; a `title` in its metadata names all of them."""
+    chosen = settings or ChunkSettings()
+    meta = dict(outline.meta)
+    return [
+        Chunk(
+            title=str(meta.get("title", " - ".join(section.headings))),
+            body=block.text,
+            provenance=Provenance(path, section.headings, block.first_line, block.last_line),
+            meta={key: value for key, value in meta.items() if key != "title"},
+        )
+        for section in outline.sections
+        for block in _gathered(section, chosen)
+    ]
+
+
+def count_tokens(text: str) -> int:
+    """Words, signs and CJK letters: close enough to a model's count to keep chunks inside its window."""
+    return sum(1 for _ in _TOKEN.finditer(text))
+
+
+def split_sentences(text: str) -> list[str]:
+    """The sentences of a text, without the space between them; a line break ends one too."""
+    return [part.strip() for part in _SENTENCE_END.split(text) if part and part.strip()]
+
+
+def _gathered(section: Section, settings: ChunkSettings) -> Iterator[Block]:
+    held: list[Block] = []
+    for block in section.blocks:
+        if count_tokens(block.text) > settings.max_tokens:
+            yield from _joined(held)
+            held = []
+            yield from _divided(block, settings)
+            continue
+        held.append(block)
+        if sum(len(one.text) for one in held) > settings.soft_characters:
+            yield from _joined(held)
+            held = []
+    yield from _joined(held)
+
+
+def _joined(blocks: Sequence[Block]) -> Iterator[Block]:
+    """One block of several, with as many line breaks between them as the source has."""
+    if not blocks:
+        return
+    text = blocks[0].text
+    for before, block in pairwise(blocks):
+        text += "\n" * max(1, block.first_line - before.last_line) + block.text
+    yield Block(text, blocks[0].first_line, blocks[-1].last_line)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    text: str
+    tokens: int
+    line: int
+
+
+def _divided(block: Block, settings: ChunkSettings) -> Iterator[Block]:
+    part: list[_Sentence] = []
+    used = 0
+    for sentence in _sentences(block, settings.max_tokens):
+        if part and used + sentence.tokens > settings.max_tokens:
+            yield _part(part)
+            part = _overlap(part, min(settings.overlap_tokens, settings.max_tokens - sentence.tokens))
+            used = sum(one.tokens for one in part)
+        part.append(sentence)
+        used += sentence.tokens
+    yield _part(part)
+
+
+def _sentences(block: Block, max_tokens: int) -> Iterator[_Sentence]:
+    """The block's sentences with their lines; one without an end in sight is cut at `max_tokens` words."""
+    for offset, line in enumerate(block.text.split("\n")):
+        for sentence in split_sentences(line):
+            spans = [match.span() for match in _TOKEN.finditer(sentence)]
+            for i in range(0, len(spans), max_tokens):
+                words = spans[i : i + max_tokens]
+                yield _Sentence(sentence[words[0][0] : words[-1][1]], len(words), block.first_line + offset)
+
+
+def _overlap(part: Sequence[_Sentence], budget: int) -> list[_Sentence]:
+    kept: list[_Sentence] = []
+    for sentence in reversed(part[1:]):
+        budget -= sentence.tokens
+        if budget < 0:
+            break
+        kept.insert(0, sentence)
+    return kept
+
+
+def _part(sentences: Sequence[_Sentence]) -> Block:
+    text = sentences[0].text
+    for before, sentence in pairwise(sentences):
+        text += (" " if sentence.line == before.line else "\n") + sentence.text
+    return Block(text, sentences[0].line, sentences[-1].line)

@@ -1,0 +1,136 @@
+"""Documents in, chunks out: what a user finds with a question."""
+
+from __future__ import annotations
+
+import pytest
+
+from rails_engine.retrieval import ChunkSettings, Document, DocumentError, KnowledgeBase, VectorSearcher
+from rails_engine.retrieval.kb import cut, read_markdown
+from tests.rails_engine.retrieval.doubles import WordEmbedder
+
+MANUAL = """\
+# Kettle
+
+Fill the kettle to the line.
+
+## Care
+
+Clean with vinegar
+- once a month
+- never with soap
+
+```sh
+# not a heading
+descale --now
+```
+
+# Warranty
+
+Two years from the day of purchase.
+"""
+
+
+def chunks_of(text: str, settings: ChunkSettings | None = None) -> list[tuple[str, str]]:
+    return [(chunk.title, chunk.body) for chunk in cut(read_markdown(text, "a.md"), "a.md", settings)]
+
+
+def knowledge_base(embedder: WordEmbedder, *texts: str) -> KnowledgeBase:
+    documents = [Document(f"doc{i}.md", text) for i, text in enumerate(texts)]
+    return KnowledgeBase(documents, VectorSearcher(embedder))
+
+
+async def test_the_best_chunk_comes_first_and_knows_its_place(embedder: WordEmbedder) -> None:
+    base = knowledge_base(embedder, MANUAL)
+    best = (await base.search("how often do I clean it with vinegar"))[0]
+    assert best.title == "Kettle - Care"
+    assert best.provenance.path == "doc0.md"
+    assert best.provenance.headings == ("Kettle", "Care")
+    assert (best.provenance.first_line, best.provenance.last_line) == (7, 14)
+    assert str(best.provenance) == "doc0.md:7-14 (Kettle > Care)"
+
+
+async def test_users_actions_see_plain_dictionaries(embedder: WordEmbedder) -> None:
+    base = knowledge_base(embedder, "---\nproduct: kettle\n---\n# Power\nIt draws 2 kW.")
+    assert await base.search_relevant_chunks("draws kW") == [
+        {
+            "title": "Power",
+            "body": "It draws 2 kW.",
+            "product": "kettle",
+            "source": "doc0.md:5-5 (Power)",
+        }
+    ]
+
+
+async def test_three_chunks_unless_asked_otherwise(embedder: WordEmbedder) -> None:
+    base = knowledge_base(embedder, "".join(f"# T{i}\n\nsame words\n\n" for i in range(6)))
+    assert len(await base.search("same words")) == 3
+    assert len(await base.search("same words", limit=5)) == 5
+
+
+async def test_an_empty_knowledge_base_finds_nothing(embedder: WordEmbedder) -> None:
+    assert await knowledge_base(embedder).search("anything") == []
+    assert await knowledge_base(embedder, "", "# only a heading\n").search("anything") == []
+    assert embedder.calls == []
+
+
+async def test_documents_are_embedded_as_passages_and_questions_as_queries(embedder: WordEmbedder) -> None:
+    base = knowledge_base(embedder, MANUAL)
+    await base.search("vinegar")
+    assert [kind.value for _, kind in embedder.calls] == ["passage", "query"]
+    assert embedder.calls[0][0][2] == "# Warranty\n\nTwo years from the day of purchase."
+
+
+def test_a_hash_in_a_code_fence_is_no_heading() -> None:
+    assert [title for title, _ in chunks_of(MANUAL)] == ["Kettle", "Kettle - Care", "Warranty"]
+
+
+def test_source_line_breaks_are_kept() -> None:
+    assert chunks_of("# A\n\n\nx\n\n\n\ny\ntext\n- a\n") == [("A", "x\n\n\n\ny\ntext\n- a")]
+
+
+def test_a_text_without_headings_is_one_chunk_without_title() -> None:
+    assert chunks_of("no heading\n\nmore\n") == [("", "no heading\n\nmore")]
+
+
+def test_a_deeper_heading_closes_with_the_next_shallower_one() -> None:
+    assert chunks_of("# A\nx\n### C\ny\n## B\nz\n") == [("A", "x"), ("A - C", "y"), ("A - B", "z")]
+
+
+def test_paragraphs_are_gathered_until_the_chunk_is_long_enough() -> None:
+    text = "# L\n\n" + "\n\n".join(["a" * 199] * 6)
+    assert [len(body) for _, body in chunks_of(text)] == [601, 601]
+
+
+def test_a_long_paragraph_is_divided_at_sentences_with_overlap() -> None:
+    sentences = [f"Sentence number {i} has six words." for i in range(20)]
+    bodies = [
+        body for _, body in chunks_of(" ".join(sentences), ChunkSettings(max_tokens=40, overlap_tokens=10))
+    ]
+    assert all(body.startswith("Sentence") and body.endswith("words.") for body in bodies)
+    assert sentences[4] in bodies[0]
+    assert sentences[4] in bodies[1]
+    assert set(sentences) == {f"{part}." for body in bodies for part in body.rstrip(".").split(". ")}
+
+
+def test_a_paragraph_without_any_sentence_end_is_divided_too() -> None:
+    bodies = [body for _, body in chunks_of("word " * 1000, ChunkSettings(max_tokens=100, overlap_tokens=0))]
+    assert [len(body.split()) for body in bodies] == [100] * 10
+
+
+@pytest.mark.parametrize(
+    "head", ["---\ntitle: Guide\nlang: en\n---\n", "```yaml\ntitle: Guide\nlang: en\n```\n"]
+)
+def test_metadata_at_the_head_is_read_and_names_the_chunks(head: str) -> None:
+    outline = read_markdown(head + "# A\nbody\n", "a.md")
+    chunk = cut(outline, "a.md")[0]
+    assert (chunk.title, chunk.body, chunk.meta) == ("Guide", "body", {"lang": "en"})
+    assert chunk.provenance.first_line == head.count("\n") + 2
+
+
+def test_broken_metadata_names_the_file_and_the_line() -> None:
+    with pytest.raises(DocumentError, match=r"guide\.md: the metadata block .* line 3"):
+        read_markdown("---\na: 1\nb: [unclosed\n---\ntext\n", "guide.md")
+
+
+def test_a_rule_at_the_top_is_no_metadata() -> None:
+    assert chunks_of("---\njust text\n---\nmore\n") != []
