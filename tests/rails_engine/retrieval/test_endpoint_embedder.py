@@ -54,7 +54,9 @@ async def test_many_texts_go_in_several_requests(server: EmbeddingServer, connec
 
 
 @pytest.mark.parametrize("kind", list(EmbeddingKind))
-async def test_asymmetric_models_are_told_what_the_text_is(server: EmbeddingServer, connect: Connect, kind: EmbeddingKind) -> None:
+async def test_asymmetric_models_are_told_what_the_text_is(
+    server: EmbeddingServer, connect: Connect, kind: EmbeddingKind
+) -> None:
     await connect(asymmetric=True, truncate="END").embed(["x"], kind)
     assert server.requests[0]["input_type"] == kind.value
     assert server.requests[0]["truncate"] == "END"
@@ -105,7 +107,9 @@ async def test_a_refusal_says_who_is_at_fault(server: EmbeddingServer, connect: 
         [1, 2],
     ],
 )
-async def test_nonsense_is_an_error_that_names_the_endpoint(server: EmbeddingServer, connect: Connect, reply: object) -> None:
+async def test_nonsense_is_an_error_that_names_the_endpoint(
+    server: EmbeddingServer, connect: Connect, reply: object
+) -> None:
     server.reply = reply
     with pytest.raises(EmbeddingRemoteError, match="#m"):
         await connect().embed(["x"], EmbeddingKind.QUERY)

@@ -128,7 +128,7 @@ def test_metadata_at_the_head_is_read_and_names_the_chunks(head: str) -> None:
 
 
 def test_broken_metadata_names_the_file_and_the_line() -> None:
-    with pytest.raises(DocumentError, match=r"guide\.md: the metadata block .* line 3"):
+    with pytest.raises(DocumentError, match=r"guide\.md: the metadata block .* line 4"):
         read_markdown("---\na: 1\nb: [unclosed\n---\ntext\n", "guide.md")
 
 
