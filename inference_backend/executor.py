@@ -45,7 +45,7 @@ class Executor(Protocol):
         ...
 
     def launch(self, plan: StepPlan) -> None:
-        """Start the forward pass of a step, without waiting for it. Copies, joins and KV writes happen here."""
+        """Start the forward pass of a step, without waiting for it. Joins and KV writes happen here."""
         ...
 
     def sample(self, masks: TokenMasks | None) -> None:

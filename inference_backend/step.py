@@ -66,7 +66,6 @@ class StepPlan:
         masked: int32 [M]; indexes into S whose sampling waits for a mask.
         hidden_tokens: int32 [E]; indexes into T whose final hidden states are returned.
         adapters: int32 [R]; adapter slot per row, 0 for the base model.
-        copies: int32 [C, 2]; blocks (source, target) copied in every layer before the step.
         joins: sequences that take a slot with this step.
     """
 
@@ -86,7 +85,6 @@ class StepPlan:
     masked: Int32s
     hidden_tokens: Int32s
     adapters: Int32s
-    copies: Int32s
     joins: tuple[Join, ...] = ()
 
     @property

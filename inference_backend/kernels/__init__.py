@@ -7,7 +7,6 @@ implementation for it.
 
 from inference_backend.kernels.reference import (
     add_rms_norm,
-    copy_blocks,
     gelu_tanh_mul,
     lora,
     paged_attention,
@@ -39,7 +38,6 @@ __all__ = [
     "Quantized",
     "RopeTable",
     "add_rms_norm",
-    "copy_blocks",
     "gelu_tanh_mul",
     "lora",
     "paged_attention",

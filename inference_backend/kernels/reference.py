@@ -214,14 +214,6 @@ def _gather(store: Tensor, scales: Tensor | None, tables: Tensor) -> Tensor:
     return raw.flatten(1, 2)
 
 
-def copy_blocks(cache: LayerCache, copies: Tensor) -> None:
-    """Copy whole blocks, source to target, for rows (source, target) of int64 [C, 2]."""
-    for store in (cache.keys, cache.values, cache.key_scales, cache.value_scales):
-        if store is not None:
-            raw = store.view(torch.uint8) if store.dtype == FP8 else store
-            raw[copies[:, 1]] = raw[copies[:, 0]]
-
-
 def lora(out: Tensor, x: Tensor, down: Tensor, up: Tensor, indexes: Tensor) -> Tensor:
     """Add up[i] @ down[i] @ x to each token whose adapter index i is not 0.
 

@@ -1,0 +1,400 @@
+"""Who runs in the next step, and with how many tokens.
+
+In-flight batching (Yu et al., Orca, 2022): membership is decided anew each step. Running sequences come first, in
+order of rank, one token each (or one and its drafts). What is left of the step's token budget goes to prompts, in chunks
+(Agrawal et al., Sarathi-Serve, 2024): those already started, then from the waiting line while slots and blocks last.
+A prompt gets the blocks for all its known tokens when it starts, so that only decoding can run out of them; then the
+running sequence of the lowest rank is preempted: its blocks go back, it waits again, and is recomputed later (its full
+blocks are often still in the prefix cache).
+
+Blocks are named for reuse as soon as the step that fills them is planned, not when it has run. That is safe: steps run in
+order, and within a step each layer writes all keys and values before any row reads. So prompts sent together compute
+what they share once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from inference_backend.errors import (
+    EngineError,
+    InvalidParameterError,
+    InvariantError,
+    NumericError,
+    OverloadedError,
+    RequestTooLongError,
+)
+from inference_backend.executor import Capacity
+from inference_backend.kv import PrefixCache
+from inference_backend.planning import PlannedStep, Row, Step, build
+from inference_backend.sequence import Phase, Sequence
+from inference_backend.settings import SchedulerSettings
+from inference_backend.step import Floats, Join, StepResult
+from inference_backend.values import FinishReason
+from inference_backend.waiting import WaitingLine
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What one step brought one sequence.
+
+    `tokens` are new; `samples` their indexes into the result's S. `hidden` is float32 [n, hidden size], the states of
+    this step's part of an embedding's prompt.
+    """
+
+    sequence: Sequence
+    tokens: tuple[int, ...] = ()
+    samples: tuple[int, ...] = ()
+    finish: FinishReason | None = None
+    stop_token: int | None = None
+    error: EngineError | None = None
+    hidden: Floats | None = None
+
+
+@dataclass(slots=True)
+class SchedulerCounters:
+    """Totals since the start, in tokens where nothing else is said."""
+
+    prefix_queries: int = 0
+    prefix_hits: int = 0
+    preemptions: int = 0
+    steps: int = 0
+
+
+class Scheduler:
+    """Owns waiting line, running list, slots and the prefix cache. Plans and applies; runs nothing."""
+
+    def __init__(self, settings: SchedulerSettings, capacity: Capacity) -> None:
+        if settings.max_step_tokens < settings.max_sequences:
+            raise InvalidParameterError(
+                f"max_step_tokens ({settings.max_step_tokens}) is below max_sequences ({settings.max_sequences}): "
+                "a step could not give each running sequence its token",
+                param="max_step_tokens",
+            )
+        self.settings = settings
+        self.block_size = capacity.block_size
+        self.cache = PrefixCache(capacity.blocks)
+        longest = min(capacity.max_positions, settings.max_positions or capacity.max_positions)
+        self.max_tokens = min(longest, capacity.blocks * capacity.block_size + 1)
+        self.counters = SchedulerCounters()
+        self.waiting = WaitingLine()
+        self.running: list[Sequence] = []
+        self._slots = list(range(settings.max_sequences - 1, -1, -1))
+        width = -(-self.max_tokens // self.block_size)
+        self._tables = np.zeros((settings.max_sequences, width), dtype=np.int32)
+
+    # --- requests come and go ---------------------------------------------------------------------------------
+
+    def limit(self, prompt_length: int, max_tokens: int | None, *, generates: bool = True) -> int:
+        """Total tokens at which such a request ends.
+
+        Raises:
+            RequestTooLongError: it can never fit.
+        """
+        if not prompt_length:
+            raise RequestTooLongError("the prompt is empty: at least one token is needed", param="prompt")
+        wanted = prompt_length + ((max_tokens or 1) if generates else 0)
+        if wanted > self.max_tokens:
+            raise RequestTooLongError(
+                f"the prompt has {prompt_length} tokens and {wanted - prompt_length} more were asked for, but a "
+                f"sequence can have at most {self.max_tokens} here",
+                param="prompt",
+            )
+        return wanted if max_tokens is not None or not generates else self.max_tokens
+
+    def accept(self, count: int) -> None:
+        """Check that the waiting line has room for `count` more.
+
+        Raises:
+            OverloadedError: it has not.
+        """
+        if len(self.waiting) + count > self.settings.max_waiting:
+            raise OverloadedError(f"{len(self.waiting)} sequences are waiting already; try again later")
+
+    def add(self, sequence: Sequence) -> None:
+        """Put a new sequence into the waiting line."""
+        self.waiting.push(sequence)
+
+    def finish(self, sequence: Sequence) -> None:
+        """Take a sequence out wherever it is; its blocks go back. Idempotent."""
+        if sequence.phase is Phase.RUNNING:
+            self.running.remove(sequence)
+            self._leave(sequence)
+        elif sequence.phase is Phase.WAITING:
+            self.waiting.remove(sequence)
+        sequence.phase = Phase.FINISHED
+
+    def unfinished(self) -> list[Sequence]:
+        return [*self.running, *self.waiting]
+
+    # --- planning ---------------------------------------------------------------------------------------------
+
+    def plan(self) -> PlannedStep | None:
+        """The next step, or None where nothing can run now (nothing to do, or all wait for a step's result)."""
+        step = Step(self.settings.max_step_tokens)
+        preemptions = self.counters.preemptions
+        self.running.sort(key=_rank)
+        for sequence in tuple(self.running):
+            self._plan_token(sequence, step)
+        for sequence in self.running:
+            if sequence.remaining > 1 and not sequence.verifying:
+                self._plan_chunk(sequence, step)
+        if self.counters.preemptions == preemptions:
+            self._admit(step)
+        if not step.rows:
+            return None
+        self.counters.steps += 1
+        return build(self.counters.steps - 1, step, self._tables, self.block_size)
+
+    def _plan_token(self, sequence: Sequence, step: Step) -> None:
+        """One token for a sequence that needs just that, and its drafts; may preempt it or others after it."""
+        if sequence.phase is not Phase.RUNNING or sequence.remaining != 1 or sequence.verifying:
+            return
+        drafts = tuple(sequence.drafts[: min(sequence.limit - sequence.total - 1, step.budget - 1)])
+        if step.budget and self._grow(sequence, sequence.computed + 1 + len(drafts)):
+            self._schedule(sequence, 1, drafts, step)
+
+    def _plan_chunk(self, sequence: Sequence, step: Step) -> None:
+        if step.budget:
+            self._schedule(sequence, min(sequence.remaining, step.budget), (), step)
+
+    def _schedule(self, sequence: Sequence, count: int, drafts: tuple[int, ...], step: Step) -> None:
+        """Record the row and move the sequence on as if the step had run."""
+        start = sequence.computed
+        sequence.computed += count
+        complete = sequence.computed == sequence.total and not sequence.request.pooling
+        samples = 1 + len(drafts) if complete else 0
+        sequence.computed += len(drafts)
+        sequence.verifying = bool(drafts)
+        sequence.pending += complete
+        sequence.drafts = []
+        step.add(Row(sequence, start, count + len(drafts), drafts, samples, sequence.preemptions))
+        self._name_blocks(sequence)
+
+    def _grow(self, sequence: Sequence, tokens: int) -> bool:
+        """Blocks for so many tokens, preempting from the lowest rank up; False if the sequence itself had to go."""
+        missing = -(-tokens // self.block_size) - len(sequence.blocks)
+        while missing > self.cache.available:
+            victim = max(self.running, key=_rank)
+            self._preempt(victim)
+            if victim is sequence:
+                return False
+        self._append(sequence, self.cache.take(max(missing, 0)))
+        return True
+
+    def _preempt(self, sequence: Sequence) -> None:
+        self.running.remove(sequence)
+        self._leave(sequence)
+        sequence.computed = 0
+        sequence.verifying = False
+        sequence.drafts = []
+        sequence.preemptions += 1
+        self.counters.preemptions += 1
+        sequence.phase = Phase.WAITING
+        self.waiting.push(sequence)
+
+    def _admit(self, step: Step) -> None:
+        """Start waiting sequences, in the line's order, until the first that does not fit."""
+        while step.budget and self._slots and (sequence := self.waiting.first()):
+            if not self._take_prompt_blocks(sequence):
+                return
+            self.waiting.pop()
+            sequence.phase = Phase.RUNNING
+            self.running.append(sequence)
+            step.joins.append(_join(sequence))
+            self._plan_chunk(sequence, step)
+
+    def _take_prompt_blocks(self, sequence: Sequence) -> bool:
+        """Shared blocks for what is cached, new ones for the rest of the known tokens, and a slot; all or none.
+
+        At least one token is left to compute: its hidden state is what the first sample is drawn from.
+        """
+        sequence.extend_names(self.block_size)
+        known = len(sequence.tokens)
+        matchable = (known - 1) // self.block_size if self._caching and sequence.reusable else 0
+        found = self.cache.match(sequence.names[:matchable])
+        missing = -(-known // self.block_size) - len(found)
+        # A block in reserve per running sequence keeps a new prompt from preempting it at its next full block.
+        if missing + self.cache.idle(found) + len(self.running) > self.cache.available and self.running:
+            return False
+        self.cache.share(found)
+        sequence.slot = self._slots.pop()
+        self._append(sequence, found + self.cache.take(missing))
+        sequence.computed = sequence.cached = len(found) * self.block_size
+        sequence.named = len(found)
+        self.counters.prefix_queries += known
+        self.counters.prefix_hits += sequence.computed
+        return True
+
+    def _append(self, sequence: Sequence, blocks: list[int]) -> None:
+        held = len(sequence.blocks)
+        self._tables[sequence.slot, held : held + len(blocks)] = blocks
+        sequence.blocks += blocks
+
+    def _leave(self, sequence: Sequence) -> None:
+        """A running sequence gives slot and blocks back."""
+        self.cache.release(sequence.blocks)
+        sequence.blocks = []
+        sequence.named = 0
+        self._slots.append(sequence.slot)
+
+    def _name_blocks(self, sequence: Sequence) -> None:
+        """Let others find the blocks that planned steps fill with known tokens."""
+        if not self._caching:
+            return
+        full = min(sequence.computed, len(sequence.tokens)) // self.block_size
+        if full > sequence.named:
+            sequence.extend_names(self.block_size)
+            for block in range(sequence.named, full):
+                self.cache.name(sequence.blocks[block], sequence.names[block])
+            sequence.named = full
+
+    @property
+    def _caching(self) -> bool:
+        return self.settings.prefix_caching
+
+    # --- results ----------------------------------------------------------------------------------------------
+
+    def apply(self, step: PlannedStep, result: StepResult) -> list[Outcome]:
+        """Take a step's result in; sequences that ended meanwhile are passed over."""
+        outcomes = []
+        sample = hidden = 0
+        for row in step.rows:
+            states = _hidden_rows(row)
+            if row.sequence.phase is not Phase.FINISHED:
+                outcome = self._outcome(row, result, sample, hidden)
+                outcomes += [outcome] if outcome else []
+            sample += row.samples
+            hidden += states
+        return outcomes
+
+    def _outcome(self, row: Row, result: StepResult, sample: int, hidden: int) -> Outcome | None:
+        sequence = row.sequence
+        if sequence.request.pooling:
+            return self._pooled(row, result, hidden)
+        if not row.samples:
+            return None
+        sequence.pending -= 1
+        samples = range(sample, sample + row.samples)
+        if result.bad[sample : sample + row.samples].any():
+            return self._failed(row)
+        accepted = _accepted(row.drafts, result.tokens[sample : sample + row.samples].tolist())
+        tokens, finish = self._until_end(sequence, accepted)
+        sequence.tokens += tokens
+        if row.drafts and row.epoch == sequence.preemptions:
+            sequence.computed = len(sequence.tokens) - 1
+            sequence.verifying = False
+        stop = tokens[-1] if finish == "stop" else None
+        if finish:
+            self.finish(sequence)
+        elif sequence.phase is Phase.RUNNING:
+            self._name_blocks(sequence)
+        return Outcome(sequence, tuple(tokens), tuple(samples[: len(tokens)]), finish, stop)
+
+    def _until_end(self, sequence: Sequence, tokens: list[int]) -> tuple[list[int], FinishReason | None]:
+        """Tokens up to the one that ends the sequence, if one does."""
+        for count, token in enumerate(tokens, start=1):
+            generated = sequence.generated + count
+            if token in sequence.stop_ids and generated > sequence.request.sampling.min_tokens:
+                return tokens[:count], "stop"
+            if len(sequence.tokens) + count >= sequence.limit:
+                return tokens[:count], "length"
+        return tokens, None
+
+    def _pooled(self, row: Row, result: StepResult, hidden: int) -> Outcome | None:
+        count = _hidden_rows(row)
+        states = None if result.hidden is None else result.hidden[hidden : hidden + count]
+        done = row.start + row.count == row.sequence.prompt_length
+        if states is not None and not np.isfinite(states).all():
+            return self._failed(row)
+        if done:
+            self.finish(row.sequence)
+        return Outcome(row.sequence, finish="stop" if done else None, hidden=states)
+
+    def _failed(self, row: Row) -> Outcome:
+        """End one sequence whose numbers are no numbers, and let nobody reuse what it computed."""
+        self.cache.forget(row.sequence.blocks[row.start // self.block_size :])
+        self.finish(row.sequence)
+        error = NumericError("the model gave NaN or infinite logits for this request")
+        return Outcome(row.sequence, finish="error", error=error)
+
+    # --- watching ---------------------------------------------------------------------------------------------
+
+    @property
+    def usage(self) -> float:
+        """Share of the cache's blocks that sequences hold."""
+        return self.cache.used / self.cache.size
+
+    def waste(self) -> float:
+        """Share of the held token places that no known or planned token fills."""
+        held = {block for sequence in self.running for block in sequence.blocks}
+        if not held:
+            return 0.0
+        empty = sum(len(s.blocks) * self.block_size - max(s.computed, len(s.tokens)) for s in self.running)
+        return max(empty, 0) / (len(held) * self.block_size)
+
+    def check(self) -> None:
+        """All bookkeeping agrees.
+
+        Raises:
+            InvariantError: it does not.
+        """
+        self.cache.check()
+        counts: dict[int, int] = {}
+        for sequence in self.running:
+            for block in sequence.blocks:
+                counts[block] = counts.get(block, 0) + 1
+            _check_running(sequence, self.block_size)
+        if any(self.cache.references(block) != count for block, count in counts.items()):
+            raise InvariantError("a KV block's reference count is not the number of its holders")
+        if len(counts) != self.cache.used:
+            raise InvariantError("a KV block is held by no sequence")
+        slots = [sequence.slot for sequence in self.running]
+        if sorted([*slots, *self._slots]) != list(range(self.settings.max_sequences)):
+            raise InvariantError("a slot is lost or given twice")
+        if any(s.phase is not Phase.WAITING or s.blocks for s in self.waiting):
+            raise InvariantError("a waiting sequence holds blocks")
+
+
+def _rank(sequence: Sequence) -> tuple[int, int, int]:
+    return sequence.rank
+
+
+def _join(sequence: Sequence) -> Join:
+    length = sequence.prompt_length
+    return Join(
+        slot=sequence.slot,
+        sampling=sequence.request.sampling,
+        seed=sequence.seed,
+        prompt_ids=np.asarray(sequence.tokens[:length], dtype=np.int32),
+        output_ids=np.asarray(sequence.tokens[length:], dtype=np.int32),
+        stop_ids=np.asarray(sorted(sequence.stop_ids), dtype=np.int32),
+    )
+
+
+def _accepted(drafts: tuple[int, ...], sampled: list[int]) -> list[int]:
+    """The sampled tokens that hold: each one follows drafts that were all sampled themselves."""
+    kept = 0
+    while kept < len(drafts) and drafts[kept] == sampled[kept]:
+        kept += 1
+    return sampled[: kept + 1]
+
+
+def _hidden_rows(row: Row) -> int:
+    pooling = row.sequence.request.pooling
+    if pooling == "mean":
+        return row.count
+    return int(pooling == "last" and row.start + row.count == row.sequence.prompt_length)
+
+
+def _check_running(sequence: Sequence, block_size: int) -> None:
+    if sequence.phase is not Phase.RUNNING:
+        raise InvariantError("a sequence is in the running list, but does not run")
+    if sequence.computed > len(sequence.blocks) * block_size:
+        raise InvariantError("a sequence has computed tokens without a block")
+    if sequence.computed > sequence.total and not sequence.verifying:
+        raise InvariantError("a sequence has computed more tokens than there are")
+    if not 0 <= sequence.pending <= 2:
+        raise InvariantError("a sequence waits for more tokens than two steps can sample")
