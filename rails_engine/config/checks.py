@@ -1,0 +1,169 @@
+"""What must hold between the parts of a configuration. Each check is a function from config to findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from os import environ
+from typing import TYPE_CHECKING, TypeAlias
+
+from rails_engine.config.flow_refs import FlowRef, parse_flow_ref
+from rails_engine.config.nearest import nearest
+from rails_engine.config.problems import KeyPath, Severity
+
+if TYPE_CHECKING:
+    from rails_engine.config.config import RailsConfig
+
+COLANG_VERSIONS = ("1.0", "2.x")
+
+PROMPT_OF_RAIL = {
+    "self check input": "self_check_input",
+    "self check output": "self_check_output",
+    "self check facts": "self_check_facts",
+    "llama guard check input": "llama_guard_check_input",
+    "llama guard check output": "llama_guard_check_output",
+    "content safety check input": "content_safety_check_input",
+    "content safety check output": "content_safety_check_output",
+    "topic safety check input": "topic_safety_check_input",
+    "patronus lynx check output hallucination": "patronus_lynx_check_output_hallucination",
+}
+_NEEDS_MODEL = {"content safety check input", "content safety check output", "topic safety check input"}
+_REWRITES_OUTPUT = {
+    "mask sensitive data on output",
+    "mask pii on output",
+    "gliner mask pii on output",
+    "polygraf mask pii on output",
+    "injection detection",
+    "autoalign check output",
+    "crowdstrike aidr guard output",
+    "pangea ai guard output",
+    "protect response",
+}
+_DIRECTIONS = ("input", "output")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    severity: Severity
+    key: KeyPath
+    message: str
+
+
+Check: TypeAlias = "Callable[[RailsConfig], Iterator[Finding]]"
+
+
+def findings(config: RailsConfig) -> list[Finding]:
+    """Everything that is wrong or odd between the parts of `config`."""
+    return [finding for check in CHECKS for finding in check(config)]
+
+
+def _colang_version(config: RailsConfig) -> Iterator[Finding]:
+    if config.colang_version not in COLANG_VERSIONS:
+        meant = "2.x" if config.colang_version.startswith("2") else "1.0"
+        message = f'"{config.colang_version}" is no Colang version; did you mean "{meant}"?'
+        yield Finding("error", ("colang_version",), message)
+
+
+def _keys_in_environment(config: RailsConfig) -> Iterator[Finding]:
+    for index, model in enumerate(config.models):
+        variable = model.api_key_env_var
+        if variable and not environ.get(variable):
+            message = f"the environment variable {variable} is not set, so model `{model.type}` has no key"
+            yield Finding("error", ("models", index, "api_key_env_var"), message)
+
+
+def _one_model_a_type(config: RailsConfig) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for index, model in enumerate(config.models):
+        if model.type in seen:
+            message = f"a second model of type `{model.type}`; the first one is used"
+            yield Finding("warning", ("models", index, "type"), message)
+        seen.add(model.type)
+
+
+def _flow_references(config: RailsConfig) -> Iterator[Finding]:
+    for direction, rails in config.rails.directions().items():
+        for index, text in enumerate(rails.flows):
+            try:
+                parse_flow_ref(text)
+            except ValueError as error:
+                yield Finding("error", ("rails", direction, "flows", index), str(error))
+
+
+def _guard_refs(config: RailsConfig) -> Iterator[tuple[KeyPath, FlowRef]]:
+    directions = config.rails.directions()
+    for direction in _DIRECTIONS:
+        for index, text in enumerate(directions[direction].flows):
+            try:
+                yield ("rails", direction, "flows", index), parse_flow_ref(text)
+            except ValueError:  # reported by _flow_references
+                continue
+
+
+def _models_of_rails(config: RailsConfig) -> Iterator[Finding]:
+    types = {model.type for model in config.models}
+    for key, ref in _guard_refs(config):
+        wanted = ref.parameters.get("model")
+        if wanted is None and ref.name in _NEEDS_MODEL:
+            yield Finding("error", key, f"`{ref.name}` needs a model: write `{ref.name} $model=TYPE`")
+        elif wanted is not None and wanted not in types:
+            near = nearest(wanted, types)
+            hint = f"did you mean `{near}`?" if near else f"types given: {', '.join(sorted(types)) or 'none'}"
+            yield Finding("error", key, f"no model of type `{wanted}` in `models`; {hint}")
+
+
+def _prompts_of_rails(config: RailsConfig) -> Iterator[Finding]:
+    tasks = {prompt.task for prompt in config.prompts or ()}
+    for key, ref in _guard_refs(config):
+        base = PROMPT_OF_RAIL.get(ref.name)
+        if base and ref.task(base) not in tasks and not _unnamed_model(ref):
+            message = f"`{ref.text}` needs a prompt with `task: {ref.task(base)}` under `prompts`, there is none"
+            yield Finding("error", key, message)
+
+
+def _unnamed_model(ref: FlowRef) -> bool:
+    return ref.name in _NEEDS_MODEL and "model" not in ref.parameters
+
+
+def _streaming_rewrites(config: RailsConfig) -> Iterator[Finding]:
+    streaming = config.rails.output.streaming
+    if not (streaming.enabled and streaming.stream_first):
+        return
+    key: KeyPath = ("rails", "output", "streaming", "stream_first")
+    rewriting = [ref.name for _, ref in _guard_refs(config) if ref.name in _REWRITES_OUTPUT]
+    if rewriting:
+        message = f"text that has gone out cannot be rewritten by `{rewriting[0]}`; set `stream_first: false`"
+        yield Finding("error", key, message)
+    elif config.rails.output.flows:
+        yield Finding("warning", key, "text goes out before its output rails have judged it")
+
+
+def _passthrough_or_single_call(config: RailsConfig) -> Iterator[Finding]:
+    if config.passthrough and config.rails.dialog.single_call.enabled:
+        message = "`passthrough` sends the user's prompt unchanged, `single_call` needs its own; use one of them"
+        yield Finding("error", ("passthrough",), message)
+
+
+def _jailbreak(config: RailsConfig) -> Iterator[Finding]:
+    options = config.rails.config.jailbreak_detection
+    wanted = [key for key, ref in _guard_refs(config) if ref.name == "jailbreak detection model"]
+    if wanted and options and not (options.server_endpoint or options.nim_base_url):
+        message = "no `server_endpoint` or `nim_base_url` under rails.config.jailbreak_detection; a local model is used"
+        yield Finding("warning", wanted[0], message)
+    given = "jailbreak_detection" in config.rails.config.model_fields_set
+    if given and not any(ref.name.startswith("jailbreak detection") for _, ref in _guard_refs(config)):
+        key: KeyPath = ("rails", "config", "jailbreak_detection")
+        yield Finding("warning", key, "no jailbreak detection flow is listed under rails.input.flows")
+
+
+CHECKS: tuple[Check, ...] = (
+    _colang_version,
+    _keys_in_environment,
+    _one_model_a_type,
+    _flow_references,
+    _models_of_rails,
+    _prompts_of_rails,
+    _streaming_rewrites,
+    _passthrough_or_single_call,
+    _jailbreak,
+)

@@ -1,0 +1,195 @@
+"""`rails.config`: the settings of each built-in rail that runs here or needs a model of the user's."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Literal, Self
+
+import re2
+from pydantic import Field, SecretStr, model_validator
+
+from rails_engine.config.schema.base import Section, StrictSection
+from rails_engine.config.schema.classifiers import HFClassifierConfig
+from rails_engine.config.schema.vendors import (
+    AIDefenseRailConfig,
+    AutoAlignRailConfig,
+    ClavataRailConfig,
+    CrowdStrikeAIDRRailConfig,
+    F5GuardrailsRailConfig,
+    FiddlerGuardrails,
+    GuardrailsAIRailConfig,
+    PangeaRailConfig,
+    PatronusRailConfig,
+    PolygrafDetection,
+    PrivateAIDetection,
+    TrendMicroRailConfig,
+)
+
+
+class MultilingualConfig(Section):
+    """Refusals in the user's language; `refusal_messages` is keyed by language code."""
+
+    enabled: bool = False
+    refusal_messages: dict[str, str] | None = None
+
+
+class ReasoningConfig(Section):
+    enabled: bool = False
+
+
+class ContentSafetyConfig(Section):
+    multilingual: MultilingualConfig = Field(default_factory=MultilingualConfig)
+    reasoning: ReasoningConfig = Field(default_factory=ReasoningConfig)
+
+
+class ContextBloatDetectionConfig(Section):
+    """Bounds on pasted or retrieved text: characters, bits of entropy a character, and shares of repetition."""
+
+    max_chars: int = Field(default=5000, gt=0)
+    min_chars: int = Field(default=50, ge=0)
+    min_entropy: float = Field(default=3.5, ge=0, le=8)
+    max_repetition_ratio: float = Field(default=0.4, ge=0, le=1)
+    ngram_size: int = Field(default=3, ge=1)
+    max_run_ratio: float = Field(default=0.1, ge=0, le=1)
+    action: Literal["reject", "truncate", "warn"] = "reject"
+
+
+class FactCheckingRailConfig(Section):
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    fallback_to_self_check: bool = False
+
+
+class GLiNERDetectionOptions(StrictSection):
+    entities: list[str] = Field(default_factory=list)
+
+
+class GLiNERDetection(StrictSection):
+    server_endpoint: str = "http://localhost:8000/v1/chat/completions"
+    model: str = "nvidia/gliner-pii"
+    api_key_env_var: str | None = None
+    threshold: float = Field(default=0.5, ge=0, le=1)
+    chunk_length: int = Field(default=384, gt=0)
+    overlap: int = Field(default=128, ge=0)
+    flat_ner: bool = False
+    input: GLiNERDetectionOptions = Field(default_factory=GLiNERDetectionOptions)
+    output: GLiNERDetectionOptions = Field(default_factory=GLiNERDetectionOptions)
+    retrieval: GLiNERDetectionOptions = Field(default_factory=GLiNERDetectionOptions)
+
+
+class InjectionDetection(Section):
+    """YARA rules over model output, by name of the shipped set or as own text in `yara_rules`."""
+
+    injections: list[str] = Field(default_factory=list)
+    action: Literal["reject", "omit"] = "reject"
+    yara_path: str | None = ""
+    yara_rules: dict[str, str] | None = Field(default_factory=dict)
+
+
+class JailbreakDetectionConfig(Section):
+    server_endpoint: str | None = None
+    length_per_perplexity_threshold: float = Field(default=89.79, gt=0)
+    prefix_suffix_perplexity_threshold: float = Field(default=1845.65, gt=0)
+    nim_base_url: str | None = None
+    nim_server_endpoint: str | None = "classify"
+    api_key: SecretStr | None = None
+    api_key_env_var: str | None = None
+    nim_url: str | None = None
+    nim_port: int | None = None
+    embedding: str | None = None
+
+    @model_validator(mode="after")
+    def _move_old_address(self) -> Self:
+        if self.nim_url and not self.nim_base_url:
+            self.nim_base_url = f"http://{self.nim_url}:{self.nim_port or 8000}/v1"
+        return self
+
+    def get_api_key(self) -> str | None:
+        """The key given here, else the one in the environment variable named here, else None."""
+        from os import environ
+
+        if self.api_key:
+            return self.api_key.get_secret_value()
+        return environ.get(self.api_key_env_var) if self.api_key_env_var else None
+
+
+class RegexDetectionOptions(Section):
+    """Patterns in RE2 syntax (linear time). `engine: backtracking` takes Python's, with a time limit."""
+
+    patterns: list[str] = Field(default_factory=list)
+    case_insensitive: bool = False
+    engine: Literal["re2", "backtracking"] = "re2"
+    timeout_s: float = Field(default=1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _compile_once(self) -> Self:
+        if self.engine == "re2":
+            _ = self.compiled_patterns
+        return self
+
+    @cached_property
+    def compiled_patterns(self) -> tuple[Any, ...]:
+        """The patterns ready for `search`; raises ValueError naming the index of one that RE2 refuses."""
+        options = re2.Options()
+        options.case_sensitive = not self.case_insensitive
+        options.log_errors = False
+        return tuple(_compile(index, pattern, options) for index, pattern in enumerate(self.patterns))
+
+
+def _compile(index: int, pattern: str, options: Any) -> Any:
+    try:
+        return re2.compile(pattern, options=options)
+    except re2.error as error:
+        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
+        raise ValueError(
+            f"pattern {index} ({pattern!r}) is not in the linear-time syntax: {reason}; rewrite it without "
+            "look-around and back-references, or set `engine: backtracking`"
+        ) from error
+
+
+class RegexDetection(Section):
+    input: RegexDetectionOptions = Field(default_factory=RegexDetectionOptions)
+    output: RegexDetectionOptions = Field(default_factory=RegexDetectionOptions)
+    retrieval: RegexDetectionOptions = Field(default_factory=RegexDetectionOptions)
+
+
+class SensitiveDataDetectionOptions(Section):
+    entities: list[str] = Field(default_factory=list)
+    mask_token: str = "*"
+    score_threshold: float = Field(default=0.2, ge=0, le=1)
+
+
+class SensitiveDataDetection(Section):
+    """Recognisers in the JSON form of presidio, and what to look for in each direction."""
+
+    recognizers: list[dict[str, Any]] = Field(default_factory=list)
+    input: SensitiveDataDetectionOptions = Field(default_factory=SensitiveDataDetectionOptions)
+    output: SensitiveDataDetectionOptions = Field(default_factory=SensitiveDataDetectionOptions)
+    retrieval: SensitiveDataDetectionOptions = Field(default_factory=SensitiveDataDetectionOptions)
+
+
+class RailsConfigData(Section):
+    """Each rail's settings under its own name."""
+
+    ai_defense: AIDefenseRailConfig | None = Field(default_factory=AIDefenseRailConfig)
+    autoalign: AutoAlignRailConfig = Field(default_factory=AutoAlignRailConfig)
+    clavata: ClavataRailConfig | None = Field(default_factory=ClavataRailConfig)
+    content_safety: ContentSafetyConfig | None = Field(default_factory=ContentSafetyConfig)
+    context_bloat_detection: ContextBloatDetectionConfig | None = Field(
+        default_factory=ContextBloatDetectionConfig
+    )
+    crowdstrike_aidr: CrowdStrikeAIDRRailConfig | None = Field(default_factory=CrowdStrikeAIDRRailConfig)
+    f5: F5GuardrailsRailConfig | None = Field(default_factory=F5GuardrailsRailConfig)
+    fact_checking: FactCheckingRailConfig = Field(default_factory=FactCheckingRailConfig)
+    fiddler: FiddlerGuardrails | None = Field(default_factory=FiddlerGuardrails)
+    gliner: GLiNERDetection | None = Field(default_factory=GLiNERDetection)
+    guardrails_ai: GuardrailsAIRailConfig | None = Field(default_factory=GuardrailsAIRailConfig)
+    hf_classifier: dict[str, HFClassifierConfig] | None = None
+    injection_detection: InjectionDetection | None = Field(default_factory=InjectionDetection)
+    jailbreak_detection: JailbreakDetectionConfig | None = Field(default_factory=JailbreakDetectionConfig)
+    pangea: PangeaRailConfig | None = Field(default_factory=PangeaRailConfig)
+    patronus: PatronusRailConfig | None = Field(default_factory=PatronusRailConfig)
+    polygraf: PolygrafDetection | None = Field(default_factory=PolygrafDetection)
+    privateai: PrivateAIDetection | None = Field(default_factory=PrivateAIDetection)
+    regex_detection: RegexDetection | None = Field(default_factory=RegexDetection)
+    sensitive_data_detection: SensitiveDataDetection | None = Field(default_factory=SensitiveDataDetection)
+    trend_micro: TrendMicroRailConfig | None = Field(default_factory=TrendMicroRailConfig)
