@@ -149,7 +149,9 @@ class LLMClientError(Exception):
         where = " ".join(part for part in (remote.provider_name, remote.model_name) if part)
         at = f" at {remote.base_url}" if remote.base_url else ""
         status = f"HTTP {status_code}: " if status_code else ""
-        super().__init__(f"{where}{at}: {status}{error_message}" if where or at else f"{status}{error_message}")
+        super().__init__(
+            f"{where}{at}: {status}{error_message}" if where or at else f"{status}{error_message}"
+        )
         self.status_code = status_code
         self.error_message = error_message
         self.error_type = remote.error_type

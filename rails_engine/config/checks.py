@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from os import environ
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from rails_engine.config.flow_refs import FlowRef, parse_flow_ref
 from rails_engine.config.nearest import nearest
 from rails_engine.config.problems import KeyPath, Severity
-
-if TYPE_CHECKING:
-    from rails_engine.config.config import RailsConfig
+from rails_engine.config.schema import ConfigData
 
 COLANG_VERSIONS = ("1.0", "2.x")
 
@@ -49,22 +47,22 @@ class Finding:
     message: str
 
 
-Check: TypeAlias = "Callable[[RailsConfig], Iterator[Finding]]"
+Check: TypeAlias = Callable[[ConfigData], Iterator[Finding]]
 
 
-def findings(config: RailsConfig) -> list[Finding]:
+def findings(config: ConfigData) -> list[Finding]:
     """Everything that is wrong or odd between the parts of `config`."""
     return [finding for check in CHECKS for finding in check(config)]
 
 
-def _colang_version(config: RailsConfig) -> Iterator[Finding]:
+def _colang_version(config: ConfigData) -> Iterator[Finding]:
     if config.colang_version not in COLANG_VERSIONS:
         meant = "2.x" if config.colang_version.startswith("2") else "1.0"
         message = f'"{config.colang_version}" is no Colang version; did you mean "{meant}"?'
         yield Finding("error", ("colang_version",), message)
 
 
-def _keys_in_environment(config: RailsConfig) -> Iterator[Finding]:
+def _keys_in_environment(config: ConfigData) -> Iterator[Finding]:
     for index, model in enumerate(config.models):
         variable = model.api_key_env_var
         if variable and not environ.get(variable):
@@ -72,7 +70,7 @@ def _keys_in_environment(config: RailsConfig) -> Iterator[Finding]:
             yield Finding("error", ("models", index, "api_key_env_var"), message)
 
 
-def _one_model_a_type(config: RailsConfig) -> Iterator[Finding]:
+def _one_model_a_type(config: ConfigData) -> Iterator[Finding]:
     seen: set[str] = set()
     for index, model in enumerate(config.models):
         if model.type in seen:
@@ -81,7 +79,7 @@ def _one_model_a_type(config: RailsConfig) -> Iterator[Finding]:
         seen.add(model.type)
 
 
-def _flow_references(config: RailsConfig) -> Iterator[Finding]:
+def _flow_references(config: ConfigData) -> Iterator[Finding]:
     for direction, rails in config.rails.directions().items():
         for index, text in enumerate(rails.flows):
             try:
@@ -90,7 +88,7 @@ def _flow_references(config: RailsConfig) -> Iterator[Finding]:
                 yield Finding("error", ("rails", direction, "flows", index), str(error))
 
 
-def _guard_refs(config: RailsConfig) -> Iterator[tuple[KeyPath, FlowRef]]:
+def _guard_refs(config: ConfigData) -> Iterator[tuple[KeyPath, FlowRef]]:
     directions = config.rails.directions()
     for direction in _DIRECTIONS:
         for index, text in enumerate(directions[direction].flows):
@@ -100,7 +98,7 @@ def _guard_refs(config: RailsConfig) -> Iterator[tuple[KeyPath, FlowRef]]:
                 continue
 
 
-def _models_of_rails(config: RailsConfig) -> Iterator[Finding]:
+def _models_of_rails(config: ConfigData) -> Iterator[Finding]:
     types = {model.type for model in config.models}
     for key, ref in _guard_refs(config):
         wanted = ref.parameters.get("model")
@@ -112,12 +110,14 @@ def _models_of_rails(config: RailsConfig) -> Iterator[Finding]:
             yield Finding("error", key, f"no model of type `{wanted}` in `models`; {hint}")
 
 
-def _prompts_of_rails(config: RailsConfig) -> Iterator[Finding]:
+def _prompts_of_rails(config: ConfigData) -> Iterator[Finding]:
     tasks = {prompt.task for prompt in config.prompts or ()}
     for key, ref in _guard_refs(config):
         base = PROMPT_OF_RAIL.get(ref.name)
         if base and ref.task(base) not in tasks and not _unnamed_model(ref):
-            message = f"`{ref.text}` needs a prompt with `task: {ref.task(base)}` under `prompts`, there is none"
+            message = (
+                f"`{ref.text}` needs a prompt with `task: {ref.task(base)}` under `prompts`, there is none"
+            )
             yield Finding("error", key, message)
 
 
@@ -125,7 +125,7 @@ def _unnamed_model(ref: FlowRef) -> bool:
     return ref.name in _NEEDS_MODEL and "model" not in ref.parameters
 
 
-def _streaming_rewrites(config: RailsConfig) -> Iterator[Finding]:
+def _streaming_rewrites(config: ConfigData) -> Iterator[Finding]:
     streaming = config.rails.output.streaming
     if not (streaming.enabled and streaming.stream_first):
         return
@@ -138,13 +138,15 @@ def _streaming_rewrites(config: RailsConfig) -> Iterator[Finding]:
         yield Finding("warning", key, "text goes out before its output rails have judged it")
 
 
-def _passthrough_or_single_call(config: RailsConfig) -> Iterator[Finding]:
+def _passthrough_or_single_call(config: ConfigData) -> Iterator[Finding]:
     if config.passthrough and config.rails.dialog.single_call.enabled:
-        message = "`passthrough` sends the user's prompt unchanged, `single_call` needs its own; use one of them"
+        message = (
+            "`passthrough` sends the user's prompt unchanged, `single_call` needs its own; use one of them"
+        )
         yield Finding("error", ("passthrough",), message)
 
 
-def _jailbreak(config: RailsConfig) -> Iterator[Finding]:
+def _jailbreak(config: ConfigData) -> Iterator[Finding]:
     options = config.rails.config.jailbreak_detection
     wanted = [key for key, ref in _guard_refs(config) if ref.name == "jailbreak detection model"]
     if wanted and options and not (options.server_endpoint or options.nim_base_url):

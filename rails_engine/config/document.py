@@ -17,6 +17,7 @@ MAX_BYTES = 8 << 20
 MAX_NODES = 500_000
 MAX_DEPTH = 64
 
+_PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -25,7 +26,7 @@ class MarkedDict(dict[str, Any]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.places: dict[str, Place] = {}
+        self.places: dict[Any, Place] = {}
 
 
 class MarkedList(list[Any]):
@@ -33,7 +34,7 @@ class MarkedList(list[Any]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.places: list[Place] = []
+        self.places: list[Place | None] = []
 
 
 def parse(text: str, file: str) -> tuple[MarkedDict, list[Problem]]:
@@ -51,7 +52,11 @@ def parse(text: str, file: str) -> tuple[MarkedDict, list[Problem]]:
         raise _refuse("expected a mapping of configuration keys, such as `models:`", _place(file, node))
     _Bounds(file).check(node)
     builder = _Builder(file)
-    return builder.mapping(node), builder.problems
+    data = builder.mapping(node)
+    for key, place in data.places.items():
+        if not isinstance(key, str):
+            raise _refuse(f"a key must be a word, not {key!r}", place)
+    return data, builder.problems
 
 
 def _compose(text: str, file: str) -> yaml.Node | None:
@@ -126,12 +131,14 @@ class _Builder:
         self.problems: list[Problem] = []
 
     def value(self, node: yaml.Node) -> Any:
+        if not isinstance(node, yaml.ScalarNode) and node.tag not in _PLAIN_TAGS:
+            raise _refuse(f"the tag {node.tag} is not allowed here", _place(self._file, node))
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node)
         if isinstance(node, yaml.SequenceNode):
             return self._sequence(node)
         try:
-            return self._scalars.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+            return self._scalars.construct_object(node, deep=True)
         except (yaml.YAMLError, ValueError) as error:
             problem = getattr(error, "problem", None) or str(error)
             raise _refuse(f"cannot read this value: {problem}", _place(self._file, node)) from error
@@ -190,7 +197,7 @@ def locate(value: Any, key: KeyPath) -> Place | None:
 
 
 def _own_place(value: Any, part: str | int) -> Place | None:
-    if isinstance(value, MarkedDict) and isinstance(part, str):
+    if isinstance(value, MarkedDict):
         return value.places.get(part)
     if isinstance(value, MarkedList) and isinstance(part, int) and 0 <= part < len(value.places):
         return value.places[part]

@@ -63,7 +63,7 @@ def _unknown(
         if inner:
             yield from _inside(value, inner, (*at, key))
         elif not open_ended or _slip((key,), schemas):
-            yield (*at, str(key)), schemas
+            yield (*at, key), schemas
 
 
 def _inside(

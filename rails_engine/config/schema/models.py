@@ -13,7 +13,9 @@ _NAME_PARAMETERS = ("model", "model_name")
 
 class CacheStatsConfig(Section):
     enabled: bool = False
-    log_interval: float | None = Field(default=None, description="Seconds between log lines; None writes none.")
+    log_interval: float | None = Field(
+        default=None, description="Seconds between log lines; None writes none."
+    )
 
 
 class ModelCacheConfig(Section):

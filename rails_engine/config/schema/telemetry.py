@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 
 from pydantic import Field
 
 from rails_engine.config.schema.base import OpenSection, Section
 
 
-class SpanFormat(str, Enum):
+class SpanFormat(StrEnum):
     LEGACY = "legacy"
     OPENTELEMETRY = "opentelemetry"
 

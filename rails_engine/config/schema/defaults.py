@@ -9,7 +9,7 @@ _GENERAL = (
     "answers, and says so plainly when it does not know something."
 )
 
-_SAMPLE_V1 = '''user "Hi!"
+_SAMPLE_V1 = """user "Hi!"
   express greeting
 bot express greeting
   "Hi, good to see you. What can I do for you?"
@@ -25,9 +25,9 @@ user "Thanks, that was clear."
   express appreciation
 bot express appreciation and offer further help
   "Glad it helped. Is there anything else you would like to know?"
-'''
+"""
 
-_SAMPLE_V2 = '''user action: user said "Hi!"
+_SAMPLE_V2 = """user action: user said "Hi!"
 user intent: user expressed greeting
 bot intent: bot expressed greeting
 bot action: bot say "Hi, good to see you. What can I do for you?"
@@ -41,7 +41,7 @@ user action: user said "Thanks, that was clear."
 user intent: user expressed appreciation
 bot intent: bot expressed appreciation and offered further help
 bot action: bot say "Glad it helped. Is there anything else you would like to know?"
-'''
+"""
 
 
 def default_instructions() -> list[Instruction]:

@@ -1,0 +1,128 @@
+"""`RailsConfig`: a configuration as users hold it in their code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import PrivateAttr, model_validator
+from pydantic_core import PydanticCustomError
+
+from colang import Source
+from rails_engine.config.checks import findings
+from rails_engine.config.loading import Draft, draft_of_content, draft_of_path, merge_drafts
+from rails_engine.config.merge import merge
+from rails_engine.config.problems import ConfigProblemsError, Problem
+from rails_engine.config.report import log_warnings, problems_of
+from rails_engine.config.schema import ConfigData
+
+
+class RailsConfig(ConfigData):
+    """Everything that a configuration says: `config.yml`, Colang sources, prompts and documents.
+
+    `sources` are the Colang files as text, in the order of loading; `problems` are the warnings of loading.
+    """
+
+    _sources: tuple[Source, ...] = PrivateAttr(default=())
+    _problems: tuple[Problem, ...] = PrivateAttr(default=())
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        return self._sources
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return self._problems
+
+    @model_validator(mode="after")
+    def _parts_fit(self, info: Any) -> Self:
+        """Refuse what cannot work. While loading, the loader asks for the findings itself, to place them."""
+        if info.context is None or not info.context.get("loading"):
+            errors = [finding.message for finding in findings(self) if finding.severity == "error"]
+            if errors:
+                raise PydanticCustomError("configuration", "{message}", {"message": "; ".join(errors)})
+        return self
+
+    @classmethod
+    def from_path(cls, config_path: str | Path) -> Self:
+        """Load a folder, or a single `.yml` file.
+
+        Raises:
+            InvalidRailsConfigurationError: the path or anything in it is wrong; every error is listed.
+        """
+        return cls._of_draft(draft_of_path(str(config_path)))
+
+    @classmethod
+    def from_content(
+        cls,
+        colang_content: str | None = None,
+        yaml_content: str | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Load from texts and a mapping, merged in the order YAML, mapping.
+
+        Raises:
+            InvalidRailsConfigurationError: as `from_path`.
+        """
+        return cls._of_draft(draft_of_content(colang_content, yaml_content, config))
+
+    @classmethod
+    def parse_object(cls, obj: Any) -> Self:
+        """Load from a mapping."""
+        return cls.from_content(config=obj)
+
+    @classmethod
+    def _of_draft(cls, draft: Draft) -> Self:
+        config, problems = cls._attempt(draft)
+        if config is None or any(problem.severity == "error" for problem in problems):
+            raise ConfigProblemsError(problems)
+        log_warnings(problems)
+        return config
+
+    @classmethod
+    def _attempt(cls, draft: Draft) -> tuple[Self | None, list[Problem]]:
+        """The configuration if its values can be read at all, and every problem found on the way."""
+        config, problems = problems_of(cls, draft)
+        if config is not None:
+            config.keep(draft.sources, problems)
+        return config, problems
+
+    def keep(self, sources: Sequence[Source], problems: Sequence[Problem] = ()) -> None:
+        """Take these Colang sources and warnings as this configuration's own, instead of what it had."""
+        self._sources = tuple(sources)
+        self._problems = tuple(problems)
+
+    @classmethod
+    def inspect(cls, config_path: str | Path) -> tuple[Self | None, list[Problem]]:
+        """Load a folder as far as it goes: the configuration (None if unusable) and every problem in it.
+
+        Raises:
+            InvalidRailsConfigurationError: there is no configuration at this path.
+        """
+        try:
+            draft = draft_of_path(str(config_path))
+        except ConfigProblemsError as error:
+            return None, list(error.problems)
+        config, problems = cls._attempt(draft)
+        usable = not any(problem.severity == "error" for problem in problems)
+        return (config if usable else None), problems
+
+    def __add__(self, other: RailsConfig) -> RailsConfig:
+        """Both configurations as one; single values of `other` win, its list items come first.
+
+        Raises:
+            InvalidRailsConfigurationError: they name different models for one type, or different actions servers.
+        """
+        return RailsConfig._of_draft(merge_drafts(self._draft(), other._draft()))
+
+    def _draft(self) -> Draft:
+        return Draft(data=merge({}, self.explicit()), sources=list(self._sources))
+
+    @staticmethod
+    def joined(configs: Sequence[RailsConfig]) -> RailsConfig:
+        """All of `configs` added up, the last one winning; the sequence is not empty."""
+        total = configs[0]
+        for config in configs[1:]:
+            total = total + config
+        return total

@@ -1,0 +1,183 @@
+"""From paths and texts to one draft: merged data with places, Colang sources, and what was odd on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from colang import Source
+from rails_engine.config.document import MarkedDict, parse
+from rails_engine.config.folder import FolderFiles, read_text, scan
+from rails_engine.config.imports import resolve_import
+from rails_engine.config.keys import own_keys
+from rails_engine.config.merge import merge
+from rails_engine.config.problems import ConfigProblemsError, Problem
+from rails_engine.config.schema import ConfigData
+from rails_engine.errors import InvalidRailsConfigurationError
+
+_DEFAULT_KB = "kb"
+
+
+@dataclass(slots=True)
+class Draft:
+    """A configuration before it is checked."""
+
+    data: MarkedDict
+    sources: list[Source] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def draft_of_path(config_path: str) -> Draft:
+    """The folder or file at `config_path`, with everything it imports.
+
+    Raises:
+        InvalidRailsConfigurationError: the path cannot be used, or something there cannot be read.
+    """
+    if "," in config_path or config_path != config_path.strip() or not config_path:
+        raise InvalidRailsConfigurationError(
+            f"Invalid config path {config_path!r}: paths have no commas and no blanks at either end."
+        )
+    draft = _draft_of_folder(scan(Path(config_path)), set())
+    if not draft.data and not draft.sources:
+        raise InvalidRailsConfigurationError(
+            f"Invalid config path {config_path}: there is no .yml, .yaml or .co file in it."
+        )
+    draft.data["config_path"] = config_path
+    return draft
+
+
+def draft_of_content(
+    colang_content: str | None, yaml_content: str | None, config: Mapping[str, Any] | None
+) -> Draft:
+    """The given texts and mapping, with everything they import.
+
+    Raises:
+        InvalidRailsConfigurationError: none is given, or one of them cannot be read.
+    """
+    if colang_content is None and yaml_content is None and config is None:
+        raise InvalidRailsConfigurationError("give at least one of colang_content, yaml_content and config")
+    draft = Draft(MarkedDict())
+    if yaml_content is not None:
+        _add_yaml(draft, yaml_content, "config.yml")
+    if config is not None:
+        if not isinstance(config, Mapping):
+            raise InvalidRailsConfigurationError(f"expected a mapping, got {type(config).__name__}")
+        draft.data = merge(draft.data, config)
+    if colang_content:
+        draft.sources.append(Source("main.co", colang_content))
+    _keep_own_keys(draft)
+    return _with_imports(draft, None, set())
+
+
+def _draft_of_folder(files: FolderFiles, seen: set[Path]) -> Draft:
+    draft = Draft(MarkedDict())
+    errors: list[Problem] = []
+    for file in files.yaml:
+        try:
+            _add_yaml(draft, read_text(file), str(file))
+        except ConfigProblemsError as error:
+            errors += error.problems
+    if errors:
+        raise ConfigProblemsError([*draft.problems, *errors])
+    _keep_own_keys(draft)
+    draft.sources += [Source(str(file), read_text(file)) for file in files.colang]
+    _add_documents(draft, files)
+    return _with_imports(draft, files.root, {*seen, files.root.resolve()})
+
+
+def _add_yaml(draft: Draft, text: str, name: str) -> None:
+    data, problems = parse(text, name)
+    draft.data = merge(draft.data, data)
+    draft.problems += problems
+
+
+def _add_documents(draft: Draft, files: FolderFiles) -> None:
+    folder = (draft.data.get("knowledge_base") or {}).get("folder") or _DEFAULT_KB
+    found = [
+        {"format": "md", "content": read_text(file)}
+        for file in files.documents
+        if _is_in(folder, file.relative_to(files.root))
+    ]
+    if found:
+        draft.data["docs"] = [*found, *(draft.data.get("docs") or ())]
+
+
+def _is_in(folder: str, file: Path) -> bool:
+    """Whether `file` is below `folder`; for the default name also below `kb-2`, `kb_en` and the like."""
+    if folder == _DEFAULT_KB:
+        return len(file.parts) > 1 and file.parts[0].startswith(_DEFAULT_KB)
+    return Path(folder) in file.parents
+
+
+def _keep_own_keys(draft: Draft) -> None:
+    """Move the user's own top-level keys to `custom_data`; what stands there already wins."""
+    own = own_keys(draft.data, ConfigData)
+    custom = draft.data.get("custom_data") or {}
+    for key in own:
+        place = draft.data.places.get(key)
+        if key in custom:
+            message = "given at the top level and in `custom_data`; the latter is used"
+            draft.problems.append(Problem("warning", message, (key,), place))
+        del draft.data[key]
+    if own:
+        draft.data["custom_data"] = merge(own, custom)
+
+
+def _with_imports(draft: Draft, root: Path | None, seen: set[Path]) -> Draft:
+    """`draft` laid over what it imports; a folder is imported once, so circles are legal."""
+    own = draft.data
+    imported = Draft(MarkedDict())
+    paths: dict[str, str] = {}
+    for name in own.get("import_paths") or ():
+        path = resolve_import(str(name), root)
+        paths[str(name)] = str(path)
+        if path.resolve() not in seen:
+            seen.add(path.resolve())
+            imported = _laid_over(imported, _draft_of_folder(scan(path), seen))
+    result = _laid_over(imported, draft)
+    if paths:
+        result.data["imported_paths"] = {**(result.data.get("imported_paths") or {}), **paths}
+    return result
+
+
+def _laid_over(below: Draft, above: Draft) -> Draft:
+    data = merge(below.data, above.data)
+    return Draft(data, [*below.sources, *above.sources], [*below.problems, *above.problems])
+
+
+def merge_drafts(left: Draft, right: Draft) -> Draft:
+    """`left + right`, as users combine configurations.
+
+    Raises:
+        InvalidRailsConfigurationError: they cannot both be meant.
+    """
+    _same_models(left.data, right.data)
+    urls = {draft.data.get("actions_server_url") for draft in (left, right)} - {None}
+    if len(urls) > 1:
+        raise InvalidRailsConfigurationError("Both configurations should have the same actions_server_url.")
+    data = merge(left.data, right.data, later_first=True)
+    data["models"] = _one_a_type([*right.data.get("models", ()), *left.data.get("models", ())])
+    paths = [path for draft in (left, right) if (path := draft.data.get("config_path"))]
+    data["config_path"] = ",".join(paths) or None
+    sources = list(dict.fromkeys([*right.sources, *left.sources]))
+    return Draft(data, sources, [*left.problems, *right.problems])
+
+
+def _same_models(left: Mapping[str, Any], right: Mapping[str, Any]) -> None:
+    known = {model["type"]: model for model in left.get("models", ())}
+    for model in right.get("models", ()):
+        other = known.get(model["type"], model)
+        if (model["engine"], model.get("model")) != (other["engine"], other.get("model")):
+            raise InvalidRailsConfigurationError(
+                f"Both configurations should have the same model of type `{model['type']}`: one has "
+                f"{other['engine']} {other.get('model')}, the other {model['engine']} {model.get('model')}."
+            )
+
+
+def _one_a_type(models: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for model in models:
+        found.setdefault(model["type"], model)
+    return list(found.values())

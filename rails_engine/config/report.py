@@ -1,0 +1,63 @@
+"""Every problem of a draft, each with the place it comes from."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from rails_engine.config.checks import findings
+from rails_engine.config.document import locate, plain
+from rails_engine.config.keys import unknown_keys
+from rails_engine.config.loading import Draft
+from rails_engine.config.problems import KeyPath, Problem
+from rails_engine.config.schema import ConfigData
+
+_log = logging.getLogger(__name__)
+_Config = TypeVar("_Config", bound=ConfigData)
+
+
+def problems_of(schema: type[_Config], draft: Draft) -> tuple[_Config | None, list[Problem]]:
+    """`draft` read by `schema`, and all that is wrong or odd; None where its values cannot be read."""
+    problems = [*draft.problems, *unknown_keys(draft.data, ConfigData)]
+    try:
+        data = {"docs": [], "prompts": [], **plain(draft.data)}
+        config = schema.model_validate(data, context={"loading": True})
+    except ValidationError as error:
+        return None, [*problems, *_of_validation(error, draft)]
+    found = [
+        Problem(finding.severity, finding.message, finding.key, locate(draft.data, finding.key))
+        for finding in findings(config)
+    ]
+    return config, [*problems, *found]
+
+
+def _of_validation(error: ValidationError, draft: Draft) -> Iterable[Problem]:
+    for detail in error.errors(include_url=False):
+        key = _schema_free(detail["loc"], draft.data)
+        message = detail["msg"].removeprefix("Value error, ")
+        yield Problem("error", message[:1].lower() + message[1:], key, locate(draft.data, key))
+
+
+def _schema_free(location: KeyPath, data: Any) -> KeyPath:
+    """A location without the names of union members, which are no keys of the user's."""
+    key: list[str | int] = []
+    for part in location:
+        inside = isinstance(data, dict | list)
+        known = isinstance(data, dict) and part in data
+        if inside and not known and isinstance(data, list) and not isinstance(part, int):
+            continue
+        key.append(part)
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            break
+    return tuple(key)
+
+
+def log_warnings(problems: Iterable[Problem]) -> None:
+    for problem in problems:
+        if problem.severity == "warning":
+            _log.warning("%s", problem)
