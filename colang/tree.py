@@ -415,6 +415,14 @@ class Import(Node):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Notice(Node):
+    """Something that reads well and has no effect where it stands, such as an import inside a flow."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class File(Node):
     imports: tuple[Import, ...]
     flows: tuple[Flow, ...]
+    notices: tuple[Notice, ...] = field(default=(), compare=False)
