@@ -71,9 +71,7 @@ EXAMPLES = {
         'flow a\n  b(1) "x"\n',
         'flow a\n  b "x" (1)\n',
     ),
-    "a variable to store the result in is missing: `as $name`": (
-        "flow a\n  start b 1 as\n",
-    ),
+    "a variable to store the result in is missing: `as $name`": ("flow a\n  start b 1 as\n",),
     "a line cannot end with `and` or `or`; begin the next line with it": (
         "flow a\n  b and\n  c\n",
         "flow a\n  b or\n  c\n",
