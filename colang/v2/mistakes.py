@@ -230,7 +230,7 @@ def _mistake(error: UnexpectedInput, text: str) -> Mistake:
     return Mistake(text, end, states, frozenset())
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1)
 def _examples(parser: Lark) -> dict[tuple[str, tuple[int, ...]], str]:
     """Message by key; an empty one where messages disagree."""
     found: dict[tuple[str, tuple[int, ...]], str] = {}
