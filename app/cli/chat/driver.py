@@ -1,0 +1,120 @@
+"""The loop of a chat: it alternates the session with the conversation, and waits for lines and timers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from app.cli.chat.session import Session
+from app.cli.chat.values import Command, Inspect, Leave, Restart, Show, Tell, Tone, UmimEvent
+
+
+class Screen(Protocol):
+    """Where lines come from and texts go to."""
+
+    eager: bool
+    """True where a line is wanted even while the bot is at work (a person may interrupt)."""
+
+    async def read(self) -> str | None:
+        """The next line; None when there will be no more."""
+        ...
+
+    def show(self, text: str, tone: Tone) -> None: ...
+
+
+class Conversation(Protocol):
+    """The engine's side of a chat: it owns the state."""
+
+    async def tell(self, events: Sequence[UmimEvent]) -> list[UmimEvent]:
+        """Process the events and return those for the outside.
+
+        Raises:
+            ConversationError: the turn failed; the conversation stands as it was before.
+        """
+        ...
+
+    def restart(self) -> None: ...
+
+    def inspect(self, question: str) -> str:
+        """Answer a question of the debugger."""
+        ...
+
+
+class ConversationError(Exception):
+    """A turn failed; the message is for the user."""
+
+
+class Driver:
+    """Runs one chat to its end."""
+
+    def __init__(
+        self, conversation: Conversation, session: Session, screen: Screen, clock: Callable[[], float]
+    ) -> None:
+        self._conversation = conversation
+        self._session = session
+        self._screen = screen
+        self._clock = clock
+        self._over = False
+
+    async def run(self) -> None:
+        await self._perform(self._session.begin())
+        reading: asyncio.Task[str | None] | None = None
+        try:
+            while not self._over:
+                if reading is None and (self._screen.eager or not self._session.busy):
+                    reading = asyncio.create_task(self._screen.read())
+                await self._wait(reading)
+                if reading is not None and reading.done():
+                    line, reading = reading.result(), None
+                    await self._perform([Leave()] if line is None else self._session.typed(line))
+                else:
+                    await self._perform(self._session.tick())
+        finally:
+            if reading is not None:
+                reading.cancel()
+
+    async def _wait(self, reading: asyncio.Task[str | None] | None) -> None:
+        """Until a line is there or the session's next moment has come."""
+        due = self._session.next_due()
+        left = None if due is None else max(0.0, due - self._clock())
+        if reading is not None:
+            await asyncio.wait({reading}, timeout=left)
+        elif left is not None:
+            await asyncio.sleep(left)
+
+    async def _perform(self, commands: Sequence[Command]) -> None:
+        """Carry out commands and whatever follows from them, until the conversation rests."""
+        waiting = deque(commands)
+        told = False
+        while not self._over:
+            if not waiting:
+                waiting.extend(self._session.settled() if told else ())
+                told = False
+            if not waiting:
+                return
+            command = waiting.popleft()
+            told = told or isinstance(command, Tell)
+            waiting.extend(await self._carry_out(command))
+
+    async def _carry_out(self, command: Command) -> list[Command]:
+        match command:
+            case Show(text, tone):
+                self._screen.show(text, tone)
+            case Tell(events):
+                return await self._tell(events)
+            case Inspect(question):
+                self._screen.show(self._conversation.inspect(question), Tone.NOTE)
+            case Restart():
+                self._conversation.restart()
+            case Leave():
+                self._over = True
+        return []
+
+    async def _tell(self, events: Sequence[UmimEvent]) -> list[Command]:
+        try:
+            outcome = await self._conversation.tell(events)
+        except ConversationError as error:
+            return [Show(str(error), Tone.ERROR)]
+        return [command for event in outcome for command in self._session.happened(event)]
