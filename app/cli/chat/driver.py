@@ -116,5 +116,6 @@ class Driver:
         try:
             outcome = await self._conversation.tell(events)
         except ConversationError as error:
+            self._session.failed()
             return [Show(str(error), Tone.ERROR)]
         return [command for event in outcome for command in self._session.happened(event)]

@@ -16,7 +16,7 @@ class Pipe:
 
     async def read(self) -> str | None:
         line = await asyncio.to_thread(sys.stdin.readline)
-        return line if line else None
+        return line or None
 
     def show(self, text: str, tone: Tone) -> None:
         stream = sys.stderr if tone is Tone.ERROR else sys.stdout

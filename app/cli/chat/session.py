@@ -68,10 +68,10 @@ class Session:
 
     def typed(self, line: str) -> list[Command]:
         """The user entered a line."""
-        self._polled = False
         text = line.strip()
         if not text:
             return [POLL]
+        self._polled = False
         if text.startswith("!"):
             return self._debug(text[1:].strip())
         if text.startswith("/"):
@@ -86,8 +86,13 @@ class Session:
             self._polled = False
             return [Tell(tuple(ringing))]
         if self._poll_at is not None and self._poll_at <= now:
+            self._poll_at = None
             return [POLL]
         return []
+
+    def failed(self) -> None:
+        """The events just told were not processed: what was awaited will not come."""
+        self._awaited, self._poll_at = 0, None
 
     def settled(self) -> list[Command]:
         """All events told so far are processed: ask once whether local actions are still running."""

@@ -36,10 +36,12 @@ def _nothing(_: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _information(arguments: Mapping[str, Any]) -> str:
-    lines = [f"Scene information: {arguments.get('title', '')}", str(arguments.get("summary") or "")]
-    for part in arguments.get("content") or ():
-        if isinstance(part, Mapping):
-            lines.append(str(part.get("text") or f"[{part.get('image', '')}]"))
+    parts = [part for part in arguments.get("content") or () if isinstance(part, Mapping)]
+    lines = [
+        f"Scene information: {arguments.get('title', '')}",
+        str(arguments.get("summary") or ""),
+        *(str(part.get("text") or f"[{part.get('image', '')}]") for part in parts),
+    ]
     return "\n".join(line for line in lines if line)
 
 
