@@ -124,7 +124,7 @@ class Session:
             return [Show(f"Event: {event['type']}{_arguments(event)}", Tone.EVENT)]
         started = {"type": f"{action}Started", "action_uid": uid}
         if action == "TimerBotAction":
-            self._timers.set(uid, self._clock() + float(event.get("duration") or 0))
+            self._timers.set(uid, float(event.get("duration") or 0), self._clock())
         if performance.lasting:
             return [*performance.show(event), Tell((started,))]
         return [*performance.show(event), Tell((started, self._finished(uid, performance.result(event))))]

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+LONGEST: Final = 10_000
 
 
 class EventSyntaxError(ValueError):
@@ -32,9 +34,13 @@ def parse_event(text: str) -> TypedEvent:
     Raises:
         EventSyntaxError: saying what is wrong and what would be right.
     """
+    if len(text) > LONGEST:
+        raise EventSyntaxError(
+            f"This is no event: it has {len(text)} characters, and {LONGEST} are the limit."
+        )
     try:
         expression = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the parser's ways to give up
         raise EventSyntaxError(f"This is no event: /{text}. {_HINT}") from error
     call = expression if isinstance(expression, ast.Call) else ast.Call(expression, [], [])
     if call.args or any(keyword.arg is None for keyword in call.keywords):

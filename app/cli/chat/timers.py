@@ -10,8 +10,9 @@ class Timers:
         self._due: dict[str, float] = {}
         self._halted_at: float | None = None
 
-    def set(self, uid: str, due: float) -> None:
-        self._due[uid] = due
+    def set(self, uid: str, seconds: float, now: float) -> None:
+        """Ring after `seconds`; a timer set while all are halted starts when they go on."""
+        self._due[uid] = seconds + (now if self._halted_at is None else self._halted_at)
 
     def cancel(self, uid: str) -> bool:
         """Stop a timer; False where none of that name runs."""
