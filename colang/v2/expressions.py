@@ -69,18 +69,28 @@ class Place:
         return line + self.line - 1, column + self.column - 1 if line == 1 else column
 
 
-ParseInside: TypeAlias = Callable[[str, Place], Child]
+ParseInside: TypeAlias = Callable[[str], Child | None]
+"""Reads the inside of a `{...}` part; None if it is no expression."""
+
 _Built = TypeVar("_Built", bound=tree.Node)
 
 
 class ExpressionBuilder:
     """Builds the expressions of one text; `parse_inside` reads the `{...}` parts of its strings."""
 
-    def __init__(self, place: Place, parse_inside: ParseInside, depths: dict[int, int] | None = None) -> None:
+    def __init__(self, place: Place, parse_inside: ParseInside) -> None:
         self.place = place
+        self.notices: list[tree.Notice] = []
         self._parse_inside = parse_inside
         # How deep each composite expression is, by its id: the growing tree keeps them all alive.
-        self._depths = {} if depths is None else depths
+        self._depths: dict[int, int] = {}
+
+    def at(self, place: Place) -> ExpressionBuilder:
+        """A builder for a text inside this one."""
+        inner = ExpressionBuilder(place, self._parse_inside)
+        inner.notices = self.notices
+        inner._depths = self._depths
+        return inner
 
     def build(self, child: Child) -> tree.Expression:
         if isinstance(child, Token):
@@ -145,12 +155,19 @@ class ExpressionBuilder:
             return tree.Literal(value="".join(map(str, parts)), span=span)
         return self._limit(tree.Text(parts=tuple(parts), span=span), *expressions)
 
-    def _part(self, part: Part, token: Token, skip: int) -> tree.Expression:
+    def _part(self, part: Part, token: Token, skip: int) -> str | tree.Expression:
+        """The expression of a `{...}` part; what reads as none is text, as in `[a-z]{0,2}`."""
         place = self.place.behind(token, token[: skip + part.offset])
         if place.strings > MAX_STRINGS:
             raise BuildError(f"strings are nested more than {MAX_STRINGS} deep", self.place.span(token))
-        inside = self._parse_inside(part.text, place)
-        return ExpressionBuilder(place, self._parse_inside, self._depths).build(inside)
+        inside = self._parse_inside(part.text)
+        if inside is None:
+            message = (
+                f"`{{{part.text}}}` holds no expression and stays as it is; write `{{{{` and `}}}}` to say so"
+            )
+            self.notices.append(tree.Notice(message=message, span=self.place.span(token)))
+            return f"{{{part.text}}}"
+        return self.at(place).build(inside)
 
     # --- rules ---
 

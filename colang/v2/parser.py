@@ -78,7 +78,7 @@ def parse_template(text: str, source: str = "<template>") -> tree.Literal | tree
     """Text that comes without quotes, such as a decorator's argument, with its `{expression}` parts parsed.
 
     Raises:
-        ColangSyntaxError: if the inside of a part is no expression.
+        ColangSyntaxError: if an expression in it is nested too deeply.
     """
     return _Reader(Source(source, text), text).template()
 
@@ -100,20 +100,16 @@ class _Reader:
     def file(self) -> tree.File:
         found = self._parse(self._text, "file", self._place)
         try:
-            return FileBuilder(self._text, self._place, self._inside).file(found)
+            return FileBuilder(self._text, self._place, _inside).file(found)
         except BuildError as error:
             raise ColangSyntaxError(error.message, self._source, error.span) from None
 
     def template(self) -> tree.Literal | tree.Text:
         whole = Token("STRING", self._text, line=1, column=1, end_line=1, end_column=1)
         try:
-            return ExpressionBuilder(self._place, self._inside).text(self._text, whole, 0)
+            return ExpressionBuilder(self._place, _inside).text(self._text, whole, 0)
         except BuildError as error:
             raise ColangSyntaxError(error.message, self._source, error.span) from None
-
-    def _inside(self, text: str, place: Place) -> Child:
-        found = self._parse(text.replace("\n", " "), "expression", place)
-        return found.children[0]
 
     def _parse(self, text: str, start: str, place: Place) -> Tree[Token]:
         try:
@@ -123,3 +119,10 @@ class _Reader:
         except UnexpectedInput as error:
             message, token = explain(error, text, parser())
             raise ColangSyntaxError(message, self._source, place.span(token)) from None
+
+
+def _inside(text: str) -> Child | None:
+    try:
+        return parser().parse(text.replace("\n", " "), start="expression").children[0]
+    except (LayoutError, UnexpectedInput):
+        return None

@@ -26,7 +26,7 @@ class FileBuilder:
         self._excluded = any(line.startswith(EXCLUDE) for line in self._lines)
         self._expressions = ExpressionBuilder(self._place, parse_inside)
         self._groups = GroupBuilder(self._expressions)
-        self._notices: list[tree.Notice] = []
+        self._notices = self._expressions.notices
 
     def file(self, node: Tree[Token]) -> tree.File:
         imports: list[tree.Import] = []
