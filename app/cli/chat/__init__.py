@@ -7,9 +7,6 @@ scenes on display. `inspect` answers the debugger's questions about flows. `driv
 engine, and `terminal` and `pipe` are the two thin rims that read lines and print.
 """
 
-from app.cli.chat.driver import Conversation, Driver
-from app.cli.chat.pipe import Pipe
-from app.cli.chat.session import Session
-from app.cli.chat.terminal import Terminal
+from app.cli.chat.command import ChatOptions, run_chat
 
-__all__ = ["Conversation", "Driver", "Pipe", "Session", "Terminal"]
+__all__ = ["ChatOptions", "run_chat"]

@@ -1,0 +1,65 @@
+"""The linter: every problem of a configuration at once, where it is, and what would be right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from app.bundled import NoSuchConfigError, find_config
+from app.cli.faults import UsageError
+from app.cli.progress import progress
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One problem; `text` begins with its place where it has one."""
+
+    is_error: bool
+    text: str
+
+
+def run_check(paths: Sequence[str], *, strict: bool) -> int:
+    """Print the problems of each configuration and a closing line; the exit status.
+
+    Raises:
+        UsageError: there is nothing at one of the paths.
+    """
+    return max(_check(_located(path), strict=strict) for path in paths)
+
+
+def _located(path: str) -> Path:
+    try:
+        return find_config(path)
+    except NoSuchConfigError as error:
+        raise UsageError(str(error)) from error
+
+
+def _check(path: Path, *, strict: bool) -> int:
+    with progress(f"Checking {path} ..."):
+        findings = list(findings_of(path))
+    for finding in findings:
+        typer.echo(finding.text)
+    errors = sum(finding.is_error for finding in findings)
+    warnings = len(findings) - errors
+    typer.echo(f"{path}: {_count(errors, 'error')}, {_count(warnings, 'warning')}")
+    return int(bool(errors or (strict and warnings)))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+
+
+def findings_of(path: Path) -> Iterable[Finding]:
+    """The configuration's own problems, then those of its Colang programs."""
+    import colang
+    from rails_engine.config import RailsConfig, search_path
+
+    config, problems = RailsConfig.inspect(path)
+    for problem in problems:
+        yield Finding(problem.severity == "error", str(problem))
+    if config is not None:
+        for found in colang.check(config.sources, search_path=search_path(path)):
+            yield Finding(found.severity == "error", str(found))

@@ -1,0 +1,85 @@
+"""The commands and their options."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.faults import UsageError, explained
+
+app = typer.Typer(
+    name="nemoguardrails",
+    help="Programmable guardrails for conversational applications.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    app(prog_name="nemoguardrails")
+
+
+def _version(value: Any) -> None:
+    if value:
+        import nemoguardrails
+
+        typer.echo(nemoguardrails.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _version: Annotated[
+        bool, typer.Option("--version", "-v", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Programmable guardrails for conversational applications."""
+
+
+@app.command()
+def chat(
+    config: Annotated[
+        list[str], typer.Option(help="Folder or file of the configuration, or the name of a bundled one.")
+    ] = ["config"],  # noqa: B006 -- typer copies it
+    verbose: Annotated[
+        bool, typer.Option(help="Show what happens inside, prompts and completions included.")
+    ] = False,
+    verbose_no_llm: Annotated[
+        bool, typer.Option(help="As --verbose, without prompts and completions.")
+    ] = False,
+    verbose_simplify: Annotated[
+        bool, typer.Option(help="As --verbose, each thing on one short line.")
+    ] = False,
+    debug_level: Annotated[
+        list[str] | None,
+        typer.Option(help="Log messages to show: WARNING, INFO or DEBUG.", show_default=False),
+    ] = None,
+    streaming: Annotated[bool, typer.Option(help="Show answers of a model while they are written.")] = False,
+) -> None:
+    """Start a conversation: in a terminal, or over a pipe (one line a turn)."""
+    with explained():
+        from app.cli.chat import ChatOptions, run_chat
+        from app.cli.logs import Verbosity
+
+        if len(config) > 1:
+            raise UsageError(f"One configuration at a time, please; --config was given {len(config)} times.")
+        verbosity = Verbosity.of(
+            verbose=verbose, no_llm=verbose_no_llm, simplify=verbose_simplify, levels=debug_level or []
+        )
+        run_chat(ChatOptions(config=config[0], streaming=streaming, verbosity=verbosity))
+
+
+@app.command()
+def check(
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH...", help="Folders or files of configurations.")
+    ],
+    strict: Annotated[bool, typer.Option("--strict", help="Count warnings as errors.")] = False,
+) -> None:
+    """Report every problem of a configuration at once: exit 0 when clean, 1 with errors, 2 on wrong usage."""
+    with explained():
+        from app.cli.check import run_check
+
+        raise typer.Exit(run_check(paths, strict=strict))

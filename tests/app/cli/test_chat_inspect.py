@@ -1,0 +1,87 @@
+"""The debugger's answers about flows."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.cli.chat.inspect import FlowRow, InstanceRow, Picture, answer
+
+MAIN = "(main)11111aaaa"
+SAID = "(user said)22222bbbb"
+PICTURE = Picture(
+    flows=(
+        FlowRow("main", "main", 0.5, (), "main.co:1:1"),
+        FlowRow("user said", "parent", 1.0, ("text",), "core.co:3:1"),
+        FlowRow("bot say", "parent", 1.0, ("text",), "core.co:9:1"),
+    ),
+    instances=(
+        InstanceRow(MAIN, "main", None, "started", waits=("main.co:3:3",), variables={"count": 2}),
+        InstanceRow("(polling)33333cccc", "polling", MAIN, "started", activated=True),
+        InstanceRow(SAID, "user said", MAIN, "started", arguments={"text": "hi"}),
+        InstanceRow("(_user_said)44444dddd", "_user_said", SAID, "waiting", arguments={"text": "hi"}),
+        InstanceRow("(bot say)55555eeee", "bot say", MAIN, "finished", arguments={"text": "Hello"}),
+    ),
+)
+
+
+def test_the_tree_shows_who_started_whom_and_marks_what_is_awaited() -> None:
+    assert answer("tree", PICTURE).splitlines() == [
+        "main (11111, started)",
+        "├── polling (33333, started)",
+        "└── > user said `hi` (22222, started)",
+        "    └── > _user_said `hi` (44444, waiting)",
+    ]
+
+
+def test_the_whole_tree_shows_finished_flows_too() -> None:
+    assert answer("tree --all", PICTURE).splitlines()[-1] == "└── > bot say `Hello` (55555, finished)"
+
+
+def test_flows_lists_the_active_ones_by_priority() -> None:
+    assert answer("flows", PICTURE).splitlines() == [
+        "Flow       Loop    Priority  Instances  Source",
+        "---------  ------  --------  ---------  -----------",
+        "user said  parent  1         22222      core.co:3:1",
+        "main       main    0.5       11111      main.co:1:1",
+    ]
+
+
+def test_flows_lists_all_of_them_by_name() -> None:
+    names = [line.split("  ")[0] for line in answer("flows --all --order-by-name", PICTURE).splitlines()[2:]]
+    assert names == ["bot say", "main", "user said"]
+
+
+def test_a_flow_is_shown_with_its_instances() -> None:
+    assert answer("flow user said", PICTURE).splitlines() == [
+        "flow user said $text",
+        "  defined at  core.co:3:1",
+        "  loop        parent, priority 1",
+        "  instance    22222  started",
+    ]
+
+
+@pytest.mark.parametrize("uid", [MAIN, "11111"])
+def test_an_instance_is_shown_by_its_uid(uid: str) -> None:
+    assert answer(f"flow {uid}", PICTURE).splitlines() == [
+        f"main ({MAIN})",
+        "  status      started, waits at main.co:3:3",
+        "  parent      none",
+        "  variables   $count = 2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("question", "reply"),
+    [
+        ("flow nope", "Flow 'nope' does not exist."),
+        ("flow", "Which one? !flow NAME or !flow UID"),
+        ("tree --bogus", "!tree has no option --bogus; see !help."),
+    ],
+)
+def test_what_does_not_exist_is_said(question: str, reply: str) -> None:
+    assert answer(question, PICTURE) == reply
+
+
+@pytest.mark.parametrize("question", ["flows", "tree"])
+def test_before_the_first_turn_no_flow_is_active(question: str) -> None:
+    assert answer(question, Picture()) == "No flow is active."
