@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from nemoguardrails import __version__
+
 
 def main() -> None:
     """Run the command line, unless something else stands where our parts should be."""
@@ -15,7 +17,7 @@ def main() -> None:
         sys.exit(f"Error: {trouble}")
     from app.cli import main as run
 
-    run()
+    run(__version__)
 
 
 def shadowed() -> str:

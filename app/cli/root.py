@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -17,22 +17,21 @@ app = typer.Typer(
 )
 
 
-def main() -> None:
-    app(prog_name="nemoguardrails")
+def main(version: str) -> None:
+    """Read the command line and run it; `version` is what `--version` says."""
+    app(prog_name="nemoguardrails", obj=version)
 
 
-def _version(value: Any) -> None:
-    if value:
-        import nemoguardrails
-
-        typer.echo(nemoguardrails.__version__)
+def _show_version(context: typer.Context, wanted: bool) -> None:
+    if wanted:
+        typer.echo(context.obj)
         raise typer.Exit
 
 
 @app.callback()
 def root(
     _version: Annotated[
-        bool, typer.Option("--version", "-v", callback=_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", "-v", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Programmable guardrails for conversational applications."""
