@@ -61,5 +61,5 @@ def findings_of(path: Path) -> Iterable[Finding]:
     for problem in problems:
         yield Finding(problem.severity == "error", str(problem))
     if config is not None:
-        for found in colang.check(config.sources, search_path=search_path(path)):
+        for found in colang.check(config.sources, search_path=search_path(path)):  # type: ignore[attr-defined]
             yield Finding(found.severity == "error", str(found))
