@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.contracts.layout import EXEMPT_DIRECTIONS, GATES, ORDER, ROOMS
-from tests.contracts.source import Codebase, cycle, longest_chain, ours, read
+from tests.contracts.source import Codebase, Module, cycle, longest_chain, ours, read
 
 TORCH_FREE = ("inference_backend.kv.blocks", "inference_backend.kv.prefix", "inference_backend.scheduler")
 Edge = tuple[str, str]
@@ -35,8 +35,13 @@ def door_breaches(code: Codebase) -> set[Edge]:
         (module.name, item.target)
         for module in code
         for item in code.imports(module)
-        if not code.modules[item.target].is_package and not _beside(module.name, item.target)
+        if not _is_door(code.modules[item.target]) and not _beside(module.name, item.target)
     }
+
+
+def _is_door(module: Module) -> bool:
+    """A folder's `__init__`, or its `errors`: who catches an error need not load what raises it."""
+    return module.is_package or module.name.endswith(".errors")
 
 
 def _beside(importer: str, imported: str) -> bool:
