@@ -29,7 +29,7 @@ class EventsConversation:
             outcome, self._state = await self._rails.process_events_async(
                 [dict(e) for e in events], self._state
             )
-        except Exception as error:
+        except Exception as error:  # the rim: a failed turn must not end the chat
             _log.debug("the turn failed", exc_info=True)
             raise ConversationError(describe(error)) from error
         return list(outcome)
