@@ -11,7 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from threading import Lock
 
-from inference_backend.errors import OverloadedError, UnknownAdapterError
+from inference_backend.errors import EngineError, OverloadedError, UnknownAdapterError
 from inference_backend.executor import Executor
 from inference_backend.settings import AdapterSettings
 
@@ -70,7 +70,7 @@ class AdapterRegistry:
         slot = self._free_slot()
         try:
             self._executor.load_adapter(slot, folder)
-        except Exception:
+        except EngineError:
             self._free.append(slot)
             raise
         self._loads += 1
