@@ -72,4 +72,6 @@ class MessagesConversation:
         self._messages = []
 
     def inspect(self, question: str) -> str:
-        return f"!{question.split(maxsplit=1)[0]} looks into Colang 2.x flows, and this conversation has none."
+        return (
+            f"!{question.split(maxsplit=1)[0]} looks into Colang 2.x flows, and this conversation has none."
+        )
