@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +49,12 @@ class Lines:
 
     def show(self, text: str, tone: Tone) -> None:
         self.shown.append(f"{tone.value}: {text}")
+
+    def piece(self, text: str | None) -> None:
+        self.shown.append(f"piece: {text}")
+
+    def working(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 async def hold(conversation: Scripted, *lines: str) -> list[str]:
