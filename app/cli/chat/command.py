@@ -45,7 +45,7 @@ def run_chat(options: ChatOptions) -> None:
     except NoSuchConfigError as error:
         raise UsageError(str(error)) from error
     with progress(f"Loading {path} ..."):
-        rails = open_rails(path, verbose=options.verbosity.inside)
+        rails = open_rails(path)
     asyncio.run(_hold(rails, options))
 
 
@@ -54,7 +54,7 @@ async def _hold(rails: LLMRails, options: ChatOptions) -> None:
     screen = _screen(eager=either_side_speaks)
     conversation: Conversation
     if either_side_speaks:
-        conversation = EventsConversation(rails)
+        conversation = EventsConversation(rails, options.verbosity, screen.show)
     else:
         conversation = MessagesConversation(RailsAnswers(rails), screen.piece if options.streaming else None)
     session = Session(clock=time.monotonic, uids=lambda: str(uuid.uuid4()))

@@ -39,7 +39,7 @@ class Pipe:
         return await line or None
 
     def show(self, text: str, tone: Tone) -> None:
-        _write(f"{text}\n", sys.stderr if tone is Tone.ERROR else sys.stdout)
+        _write(f"{text}\n", sys.stderr if tone in {Tone.ERROR, Tone.INSIDE} else sys.stdout)
 
     def piece(self, text: str | None) -> None:
         _write("\n" if text is None else text, sys.stdout)

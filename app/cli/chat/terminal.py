@@ -25,6 +25,7 @@ STYLES: Final = {
     Tone.SCENE: "ansimagenta",
     Tone.EVENT: "ansiyellow",
     Tone.NOTE: "",
+    Tone.INSIDE: "ansibrightblack",
     Tone.ERROR: "ansired",
 }
 
