@@ -23,11 +23,13 @@ from inference_backend.errors import (
     EngineError,
     ExecutorError,
     InvalidParameterError,
+    UnknownAdapterError,
 )
 from inference_backend.executor import Capacity, Executor
 from inference_backend.kv import root_hash
 from inference_backend.metrics import EngineMetrics
 from inference_backend.planning import PlannedStep
+from inference_backend.prepared import PreparedRequest
 from inference_backend.scheduler import Outcome, Scheduler
 from inference_backend.sequence import Phase, Sequence
 from inference_backend.settings import SchedulerSettings, SpeculationSettings
@@ -38,15 +40,6 @@ from inference_backend.text import ConstraintCompiler, Detokenizer, Matcher, Tok
 from inference_backend.values import Delta, FinishReason, Request
 
 _ALL_ALLOWED = -1  # every bit of an int32 word
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedRequest:
-    """A request that has been checked against the model, with what could be worked out outside the loop."""
-
-    request: Request
-    limit: int
-    matcher: Matcher | None
 
 
 @dataclass(slots=True)
@@ -138,6 +131,21 @@ class Engine:
             return []
         cause = error or CancelledError(f"request {request_id} was cancelled")
         return self._end(group, "cancelled" if error is None else "error", cause)
+
+    def knows(self, request_id: str) -> bool:
+        """Whether a request has choices under way."""
+        return request_id in self._groups
+
+    @property
+    def adapter_registry(self) -> AdapterRegistry:
+        """The loaded adapters.
+
+        Raises:
+            UnknownAdapterError: this engine was set up without any.
+        """
+        if self.parts.adapters is None:
+            raise UnknownAdapterError("this engine was set up without adapters")
+        return self.parts.adapters
 
     @property
     def busy(self) -> bool:

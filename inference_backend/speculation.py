@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence as Tokens
 from typing import Protocol
 
+from inference_backend.errors import RequestError
+from inference_backend.prepared import PreparedRequest
 from inference_backend.sequence import Sequence
 from inference_backend.settings import SpeculationSettings
+from inference_backend.values import Delta, Request, SamplingParameters
 
 
 class Drafter(Protocol):
@@ -20,6 +23,19 @@ class Drafter(Protocol):
     def propose(self, sequences: list[Sequence]) -> None:
         """Set `drafts` of sequences whose tokens are all known; leave them empty where there is no good guess."""
         ...
+
+
+class DraftEngine(Protocol):
+    """The part of an engine that drafting needs."""
+
+    @property
+    def busy(self) -> bool: ...
+
+    def prepare(self, request: Request) -> PreparedRequest: ...
+
+    def submit(self, prepared: PreparedRequest) -> None: ...
+
+    def step(self) -> list[Delta]: ...
 
 
 class NgramDrafter:
@@ -41,3 +57,28 @@ class NgramDrafter:
                     after = start + size
                     return list(tokens[after : after + self.settings.tokens])
         return []
+
+
+class DraftModelDrafter:
+    """A smaller model of the same vocabulary guesses greedily (Leviathan et al., 2023).
+
+    It runs in an engine of its own, whose prefix cache keeps what it has read of each sequence.
+    """
+
+    def __init__(self, settings: SpeculationSettings, engine: DraftEngine) -> None:
+        self.settings = settings
+        self._engine = engine
+
+    def propose(self, sequences: list[Sequence]) -> None:
+        waiting = {}
+        for number, sequence in enumerate(sequences):
+            name = str(number)
+            sampling = SamplingParameters(temperature=0.0, max_tokens=self.settings.tokens, ignore_eos=True)
+            try:
+                self._engine.submit(self._engine.prepare(Request(name, tuple(sequence.tokens), sampling)))
+            except RequestError:  # too long for the draft model: no guess
+                continue
+            waiting[name] = sequence
+        while self._engine.busy:
+            for delta in self._engine.step():
+                waiting[delta.request_id].drafts += delta.token_ids

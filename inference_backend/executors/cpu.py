@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from inference_backend.errors import ResourceError
+from inference_backend.errors import ExecutorError, ResourceError
 from inference_backend.executor import Capacity
 from inference_backend.executors.inputs import adapter_rows, attention_inputs, long_tensor
 from inference_backend.executors.loading import LoadedModel, allocate_cache, cache_bytes_per_block, load_model
@@ -63,8 +63,14 @@ class CpuExecutor:
             eos_ids=config.eos_ids,
         )
 
-    @torch.inference_mode()
     def launch(self, plan: StepPlan) -> None:
+        try:
+            self._forward(plan)
+        except (RuntimeError, MemoryError) as error:
+            raise ExecutorError(f"the forward pass failed: {error}") from error
+
+    @torch.inference_mode()
+    def _forward(self, plan: StepPlan) -> None:
         for join in plan.joins:
             self._sampler.join(join)
         fed = self._sampler.resolve(plan)

@@ -17,6 +17,8 @@ from inference_backend.text.tokenizer import Tokenizer
 from inference_backend.values import Choice, Constraint, JsonSchema, Regex
 
 _LONGEST = 1_000_000
+# At most one space between JSON tokens: a small model left free to indent may never come to the point.
+_SPACE = " ?"
 
 
 class Matcher:
@@ -85,6 +87,6 @@ def _grammar(constraint: Constraint) -> str:
 
 def _json_grammar(constraint: JsonSchema) -> str:
     try:
-        return str(LLMatcher.grammar_from_json_schema(constraint.schema))
+        return str(LLMatcher.grammar_from_json_schema(constraint.schema, {"whitespace_pattern": _SPACE}))
     except ValueError as error:
         raise ConstraintError(f"not a JSON schema: {error}", param="response_format") from error

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import tokenizers
 import torch
 import transformers
 
@@ -115,4 +116,40 @@ def make(family: str, folder: Path, *, shards: bool = False) -> Checkpoint:
     model.eval()
     model.generation_config.eos_token_id = 2
     model.save_pretrained(folder, max_shard_size="20KB" if shards else "1GB")
+    return Checkpoint(folder, model)
+
+
+TEMPLATE = (
+    "{% for message in messages %}{% if message.role not in ['system', 'user', 'assistant', 'tool'] %}"
+    "{{ raise_exception('unknown role ' + message.role) }}{% endif %}"
+    "<|{{ message.role }}|>{{ message.content }}{{ eos_token }}{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
+
+def make_chat(folder: Path) -> Checkpoint:
+    """A Llama with a byte-level tokenizer and a chat template: what a server is given."""
+    alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {text: number for number, text in enumerate(["<pad>", "<s>", "</s>", *alphabet])}
+    merges = [("t", "h"), ("th", "e"), ("i", "n"), ("Ġ", "the"), ("a", "n")]
+    for left, right in merges:
+        vocabulary[left + right] = len(vocabulary)
+    backend = tokenizers.Tokenizer(tokenizers.models.BPE(vocabulary, merges))
+    backend.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = tokenizers.decoders.ByteLevel()
+    backend.add_special_tokens(["<pad>", "<s>", "</s>"])
+    torch.manual_seed(11)
+    config = _llama(vocab_size=len(vocabulary), max_position_embeddings=512)
+    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager")
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(0.0, 0.2)
+    model.eval()
+    model.save_pretrained(folder)
+    fast = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=backend, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
+    )
+    fast.chat_template = TEMPLATE
+    fast.save_pretrained(folder)
     return Checkpoint(folder, model)
