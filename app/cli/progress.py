@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -12,11 +12,8 @@ PATIENCE_SECONDS: Final = 1.0
 
 
 @contextmanager
-def progress(text: str) -> Iterator[Callable[[], None]]:
-    """Keep quiet for a second, then show `text`: with a spinner on a terminal, as one line on standard error else.
-
-    Yields a function that ends the show early, for work whose outcome begins to appear before it is over.
-    """
+def progress(text: str) -> Iterator[None]:
+    """Keep quiet for a second, then show `text`: with a spinner on a terminal, as one line on standard error else."""
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -30,14 +27,10 @@ def progress(text: str) -> Iterator[Callable[[], None]]:
 
     timer = threading.Timer(PATIENCE_SECONDS, show)
     timer.daemon = True
-
-    def end() -> None:
+    timer.start()
+    try:
+        yield
+    finally:
         timer.cancel()
         timer.join()
         status.stop()
-
-    timer.start()
-    try:
-        yield end
-    finally:
-        end()

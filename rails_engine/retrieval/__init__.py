@@ -8,7 +8,8 @@ configuration names a model or an endpoint that lives there.
 """
 
 from rails_engine.retrieval.base import Embedder, EmbeddingKind, Hit, Index, Item, Searcher
-from rails_engine.retrieval.embedding import Endpoint, EndpointEmbedder
+from rails_engine.retrieval.basic_index import BasicEmbeddingsIndex
+from rails_engine.retrieval.embedding import Endpoint, EndpointEmbedder, StaticEmbedder
 from rails_engine.retrieval.errors import (
     DimensionError,
     DocumentError,
@@ -21,9 +22,20 @@ from rails_engine.retrieval.errors import (
 )
 from rails_engine.retrieval.index import ExactIndex
 from rails_engine.retrieval.kb import Chunk, ChunkSettings, Document, KnowledgeBase, Provenance
+from rails_engine.retrieval.peer import (
+    EmbeddingModel,
+    EmbeddingsIndex,
+    IndexItem,
+    cosine_of,
+    peer_similarity,
+)
+from rails_engine.retrieval.registry import EMBEDDING_PROVIDERS, EmbeddingProviders, SearchProviders
 from rails_engine.retrieval.searcher import VectorSearcher
+from rails_engine.retrieval.setup import RetrievalSetup
 
 __all__ = [
+    "EMBEDDING_PROVIDERS",
+    "BasicEmbeddingsIndex",
     "Chunk",
     "ChunkSettings",
     "DimensionError",
@@ -33,18 +45,27 @@ __all__ = [
     "EmbeddingConfigError",
     "EmbeddingError",
     "EmbeddingKind",
+    "EmbeddingModel",
+    "EmbeddingProviders",
     "EmbeddingRemoteError",
+    "EmbeddingsIndex",
     "Endpoint",
     "EndpointEmbedder",
     "ExactIndex",
     "Hit",
     "Index",
     "IndexFormatError",
+    "IndexItem",
     "IndexStorageError",
     "Item",
     "KnowledgeBase",
     "Provenance",
     "RetrievalError",
+    "RetrievalSetup",
+    "SearchProviders",
     "Searcher",
+    "StaticEmbedder",
     "VectorSearcher",
+    "cosine_of",
+    "peer_similarity",
 ]

@@ -18,7 +18,6 @@ class Tone(Enum):
     SCENE = "scene"
     EVENT = "event"
     NOTE = "note"
-    INSIDE = "inside"
     ERROR = "error"
 
 

@@ -1,0 +1,148 @@
+"""The interfaces that users' own embedding models and search providers are written against, and how they fit in.
+
+`EmbeddingModel` and `EmbeddingsIndex` are to be subclassed, `IndexItem` is what an index holds. `ForeignEmbedder` and
+`ForeignSearcher` make users' subclasses look like our own protocols, so nothing else knows the difference.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rails_engine.retrieval.base import EmbeddingKind, Hit, Item
+from rails_engine.retrieval.errors import EmbeddingError
+from rails_engine.retrieval.vectors import remote_rows
+
+
+class EmbeddingModel(ABC):
+    """An embedding model of a user's own; `engine_name` is its name in configurations."""
+
+    engine_name: str = ""
+
+    @abstractmethod
+    async def encode_async(self, documents: list[str]) -> list[list[float]]:
+        """One vector a document."""
+
+    @abstractmethod
+    def encode(self, documents: list[str]) -> list[list[float]]:
+        """One vector a document."""
+
+
+@dataclass
+class IndexItem:
+    """A text to be found and what belongs to it."""
+
+    text: str
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+class EmbeddingsIndex:
+    """A search provider of a user's own: takes items, builds, and finds the nearest."""
+
+    @property
+    def embedding_size(self) -> int:
+        """The length of the vectors."""
+        raise NotImplementedError
+
+    @property
+    def cache_config(self) -> Any:
+        """The configuration of the embedding cache."""
+        raise NotImplementedError
+
+    async def _get_embeddings(self, texts: list[str]) -> list[list[float]]:
+        raise NotImplementedError
+
+    async def add_item(self, item: IndexItem) -> None:
+        """Take in one item."""
+        raise NotImplementedError
+
+    async def add_items(self, items: list[IndexItem]) -> None:
+        """Take in several items."""
+        raise NotImplementedError
+
+    async def build(self) -> None:
+        """Make everything added searchable; not needed where adding does it."""
+
+    async def search(self, text: str, max_results: int, threshold: float | None) -> list[IndexItem]:
+        """The items nearest to `text`, best first; `threshold` is on the scale of `peer_similarity`."""
+        raise NotImplementedError
+
+
+def peer_similarity(cosine: float) -> float:
+    """The scale of thresholds in configurations: 1 for the same direction, 0 for the opposite one."""
+    return float(1 - np.sqrt(max(0.0, 2 - 2 * cosine)) / 2)
+
+
+def cosine_of(similarity: float) -> float:
+    """The cosine at a threshold of a configuration: the inverse of `peer_similarity`."""
+    return 1 - 2 * (1 - similarity) ** 2
+
+
+class ForeignEmbedder:
+    """A user's `EmbeddingModel` as an `Embedder`."""
+
+    def __init__(self, name: str, model: EmbeddingModel) -> None:
+        self._name = name
+        self._model = model
+        self._dimension: int | None = None
+
+    @property
+    def model_name(self) -> str:
+        return self._name
+
+    async def dimension(self) -> int:
+        if self._dimension is None:
+            await self.embed(["dimension"], EmbeddingKind.PASSAGE)
+        return self._dimension or 0
+
+    async def embed(self, texts: Sequence[str], kind: EmbeddingKind) -> NDArray[np.float32]:  # noqa: ARG002 -- the interface is symmetric
+        """One unit row a text.
+
+        Raises:
+            EmbeddingError: the model raised, or gave something else than a vector for each text.
+        """
+        if not texts:
+            return np.empty((0, await self.dimension()), np.float32)
+        try:
+            rows = await self._encode(list(texts))
+        except Exception as error:
+            raise EmbeddingError(f"the embedding model {self._name!r} failed: {error}") from error
+        vectors = remote_rows(rows, len(texts), f"the embedding model {self._name!r}")
+        self._dimension = vectors.shape[1]
+        return vectors
+
+    async def _encode(self, texts: list[str]) -> Sequence[Sequence[float]]:
+        if hasattr(self._model, "encode_async"):
+            return await self._model.encode_async(texts)
+        return await asyncio.to_thread(self._model.encode, texts)
+
+
+class ForeignSearcher:
+    """A user's `EmbeddingsIndex` as a `Searcher`; it gives no scores, and knows no tenants."""
+
+    def __init__(self, index: EmbeddingsIndex) -> None:
+        self._index = index
+
+    async def add(self, items: Sequence[Item]) -> None:
+        await self._index.add_items([IndexItem(item.text, dict(item.meta)) for item in items])
+
+    async def build(self) -> None:
+        outcome: Any = self._index.build()
+        if inspect.isawaitable(outcome):
+            await outcome
+
+    async def search(
+        self, text: str, limit: int, threshold: float | None = None, tenant: str | None = None
+    ) -> list[Hit]:
+        """As a searcher; an item that belongs to another tenant is dropped after the search."""
+        similarity = None if threshold is None else peer_similarity(threshold)
+        found = await self._index.search(text=text, max_results=limit, threshold=similarity)
+        items = [Item(item.text, item.meta, item.meta.get("tenant")) for item in found]
+        return [Hit(item, float("nan")) for item in items if item.tenant in (None, tenant)]

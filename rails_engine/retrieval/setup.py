@@ -1,0 +1,207 @@
+"""What one configuration retrieves with: its embedder, its searchers, its knowledge base.
+
+The embedding model is the one of `models` with type `embeddings`, unless a search provider's parameters name another;
+where neither does, it is the built-in one. Embedders are shared between searchers that name the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rails_engine.config import RailsConfig
+from rails_engine.config.schema import EmbeddingsCacheConfig, EmbeddingSearchProvider
+from rails_engine.retrieval.base import Embedder, EmbeddingKind, Searcher
+from rails_engine.retrieval.embedding import (
+    BatchingEmbedder,
+    CachingEmbedder,
+    EndpointEmbedder,
+    MemoryStore,
+    RedisStore,
+    SqliteStore,
+    VectorStore,
+    is_built_in,
+)
+from rails_engine.retrieval.errors import EmbeddingConfigError
+from rails_engine.retrieval.kb import Document, KnowledgeBase
+from rails_engine.retrieval.peer import ForeignSearcher, cosine_of
+from rails_engine.retrieval.registry import EMBEDDING_PROVIDERS, SearchProviders
+from rails_engine.retrieval.scale import built_in_cosine
+from rails_engine.retrieval.searcher import VectorSearcher
+
+_log = logging.getLogger(__name__)
+_KNOWN_PARAMETERS = frozenset(
+    {
+        "embedding_engine",
+        "embedding_model",
+        "embedding_parameters",
+        "use_batching",
+        "max_batch_size",
+        "max_batch_hold",
+        "matx_batch_hold",  # the spelling that older configurations carry
+        "search_threshold",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingChoice:
+    """An embedding model as a configuration names it; engine None is the built-in one."""
+
+    engine: str | None = None
+    model: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+class RetrievalSetup:
+    """Makes the parts for one configuration, lazily; nothing is read or asked before its first use."""
+
+    def __init__(self, config: RailsConfig, search_providers: SearchProviders | None = None) -> None:
+        self._config = config
+        self._search_providers = search_providers or SearchProviders()
+        self._embedders: dict[str, Embedder] = {}
+        self._open: list[EndpointEmbedder | SqliteStore] = []
+
+    async def aclose(self) -> None:
+        """Close the connections of the running loop, and the files; the next use opens them again."""
+        for part in self._open:
+            if isinstance(part, SqliteStore):
+                part.close()
+            else:
+                await part.aclose()
+
+    @property
+    def search_providers(self) -> SearchProviders:
+        return self._search_providers
+
+    def embedder(self, provider: EmbeddingSearchProvider | None = None) -> Embedder:
+        """The embedder of a search provider (default: the core one), with its cache and batching round it.
+
+        Raises:
+            EmbeddingConfigError: the engine is unknown or lacks what it needs.
+        """
+        chosen = provider or self._config.core.embedding_search_provider
+        key = repr((self.choice(chosen), chosen.cache, sorted(chosen.parameters.items(), key=repr)))
+        if key not in self._embedders:
+            self._embedders[key] = self._made(chosen)
+        return self._embedders[key]
+
+    def choice(self, provider: EmbeddingSearchProvider | None = None) -> EmbeddingChoice:
+        """The embedding model that a search provider (default: the core one) uses."""
+        parameters = (provider or self._config.core.embedding_search_provider).parameters
+        default = self._default_choice()
+        engine = parameters.get("embedding_engine", default.engine)
+        model = parameters.get("embedding_model", default.model)
+        own = parameters.get("embedding_parameters")
+        return EmbeddingChoice(engine, model, default.parameters if own is None else own)
+
+    def searcher(
+        self,
+        provider: EmbeddingSearchProvider | None = None,
+        kind: EmbeddingKind = EmbeddingKind.PASSAGE,
+    ) -> Searcher:
+        """A new, empty searcher of a search provider (default: the core one); `kind` says what its items are.
+
+        Raises:
+            EmbeddingConfigError: the provider or its engine is unknown, or lacks what it needs.
+        """
+        chosen = provider or self._config.core.embedding_search_provider
+        foreign = self._search_providers.make(chosen.name, chosen.parameters)
+        if foreign is not None:
+            return ForeignSearcher(foreign)
+        _warn_of_unknown(chosen.parameters)
+        return VectorSearcher(self.embedder(chosen), kind=kind)
+
+    def threshold(self, similarity: float, provider: EmbeddingSearchProvider | None = None) -> float:
+        """The cosine for a threshold of the configuration, on the scale of the embedder that is used.
+
+        Where no engine is named the threshold was chosen on another embedder's scale; it is mapped, and that is said.
+        """
+        cosine = cosine_of(similarity)
+        if self.choice(provider).engine is not None:
+            return cosine
+        mapped = built_in_cosine(cosine)
+        _log.warning(
+            "the similarity threshold %.3g was read on the scale of all-MiniLM-L6-v2; the built-in embedder, used because "
+            "the configuration names no embedding engine, has another scale, so it is applied as cosine %.3f instead of "
+            "%.3f. Name the engine (`models: - type: embeddings, engine: built-in, ...`) to set it on its own scale.",
+            similarity,
+            mapped,
+            cosine,
+        )
+        return mapped
+
+    def knowledge_base(self) -> KnowledgeBase | None:
+        """The knowledge base over the configuration's documents, None where it has none; not built yet.
+
+        Raises:
+            EmbeddingConfigError: its search provider or engine is unknown, or lacks what it needs.
+        """
+        documents = self._documents()
+        if not documents:
+            return None
+        return KnowledgeBase(documents, self.searcher(self._config.knowledge_base.embedding_search_provider))
+
+    def _documents(self) -> list[Document]:
+        return [
+            Document(
+                f"{self._config.knowledge_base.folder}/{number}.{document.format}",
+                document.content,
+                document.format,
+            )
+            for number, document in enumerate(self._config.docs or (), start=1)
+        ]
+
+    def _made(self, provider: EmbeddingSearchProvider) -> Embedder:
+        choice = self.choice(provider)
+        embedder = EMBEDDING_PROVIDERS.embedder(choice.engine, choice.model, choice.parameters)
+        if isinstance(embedder, EndpointEmbedder):
+            self._open.append(embedder)
+        if provider.cache.enabled:
+            store = make_store(provider.cache)
+            if isinstance(store, SqliteStore):
+                self._open.append(store)
+            embedder = CachingEmbedder(embedder, store)
+        parameters = provider.parameters
+        if parameters.get("use_batching", not is_built_in(choice.engine)):
+            hold = parameters.get("max_batch_hold", parameters.get("matx_batch_hold", 0.0))
+            embedder = BatchingEmbedder(embedder, int(parameters.get("max_batch_size", 32)), float(hold))
+        return embedder
+
+    def _default_choice(self) -> EmbeddingChoice:
+        for model in self._config.models:
+            if model.type == "embeddings":
+                parameters = dict(model.parameters)
+                if model.api_key_env_var and "api_key" not in parameters:
+                    parameters["api_key"] = os.environ.get(model.api_key_env_var)
+                return EmbeddingChoice(model.engine, model.model, parameters)
+        return EmbeddingChoice()
+
+
+def make_store(cache: EmbeddingsCacheConfig) -> VectorStore:
+    """The store of an embedding cache; `filesystem` is one SQLite file in `store_config.cache_dir`.
+
+    Raises:
+        EmbeddingConfigError: there is no such store.
+    """
+    settings = cache.store_config
+    max_bytes = int(settings.get("max_bytes", 256 << 20))
+    if cache.store == "in_memory":
+        return MemoryStore(max_bytes)
+    if cache.store in ("filesystem", "sqlite"):
+        return SqliteStore(Path(settings.get("cache_dir", ".cache/embeddings")) / "vectors.sqlite", max_bytes)
+    if cache.store == "redis":
+        address = f"redis://{settings.get('host', 'localhost')}:{settings.get('port', 6379)}/{settings.get('db', 0)}"
+        return RedisStore(settings.get("url", address))
+    raise EmbeddingConfigError(
+        f"there is no embedding cache store {cache.store!r}; known are in_memory, filesystem, sqlite, redis"
+    )
+
+
+def _warn_of_unknown(parameters: Mapping[str, Any]) -> None:
+    for key in sorted(set(parameters) - _KNOWN_PARAMETERS):
+        _log.warning("the default embedding search provider has no parameter %r; it has no effect", key)
