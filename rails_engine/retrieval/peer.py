@@ -112,7 +112,7 @@ class ForeignEmbedder:
             return np.empty((0, await self.dimension()), np.float32)
         try:
             rows = await self._encode(list(texts))
-        except Exception as error:
+        except Exception as error:  # a user's class may raise anything
             raise EmbeddingError(f"the embedding model {self._name!r} failed: {error}") from error
         vectors = remote_rows(rows, len(texts), f"the embedding model {self._name!r}")
         self._dimension = vectors.shape[1]

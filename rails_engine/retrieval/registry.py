@@ -53,7 +53,7 @@ class EmbeddingProviders:
             return embedder_for(engine, model, parameters)
         try:
             made = own(**_accepted(own, {"embedding_model": model, **parameters}))
-        except Exception as error:
+        except Exception as error:  # a user's class may raise anything
             raise EmbeddingError(f"the embedding model {engine!r} could not be made: {error}") from error
         return ForeignEmbedder(f"{engine}#{model}", made)
 
@@ -89,7 +89,7 @@ class SearchProviders:
             )
         try:
             return maker(**parameters)
-        except Exception as error:
+        except Exception as error:  # a user's class may raise anything
             raise EmbeddingConfigError(f"the search provider {name!r} could not be made: {error}") from error
 
 
