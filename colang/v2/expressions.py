@@ -22,7 +22,7 @@ Child: TypeAlias = Tree[Token] | Token
 MAX_DEPTH = 100
 """How deep an expression may be; later passes walk it recursively."""
 
-MAX_STRINGS = 3
+MAX_STRINGS = 2
 """How many strings may stand inside the `{...}` parts of one another."""
 
 _LEVELS = ({"|"}, {"^"}, {"&"}, {"<<", ">>"}, {"+", "-"}, {"*", "/", "//", "%"})
