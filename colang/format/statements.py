@@ -28,8 +28,11 @@ def format_flow(flow: tree.Flow) -> str:
     """One flow with its decorators."""
     lines = [_decorator(decorator) for decorator in flow.decorators]
     members = f" -> {', '.join(_parameter(member) for member in flow.members)}" if flow.members else ""
-    words = ["flow", flow.name, *(_parameter(parameter) for parameter in flow.parameters)]
-    lines.append(" ".join(words) + members)
+    parameters = [_parameter(parameter) for parameter in flow.parameters]
+    if parameters and flow.name.split()[-1] == "as":
+        lines.append(f"flow {flow.name}({', '.join(parameters)}){members}")
+    else:
+        lines.append(" ".join(["flow", flow.name, *parameters]) + members)
     lines += _body(flow.body)
     return "\n".join(lines) + "\n"
 

@@ -83,7 +83,11 @@ EXAMPLES = {
         "flow a\n  if $x && $y\n    pass\n",
         "flow a\n  if $x || $y\n    pass\n",
     ),
-    "only flows can be decorated": ("@meta(a=1)\nimport x\n", "@active\n$x = 1\n"),
+    "only flows can be decorated": ("@meta(a=1)\nimport x\n", "@active\nimport x\n", "@active\n$x = 1\n"),
+    "a verb needs something to act on: a flow, an action, an event, or a group of them": (
+        "flow a\n  await\n",
+        "flow a\n  send\n  pass\n",
+    ),
     "an operator is missing between two values": (
         "flow a\n  $x = 1 2\n",
         "flow a\n  $x = $y $z\n",
@@ -96,9 +100,12 @@ _FIRST_WORDS = {
     "define": "this is Colang 1.0; in a 2.x file a flow is written `flow name`",
     "def": "a flow is written `flow name`",
     "for": "there is no `for`; write `while` with a counter",
+    "execute": "`execute` is Colang 1.0; in 2.x an action is awaited: `await SomeAction()`",
+}
+
+_BRANCH_WORDS = {
     "else": "`else` belongs to an `if` or `when` at the same indentation, and there is none here",
     "elif": "`elif` belongs to an `if` at the same indentation, and there is none here",
-    "execute": "`execute` is Colang 1.0; in 2.x an action is awaited: `await SomeAction()`",
     "or": "`or when` belongs to a `when` at the same indentation, and there is none here",
     "and": "a group continues on the line behind it, with no other statement between",
 }
@@ -160,6 +167,7 @@ _WORDS = {
     "_ELSE": "`else`",
 }
 
+_BODY = frozenset({"_INDENT", "NEWLINE", "_REMARK", "CONTINUATION", "COMMENT", "BLANK"})
 _BRACKETS = {")": "(", "]": "[", "}": "{"}
 _SKIPPED = re.compile(
     r'"""(?:[^\\]|\\[\s\S])*?"""|\'\'\'(?:[^\\]|\\[\s\S])*?\'\'\'|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|#[^\n]*'
@@ -181,10 +189,21 @@ class Mistake:
         return self.text.split("\n")[(self.token.line or 1) - 1]
 
     @property
-    def line_above(self) -> str:
-        """The last line before this one that says something."""
-        above = self.text.split("\n")[: (self.token.line or 1) - 1]
-        return next((line for line in reversed(above) if line.partition("#")[0].strip()), "")
+    def is_first(self) -> bool:
+        """True if nothing stands in front of the token in its line."""
+        return not self.line[: (self.token.column or 1) - 1].strip()
+
+    def line_above(self) -> Token:
+        """The last line before the token's that says something, or the token's own at the end of the file."""
+        lines = self.text.split("\n")
+        number = self.token.line or 1
+        first = number if self.token.type in {"$END", "_DEDENT"} else number - 1
+        for above in range(first, 0, -1):
+            code = lines[above - 1].partition("#")[0].rstrip()
+            if code:
+                column = len(code) - len(code.lstrip()) + 1
+                return Token("LINE", code.lstrip(), None, above, column, above, len(code) + 1)
+        return self.token
 
 
 def explain(error: UnexpectedInput, text: str, parser: Lark) -> tuple[str, Token]:
@@ -196,8 +215,17 @@ def explain(error: UnexpectedInput, text: str, parser: Lark) -> tuple[str, Token
     for rule in _RULES:
         message = rule(mistake)
         if message:
-            return message, mistake.token
+            return message, _place(mistake)
     return _by_example(mistake, parser) or _general(mistake), mistake.token
+
+
+def _place(mistake: Mistake) -> Token:
+    """Where to point: at a header without a body, or at a line that only looks like one, rather than behind it."""
+    if mistake.accepts <= _BODY:
+        return mistake.line_above()
+    above = mistake.line_above()
+    is_header = mistake.token.type == "_INDENT" and _first_word(above) in _FIRST_WORDS | _BRANCH_WORDS
+    return above if is_header else mistake.token
 
 
 def _by_example(mistake: Mistake, parser: Lark) -> str | None:
@@ -295,14 +323,20 @@ def _bad_character(mistake: Mistake) -> str | None:
 
 def _bad_first_word(mistake: Mistake) -> str | None:
     """A word of another language, or a branch without its head; the line itself may have read as a call of a flow."""
-    line = mistake.line_above if mistake.token.type == "_INDENT" else mistake.line
+    if mistake.token.type == "_INDENT":
+        return (_FIRST_WORDS | _BRANCH_WORDS).get(_first_word(mistake.line_above()))
+    word = _first_word(mistake.line)
+    return _FIRST_WORDS.get(word) or (_BRANCH_WORDS.get(word) if mistake.is_first else None)
+
+
+def _first_word(line: str) -> str:
     word = re.match(r"\s*(\w*)", line)
-    return _FIRST_WORDS.get(word.group(1)) if word else None
+    return word.group(1) if word else ""
 
 
 def _assignment_for_comparison(mistake: Mistake) -> str | None:
-    first = mistake.line.split(None, 1)[:1]
-    if mistake.token.type == "EQUAL" and first and first[0] in {"if", "elif", "else", "while", "return"}:
+    is_test = _first_word(mistake.line) in {"if", "elif", "else", "while", "return"}
+    if mistake.token.type == "EQUAL" and is_test:
         return "`=` assigns; a comparison is written `==`"
     return None
 
@@ -317,7 +351,7 @@ def _operator_with_assignment(mistake: Mistake) -> str | None:
 def _indentation(mistake: Mistake) -> str | None:
     if mistake.token.type == "_INDENT":
         return "this line is indented more than the one above it, which opens no block"
-    if mistake.accepts <= {"_INDENT"}:
+    if mistake.accepts <= _BODY:
         return "an indented body is missing; write `pass` where there is nothing to do"
     return None
 
