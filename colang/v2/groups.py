@@ -10,6 +10,8 @@ from lark import Token, Tree
 from colang import tree
 from colang.v2.expressions import BuildError, Child, ExpressionBuilder, as_tree
 
+_VERBS = frozenset(verb.value for verb in tree.Verb)
+
 
 class GroupBuilder:
     """Builds the groups of one text."""
@@ -20,6 +22,13 @@ class GroupBuilder:
 
     def build(self, node: Tree[Token]) -> tree.Group:
         return RULES[node.data](self, node)
+
+    def name(self, words: Tree[Token]) -> str:
+        """A name: its words with one blank between them."""
+        first = str(words.children[0])
+        if first in _VERBS:
+            raise BuildError(f"a name cannot begin with `{first}`", self._place.span(words))
+        return " ".join(str(word) for word in words.children)
 
     def and_group(self, node: Tree[Token]) -> tree.AndGroup:
         items = tuple(self.build(child) for child in _trees(node.children))
@@ -50,7 +59,7 @@ class GroupBuilder:
     def named_spec(self, node: Tree[Token]) -> tree.Spec:
         """A flow, action or event by its words, with arguments in either form."""
         words, *rest = _trees(node.children)
-        name = words_of(words)
+        name = self.name(words)
         span = self._place.span(node)
         arguments = tree.Arguments(span=self._place.span(words))
         if rest and rest[0].data in {"arguments", "simple_arguments"}:
@@ -83,11 +92,6 @@ class GroupBuilder:
         name, *arguments = node.children
         built = self._expressions.arguments(as_tree(arguments[0])) if arguments else None
         return tree.Member(name=str(name), arguments=built, span=self._place.span(node))
-
-
-def words_of(node: Tree[Token]) -> str:
-    """A name: its words with one blank between them."""
-    return " ".join(str(word) for word in node.children)
 
 
 def kind_of(name: str) -> tree.SpecKind:

@@ -8,11 +8,10 @@ from lark import Token, Tree
 
 from colang import tree
 from colang.v2.expressions import BuildError, Child, ExpressionBuilder, ParseInside, Place, as_tree
-from colang.v2.groups import GroupBuilder, words_of
+from colang.v2.groups import GroupBuilder
 from colang.v2.strings import quote_width, unescape
 
 EXCLUDE = "# meta: exclude from llm"
-_VERBS = frozenset(verb.value for verb in tree.Verb)
 _NO_EFFECT = "only flows and imports have a meaning outside a flow"
 _IMPORT_INSIDE = "an import inside a flow has no effect"
 
@@ -56,12 +55,9 @@ class FileBuilder:
         named = {
             part.data: tuple(self._parameter(child) for child in _trees(part.children)) for part in lists
         }
-        name = words_of(words)
-        if words.children[0] in _VERBS:
-            raise BuildError(f"a flow name cannot begin with `{words.children[0]}`", self._place.span(words))
         _refuse_twins([*named.get("parameters", ()), *named.get("members", ())])
         return tree.Flow(
-            name=name,
+            name=self._groups.name(words),
             parameters=named.get("parameters", ()),
             members=named.get("members", ()),
             decorators=tuple(self._decorator(child) for child in decorators),

@@ -31,7 +31,12 @@ def test_spans_reach_from_the_first_to_behind_the_last_character() -> None:
     assert isinstance(part, tree.Binary)
     assert (first.span.line, first.span.column, first.span.end_line, first.span.end_column) == (2, 3, 2, 20)
     assert (part.span.line, part.span.column, part.span.end_column) == (2, 12, 18)
-    assert (second.span.line, second.span.column, second.span.end_line, second.span.end_column) == (3, 3, 4, 9)
+    assert (second.span.line, second.span.column, second.span.end_line, second.span.end_column) == (
+        3,
+        3,
+        4,
+        9,
+    )
 
 
 def test_spans_inside_a_string_over_several_lines() -> None:
@@ -122,11 +127,13 @@ def test_depth_is_bounded_with_an_error(text: str) -> None:
     if text.endswith("{'"):
         assert parse(Source("a.co", text)).flows  # a brace that is never closed is text
         return
-    with pytest.raises(ColangSyntaxError, match="deep|too many digits|never closed"):
+    with pytest.raises(ColangSyntaxError, match=r"deep|too many digits|never closed"):
         parse(Source("a.co", text))
 
 
 def test_a_long_file_is_read() -> None:
     flow = 'flow number {n} $x\n  match A(x={n}) or B()\n  $y = "{{$x}} and [1, 2]"\n  if $y == {n}\n    bot say "z"\n'
     text = "".join(flow.format(n=number) for number in range(500)).replace("number ", "number_")
-    assert len(parse(Source("a.co", text.replace("number_", "f "). replace("flow f ", "flow f_"))).flows) == 500
+    assert (
+        len(parse(Source("a.co", text.replace("number_", "f ").replace("flow f ", "flow f_"))).flows) == 500
+    )
