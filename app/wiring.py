@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rails_engine import LLMRails  # type: ignore[attr-defined]
 
 
-def open_rails(path: Path, *, verbose: bool = False) -> LLMRails:
+def open_rails(path: Path) -> LLMRails:
     """The rails of the configuration at `path`, with its actions and `config.py` loaded.
 
     Raises:
@@ -18,4 +18,4 @@ def open_rails(path: Path, *, verbose: bool = False) -> LLMRails:
     from rails_engine import LLMRails  # type: ignore[attr-defined]
     from rails_engine.config import RailsConfig
 
-    return LLMRails(RailsConfig.from_path(str(path)), verbose=verbose)
+    return LLMRails(RailsConfig.from_path(str(path)))

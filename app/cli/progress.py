@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -12,8 +12,11 @@ PATIENCE_SECONDS: Final = 1.0
 
 
 @contextmanager
-def progress(text: str) -> Iterator[None]:
-    """Keep quiet for a second, then show `text`: with a spinner on a terminal, as one line on standard error else."""
+def progress(text: str) -> Iterator[Callable[[], None]]:
+    """Keep quiet for a second, then show `text`: with a spinner on a terminal, as one line on standard error else.
+
+    Yields a function that ends the show early, for work whose outcome begins to appear before it is over.
+    """
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -27,10 +30,14 @@ def progress(text: str) -> Iterator[None]:
 
     timer = threading.Timer(PATIENCE_SECONDS, show)
     timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
+
+    def end() -> None:
         timer.cancel()
         timer.join()
         status.stop()
+
+    timer.start()
+    try:
+        yield end
+    finally:
+        end()

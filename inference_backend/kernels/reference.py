@@ -162,7 +162,9 @@ def paged_attention_decode(
     grouped = queries.view(rows, spec.kv_heads, -1, spec.head_dim)
     scores = torch.einsum("rkgd,rckd->rkgc", grouped.float(), keys.float()) * spec.scale
     weights = _softmax(scores, seen[:, None, None, :], spec)
-    return torch.einsum("rkgc,rckd->rkgd", weights, values.float()).reshape(queries.shape).to(queries.dtype)
+    # Places beyond a row's end may hold another sequence's NaN, and 0 * NaN is NaN.
+    clean = values.float().masked_fill(~seen[:, :, None, None], 0.0)
+    return torch.einsum("rkgc,rckd->rkgd", weights, clean).reshape(queries.shape).to(queries.dtype)
 
 
 def paged_attention_prefill(

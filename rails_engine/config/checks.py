@@ -8,9 +8,9 @@ from os import environ
 from typing import TypeAlias
 
 from rails_engine.config.flow_refs import FlowRef, parse_flow_ref
-from rails_engine.config.nearest import nearest
 from rails_engine.config.problems import KeyPath, Severity
 from rails_engine.config.schema import ConfigData
+from rails_engine.config.spelling import nearest
 
 COLANG_VERSIONS = ("1.0", "2.x")
 

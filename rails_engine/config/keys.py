@@ -13,8 +13,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from rails_engine.config.document import locate
-from rails_engine.config.nearest import nearest
 from rails_engine.config.problems import KeyPath, Problem
+from rails_engine.config.spelling import nearest
 
 
 def unknown_keys(data: Any, schema: type[BaseModel]) -> list[Problem]:

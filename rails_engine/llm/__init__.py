@@ -1,1 +1,146 @@
-"""Language models behind one protocol: see `base`."""
+"""Language models behind one protocol: a request goes in, an asynchronous stream of chunks comes out.
+
+`base` has the protocol and its values. A remote model (`remote`) turns a request into the JSON of an OpenAI-compatible
+endpoint (`wire`), which a transport carries: `http` on aiohttp, or `sdk` on the `openai` package. Round any model are
+folded layers that are models themselves: `retry`, `limit`, `cache`, and `observe`, which tells a turn about its
+calls. `providers` reads the entries of `models`, and `models` puts all of it together, in one place.
+
+At the border stand the public protocol of users (`public`), adapters to and from it (`adapt`), LangChain's models
+(`langchain`) and the registry of users' own providers. `scripted` has the doubles.
+"""
+
+from rails_engine.llm.adapt import (
+    PublicModel,
+    UserModel,
+    as_llm,
+    content_of,
+    message_of,
+    public_model,
+    request_of,
+    response_of,
+    tool_of,
+)
+from rails_engine.llm.answer import Completion, Gathering, complete
+from rails_engine.llm.base import (
+    LLM,
+    Choice,
+    Chunk,
+    Constraint,
+    Content,
+    ImagePart,
+    JsonSchema,
+    LLMRequest,
+    Message,
+    Regex,
+    Sampling,
+    TextPart,
+    TokenLogprob,
+    Tool,
+    ToolCall,
+    ToolCallFragment,
+    Usage,
+)
+from rails_engine.llm.cache import AnswerStore, Cached, CacheOptions, CacheStats
+from rails_engine.llm.endpoint import Endpoint, Transport
+from rails_engine.llm.limit import Limited
+from rails_engine.llm.models import Models, create_models
+from rails_engine.llm.observe import LLMCall, Observed, Sink
+from rails_engine.llm.providers import PROVIDERS, ClientOptions, client_options
+from rails_engine.llm.public import (
+    ChatMessage,
+    FinishReason,
+    LLMFramework,
+    LLMModel,
+    LLMResponse,
+    LLMResponseChunk,
+    Role,
+    ToolCallFunction,
+    UsageInfo,
+)
+from rails_engine.llm.public import ToolCall as PublicToolCall
+from rails_engine.llm.registry import (
+    get_default_framework,
+    register_framework,
+    register_provider,
+    registry,
+    set_default_framework,
+)
+from rails_engine.llm.remote import RemoteLLM
+from rails_engine.llm.retry import Retrying, RetryPolicy
+from rails_engine.llm.scripted import FakeLLMModel, ScriptedLLM, ScriptExhaustedError
+from rails_engine.llm.streams import Reading
+from rails_engine.llm.think import ThinkSplitter, split_thinking
+from rails_engine.llm.wire import text_of, tool_call_field
+
+__all__ = [
+    "LLM",
+    "PROVIDERS",
+    "AnswerStore",
+    "CacheOptions",
+    "CacheStats",
+    "Cached",
+    "ChatMessage",
+    "Choice",
+    "Chunk",
+    "ClientOptions",
+    "Completion",
+    "Constraint",
+    "Content",
+    "Endpoint",
+    "FakeLLMModel",
+    "FinishReason",
+    "Gathering",
+    "ImagePart",
+    "JsonSchema",
+    "LLMCall",
+    "LLMFramework",
+    "LLMModel",
+    "LLMRequest",
+    "LLMResponse",
+    "LLMResponseChunk",
+    "Limited",
+    "Message",
+    "Models",
+    "Observed",
+    "PublicModel",
+    "PublicToolCall",
+    "Reading",
+    "Regex",
+    "RemoteLLM",
+    "RetryPolicy",
+    "Retrying",
+    "Role",
+    "Sampling",
+    "ScriptExhaustedError",
+    "ScriptedLLM",
+    "Sink",
+    "TextPart",
+    "ThinkSplitter",
+    "TokenLogprob",
+    "Tool",
+    "ToolCall",
+    "ToolCallFragment",
+    "ToolCallFunction",
+    "Transport",
+    "Usage",
+    "UsageInfo",
+    "UserModel",
+    "as_llm",
+    "client_options",
+    "complete",
+    "content_of",
+    "create_models",
+    "get_default_framework",
+    "message_of",
+    "public_model",
+    "register_framework",
+    "register_provider",
+    "registry",
+    "request_of",
+    "response_of",
+    "set_default_framework",
+    "split_thinking",
+    "text_of",
+    "tool_call_field",
+    "tool_of",
+]

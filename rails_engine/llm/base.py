@@ -98,7 +98,8 @@ class Sampling:
 class LLMRequest:
     """One model call. Exactly one of `messages` and `prompt` is set.
 
-    `priority`: smaller runs first. `deadline_s`: seconds from the call until it must be over. `cache_salt` keeps
+    `streaming`: the caller reads piece by piece, so the endpoint is asked for pieces; without it the whole answer may
+    come as one chunk. `priority`: smaller runs first. `deadline_s`: seconds from the call until it must be over. `cache_salt` keeps
     prefix caches of tenants apart. `extra` is sent to the endpoint as further body fields.
     """
 
@@ -110,6 +111,7 @@ class LLMRequest:
     tool_choice: str | Mapping[str, Any] | None = None
     response_format: Mapping[str, Any] | None = None
     constraint: Constraint | None = None
+    streaming: bool = False
     adapter: str | None = None
     priority: int = 0
     deadline_s: float | None = None
@@ -150,7 +152,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The next piece of an answer; every field may be empty."""
+    """The next piece of an answer; every field may be empty. `cached`: it comes from a cache, no model ran."""
 
     text: str = ""
     reasoning: str = ""
@@ -160,6 +162,7 @@ class Chunk:
     usage: Usage | None = None
     model: str | None = None
     request_id: str | None = None
+    cached: bool = False
 
 
 class LLM(Protocol):
@@ -175,6 +178,7 @@ class LLM(Protocol):
         """Run one request; closing the iterator early cancels it down to the engine.
 
         Raises:
-            LLMError: a subclass saying who is at fault, at any point of the iteration.
+            LLMClientError: a subclass saying what the remote model answered, at any point of the iteration.
+            ConfigurationError: the model cannot be used as configured, such as without its key.
         """
         ...

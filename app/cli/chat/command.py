@@ -7,16 +7,22 @@ import sys
 import time
 import uuid
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from app.bundled import NoSuchConfigError, find_config
-from app.cli.chat.driver import Driver, Screen
+from app.cli.chat.driver import Conversation, Driver, Screen
 from app.cli.chat.events_conversation import EventsConversation
+from app.cli.chat.messages_conversation import MessagesConversation
 from app.cli.chat.pipe import Pipe
+from app.cli.chat.rails_answers import RailsAnswers
 from app.cli.chat.session import Session
 from app.cli.faults import UsageError
 from app.cli.logs import Verbosity, set_up
 from app.cli.progress import progress
 from app.wiring import open_rails
+
+if TYPE_CHECKING:
+    from rails_engine import LLMRails  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +45,27 @@ def run_chat(options: ChatOptions) -> None:
     except NoSuchConfigError as error:
         raise UsageError(str(error)) from error
     with progress(f"Loading {path} ..."):
-        rails = open_rails(path, verbose=options.verbosity.inside)
+        rails = open_rails(path)
+    asyncio.run(_hold(rails, options))
+
+
+async def _hold(rails: LLMRails, options: ChatOptions) -> None:
+    either_side_speaks = rails.config.colang_version != "1.0"
+    screen = _screen(eager=either_side_speaks)
+    conversation: Conversation
+    if either_side_speaks:
+        conversation = EventsConversation(rails, options.verbosity, screen.show)
+    else:
+        conversation = MessagesConversation(RailsAnswers(rails), screen.piece if options.streaming else None)
     session = Session(clock=time.monotonic, uids=lambda: str(uuid.uuid4()))
-    driver = Driver(EventsConversation(rails), session, screen(), time.monotonic)
-    asyncio.run(driver.run())
+    await Driver(conversation, session, screen, time.monotonic).run()
 
 
-def screen() -> Screen:
+def _screen(*, eager: bool) -> Screen:
     """A prompt for a person, plain lines for a pipe."""
     if sys.stdin.isatty() and sys.stdout.isatty():
         from app.cli.chat.terminal import Terminal
 
-        return Terminal()
+        print("Starting the chat (Press Ctrl + C twice to quit) ...")  # noqa: T201 -- the terminal is ours
+        return Terminal(eager=eager)
     return Pipe()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from app.cli.chat.session import Session
@@ -22,6 +23,14 @@ class Screen(Protocol):
         ...
 
     def show(self, text: str, tone: Tone) -> None: ...
+
+    def piece(self, text: str | None) -> None:
+        """A piece of the bot's words while they are written; None ends them."""
+        ...
+
+    def working(self) -> AbstractContextManager[None]:
+        """Entered while the bot is at work, so that a long wait can be seen."""
+        ...
 
 
 class Conversation(Protocol):
@@ -114,7 +123,8 @@ class Driver:
 
     async def _tell(self, events: Sequence[UmimEvent]) -> list[Command]:
         try:
-            outcome = await self._conversation.tell(events)
+            with self._screen.working():
+                outcome = await self._conversation.tell(events)
         except ConversationError as error:
             self._session.failed()
             return [Show(str(error), Tone.ERROR)]

@@ -1,7 +1,15 @@
-"""The rim for a person at a terminal: a prompt that stays at the bottom while the bot's words appear above it."""
+"""The rim for a person at a terminal.
+
+Two manners: a prompt that stays at the bottom while the bot's words appear above it, for conversations in which either
+side may speak at any time; and a prompt that comes back when the answer is there, for plain question and answer.
+"""
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from prompt_toolkit import PromptSession, print_formatted_text
@@ -10,12 +18,14 @@ from prompt_toolkit.patch_stdout import patch_stdout
 
 from app.cli.chat.text import printable
 from app.cli.chat.values import Tone
+from app.cli.progress import PATIENCE_SECONDS, progress
 
 STYLES: Final = {
     Tone.SPEECH: "ansigreen",
     Tone.SCENE: "ansimagenta",
     Tone.EVENT: "ansiyellow",
     Tone.NOTE: "",
+    Tone.INSIDE: "ansibrightblack",
     Tone.ERROR: "ansired",
 }
 
@@ -23,11 +33,14 @@ STYLES: Final = {
 class Terminal:
     """Ctrl+D leaves, and so does Ctrl+C pressed twice in a row."""
 
-    eager = True
-
-    def __init__(self) -> None:
-        self._prompt: PromptSession[str] = PromptSession("> ")
+    def __init__(self, *, eager: bool) -> None:
+        self.eager = eager
+        self._prompt: PromptSession[str] = PromptSession(
+            "> ", rprompt=self._sign_of_life, refresh_interval=0.5
+        )
         self._interrupted = False
+        self._working_since: float | None = None
+        self._end_progress: Callable[[], None] | None = None
 
     async def read(self) -> str | None:
         while True:
@@ -46,6 +59,32 @@ class Terminal:
                 return line
 
     def show(self, text: str, tone: Tone) -> None:
+        body = f"\n{printable(text)}\n" if tone is Tone.SPEECH else printable(text)
+        self._print(body, tone, "\n")
+
+    def piece(self, text: str | None) -> None:
+        if self._end_progress is not None:
+            self._end_progress()
+        self._print("\n" if text is None else printable(text), Tone.SPEECH, "")
+
+    def _print(self, text: str, tone: Tone, end: str) -> None:
         with patch_stdout():
-            body = f"\n{printable(text)}\n" if tone is Tone.SPEECH else printable(text)
-            print_formatted_text(FormattedText([(STYLES[tone], body)]))
+            print_formatted_text(FormattedText([(STYLES[tone], text)]), end=end)
+        sys.stdout.flush()
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Show that the bot is at work: beside an open prompt, or in its place."""
+        self._working_since = time.monotonic()
+        try:
+            if self.eager:
+                yield
+            else:
+                with progress("Working ...") as self._end_progress:
+                    yield
+        finally:
+            self._working_since = self._end_progress = None
+
+    def _sign_of_life(self) -> str:
+        seconds = 0.0 if self._working_since is None else time.monotonic() - self._working_since
+        return f"working ({seconds:.0f} s)" if seconds > PATIENCE_SECONDS else ""

@@ -18,6 +18,7 @@ class Tone(Enum):
     SCENE = "scene"
     EVENT = "event"
     NOTE = "note"
+    INSIDE = "inside"
     ERROR = "error"
 
 

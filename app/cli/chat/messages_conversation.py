@@ -1,0 +1,77 @@
+"""A conversation over messages: the engine of a Colang 1.0 configuration, or a server, behind the chat's events.
+
+Such an engine knows one thing only, an answer to a list of messages. So the user's utterance becomes a message, and the
+answer comes back as an utterance of the bot.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Protocol
+
+from app.cli.chat.driver import ConversationError
+from app.cli.chat.values import UmimEvent
+from app.cli.faults import describe
+
+_log = logging.getLogger(__name__)
+
+Message = dict[str, Any]
+
+
+class Answering(Protocol):
+    """What answers a list of messages, whole or piece by piece."""
+
+    async def answer(self, messages: Sequence[Message]) -> str: ...
+
+    def pieces(self, messages: Sequence[Message]) -> AsyncIterator[str]: ...
+
+
+class MessagesConversation:
+    """Keeps the messages; a failed turn leaves them as they were.
+
+    With `on_piece`, answers are given to it piece by piece while they are written; None marks the end of one.
+    """
+
+    def __init__(self, answering: Answering, on_piece: Callable[[str | None], None] | None = None) -> None:
+        self._answering = answering
+        self._on_piece = on_piece
+        self._messages: list[Message] = []
+
+    async def tell(self, events: Sequence[UmimEvent]) -> list[UmimEvent]:
+        said = [
+            event["final_transcript"] for event in events if event["type"] == "UtteranceUserActionFinished"
+        ]
+        if not said:
+            return []
+        asked = [*self._messages, *({"role": "user", "content": text} for text in said)]
+        try:
+            answer = await self._answer(asked)
+        except Exception as error:  # the rim: a failed turn must not end the chat
+            _log.debug("the turn failed", exc_info=True)
+            raise ConversationError(describe(error)) from error
+        self._messages = [*asked, {"role": "assistant", "content": answer}]
+        if self._on_piece is not None:
+            return []
+        return [{"type": "StartUtteranceBotAction", "action_uid": str(uuid.uuid4()), "script": answer}]
+
+    async def _answer(self, messages: Sequence[Message]) -> str:
+        if self._on_piece is None:
+            return await self._answering.answer(messages)
+        pieces = []
+        try:
+            async for piece in self._answering.pieces(messages):
+                self._on_piece(piece)
+                pieces.append(piece)
+        finally:
+            self._on_piece(None)
+        return "".join(pieces)
+
+    def restart(self) -> None:
+        self._messages = []
+
+    def inspect(self, question: str) -> str:
+        return (
+            f"!{question.split(maxsplit=1)[0]} looks into Colang 2.x flows, and this conversation has none."
+        )

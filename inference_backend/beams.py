@@ -1,0 +1,155 @@
+"""Beam search over one-token requests.
+
+The search itself does no I/O: it says which continuations it needs, is told the likeliest next tokens of each, and ends
+with finished texts. Each step's continuations go to the engine as requests for one token; all but the last block
+of a beam is found in the prefix cache, so beams share memory and the scheduler needs to know nothing about them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from inference_backend.errors import InvalidParameterError
+from inference_backend.text import Tokenizer
+from inference_backend.values import Delta, Request, SamplingParameters, TokenLogprob, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Beam:
+    """Generated tokens and the sum of their log probabilities."""
+
+    tokens: tuple[int, ...] = ()
+    total: float = 0.0
+
+    def score(self, penalty: float) -> float:
+        """The sum over the length to the power of the penalty."""
+        return float(self.total / max(len(self.tokens), 1) ** penalty)
+
+
+class BeamSearch:
+    """State of one search; `beams` is what to continue next, empty when it has ended."""
+
+    def __init__(self, sampling: SamplingParameters, stop_ids: frozenset[int], max_tokens: int) -> None:
+        self.sampling = sampling
+        self.beams: list[Beam] = [Beam()]
+        self._stop_ids = stop_ids
+        self._max_tokens = max_tokens
+        self._finished: list[Beam] = []
+
+    @property
+    def candidates(self) -> int:
+        """How many next tokens are needed per beam: enough to keep the width if every other one ends a beam."""
+        return 2 * self.sampling.beam_width
+
+    def advance(self, nexts: Sequence[TokenLogprob]) -> None:
+        """Take the likeliest next tokens of each of `beams`, in order."""
+        width = self.sampling.beam_width
+        grown = [
+            Beam((*beam.tokens, token), beam.total + logprob)
+            for beam, entry in zip(self.beams, nexts, strict=True)
+            for token, logprob in entry.top
+        ]
+        grown.sort(key=lambda beam: -beam.total)
+        grown = grown[: self.candidates]
+        self._finish([beam for beam in grown[:width] if self._ends(beam)])
+        self.beams = [beam for beam in grown if not self._ends(beam)][:width]
+        if self.beams and len(self.beams[0].tokens) >= self._max_tokens:
+            self._finish(self.beams)
+            self.beams = []
+        elif self._hopeless():
+            self.beams = []
+
+    def best(self) -> list[Beam]:
+        """Finished beams, best first, as many as the search's `n`."""
+        return self._finished[: self.sampling.n]
+
+    def stopped(self, beam: Beam) -> bool:
+        """Whether a finished beam ended with a stop token, rather than at its longest."""
+        return self._ends(beam)
+
+    def _ends(self, beam: Beam) -> bool:
+        enough = len(beam.tokens) > self.sampling.min_tokens
+        return enough and beam.tokens[-1] in self._stop_ids
+
+    def _finish(self, beams: list[Beam]) -> None:
+        penalty = self.sampling.length_penalty
+        self._finished = sorted([*self._finished, *beams], key=lambda beam: -beam.score(penalty))
+        del self._finished[self.sampling.beam_width :]
+
+    def _hopeless(self) -> bool:
+        """Whether as many have finished as are wanted, and the best of the others is no better than the worst."""
+        if len(self._finished) < self.sampling.beam_width or not self.beams:
+            return False
+        penalty = self.sampling.length_penalty
+        return self.beams[0].score(penalty) <= self._finished[-1].score(penalty)
+
+
+async def run_beams(
+    generate: Callable[[Request], AsyncIterator[Delta]],
+    request: Request,
+    search: BeamSearch,
+    tokenizer: Tokenizer | None,
+) -> AsyncIterator[Delta]:
+    """Drive a search with an engine; one delta per choice, at the end.
+
+    Raises:
+        InvalidParameterError: more choices than beams, or something that beams cannot honour.
+        EngineError: as for any request.
+    """
+    _check(request.sampling)
+    step = 0
+    while search.beams:
+        asked = [_one_token(request, search, number, step) for number in range(len(search.beams))]
+        search.advance(await asyncio.gather(*(_next_token(generate, one) for one in asked)))
+        step += 1
+    for index, beam in enumerate(search.best()):
+        yield _delta(request, index, beam, search, tokenizer)
+
+
+def _check(sampling: SamplingParameters) -> None:
+    if sampling.n > sampling.beam_width:
+        raise InvalidParameterError(
+            f"n ({sampling.n}) is above beam_width ({sampling.beam_width})", param="n"
+        )
+    if sampling.constraint is not None or sampling.stop:
+        raise InvalidParameterError(
+            "beam search takes neither constraints nor stop strings", param="beam_width"
+        )
+
+
+def _one_token(request: Request, search: BeamSearch, number: int, step: int) -> Request:
+    sampling = SamplingParameters(temperature=0.0, max_tokens=1, ignore_eos=True, logprobs=search.candidates)
+    return replace(
+        request,
+        id=f"{request.id}/{step}/{number}",
+        prompt_ids=(*request.prompt_ids, *search.beams[number].tokens),
+        sampling=sampling,
+    )
+
+
+async def _next_token(generate: Callable[[Request], AsyncIterator[Delta]], request: Request) -> TokenLogprob:
+    found = [entry async for delta in generate(request) for entry in delta.logprobs]
+    return found[0]
+
+
+def _delta(
+    request: Request, index: int, beam: Beam, search: BeamSearch, tokenizer: Tokenizer | None
+) -> Delta:
+    stopped = search.stopped(beam)
+    shown = beam.tokens[:-1] if stopped else beam.tokens
+    text = (
+        ""
+        if tokenizer is None
+        else tokenizer.decode(shown, skip_special=request.sampling.skip_special_tokens)
+    )
+    return Delta(
+        request_id=request.id,
+        index=index,
+        text=text,
+        token_ids=beam.tokens,
+        finish="stop" if stopped else "length",
+        stop_reason=beam.tokens[-1] if stopped else None,
+        usage=Usage(len(request.prompt_ids), len(beam.tokens)),
+    )

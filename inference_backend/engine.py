@@ -1,0 +1,327 @@
+"""The engine's loop: plan, run, apply.
+
+`Engine` is synchronous and single-threaded: `submit` requests, call `step` until nothing is left, read deltas. Everything
+around it (threads, sockets, HTTP) is somebody else's. With an executor that plans ahead, a step's result is collected
+after the next step has been launched, so that the device never waits for the host; what the host does with the
+result, and the masks of constrained sequences, are worked out while the device runs.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from inference_backend.adapters import AdapterRegistry
+from inference_backend.errors import (
+    CancelledError,
+    ConstraintError,
+    DeadlineError,
+    EngineError,
+    ExecutorError,
+    InvalidParameterError,
+    UnknownAdapterError,
+)
+from inference_backend.executor import Capacity, Executor
+from inference_backend.kv import root_hash
+from inference_backend.metrics import EngineMetrics
+from inference_backend.planning import PlannedStep
+from inference_backend.prepared import PreparedRequest
+from inference_backend.scheduler import Outcome, Scheduler
+from inference_backend.sequence import Phase, Sequence
+from inference_backend.settings import SchedulerSettings, SpeculationSettings
+from inference_backend.speculation import Drafter
+from inference_backend.step import StepResult, TokenMasks
+from inference_backend.stream import Stream
+from inference_backend.text import ConstraintCompiler, Detokenizer, Matcher, Tokenizer
+from inference_backend.values import Delta, FinishReason, Request
+
+_ALL_ALLOWED = -1  # every bit of an int32 word
+
+
+@dataclass(slots=True)
+class _Group:
+    """The choices of one request that are still under way."""
+
+    request: Request
+    arrived: float
+    streams: dict[int, Stream]
+    first_token_at: float | None = None
+    last_token_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineParts:
+    """What an engine is put together from. `tokenizer` None serves token ids alone."""
+
+    executor: Executor
+    scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
+    speculation: SpeculationSettings = field(default_factory=SpeculationSettings)
+    tokenizer: Tokenizer | None = None
+    compiler: ConstraintCompiler | None = None
+    drafter: Drafter | None = None
+    adapters: AdapterRegistry | None = None
+    metrics: EngineMetrics = field(default_factory=EngineMetrics)
+    clock: Callable[[], float] = time.monotonic
+
+
+class Engine:
+    """One model, one loop. Not thread-safe, except for `prepare`."""
+
+    def __init__(self, parts: EngineParts, capacity: Capacity) -> None:
+        self.parts = parts
+        self.capacity = capacity
+        self.executor = parts.executor
+        self.scheduler = Scheduler(parts.scheduler, capacity)
+        self.metrics = parts.metrics
+        self.failure: ExecutorError | None = None
+        self._groups: dict[str, _Group] = {}
+        self._arrivals = 0
+        self._under_way: PlannedStep | None = None
+
+    # --- requests -------------------------------------------------------------------------------------------
+
+    def prepare(self, request: Request) -> PreparedRequest:
+        """Check a request and compile its constraint. Touches no state: may run in any thread.
+
+        Raises:
+            RequestError: the request can never be served; the subclass says why.
+        """
+        sampling = request.sampling
+        limit = self.scheduler.limit(
+            len(request.prompt_ids), sampling.max_tokens, generates=request.pooling is None
+        )
+        _check_ids("logit_bias", [token for token, _ in sampling.logit_bias], self.capacity.vocab_size)
+        _check_ids("stop_token_ids", sampling.stop_token_ids, self.capacity.vocab_size)
+        self._check_prompt(request)
+        return PreparedRequest(request, limit, self._matcher(request))
+
+    def submit(self, prepared: PreparedRequest) -> None:
+        """Put a request into the waiting line. Each of its choices will get exactly one delta with a `finish`.
+
+        Raises:
+            OverloadedError: the line is full.
+            InvalidParameterError: a request of this id is under way.
+            UnknownAdapterError: its adapter is not loaded.
+            ExecutorError: the executor has failed for good.
+        """
+        request = prepared.request
+        if self.failure is not None:
+            raise self.failure
+        if request.id in self._groups:
+            raise InvalidParameterError(f"a request with the id {request.id!r} is under way", param="id")
+        count = 1 if request.pooling else request.sampling.n
+        self.scheduler.accept(count)
+        adapter, name = self._adapter(request)
+        streams = {}
+        for index in range(count):
+            sequence = self._sequence(prepared, index, adapter, name)
+            streams[index] = Stream(sequence, self._detokenizer(request), _fork(prepared.matcher))
+            self.scheduler.add(sequence)
+        self._arrivals += 1
+        self._groups[request.id] = _Group(request, self.parts.clock(), streams)
+
+    def cancel(self, request_id: str, error: EngineError | None = None) -> list[Delta]:
+        """End what is left of a request; unknown ids are ignored."""
+        group = self._groups.get(request_id)
+        if group is None:
+            return []
+        cause = error or CancelledError(f"request {request_id} was cancelled")
+        return self._end(group, "cancelled" if error is None else "error", cause)
+
+    def knows(self, request_id: str) -> bool:
+        """Whether a request has choices under way."""
+        return request_id in self._groups
+
+    @property
+    def adapter_registry(self) -> AdapterRegistry:
+        """The loaded adapters.
+
+        Raises:
+            UnknownAdapterError: this engine was set up without any.
+        """
+        if self.parts.adapters is None:
+            raise UnknownAdapterError("this engine was set up without adapters")
+        return self.parts.adapters
+
+    @property
+    def busy(self) -> bool:
+        """Whether `step` has anything to do."""
+        return bool(self._groups) or self._under_way is not None
+
+    # --- the loop -------------------------------------------------------------------------------------------
+
+    def step(self) -> list[Delta]:
+        """Launch the next step and apply the last one's result (or this one's, if the executor plans no ahead)."""
+        deltas = self._expire()
+        try:
+            deltas += self._step()
+        except ExecutorError as error:
+            deltas += self._fail(error)
+        self.metrics.observe_load(self.scheduler)
+        return deltas
+
+    def _step(self) -> list[Delta]:
+        deltas = []
+        speculating = self._speculating
+        if speculating:
+            deltas += self._apply_under_way()
+            self._draft()
+        planned = self.scheduler.plan()
+        if planned is not None:
+            self.executor.launch(planned.plan)
+            if not len(planned.plan.masked):
+                self.executor.sample(None)
+        deltas += self._apply_under_way()
+        if planned is not None and len(planned.plan.masked):
+            self.executor.sample(self._masks(planned))
+        self._under_way = planned
+        if speculating or not self.executor.plans_ahead:
+            deltas += self._apply_under_way()
+        return deltas
+
+    def _apply_under_way(self) -> list[Delta]:
+        planned, self._under_way = self._under_way, None
+        if planned is None:
+            return []
+        result = self.executor.collect()
+        outcomes = self.scheduler.apply(planned, result)
+        now = self.parts.clock()
+        return [delta for outcome in outcomes if (delta := self._delta(outcome, result, now))]
+
+    def _delta(self, outcome: Outcome, result: StepResult, now: float) -> Delta | None:
+        sequence = outcome.sequence
+        group = self._groups[sequence.request.id]
+        delta = group.streams[sequence.index].advance(outcome, result)
+        self._observe(group, len(outcome.tokens), now)
+        if delta.finish is not None:
+            self.scheduler.finish(sequence)
+            self._close(group, sequence.index, delta.finish)
+        return delta if delta.token_ids or delta.finish else None
+
+    def _masks(self, planned: PlannedStep) -> TokenMasks:
+        """Masks of the step just launched; all earlier tokens are known by now."""
+        plan = planned.plan
+        words = np.full((len(plan.masked), -(-self.capacity.vocab_size // 32)), _ALL_ALLOWED, dtype=np.int32)
+        for at, sample in enumerate(plan.masked):
+            sequence = planned.rows[int(plan.sample_rows[sample])].sequence
+            group = self._groups.get(sequence.request.id)
+            stream = group.streams.get(sequence.index) if group else None
+            if stream is not None and stream.matcher is not None and sequence.phase is not Phase.FINISHED:
+                words[at] = stream.matcher.mask()
+        return TokenMasks(words)
+
+    @property
+    def _speculating(self) -> bool:
+        limit = self.parts.speculation.max_running
+        return self.parts.drafter is not None and 0 < len(self.scheduler.running) <= limit
+
+    def _draft(self) -> None:
+        ready = [s for s in self.scheduler.running if s.remaining == 1 and not s.pending and not s.masked]
+        if self.parts.drafter is not None:
+            self.parts.drafter.propose(ready)
+
+    # --- ends -----------------------------------------------------------------------------------------------
+
+    def _expire(self) -> list[Delta]:
+        now = self.parts.clock()
+        late = [
+            group
+            for group in self._groups.values()
+            if group.request.deadline_s is not None and now - group.arrived > group.request.deadline_s
+        ]
+        deltas = []
+        for group in late:
+            error = DeadlineError(f"not complete within its deadline of {group.request.deadline_s} s")
+            deltas += self._end(group, "error", error)
+        return deltas
+
+    def _fail(self, error: ExecutorError) -> list[Delta]:
+        """The device is gone: everyone gets the error, and new requests too."""
+        self.failure = error
+        self._under_way = None
+        return [delta for group in tuple(self._groups.values()) for delta in self._end(group, "error", error)]
+
+    def _end(self, group: _Group, finish: FinishReason, error: EngineError) -> list[Delta]:
+        deltas = []
+        for index, stream in tuple(group.streams.items()):
+            self.scheduler.finish(stream.sequence)
+            deltas.append(stream.end(finish, error))
+            self._close(group, index, finish)
+        return deltas
+
+    def _close(self, group: _Group, index: int, finish: FinishReason) -> None:
+        stream = group.streams.pop(index)
+        now = self.parts.clock()
+        self.metrics.observe_end(stream.usage, finish, now - group.arrived)
+        if not group.streams:
+            del self._groups[group.request.id]
+            if self.parts.adapters is not None and group.request.adapter:
+                self.parts.adapters.release(group.request.adapter)
+
+    def _observe(self, group: _Group, tokens: int, now: float) -> None:
+        if not tokens:
+            return
+        if group.first_token_at is None:
+            group.first_token_at = now
+            self.metrics.observe_first_token(now - group.arrived)
+        elif group.last_token_at is not None:
+            self.metrics.observe_token(now - group.last_token_at)
+        group.last_token_at = now
+
+    # --- what a request needs -------------------------------------------------------------------------------
+
+    def _sequence(self, prepared: PreparedRequest, index: int, adapter: int, name: str) -> Sequence:
+        request = prepared.request
+        sampling = request.sampling
+        stops = sampling.stop_token_ids + (() if sampling.ignore_eos else self.capacity.eos_ids)
+        seed = secrets.randbits(63) if sampling.seed is None else (sampling.seed + index) & (2**63 - 1)
+        return Sequence(
+            request=request,
+            index=index,
+            arrival=self._arrivals,
+            limit=prepared.limit,
+            stop_ids=frozenset(stops),
+            seed=seed,
+            root=root_hash(request.cache_salt, name),
+            adapter=adapter,
+            masked=prepared.matcher is not None,
+        )
+
+    def _adapter(self, request: Request) -> tuple[int, str]:
+        """The slot of the request's adapter, held until it ends, and the name under which prefixes are shared."""
+        if self.parts.adapters is None:
+            if request.adapter is not None:
+                raise AdapterRegistry.unknown(request.adapter, ())
+            return 0, ""
+        return self.parts.adapters.hold(request.adapter)
+
+    def _check_prompt(self, request: Request) -> None:
+        rows = self.parts.adapters.prefix_rows if self.parts.adapters is not None else 0
+        _check_ids("prompt", request.prompt_ids, self.capacity.vocab_size + rows)
+
+    def _matcher(self, request: Request) -> Matcher | None:
+        if request.sampling.constraint is None:
+            return None
+        if self.parts.compiler is None:
+            raise ConstraintError("constrained output needs the model's tokenizer")
+        return self.parts.compiler.compile(request.sampling.constraint)
+
+    def _detokenizer(self, request: Request) -> Detokenizer | None:
+        if self.parts.tokenizer is None:
+            return None
+        skip = request.sampling.skip_special_tokens
+        return Detokenizer(self.parts.tokenizer, request.prompt_ids, skip_special=skip)
+
+
+def _fork(matcher: Matcher | None) -> Matcher | None:
+    return None if matcher is None else matcher.fork()
+
+
+def _check_ids(what: str, ids: list[int] | tuple[int, ...], size: int) -> None:
+    if ids and not 0 <= min(ids) <= max(ids) < size:
+        wrong = next(token for token in ids if not 0 <= token < size)
+        raise InvalidParameterError(f"{what} has the token id {wrong}, but ids run to {size - 1}", param=what)

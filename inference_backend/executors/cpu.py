@@ -1,0 +1,135 @@
+"""Plans run with plain torch on the CPU, one after the other."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from inference_backend.errors import ExecutorError, ResourceError
+from inference_backend.executor import Capacity
+from inference_backend.executors.inputs import adapter_rows, attention_inputs, long_tensor
+from inference_backend.executors.loading import LoadedModel, allocate_cache, cache_bytes_per_block, load_model
+from inference_backend.kernels import LayerCache
+from inference_backend.layers import StepContext
+from inference_backend.parallel import SINGLE, TensorGroup
+from inference_backend.sampling import Sampler
+from inference_backend.settings import EngineSettings
+from inference_backend.step import Int32s, StepPlan, StepResult, TokenMasks
+
+_GIB = 2**30
+_LARGEST_DEFAULT = 4 * _GIB
+
+
+class CpuExecutor:
+    """An `Executor`. Steps run where they are launched, so planning ahead brings nothing but is supported."""
+
+    def __init__(self, settings: EngineSettings, group: TensorGroup = SINGLE) -> None:
+        self.settings = settings
+        self.plans_ahead = bool(settings.plan_ahead)
+        self.group = group
+        self._loaded: LoadedModel | None = None
+        self._caches: tuple[LayerCache, ...] = ()
+        self._sampler = Sampler(0)
+        self._launched: tuple[StepPlan, Int32s, Tensor] | None = None
+        self._results: deque[StepResult] = deque()
+
+    @property
+    def loaded(self) -> LoadedModel:
+        """The model.
+
+        Raises:
+            ResourceError: `load` has not run, or `close` has.
+        """
+        if self._loaded is None:
+            raise ResourceError("the executor holds no model")
+        return self._loaded
+
+    def load(self) -> Capacity:
+        self._loaded = load_model(self.settings, torch.device("cpu"), self.group)
+        config = self._loaded.config
+        blocks = cache_blocks(self._loaded, self.settings)
+        self._caches = allocate_cache(self._loaded, self.settings, blocks, config.layers)
+        self._sampler = Sampler(config.vocab_size)
+        return Capacity(
+            blocks=blocks,
+            block_size=self.settings.scheduler.block_size,
+            max_positions=self._loaded.positions,
+            vocab_size=config.vocab_size,
+            hidden_size=config.hidden_size,
+            eos_ids=config.eos_ids,
+        )
+
+    def launch(self, plan: StepPlan) -> None:
+        try:
+            self._forward(plan)
+        except (RuntimeError, MemoryError) as error:
+            raise ExecutorError(f"the forward pass failed: {error}") from error
+
+    @torch.inference_mode()
+    def _forward(self, plan: StepPlan) -> None:
+        for join in plan.joins:
+            self._sampler.join(join)
+        fed = self._sampler.resolve(plan)
+        device = self.loaded.place.device
+        step = StepContext(attention_inputs(plan, device), self._caches, adapter_rows(plan, device))
+        hidden = self.loaded.model(long_tensor(fed, device), step)
+        self._launched = plan, fed, hidden
+
+    @torch.inference_mode()
+    def sample(self, masks: TokenMasks | None) -> None:
+        if self._launched is None:
+            raise ResourceError("no step has been launched")
+        plan, fed, hidden = self._launched
+        self._launched = None
+        logits = self.loaded.model.logits(hidden[torch.from_numpy(plan.sample_tokens).long()])
+        result = self._sampler.sample(logits, plan, fed, masks)
+        if len(plan.hidden_tokens):
+            states = hidden[torch.from_numpy(plan.hidden_tokens).long()].float().numpy()
+            result = replace(result, hidden=states)
+        self._results.append(result)
+
+    def collect(self) -> StepResult:
+        return self._results.popleft()
+
+    def load_adapter(self, slot: int, folder: str) -> None:
+        raise NotImplementedError
+
+    def load_prefix(self, start: int, folder: str) -> int:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self._loaded = None
+        self._caches = ()
+        self._results.clear()
+
+
+def cache_blocks(loaded: LoadedModel, settings: EngineSettings) -> int:
+    """How many blocks the cache gets: as set, else a quarter of the free memory, and no more than can be used.
+
+    Raises:
+        ResourceError: not even one block fits.
+    """
+    size = settings.scheduler.block_size
+    if settings.kv_blocks is not None:
+        return settings.kv_blocks
+    each = cache_bytes_per_block(loaded, settings, loaded.config.layers)
+    if settings.kv_memory_gib is not None:
+        budget = int(settings.kv_memory_gib * _GIB)
+    else:
+        budget = min(free_memory() // 4, _LARGEST_DEFAULT)
+    usable = settings.scheduler.max_sequences * -(-loaded.positions // size)
+    blocks = min(budget // each, usable)
+    if blocks < 1:
+        raise ResourceError(
+            f"one KV block needs {each} bytes, but only {budget} bytes are set aside for the cache"
+        )
+    return int(blocks)
+
+
+def free_memory() -> int:
+    """Bytes of physical memory that are free, as the operating system says."""
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

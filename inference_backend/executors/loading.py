@@ -1,0 +1,127 @@
+"""From settings to a model with weights and a cache of the right size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from inference_backend.errors import CheckpointError, ResourceError
+from inference_backend.kernels import LayerCache
+from inference_backend.layers import LayerBuilder, Placement
+from inference_backend.models import CausalLM, ModelConfig, build_model, load_config
+from inference_backend.parallel import SINGLE, TensorGroup
+from inference_backend.quantization import choose_scheme
+from inference_backend.settings import EngineSettings
+from inference_backend.weights import RandomSource, SafetensorsFolder, WeightSource
+
+_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+_CACHE_DTYPES = {"fp8": torch.float8_e4m3fn, "int8": torch.int8}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model, its shape, and where and in what it computes. `positions` is the longest sequence it is set up for."""
+
+    model: CausalLM
+    config: ModelConfig
+    place: Placement
+    positions: int
+
+    @property
+    def local_kv_heads(self) -> int:
+        return self.config.kv_heads // self.place.group.size
+
+
+def load_model(
+    settings: EngineSettings,
+    device: torch.device,
+    group: TensorGroup = SINGLE,
+    stage: tuple[int, int] = (0, 1),
+) -> LoadedModel:
+    """Read config and weights. `stage` is (this pipeline stage, how many there are).
+
+    Raises:
+        CheckpointError: the folder cannot be used.
+        ResourceError: the weights do not fit into memory.
+    """
+    folder = Path(settings.model)
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder} is no folder: give the path of a downloaded checkpoint")
+    config = load_config(folder)
+    place = Placement(device, compute_dtype(settings, config, device), group)
+    positions = min(config.max_positions, settings.scheduler.max_positions or config.max_positions)
+    builder = LayerBuilder(
+        source=_source(settings, folder, place),
+        scheme=choose_scheme(folder, settings.quantization),
+        place=place,
+        positions=positions,
+        layers=stage_layers(config.layers, *stage),
+        prefix_rows=settings.adapters.max_prefix_tokens,
+    )
+    try:
+        model = build_model(builder, config).eval()
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise ResourceError(f"the weights of {folder} do not fit into the memory of {device}") from error
+    return LoadedModel(model, config, place, positions)
+
+
+def compute_dtype(settings: EngineSettings, config: ModelConfig, device: torch.device) -> torch.dtype:
+    """What is asked for; else float32 on a CPU, the stored dtype (bfloat16 for float32 files) on a GPU."""
+    if settings.dtype != "auto":
+        return _DTYPES[settings.dtype]
+    if device.type == "cpu":
+        return torch.float32
+    return torch.bfloat16 if config.dtype == "float32" else _DTYPES[config.dtype]
+
+
+def stage_layers(layers: int, stage: int, stages: int) -> tuple[int, int]:
+    """This stage's range of layers; the first stages take what does not divide evenly."""
+    each, rest = divmod(layers, stages)
+    start = stage * each + min(stage, rest)
+    return start, start + each + (stage < rest)
+
+
+def _source(settings: EngineSettings, folder: Path, place: Placement) -> WeightSource:
+    if settings.random_weights:
+        return RandomSource(place.dtype, place.device)
+    return SafetensorsFolder(folder)
+
+
+def cache_dtype(settings: EngineSettings, dtype: torch.dtype) -> torch.dtype:
+    return _CACHE_DTYPES.get(settings.kv_dtype, dtype)
+
+
+def cache_bytes_per_block(loaded: LoadedModel, settings: EngineSettings, layers: int) -> int:
+    """Bytes of one block over the layers of this stage, scales of int8 included."""
+    places = settings.scheduler.block_size * loaded.local_kv_heads
+    width = loaded.config.head_dim * cache_dtype(settings, loaded.place.dtype).itemsize
+    scales = 4 if settings.kv_dtype == "int8" else 0
+    return 2 * layers * places * (width + scales)
+
+
+def allocate_cache(
+    loaded: LoadedModel, settings: EngineSettings, blocks: int, layers: int
+) -> tuple[LayerCache, ...]:
+    """Zeroed caches, one per layer of this stage.
+
+    Raises:
+        ResourceError: they do not fit.
+    """
+    shape = (blocks, settings.scheduler.block_size, loaded.local_kv_heads, loaded.config.head_dim)
+    dtype, device = cache_dtype(settings, loaded.place.dtype), loaded.place.device
+    try:
+        return tuple(_layer_cache(shape, dtype, device) for _ in range(layers))
+    except (MemoryError, RuntimeError) as error:
+        raise ResourceError(
+            f"a KV cache of {blocks} blocks does not fit into the memory of {device}"
+        ) from error
+
+
+def _layer_cache(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> LayerCache:
+    keys, values = (torch.zeros(shape, dtype=dtype, device=device) for _ in range(2))
+    if dtype != torch.int8:
+        return LayerCache(keys, values)
+    scales = [torch.zeros(shape[:-1], dtype=torch.float32, device=device) for _ in range(2)]
+    return LayerCache(keys, values, *scales)

@@ -1,0 +1,108 @@
+"""From settings to an engine that is ready to serve: the one place where the parts are chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from inference_backend.adapters import AdapterRegistry
+from inference_backend.engine import Engine, EngineParts
+from inference_backend.errors import CheckpointError, ResourceError
+from inference_backend.executor import Capacity, Executor
+from inference_backend.executors import CpuExecutor
+from inference_backend.metrics import EngineMetrics
+from inference_backend.settings import EngineSettings, SchedulerSettings, SpeculationSettings
+from inference_backend.speculation import Drafter, DraftModelDrafter, NgramDrafter
+from inference_backend.text import ChatTemplate, ConstraintCompiler, Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedModel:
+    """An engine and its text side. `tokenizer` is None where random weights stand in for a checkpoint without one."""
+
+    name: str
+    engine: Engine
+    tokenizer: Tokenizer | None
+    template: ChatTemplate | None
+
+
+def open_model(settings: EngineSettings, name: str | None = None) -> OpenedModel:
+    """Load a checkpoint or engine folder; may take minutes.
+
+    Raises:
+        CheckpointError: the folder cannot be used.
+        ResourceError: the machine is too small for it.
+    """
+    folder = Path(settings.model)
+    served = name or folder.name
+    tokenizer = _tokenizer(settings, folder)
+    executor = make_executor(settings)
+    capacity = executor.load()
+    compiler = None if tokenizer is None else _compiler(tokenizer, capacity)
+    parts = EngineParts(
+        executor=executor,
+        scheduler=settings.scheduler,
+        speculation=settings.speculation,
+        tokenizer=tokenizer,
+        compiler=compiler,
+        drafter=_drafter(settings),
+        adapters=AdapterRegistry(executor, settings.adapters, capacity.vocab_size),
+        metrics=EngineMetrics(served),
+    )
+    return OpenedModel(served, Engine(parts, capacity), tokenizer, ChatTemplate.from_folder(folder))
+
+
+def make_executor(settings: EngineSettings) -> Executor:
+    """The executor for the device that is asked for, or the best there is.
+
+    Raises:
+        ResourceError: a GPU is asked for and there is none.
+    """
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise ResourceError("device: cuda is asked for, but torch sees no NVIDIA GPU")
+    return CpuExecutor(settings)
+
+
+def _tokenizer(settings: EngineSettings, folder: Path) -> Tokenizer | None:
+    if settings.random_weights and not (folder / "tokenizer.json").is_file():
+        return None
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder} is no folder: give the path of a downloaded checkpoint")
+    return Tokenizer.from_folder(folder)
+
+
+def _compiler(tokenizer: Tokenizer, capacity: Capacity) -> ConstraintCompiler:
+    return ConstraintCompiler(tokenizer, capacity.vocab_size, capacity.eos_ids)
+
+
+def _drafter(settings: EngineSettings) -> Drafter | None:
+    speculation = settings.speculation
+    if speculation.method == "ngram":
+        return NgramDrafter(speculation)
+    if speculation.method == "draft" and speculation.draft_model:
+        return DraftModelDrafter(speculation, _draft_engine(settings, speculation.draft_model))
+    if speculation.method == "draft":
+        raise CheckpointError("speculation.method is draft, but speculation.draft_model names no folder")
+    return None
+
+
+def _draft_engine(settings: EngineSettings, folder: str) -> Engine:
+    """The draft model's own engine: no more sequences than are ever drafted for, nothing but tokens."""
+    scheduler = SchedulerSettings(
+        max_sequences=settings.speculation.max_running,
+        max_step_tokens=settings.scheduler.max_step_tokens,
+        block_size=settings.scheduler.block_size,
+        max_positions=settings.scheduler.max_positions,
+    )
+    small = replace(
+        settings,
+        model=folder,
+        quantization=None,
+        kv_blocks=None,
+        scheduler=scheduler,
+        speculation=SpeculationSettings(),
+    )
+    executor = make_executor(small)
+    return Engine(EngineParts(executor, scheduler), executor.load())

@@ -1,0 +1,92 @@
+"""Output held inside a choice, regex or JSON schema: which tokens may come next, by llguidance.
+
+A constraint is compiled once, when its request comes in, and copied per sequence. The mask for a step is computed on
+the host while the model's forward pass runs; applying it is the sampler's work.
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+from llguidance import LLMatcher, LLTokenizer
+
+from inference_backend.errors import ConstraintError
+from inference_backend.step import Int32s
+from inference_backend.text.tokenizer import Tokenizer
+from inference_backend.values import Choice, Constraint, JsonSchema, Regex
+
+_LONGEST = 1_000_000
+# At most one space between JSON tokens: a small model left free to indent may never come to the point.
+_SPACE = " ?"
+
+
+class Matcher:
+    """Where one sequence stands in its grammar."""
+
+    def __init__(self, inner: LLMatcher, words: int) -> None:
+        self._inner = inner
+        self._words = words
+
+    def fork(self) -> Matcher:
+        return Matcher(self._inner.deep_copy(), self._words)
+
+    def advance(self, token: int) -> bool:
+        """Take a token; False if the grammar does not allow it."""
+        return bool(self._inner.consume_token(token))
+
+    @property
+    def done(self) -> bool:
+        """Whether the output is complete and nothing may follow."""
+        return bool(self._inner.is_stopped())
+
+    def mask(self) -> Int32s:
+        """Allowed next tokens, int32 words (see `TokenMasks`). At the grammar's end only end-of-sequence is left."""
+        packed = self._inner.compute_bitmask()
+        words = np.zeros(self._words, dtype=np.int32)
+        read = np.frombuffer(packed, dtype=np.int32)[: self._words]
+        words[: len(read)] = read
+        return words
+
+
+class ConstraintCompiler:
+    """Compiles constraints for one model. Thread-safe; compiling may take long for large schemas."""
+
+    def __init__(self, tokenizer: Tokenizer, vocab_size: int, eos_ids: tuple[int, ...]) -> None:
+        self._words = -(-vocab_size // 32)
+        size = max(vocab_size, tokenizer.vocab_size)
+        self._tokenizer = LLTokenizer(
+            tokenizer.backend.to_str(), n_vocab=size, eos_token=list(eos_ids) or None
+        )
+
+    def compile(self, constraint: Constraint) -> Matcher:
+        """A matcher at the start of the grammar.
+
+        Raises:
+            ConstraintError: the constraint is empty, malformed, or too large to compile.
+        """
+        inner = LLMatcher(self._tokenizer, _grammar(constraint), log_level=0)
+        if inner.is_error():
+            raise ConstraintError(f"cannot compile {type(constraint).__name__}: {inner.get_error()}")
+        return Matcher(inner, self._words)
+
+
+def _grammar(constraint: Constraint) -> str:
+    if isinstance(constraint, Choice):
+        if not constraint.options or not all(constraint.options):
+            raise ConstraintError("a choice needs one option or more, none of them empty", param="choice")
+        options = " | ".join(json.dumps(option, ensure_ascii=False) for option in constraint.options)
+        return str(LLMatcher.grammar_from_lark(f"start: {options}"))
+    text = constraint.pattern if isinstance(constraint, Regex) else constraint.schema
+    if len(text) > _LONGEST:
+        raise ConstraintError(f"a constraint of {len(text)} characters is too large")
+    if isinstance(constraint, Regex):
+        return str(LLMatcher.grammar_from_regex(text))
+    return _json_grammar(constraint)
+
+
+def _json_grammar(constraint: JsonSchema) -> str:
+    try:
+        return str(LLMatcher.grammar_from_json_schema(constraint.schema, {"whitespace_pattern": _SPACE}))
+    except ValueError as error:
+        raise ConstraintError(f"not a JSON schema: {error}", param="response_format") from error

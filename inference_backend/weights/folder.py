@@ -1,0 +1,97 @@
+"""A checkpoint folder's safetensors files, sharded or not. Nothing else is read: no pickle, no code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from inference_backend.errors import CheckpointError, CorruptCheckpointError
+from inference_backend.weights.source import Part
+
+INDEX = "model.safetensors.index.json"
+
+
+class SafetensorsFolder:
+    """A `WeightSource` over the files of a folder, opened once and mapped, not copied.
+
+    Raises:
+        CheckpointError: there is no safetensors file.
+        CorruptCheckpointError: a file is truncated or malformed, or the index names one that is not there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._files = {path: _open(path) for path in _weight_files(folder)}
+        self._where = {name: path for path, file in self._files.items() for name in file.keys()}  # noqa: SIM118 -- no mapping
+
+    def has(self, name: str) -> bool:
+        return name in self._where
+
+    def names(self) -> list[str]:
+        return sorted(self._where)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The stored shape.
+
+        Raises:
+            CorruptCheckpointError: no such tensor.
+        """
+        return tuple(self._slice(name).get_shape())
+
+    def read(self, name: str, shape: tuple[int, ...], parts: tuple[Part, ...] = ()) -> Tensor:
+        stored = self._slice(name)
+        if tuple(stored.get_shape()) != shape:
+            raise CorruptCheckpointError(
+                f"{self._where[name]}: {name} has shape {list(stored.get_shape())}, "
+                f"but config.json makes it {list(shape)}"
+            )
+        at = [slice(None)] * len(shape)
+        for part in parts:
+            at[part.dim] = slice(part.start, part.stop)
+        try:
+            tensor: Tensor = stored[tuple(at)] if shape else self._files[self._where[name]].get_tensor(name)
+        except (SafetensorError, OSError) as error:
+            raise CorruptCheckpointError(f"{self._where[name]}: cannot read {name}: {error}") from error
+        return tensor
+
+    def _slice(self, name: str) -> Any:
+        if name not in self._where:
+            raise CorruptCheckpointError(f"{self.folder}: no weight file has the tensor {name}")
+        return self._files[self._where[name]].get_slice(name)
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    index = folder / INDEX
+    if index.is_file():
+        return _indexed(index)
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        others = sorted(path.name for path in folder.glob("*.bin"))
+        hint = (
+            f"; {others[0]} is a pickle, which is never loaded: convert it to safetensors" if others else ""
+        )
+        raise CheckpointError(f"{folder} has no *.safetensors file{hint}")
+    return files
+
+
+def _indexed(index: Path) -> list[Path]:
+    try:
+        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, AttributeError) as error:
+        raise CorruptCheckpointError(f"{index}: no usable weight_map: {error}") from error
+    files = [index.parent / name for name in sorted(names)]
+    for path in files:
+        if path.parent != index.parent or not path.is_file():
+            raise CorruptCheckpointError(f"{index} names {path.name}, which is not in its folder")
+    return files
+
+
+def _open(path: Path) -> Any:
+    try:
+        return safe_open(path, framework="pt")
+    except (SafetensorError, OSError) as error:
+        raise CorruptCheckpointError(f"{path}: not a readable safetensors file: {error}") from error

@@ -1,0 +1,77 @@
+"""A stream of chunks gathered into one answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rails_engine.llm.base import LLM, Chunk, LLMRequest, TokenLogprob, ToolCall, Usage
+from rails_engine.llm.streams import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A whole answer. `usage` is None where the model's server reports none."""
+
+    text: str = ""
+    reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
+    model: str | None = None
+    request_id: str | None = None
+    cached: bool = False
+
+
+class Gathering:
+    """Takes chunks in order and knows the answer so far."""
+
+    def __init__(self) -> None:
+        self._chunks: list[Chunk] = []
+
+    def add(self, chunk: Chunk) -> None:
+        self._chunks.append(chunk)
+
+    def result(self) -> Completion:
+        chunks = self._chunks
+        return Completion(
+            text="".join(chunk.text for chunk in chunks),
+            reasoning="".join(chunk.reasoning for chunk in chunks),
+            tool_calls=tool_calls_of(chunks),
+            finish_reason=_last(chunks, "finish_reason"),
+            usage=next((c.usage for c in reversed(chunks) if c.usage), None),
+            logprobs=tuple(item for chunk in chunks for item in chunk.logprobs),
+            model=_last(chunks, "model"),
+            request_id=_last(chunks, "request_id"),
+            cached=bool(chunks) and all(chunk.cached for chunk in chunks),
+        )
+
+
+def _last(chunks: list[Chunk], name: str) -> str | None:
+    return next((value for chunk in reversed(chunks) if (value := getattr(chunk, name))), None)
+
+
+def tool_calls_of(chunks: list[Chunk]) -> tuple[ToolCall, ...]:
+    """The calls that the fragments of `chunks` make up, in the order of their indices."""
+    ids: dict[int, str] = {}
+    names: dict[int, str] = {}
+    arguments: dict[int, str] = {}
+    for chunk in chunks:
+        for piece in chunk.tool_calls:
+            ids[piece.index] = piece.id or ids.get(piece.index, "")
+            names[piece.index] = names.get(piece.index, "") + (piece.name or "")
+            arguments[piece.index] = arguments.get(piece.index, "") + piece.arguments
+    return tuple(ToolCall(ids[i] or f"call_{i}", names[i], arguments[i]) for i in sorted(ids))
+
+
+async def complete(llm: LLM, request: LLMRequest) -> Completion:
+    """Run one request to its end.
+
+    Raises:
+        LLMClientError, ConfigurationError: as `LLM.stream`.
+    """
+    gathering = Gathering()
+    async with Reading(llm.stream(request)) as chunks:
+        async for chunk in chunks:
+            gathering.add(chunk)
+    return gathering.result()

@@ -1,0 +1,48 @@
+"""The framework named `langchain`: LangChain makes the models that a configuration names."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from rails_engine.errors import ModelInitializationError
+from rails_engine.llm.adapt import PublicModel
+from rails_engine.llm.langchain import LangChainModel
+
+
+class LangChainFramework:
+    """Makes models with LangChain's own `init_chat_model`: the framework named `langchain`."""
+
+    def __init__(self) -> None:
+        self._providers: dict[str, Any] = {}
+
+    def create_model(
+        self, model_name: str, provider_name: str, model_kwargs: dict[str, Any] | None = None
+    ) -> PublicModel:
+        """A model by name.
+
+        Raises:
+            ModelInitializationError: the packages for it are not installed.
+        """
+        own = self._providers.get(provider_name)
+        if own:
+            return PublicModel(LangChainModel(own(model=model_name, **(model_kwargs or {}))))
+        try:
+            make = import_module("langchain.chat_models").init_chat_model
+        except ImportError as error:
+            raise ModelInitializationError(
+                f"the framework langchain makes the model {model_name} of {provider_name} and needs the packages "
+                f"langchain and langchain-{provider_name.replace('_', '-')}: {error}"
+            ) from error
+        return PublicModel(
+            LangChainModel(make(model_name, model_provider=provider_name, **(model_kwargs or {})))
+        )
+
+    def register_provider(self, name: str, provider_cls: Any) -> None:
+        self._providers[name] = provider_cls
+
+    def get_provider_names(self) -> list[str]:
+        return sorted(self._providers)
+
+    def reset(self) -> None:
+        self._providers.clear()

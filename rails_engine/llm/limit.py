@@ -1,0 +1,32 @@
+"""At most so many calls of a model at once; the others wait their turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from rails_engine.llm.base import LLM, Chunk, LLMRequest
+from rails_engine.llm.loops import PerLoop
+from rails_engine.llm.streams import Reading
+
+
+class Limited:
+    """Wraps an `LLM`; a stream counts until it is closed. The limit is for each event loop."""
+
+    def __init__(self, inner: LLM, at_once: int) -> None:
+        self._inner = inner
+        self._slots = PerLoop(lambda: asyncio.Semaphore(at_once))
+
+    @property
+    def model_name(self) -> str:
+        return self._inner.model_name
+
+    @property
+    def provider_name(self) -> str:
+        return self._inner.provider_name
+
+    async def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:
+        """See `LLM.stream`."""
+        async with self._slots.get(), Reading(self._inner.stream(request)) as chunks:
+            async for chunk in chunks:
+                yield chunk

@@ -1,0 +1,112 @@
+"""The models of a configuration, ready to be called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from rails_engine.config import Model
+from rails_engine.errors import ConfigurationError, ModelInitializationError
+from rails_engine.llm.adapt import as_llm
+from rails_engine.llm.base import LLM
+from rails_engine.llm.cache import AnswerStore, Cached, CacheOptions
+from rails_engine.llm.endpoint import Transport
+from rails_engine.llm.limit import Limited
+from rails_engine.llm.providers import ClientOptions, client_options
+from rails_engine.llm.registry import registry
+from rails_engine.llm.remote import RemoteLLM
+from rails_engine.llm.retry import Retrying
+
+EMBEDDINGS = "embeddings"
+
+
+class Models(Mapping[str, LLM]):
+    """Models by `type`. Connections are opened by the first call, shared, and closed by `close`."""
+
+    def __init__(self, models: Mapping[str, LLM], transports: Iterable[Transport] = ()) -> None:
+        self._models = dict(models)
+        self._transports = tuple(transports)
+
+    def __getitem__(self, kind: str) -> LLM:
+        return self._models[kind]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._models)
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    @property
+    def main(self) -> LLM | None:
+        return self._models.get("main")
+
+    def replaced(self, kind: str, llm: LLM) -> Models:
+        """The same models with another one of `kind`; connections stay shared."""
+        return Models({**self._models, kind: llm}, self._transports)
+
+    async def close(self) -> None:
+        for transport in self._transports:
+            await transport.close()
+
+
+def create_models(entries: Iterable[Model]) -> Models:
+    """A client for each entry of `models` but embedding models; of two entries of one type the first counts.
+
+    Raises:
+        ConfigurationError: an entry cannot be made into a client.
+    """
+    from rails_engine.llm.http import HttpTransport
+    from rails_engine.llm.sdk import SdkTransport
+
+    http, sdk = HttpTransport(), SdkTransport()
+    made: dict[str, LLM] = {}
+    for entry in entries:
+        if entry.type != EMBEDDINGS and entry.type not in made:
+            made[entry.type] = _cached(entry, _client(entry, http, sdk))
+    return Models(made, (http, sdk))
+
+
+def _client(entry: Model, http: Transport, sdk: Transport) -> LLM:
+    provider = registry.provider(entry.engine)
+    if provider is not None:
+        return _of_user(entry, provider)
+    framework = registry.framework()
+    if framework is not None:
+        kwargs = {**entry.parameters, **_key_argument(entry)}
+        return as_llm(framework.create_model(entry.model or "", entry.engine, kwargs))
+    options = client_options(entry)
+    return wrapped(RemoteLLM(options.endpoint, sdk if options.through_sdk else http), options)
+
+
+def wrapped(llm: LLM, options: ClientOptions) -> LLM:
+    """The layers round a remote model, innermost first: retries, then the limit on calls at once."""
+    result: LLM = Retrying(llm, options.retry)
+    return Limited(result, options.at_once) if options.at_once else result
+
+
+def _cached(entry: Model, llm: LLM) -> LLM:
+    cache = entry.cache
+    if cache is None or not cache.enabled:
+        return llm
+    interval = cache.stats.log_interval if cache.stats.enabled else None
+    options = CacheOptions(max_entries=cache.maxsize, ttl_s=cache.ttl_s, log_interval_s=interval)
+    return Cached(llm, AnswerStore(options))
+
+
+def _of_user(entry: Model, provider: Any) -> LLM:
+    try:
+        model = provider(model=entry.model, **entry.parameters, **_key_argument(entry))
+    except ConfigurationError:
+        raise
+    except Exception as error:  # a user's class may raise anything
+        raise ModelInitializationError(
+            f"models[{entry.type}]: the registered provider {entry.engine!r} failed: {error!r}"
+        ) from error
+    return as_llm(model)
+
+
+def _key_argument(entry: Model) -> dict[str, str]:
+    from os import environ
+
+    key = environ.get(entry.api_key_env_var) if entry.api_key_env_var else None
+    return {"api_key": key} if key and "api_key" not in entry.parameters else {}

@@ -1,0 +1,79 @@
+"""What a finished call was like: feeds `explain()`, the log and the trace."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from rails_engine.llm.answer import Completion, Gathering
+from rails_engine.llm.base import LLM, Chunk, LLMRequest
+from rails_engine.llm.streams import Reading
+from rails_engine.llm.wire import text_of
+
+
+@dataclass(frozen=True, slots=True)
+class LLMCall:
+    """One call from its request to its end. `error` is set where it failed; then `completion` is what had come.
+
+    `started_at` is in seconds since the epoch, `duration_s` in seconds.
+    """
+
+    task: str | None
+    model_name: str
+    provider_name: str
+    request: LLMRequest
+    completion: Completion
+    started_at: float
+    duration_s: float
+    error: BaseException | None = None
+
+    @property
+    def prompt_text(self) -> str:
+        """The prompt as one text, for people to read."""
+        if self.request.prompt is not None:
+            return self.request.prompt
+        return "\n".join(f"[{message.role}]\n{text_of(message)}" for message in self.request.messages)
+
+
+Sink: TypeAlias = Callable[[LLMCall], None]
+
+
+class Observed:
+    """Wraps an `LLM` for the length of a turn and tells `sink` of every call, also of a failed or closed one."""
+
+    def __init__(self, inner: LLM, sink: Sink, task: str | None = None) -> None:
+        self._inner = inner
+        self._sink = sink
+        self._task = task
+
+    @property
+    def model_name(self) -> str:
+        return self._inner.model_name
+
+    @property
+    def provider_name(self) -> str:
+        return self._inner.provider_name
+
+    async def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:
+        """See `LLM.stream`."""
+        started_at, start = time.time(), time.perf_counter()
+        gathering = Gathering()
+        failure: BaseException | None = None
+        try:
+            async with Reading(self._inner.stream(request)) as chunks:
+                async for chunk in chunks:
+                    gathering.add(chunk)
+                    yield chunk
+        except BaseException as error:  # the call is told of whatever ended it, and the cause goes on
+            failure = error
+            raise
+        finally:
+            completion = gathering.result()
+            name = completion.model or request.model or self.model_name
+            duration_s = time.perf_counter() - start
+            call = LLMCall(
+                self._task, name, self.provider_name, request, completion, started_at, duration_s, failure
+            )
+            self._sink(call)

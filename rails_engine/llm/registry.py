@@ -1,0 +1,70 @@
+"""Providers and frameworks that users register by name: the one table that the whole process shares, under a lock."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+from rails_engine.errors import ModelInitializationError
+from rails_engine.llm.public import LLMFramework
+
+DEFAULT = "default"
+
+
+class ProviderRegistry:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._providers: dict[str, Any] = {}
+        self._frameworks: dict[str, LLMFramework] = {}
+        self._chosen: str | None = None
+
+    def register_provider(self, name: str, provider_cls: Any) -> None:
+        """Make models of engine `name` by `provider_cls(model=..., **parameters)`."""
+        with self._lock:
+            self._providers[name] = provider_cls
+
+    def provider(self, name: str) -> Any | None:
+        return self._providers.get(name)
+
+    def provider_names(self) -> list[str]:
+        return sorted(self._providers)
+
+    def register_framework(self, name: str, framework: LLMFramework) -> None:
+        with self._lock:
+            self._frameworks[name] = framework
+
+    def set_default_framework(self, name: str) -> None:
+        """Choose by name who makes models; `default` stands for the built-in clients.
+
+        Raises:
+            ModelInitializationError: no framework of this name is registered.
+        """
+        self._known(name)
+        with self._lock:
+            self._chosen = name
+
+    def get_default_framework(self) -> str:
+        return self._chosen or os.environ.get("NEMOGUARDRAILS_LLM_FRAMEWORK") or DEFAULT
+
+    def framework(self) -> LLMFramework | None:
+        """The framework that makes models; None for the built-in clients."""
+        name = self.get_default_framework()
+        self._known(name)
+        return self._frameworks.get(name)
+
+    def _known(self, name: str) -> None:
+        if name == "langchain" and name not in self._frameworks:
+            from rails_engine.llm.langchain_framework import LangChainFramework
+
+            self.register_framework(name, LangChainFramework())
+        if name != DEFAULT and name not in self._frameworks:
+            known = ", ".join(sorted({DEFAULT, "langchain", *self._frameworks}))
+            raise ModelInitializationError(f"there is no LLM framework {name!r}; known: {known}")
+
+
+registry = ProviderRegistry()
+register_provider = registry.register_provider
+register_framework = registry.register_framework
+set_default_framework = registry.set_default_framework
+get_default_framework = registry.get_default_framework

@@ -1,0 +1,103 @@
+"""Another try after a failure that may pass.
+
+Retried: no connection, timeouts, 408, 409, 429 and 5xx, as long as nothing of the answer has been given out. The
+pause doubles from half a second, with full jitter, unless the server says how long to wait (`Retry-After`); a server
+that asks for more than a minute is taken at its word and the error is raised. `x-should-retry` decides where present.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from rails_engine.errors import (
+    LLMClientError,
+    LLMConnectionError,
+    LLMRateLimitError,
+    LLMServerError,
+    LLMTimeoutError,
+)
+from rails_engine.llm.base import LLM, Chunk, LLMRequest
+from rails_engine.llm.failures import retry_after
+from rails_engine.llm.streams import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Times are in seconds."""
+
+    max_retries: int = 2
+    first_pause_s: float = 0.5
+    longest_pause_s: float = 8.0
+    longest_asked_s: float = 60.0
+
+    def pause(self, attempt: int, error: LLMClientError, chance: float) -> float | None:
+        """How long to wait after failed attempt number `attempt` (from 0); None: give up. `chance` is in [0, 1)."""
+        if attempt >= self.max_retries or not _may_pass(error):
+            return None
+        asked = retry_after(error.response_headers)
+        if asked is not None:
+            return asked if asked <= self.longest_asked_s else None
+        longest = min(self.first_pause_s * float(2**attempt), self.longest_pause_s)
+        return longest * (1 - 0.5 * chance)
+
+
+def _may_pass(error: LLMClientError) -> bool:
+    told = error.response_headers.get("x-should-retry")
+    if told in ("true", "false"):
+        return told == "true"
+    passing = LLMRateLimitError | LLMServerError | LLMTimeoutError | LLMConnectionError
+    return isinstance(error, passing) or error.status_code == 409
+
+
+class Retrying:
+    """Wraps an `LLM`. The deadline of a request bounds all tries and pauses together."""
+
+    def __init__(
+        self,
+        inner: LLM,
+        policy: RetryPolicy,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._inner = inner
+        self._policy = policy
+        self._sleep = sleep
+
+    @property
+    def model_name(self) -> str:
+        return self._inner.model_name
+
+    @property
+    def provider_name(self) -> str:
+        return self._inner.provider_name
+
+    async def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:
+        """See `LLM.stream`."""
+        started, attempt = time.monotonic(), 0
+        while True:
+            given = False
+            try:
+                async with Reading(self._inner.stream(request)) as chunks:
+                    async for chunk in chunks:
+                        given = True
+                        yield chunk
+            except LLMClientError as error:
+                pause = None if given else self._policy.pause(attempt, error, random.random())
+                left = _left(request, started)
+                if pause is None or (left is not None and pause >= left):
+                    raise
+            else:
+                return
+            await self._sleep(pause)
+            attempt += 1
+            request = replace(request, deadline_s=_left(request, started)) if request.deadline_s else request
+            started = time.monotonic()
+
+
+def _left(request: LLMRequest, started: float) -> float | None:
+    if request.deadline_s is None:
+        return None
+    return max(0.001, request.deadline_s - (time.monotonic() - started))

@@ -1,0 +1,228 @@
+"""Requests to the JSON that OpenAI-compatible endpoints read, and their JSON to chunks."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rails_engine.llm.base import (
+    Choice,
+    Chunk,
+    ImagePart,
+    JsonSchema,
+    LLMRequest,
+    Message,
+    Regex,
+    Sampling,
+    TextPart,
+    TokenLogprob,
+    Tool,
+    ToolCall,
+    ToolCallFragment,
+    Usage,
+)
+from rails_engine.llm.endpoint import Endpoint
+
+_REASONING_FAMILY = re.compile(r"^(o[1-9](-|$)|gpt-5)")
+_OPENAI_ENGINES = ("openai", "azure", "azure_openai")
+_REFUSED_BY_REASONING = (
+    "temperature",
+    "stop",
+    "top_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "logprobs",
+    "top_logprobs",
+)
+
+
+def body_of(request: LLMRequest, endpoint: Endpoint) -> dict[str, Any]:
+    """The request body: the endpoint's defaults, over them what the request says."""
+    body: dict[str, Any] = {**endpoint.defaults, "model": request.model or endpoint.model}
+    body |= _prompt_fields(request, endpoint)
+    body |= _sampling_fields(request.sampling, endpoint)
+    if request.tools:
+        body["tools"] = [tool_field(tool) for tool in request.tools]
+    if request.tool_choice is not None:
+        body["tool_choice"] = request.tool_choice
+    if request.response_format is not None:
+        body["response_format"] = dict(request.response_format)
+    body |= _constraint_fields(request, endpoint)
+    if request.streaming:
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+    body |= request.extra
+    return _for_reasoning_family(body) if _is_reasoning(body["model"], endpoint) else body
+
+
+def _prompt_fields(request: LLMRequest, endpoint: Endpoint) -> dict[str, Any]:
+    if endpoint.mode == "text":
+        text = request.prompt if request.prompt is not None else as_text(request.messages)
+        return {"prompt": text}
+    if request.prompt is not None:
+        return {"messages": [{"role": "user", "content": request.prompt}]}
+    return {"messages": [message_field(message) for message in request.messages]}
+
+
+def as_text(messages: Sequence[Message]) -> str:
+    """Messages as one text, for models that only continue text."""
+    return "\n".join(f"{message.role}: {text_of(message)}" for message in messages) + "\nassistant:"
+
+
+def text_of(message: Message) -> str:
+    if isinstance(message.content, str):
+        return message.content
+    return "".join(part.text for part in message.content if isinstance(part, TextPart))
+
+
+def message_field(message: Message) -> dict[str, Any]:
+    result: dict[str, Any] = {"role": message.role, "content": content_field(message)}
+    if message.tool_calls:
+        result["tool_calls"] = [tool_call_field(call) for call in message.tool_calls]
+    if message.tool_call_id is not None:
+        result["tool_call_id"] = message.tool_call_id
+    if message.name is not None:
+        result["name"] = message.name
+    return result
+
+
+def tool_call_field(call: ToolCall) -> dict[str, Any]:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+
+
+def content_field(message: Message) -> str | list[dict[str, Any]] | None:
+    if isinstance(message.content, str):
+        return message.content or (None if message.tool_calls else "")
+    return [_part_field(part) for part in message.content]
+
+
+def _part_field(part: TextPart | ImagePart) -> dict[str, Any]:
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": part.text}
+    image = {"url": part.url, **({"detail": part.detail} if part.detail else {})}
+    return {"type": "image_url", "image_url": image}
+
+
+def tool_field(tool: Tool) -> dict[str, Any]:
+    function: dict[str, Any] = {"name": tool.name, "parameters": dict(tool.parameters)}
+    if tool.description:
+        function["description"] = tool.description
+    if tool.strict is not None:
+        function["strict"] = tool.strict
+    return {"type": "function", "function": function}
+
+
+def _sampling_fields(sampling: Sampling, endpoint: Endpoint) -> dict[str, Any]:
+    fields = {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": sampling.top_k,
+        "max_tokens": sampling.max_tokens,
+        "stop": list(sampling.stop) or None,
+        "seed": sampling.seed,
+    }
+    result = {name: value for name, value in fields.items() if value is not None}
+    if sampling.logprobs is not None:
+        chat = {"logprobs": True, "top_logprobs": sampling.logprobs}
+        result |= chat if endpoint.mode == "chat" else {"logprobs": sampling.logprobs}
+    return result
+
+
+def _constraint_fields(request: LLMRequest, endpoint: Endpoint) -> dict[str, Any]:
+    """A constraint in the words of the endpoint; where it has none, the answer is free and the caller checks it."""
+    constraint = request.constraint
+    if isinstance(constraint, JsonSchema):
+        schema = {"name": "answer", "strict": True, "schema": json.loads(constraint.schema)}
+        return {"response_format": {"type": "json_schema", "json_schema": schema}}
+    guided: dict[str, Any] = {}
+    if isinstance(constraint, Choice):
+        guided = {"guided_choice": list(constraint.options)}
+    elif isinstance(constraint, Regex):
+        guided = {"guided_regex": constraint.pattern}
+    if guided and endpoint.provider == "vllm":
+        return guided
+    return {"nvext": guided} if guided and endpoint.provider == "nim" else {}
+
+
+def _is_reasoning(model: str, endpoint: Endpoint) -> bool:
+    return endpoint.provider in _OPENAI_ENGINES and _REASONING_FAMILY.match(model) is not None
+
+
+def _for_reasoning_family(body: dict[str, Any]) -> dict[str, Any]:
+    """OpenAI's reasoning models refuse most sampling parameters and name the token limit otherwise."""
+    result = {name: value for name, value in body.items() if name not in _REFUSED_BY_REASONING}
+    limit = result.pop("max_tokens", None)
+    if limit is not None:
+        result.setdefault("max_completion_tokens", limit)
+    return result
+
+
+def chunk_of(data: Mapping[str, Any]) -> Chunk:
+    """One JSON object of an answer: a whole completion, or one event of a streamed one.
+
+    Raises:
+        TypeError, KeyError, IndexError, ValueError: it is neither.
+    """
+    choices = data.get("choices") or ()
+    choice: Mapping[str, Any] = choices[0] if choices else {}
+    said: Mapping[str, Any] = choice.get("message") or choice.get("delta") or {}
+    text = said.get("content") if said else choice.get("text")
+    return Chunk(
+        text=_joined(text),
+        reasoning=said.get("reasoning_content") or said.get("reasoning") or "",
+        tool_calls=tuple(_fragment(i, call) for i, call in enumerate(said.get("tool_calls") or ())),
+        logprobs=_logprobs(choice.get("logprobs")),
+        finish_reason=choice.get("finish_reason"),
+        usage=_usage(data.get("usage")),
+        model=data.get("model"),
+        request_id=data.get("id"),
+    )
+
+
+def _joined(content: Any) -> str:
+    if content is None or isinstance(content, str):
+        return content or ""
+    return "".join(part.get("text") or "" for part in content)
+
+
+def _fragment(position: int, call: Mapping[str, Any]) -> ToolCallFragment:
+    function = call.get("function") or {}
+    arguments = function.get("arguments") or ""
+    return ToolCallFragment(
+        index=call.get("index", position),
+        id=call.get("id"),
+        name=function.get("name"),
+        arguments=arguments if isinstance(arguments, str) else json.dumps(arguments),
+    )
+
+
+def _logprobs(data: Mapping[str, Any] | None) -> tuple[TokenLogprob, ...]:
+    if not data:
+        return ()
+    if data.get("content"):
+        return tuple(
+            TokenLogprob(
+                item["token"],
+                item["logprob"],
+                tuple((top["token"], top["logprob"]) for top in item.get("top_logprobs") or ()),
+            )
+            for item in data["content"]
+        )
+    tops = data.get("top_logprobs") or ()
+    pairs = zip(data.get("tokens") or (), data.get("token_logprobs") or (), strict=False)
+    return tuple(
+        TokenLogprob(token, value or 0.0, tuple((tops[i] or {}).items()) if i < len(tops) else ())
+        for i, (token, value) in enumerate(pairs)
+    )
+
+
+def _usage(data: Mapping[str, Any] | None) -> Usage | None:
+    if not data:
+        return None
+    return Usage(
+        prompt_tokens=data.get("prompt_tokens") or 0,
+        completion_tokens=data.get("completion_tokens") or 0,
+        reasoning_tokens=(data.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0,
+        cached_tokens=(data.get("prompt_tokens_details") or {}).get("cached_tokens") or 0,
+    )

@@ -1,0 +1,125 @@
+"""The engine among coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+
+from inference_backend.async_engine import AsyncEngine
+from inference_backend.errors import ExecutorError, OverloadedError, RequestTooLongError
+from inference_backend.opening import OpenedModel
+from inference_backend.settings import SchedulerSettings
+from inference_backend.values import Delta
+from tests.inference_backend.checkpoints import Checkpoint
+from tests.inference_backend.conftest import ask, open_chat, request_of, text
+
+
+@pytest.fixture
+def serving(opened: OpenedModel) -> Iterator[AsyncEngine]:
+    engine = AsyncEngine(opened.engine)
+    yield engine
+    engine.close()
+
+
+async def read(stream: AsyncIterator[Delta]) -> list[Delta]:
+    return [delta async for delta in stream]
+
+
+async def test_many_requests_at_once_get_their_own_answers(
+    serving: AsyncEngine, opened: OpenedModel, chat_checkpoint: Checkpoint
+) -> None:
+    reference = open_chat(chat_checkpoint)
+    prompts = [f"Prompt {number}" for number in range(12)]
+    expected = [text(ask(reference, prompt, temperature=0.0)) for prompt in prompts]
+    requests = [
+        request_of(opened, prompt, f"r{number}", temperature=0.0) for number, prompt in enumerate(prompts)
+    ]
+    got = await asyncio.gather(*(read(serving.generate(request)) for request in requests))
+    assert [text(deltas) for deltas in got] == expected
+
+
+async def test_a_reader_that_leaves_frees_its_blocks(serving: AsyncEngine, opened: OpenedModel) -> None:
+    stream = serving.generate(request_of(opened, "Go on", max_tokens=400, ignore_eos=True))
+    async for _ in stream:
+        break
+    await stream.aclose()  # type: ignore[attr-defined]
+    await read(serving.generate(request_of(opened, "Next", "next", max_tokens=2)))
+    assert not opened.engine.scheduler.running
+    assert opened.engine.scheduler.usage == 0.0
+
+
+async def test_a_slow_reader_loses_nothing(serving: AsyncEngine, opened: OpenedModel) -> None:
+    request = request_of(opened, "Go on", max_tokens=60, ignore_eos=True, temperature=0.0)
+    slow = []
+    async for delta in serving.generate(request):
+        slow.append(delta)
+        await asyncio.sleep(0.05)
+    fast = await read(serving.generate(replace(request, id="fast")))
+    assert text(slow) == text(fast)
+    assert len(slow) < len(fast)
+
+
+async def test_errors_reach_the_caller_alone(serving: AsyncEngine, opened: OpenedModel) -> None:
+    good = asyncio.create_task(read(serving.generate(request_of(opened, "Fine", "good", max_tokens=20))))
+    with pytest.raises(RequestTooLongError):
+        await read(serving.generate(request_of(opened, "Too long", "bad", max_tokens=10_000)))
+    assert (await good)[-1].finish in {"stop", "length"}
+
+
+async def test_a_full_line_says_so(chat_checkpoint: Checkpoint) -> None:
+    limits = SchedulerSettings(block_size=4, max_sequences=1, max_step_tokens=64, max_waiting=1)
+    opened = open_chat(chat_checkpoint, scheduler=limits)
+    serving = AsyncEngine(opened.engine)
+    requests = [
+        request_of(opened, "Go on", f"r{number}", max_tokens=100, ignore_eos=True) for number in range(6)
+    ]
+    results = await asyncio.gather(
+        *(read(serving.generate(request)) for request in requests), return_exceptions=True
+    )
+    serving.close()
+    assert any(isinstance(result, OverloadedError) for result in results)
+    assert any(isinstance(result, list) for result in results)
+
+
+async def test_closing_answers_everyone(opened: OpenedModel) -> None:
+    serving = AsyncEngine(opened.engine)
+    request = request_of(opened, "Go on", max_tokens=400, ignore_eos=True)
+    reading = asyncio.create_task(read(serving.generate(request)))
+    await asyncio.sleep(0.05)
+    await asyncio.to_thread(serving.close)
+    with pytest.raises(ExecutorError, match="closed"):
+        await reading
+    with pytest.raises(ExecutorError):
+        await read(serving.generate(replace(request, id="later")))
+
+
+async def test_a_worker_that_breaks_answers_everyone(
+    opened: OpenedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving = AsyncEngine(opened.engine)
+    monkeypatch.setattr(opened.engine.scheduler, "plan", lambda: 1 / 0)
+    with pytest.raises(ExecutorError, match="ZeroDivisionError"):
+        await read(serving.generate(request_of(opened, "Go on")))
+    assert not serving.healthy
+
+
+async def test_beams_are_those_of_transformers(
+    serving: AsyncEngine, opened: OpenedModel, chat_checkpoint: Checkpoint
+) -> None:
+    request = request_of(opened, "Find the best", beam_width=3, n=3, max_tokens=8)
+    got = await read(serving.generate(request))
+    with torch.inference_mode():
+        expected = chat_checkpoint.model.generate(
+            torch.tensor([request.prompt_ids]),
+            num_beams=3,
+            num_return_sequences=3,
+            max_new_tokens=8,
+            do_sample=False,
+            pad_token_id=0,
+        )
+    for delta, row in zip(got, expected.tolist(), strict=True):
+        assert list(delta.token_ids) == [token for token in row[len(request.prompt_ids) :] if token]

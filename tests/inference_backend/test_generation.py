@@ -1,0 +1,314 @@
+"""Sampling parameters, constraints, speculation, embeddings: through the engine, on a real model."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from inference_backend.errors import (
+    ConstraintError,
+    DeadlineError,
+    InvalidParameterError,
+    NumericError,
+    UnknownAdapterError,
+)
+from inference_backend.opening import OpenedModel
+from inference_backend.settings import SpeculationSettings
+from inference_backend.values import Choice, JsonSchema, Regex, Request, SamplingParameters
+from tests.inference_backend.checkpoints import Checkpoint
+from tests.inference_backend.conftest import ask, collect, open_chat, request_of, text, tokens
+
+
+def submit(opened: OpenedModel, *requests: Request) -> None:
+    for request in requests:
+        opened.engine.submit(opened.engine.prepare(request))
+
+
+def test_a_seed_gives_the_same_answer_whatever_else_is_in_the_batch(opened: OpenedModel) -> None:
+    wanted = {"seed": 5, "temperature": 1.3, "top_p": 0.9}
+    alone = text(ask(opened, "Tell me", **wanted))
+    others = [request_of(opened, f"Other {number}", f"o{number}", seed=number) for number in range(5)]
+    submit(opened, *others[:2], request_of(opened, "Tell me", **wanted), *others[2:])
+    assert text(collect(opened.engine)["r", 0]) == alone
+
+
+def test_different_seeds_differ(opened: OpenedModel) -> None:
+    answers = {text(ask(opened, "Tell me", seed=seed, temperature=2.0)) for seed in range(4)}
+    assert len(answers) == 4
+
+
+@pytest.mark.parametrize("narrow", [{"top_k": 1}, {"top_p": 1e-6}, {"min_p": 1.0}, {"temperature": 1e-3}])
+def test_the_narrowest_sampling_is_greedy(opened: OpenedModel, narrow: dict[str, Any]) -> None:
+    assert text(ask(opened, "Tell me", **narrow)) == text(ask(opened, "Tell me", temperature=0.0))
+
+
+def test_sampled_frequencies_follow_the_model(opened: OpenedModel, chat_checkpoint: Checkpoint) -> None:
+    request = request_of(opened, "Once", n=100, seed=1, max_tokens=1, top_k=4)
+    counts: dict[int, int] = {}
+    for start in range(4):
+        again = replace(request, sampling=replace(request.sampling, seed=1000 * start))
+        submit(opened, again)
+        for deltas in collect(opened.engine).values():
+            token = tokens(deltas)[0]
+            counts[token] = counts.get(token, 0) + 1
+    expected = torch.softmax(chat_checkpoint.logits(list(request.prompt_ids))[-1].topk(4).values, dim=-1)
+    best = chat_checkpoint.logits(list(request.prompt_ids))[-1].topk(4).indices.tolist()
+    assert set(counts) <= set(best)
+    for token, share in zip(best, expected.tolist(), strict=True):
+        assert counts.get(token, 0) / 400 == pytest.approx(share, abs=0.08)
+
+
+def test_n_choices_share_their_prompt(opened: OpenedModel) -> None:
+    submit(opened, request_of(opened, "A prompt of some length", n=4, seed=3, temperature=2.0))
+    got = collect(opened.engine)
+    assert {index for _, index in got} == {0, 1, 2, 3}
+    assert len({text(deltas) for deltas in got.values()}) == 4
+    assert opened.engine.scheduler.counters.prefix_hits
+
+
+def test_penalties_end_repetition(opened: OpenedModel) -> None:
+    plain = tokens(ask(opened, "aaa", temperature=0.0, max_tokens=40, ignore_eos=True))
+    varied = tokens(
+        ask(
+            opened,
+            "aaa",
+            temperature=0.0,
+            max_tokens=40,
+            ignore_eos=True,
+            presence_penalty=2.0,
+            frequency_penalty=2.0,
+            repetition_penalty=5.0,
+        )
+    )
+    assert len(set(varied)) == 40
+    assert len(set(plain)) < 40
+
+
+def test_a_bias_decides(opened: OpenedModel) -> None:
+    assert set(tokens(ask(opened, "x", logit_bias=((70, 100.0),), max_tokens=5))) == {70}
+
+
+def test_a_stop_string_is_not_shown_and_ends(opened: OpenedModel) -> None:
+    whole = text(ask(opened, "Tell me", temperature=0.0, max_tokens=30, ignore_eos=True))
+    stop = whole[8:11]
+    deltas = ask(opened, "Tell me", temperature=0.0, max_tokens=30, ignore_eos=True, stop=(stop,))
+    assert text(deltas) == whole[: whole.find(stop)]
+    assert deltas[-1].finish == "stop"
+    assert deltas[-1].stop_reason == stop
+
+
+def test_min_tokens_holds_stop_tokens_back(opened: OpenedModel) -> None:
+    first = tokens(ask(opened, "Tell me", temperature=0.0))[0]
+    short = ask(opened, "Tell me", temperature=0.0, stop_token_ids=(first,))
+    longer = ask(opened, "Tell me", temperature=0.0, stop_token_ids=(first,), min_tokens=6)
+    assert (text(short), short[-1].stop_reason) == ("", first)
+    assert len(tokens(longer)) >= 6
+    assert first not in tokens(longer)[:6]
+
+
+CONSTRAINTS = [
+    (Choice(("yes", "no", "perhaps é")), r"yes|no|perhaps é"),
+    (Regex(r"[0-9]{3}-[a-f]+x"), r"[0-9]{3}-[a-f]+x"),
+]
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+@pytest.mark.parametrize(("constraint", "pattern"), CONSTRAINTS)
+def test_a_constrained_answer_has_its_form(
+    chat_checkpoint: Checkpoint, constraint: Any, pattern: str, ahead: bool
+) -> None:
+    opened = open_chat(chat_checkpoint, plan_ahead=ahead)
+    submit(opened, *(request_of(opened, "Free", f"free{number}", seed=1) for number in range(2)))
+    submit(opened, request_of(opened, "Say", constraint=constraint, seed=4, max_tokens=60))
+    deltas = collect(opened.engine)["r", 0]
+    assert deltas[-1].finish == "stop"
+    assert re.fullmatch(pattern, text(deltas))
+
+
+def test_a_json_answer_is_valid_under_its_schema(opened: OpenedModel) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"safe": {"type": "boolean"}, "score": {"type": "integer", "minimum": 0, "maximum": 9}},
+        "required": ["safe", "score"],
+        "additionalProperties": False,
+    }
+    for seed in range(3):
+        answer = json.loads(
+            text(ask(opened, "Judge", constraint=JsonSchema(json.dumps(schema)), seed=seed, max_tokens=200))
+        )
+        assert set(answer) == {"safe", "score"}
+        assert isinstance(answer["safe"], bool)
+        assert 0 <= answer["score"] <= 9
+
+
+@pytest.mark.parametrize(
+    "constraint",
+    [Choice(()), Regex("("), Regex("a(?=b)"), JsonSchema("{"), JsonSchema('{"type": "nothing"}')],
+)
+def test_a_malformed_constraint_is_the_callers_fault(opened: OpenedModel, constraint: Any) -> None:
+    with pytest.raises(ConstraintError):
+        opened.engine.prepare(request_of(opened, "x", constraint=constraint))
+
+
+@pytest.mark.parametrize("method", ["ngram", "draft"])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_speculation_changes_no_token(chat_checkpoint: Checkpoint, method: Any, temperature: float) -> None:
+    speculation = SpeculationSettings(method, draft_model=str(chat_checkpoint.folder), ngram_min=1)
+    fast = open_chat(chat_checkpoint, speculation=speculation)
+    plain = open_chat(chat_checkpoint)
+    for number in range(3):
+        wanted = {
+            "seed": number,
+            "temperature": temperature,
+            "max_tokens": 40,
+            "presence_penalty": 0.1 * number,
+        }
+        expected = tokens(ask(plain, f"abcabcabc{number}", **wanted))
+        assert tokens(ask(fast, f"abcabcabc{number}", **wanted)) == expected
+    if method == "draft" and temperature == 0.0:
+        assert fast.engine.scheduler.counters.steps < plain.engine.scheduler.counters.steps / 2
+
+
+def test_speculation_stops_under_load(chat_checkpoint: Checkpoint) -> None:
+    speculation = SpeculationSettings("ngram", max_running=1, ngram_min=1)
+    opened = open_chat(chat_checkpoint, speculation=speculation)
+    submit(opened, *(request_of(opened, "abab" * 5, f"r{number}", temperature=0.0) for number in range(3)))
+    seen = []
+    while opened.engine.busy:
+        opened.engine.step()
+        seen += [
+            len(s.drafts) for s in opened.engine.scheduler.running if len(opened.engine.scheduler.running) > 1
+        ]
+    assert not any(seen)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "last"])
+def test_an_embedding_is_the_pooled_last_hidden_state(
+    opened: OpenedModel, chat_checkpoint: Checkpoint, pooling: Any
+) -> None:
+    ids = (
+        tuple(opened.tokenizer.encode("A text that needs more than one chunk, " * 3))
+        if opened.tokenizer
+        else ()
+    )
+    submit(opened, Request("e", ids, SamplingParameters(), pooling=pooling))
+    got = collect(opened.engine)["e", 0][-1].embedding
+    with torch.inference_mode():
+        states = chat_checkpoint.model.model(torch.tensor([ids])).last_hidden_state[0]
+    pooled = states.mean(dim=0) if pooling == "mean" else states[-1]
+    assert got == pytest.approx((pooled / pooled.norm()).tolist(), abs=1e-4)
+
+
+def test_a_nan_ends_one_request_and_no_other(opened: OpenedModel) -> None:
+    model = opened.engine.executor.loaded.model  # type: ignore[attr-defined]
+    poison = 200
+    with torch.no_grad():
+        model.embedding.weight[poison] = float("nan")
+    healthy = request_of(opened, "Tell me", "good", temperature=0.0)
+    expected_alone = text(ask(open_fresh(opened), "Tell me", temperature=0.0))
+    submit(opened, Request("bad", (5, poison, 6), SamplingParameters(max_tokens=4)), healthy)
+    got = collect(opened.engine)
+    assert isinstance(got["bad", 0][-1].error, NumericError)
+    assert text(got["good", 0]) == expected_alone
+
+
+def open_fresh(opened: OpenedModel) -> OpenedModel:
+    return open_chat(Checkpoint(_folder(opened), None))
+
+
+def _folder(opened: OpenedModel) -> Any:
+    from pathlib import Path
+
+    return Path(opened.engine.executor.settings.model)  # type: ignore[attr-defined]
+
+
+def test_a_deadline_ends_one_request(chat_checkpoint: Checkpoint) -> None:
+    opened = open_chat(chat_checkpoint)
+    now = [0.0]
+    opened.engine.parts = replace(opened.engine.parts, clock=lambda: now[0])
+    hurried = replace(request_of(opened, "Tell", "hurried", max_tokens=30), deadline_s=1.0)
+    submit(opened, hurried, request_of(opened, "Tell", "patient", max_tokens=30, ignore_eos=True))
+    opened.engine.step()
+    now[0] = 2.0
+    got = collect(opened.engine)
+    assert isinstance(got["hurried", 0][-1].error, DeadlineError)
+    assert got["patient", 0][-1].finish == "length"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"temperature": -1.0}, "temperature"),
+        ({"top_p": 0.0}, "top_p"),
+        ({"top_p": float("nan")}, "top_p"),
+        ({"n": 0}, "n"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"min_tokens": 20}, "min_tokens"),
+        ({"stop": ("",)}, "stop"),
+        ({"logprobs": 1000}, "logprobs"),
+    ],
+)
+def test_a_parameter_out_of_range_is_named(opened: OpenedModel, wrong: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidParameterError) as caught:
+        request_of(opened, "x", **wrong)
+    assert caught.value.param == field
+
+
+def test_ids_outside_the_vocabulary_are_refused(opened: OpenedModel) -> None:
+    with pytest.raises(InvalidParameterError, match="token id 9999"):
+        opened.engine.prepare(Request("r", (5, 9999)))
+    with pytest.raises(InvalidParameterError, match="logit_bias"):
+        opened.engine.prepare(request_of(opened, "x", logit_bias=((99999, 1.0),)))
+
+
+def test_an_unknown_adapter_is_refused(opened: OpenedModel) -> None:
+    prepared = opened.engine.prepare(replace(request_of(opened, "x"), adapter="nobody"))
+    with pytest.raises(UnknownAdapterError, match="nobody"):
+        opened.engine.submit(prepared)
+
+
+def test_usage_counts_tokens(opened: OpenedModel) -> None:
+    ask(opened, "the same prompt again and again", max_tokens=3, ignore_eos=True)
+    usage = ask(opened, "the same prompt again and again", max_tokens=3, ignore_eos=True)[-1].usage
+    assert usage is not None
+    assert usage.completion_tokens == 3
+    assert 0 < usage.cached_tokens < usage.prompt_tokens
+
+
+def test_metrics_have_the_names_that_routers_read(opened: OpenedModel) -> None:
+    ask(opened, "Tell me")
+    lines = opened.engine.metrics.text().decode()
+    for name in (
+        "vllm:num_requests_running",
+        "vllm:num_requests_waiting",
+        "vllm:gpu_cache_usage_perc",
+        "vllm:kv_cache_usage_perc",
+        "vllm:gpu_prefix_cache_hit_rate",
+        "vllm:gpu_prefix_cache_hits_total",
+        "vllm:gpu_prefix_cache_queries_total",
+        "vllm:prompt_tokens_total",
+        "vllm:generation_tokens_total",
+        "vllm:request_success_total",
+        "vllm:time_to_first_token_seconds_bucket",
+        "vllm:inter_token_latency_seconds_bucket",
+        "vllm:e2e_request_latency_seconds_bucket",
+        "vllm:num_preemptions_total",
+    ):
+        assert f"{name}{{" in lines
+
+
+def test_logits_that_are_float32_arrays_stay_untouched(opened: OpenedModel) -> None:
+    request = request_of(
+        opened, "Tell me", temperature=0.0, logprobs=3, logit_bias=((70, 50.0),), max_tokens=2
+    )
+    submit(opened, request)
+    entry = collect(opened.engine)["r", 0][0].logprobs[0]
+    assert entry.token_id == 70
+    assert entry.logprob < entry.top[0][1]
+    assert np.isfinite(entry.logprob)

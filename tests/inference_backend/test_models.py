@@ -1,0 +1,79 @@
+"""Greedy tokens equal those of transformers for every family: alone, and in every way a batch can be mixed."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.inference_backend.checkpoints import FAMILIES, VOCAB
+from tests.inference_backend.conftest import Maker, collect, greedy, open_engine, tokens
+
+SHARED = [(7 * i) % (VOCAB - 3) + 3 for i in range(14)]
+PROMPTS = [
+    [*SHARED, 5, 9],
+    [*SHARED, 11],
+    [4, 8, 15, 16, 23, 42],
+    [(5 * i) % (VOCAB - 3) + 3 for i in range(37)],
+    [3],
+]
+COUNT = 12
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_alone(family: str, checkpoint: Maker) -> None:
+    made = checkpoint(family)
+    engine = open_engine(made.folder)
+    for number, prompt in enumerate(PROMPTS):
+        engine.submit(engine.prepare(greedy(f"r{number}", prompt, COUNT)))
+        got = collect(engine)
+        assert tokens(got[f"r{number}", 0]) == made.greedy(prompt, COUNT)
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_in_a_mixed_batch_with_chunks_prefix_hits_and_preemption(
+    family: str, ahead: bool, checkpoint: Maker
+) -> None:
+    made = checkpoint(family)
+    engine = open_engine(made.folder, ahead=ahead, blocks=16, max_step_tokens=10)
+    for number, prompt in enumerate(PROMPTS):
+        engine.submit(engine.prepare(greedy(f"r{number}", prompt, 20)))
+    got = collect(engine)
+    for number, prompt in enumerate(PROMPTS):
+        assert tokens(got[f"r{number}", 0]) == made.greedy(prompt, 20)
+    counters = engine.scheduler.counters
+    assert counters.preemptions
+    assert counters.prefix_hits
+
+
+def test_dynamic_rope_beyond_the_trained_length(checkpoint: Maker) -> None:
+    made = checkpoint("llama-dynamic")
+    made.model.config.max_position_embeddings = 256
+    engine = open_engine(made.folder)
+    prompt = PROMPTS[3]
+    engine.submit(engine.prepare(greedy("r", prompt, 40)))
+    assert tokens(collect(engine)["r", 0]) == made.greedy(prompt, 40)
+
+
+def test_a_sharded_checkpoint_is_the_same_model(checkpoint: Maker) -> None:
+    made = checkpoint("llama", shards=True)
+    assert len(list(made.folder.glob("*.safetensors"))) > 1
+    engine = open_engine(made.folder)
+    engine.submit(engine.prepare(greedy("r", PROMPTS[0], COUNT)))
+    assert tokens(collect(engine)["r", 0]) == made.greedy(PROMPTS[0], COUNT)
+
+
+def test_logprobs_are_those_of_the_model(checkpoint: Maker) -> None:
+    from dataclasses import replace
+
+    made = checkpoint("llama")
+    engine = open_engine(made.folder)
+    request = greedy("r", PROMPTS[0], 3)
+    request = replace(request, sampling=replace(request.sampling, logprobs=5))
+    engine.submit(engine.prepare(request))
+    entries = [entry for delta in collect(engine)["r", 0] for entry in delta.logprobs]
+    sequence = [*PROMPTS[0], *(entry.token_id for entry in entries)]
+    expected = torch.log_softmax(made.logits(sequence)[len(PROMPTS[0]) - 1 : -1], dim=-1)
+    for row, entry in zip(expected, entries, strict=True):
+        assert entry.logprob == pytest.approx(float(row.max()), abs=1e-4)
+        assert [token for token, _ in entry.top] == row.topk(5).indices.tolist()

@@ -1,0 +1,87 @@
+"""Tokens to text and back: whole characters, stop strings, chat templates."""
+
+from __future__ import annotations
+
+import pytest
+import transformers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inference_backend.errors import ChatTemplateError, CheckpointError
+from inference_backend.text import ChatTemplate, Detokenizer, StopFinder, Tokenizer
+from tests.inference_backend.checkpoints import Checkpoint
+
+REPLACEMENT = "\ufffd"
+
+
+@pytest.fixture(scope="module")
+def tokenizer(chat_checkpoint: Checkpoint) -> Tokenizer:
+    return Tokenizer.from_folder(chat_checkpoint.folder)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters=REPLACEMENT), max_size=30))
+def test_text_comes_in_whole_characters_and_nothing_is_lost(tokenizer: Tokenizer, text: str) -> None:
+    detokenizer = Detokenizer(tokenizer, tokenizer.encode("before: é"))
+    pieces = [detokenizer.push([token]) for token in tokenizer.encode(text)]
+    assert not any(REPLACEMENT in piece for piece in pieces)
+    assert "".join(pieces) + detokenizer.flush() == text
+
+
+def test_bytes_that_never_become_a_character_are_shown_at_the_end(tokenizer: Tokenizer) -> None:
+    detokenizer = Detokenizer(tokenizer, [])
+    token = tokenizer.encode("é")[0]
+    assert detokenizer.push([token]) == ""
+    assert detokenizer.flush() == REPLACEMENT
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.text("abc", max_size=4), max_size=8),
+    st.lists(st.text("abc", min_size=1, max_size=3), min_size=1, max_size=3),
+)
+def test_a_stop_string_is_found_however_the_text_is_cut(pieces: list[str], stops: list[str]) -> None:
+    finder, shown, hit = StopFinder(tuple(stops)), "", None
+    for piece in pieces:
+        released = finder.push(piece)
+        shown += released.text
+        hit = released.stop
+        if hit:
+            break
+    whole = "".join(pieces)
+    expected = min((at for stop in stops if (at := whole.find(stop)) >= 0), default=None)
+    if hit is None:
+        assert expected is None
+        assert shown + finder.flush() == whole
+    else:
+        assert not any(stop in shown for stop in stops)
+        assert whole.startswith(shown + hit)
+
+
+def test_messages_are_rendered_as_transformers_renders_them(chat_checkpoint: Checkpoint) -> None:
+    messages = [{"role": "system", "content": "Be <kind>."}, {"role": "user", "content": "Hi"}]
+    template = ChatTemplate.from_folder(chat_checkpoint.folder)
+    reference = transformers.AutoTokenizer.from_pretrained(chat_checkpoint.folder)
+    expected = reference.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    assert template is not None
+    assert template.render(messages) == expected
+
+
+def test_a_template_may_refuse_messages(chat_checkpoint: Checkpoint) -> None:
+    template = ChatTemplate.from_folder(chat_checkpoint.folder)
+    assert template is not None
+    with pytest.raises(ChatTemplateError, match="unknown role pirate"):
+        template.render([{"role": "pirate", "content": "Arr"}])
+
+
+@pytest.mark.parametrize(
+    "source", ["{{ messages.__class__.__mro__ }}", "{{ messages.append(1) }}", "{% include 'x' %}"]
+)
+def test_a_template_is_not_trusted(source: str) -> None:
+    with pytest.raises(ChatTemplateError):
+        ChatTemplate(source).render([{"role": "user", "content": "Hi"}])
+
+
+def test_a_broken_template_is_the_checkpoints_fault() -> None:
+    with pytest.raises(CheckpointError, match="not valid Jinja"):
+        ChatTemplate("{% for %}")

@@ -1,0 +1,247 @@
+"""Models that users bring, and models that users are handed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from rails_engine.config import Model
+from rails_engine.errors import ModelInitializationError
+from rails_engine.llm import (
+    ChatMessage,
+    FakeLLMModel,
+    LLMRequest,
+    LLMResponse,
+    LLMResponseChunk,
+    Message,
+    PublicToolCall,
+    Role,
+    Sampling,
+    ScriptedLLM,
+    Tool,
+    ToolCall,
+    ToolCallFunction,
+    Usage,
+    UsageInfo,
+    as_llm,
+    complete,
+    create_models,
+    get_default_framework,
+    public_model,
+    register_framework,
+    register_provider,
+    set_default_framework,
+)
+
+Q = LLMRequest(prompt="q")
+
+
+class Echo:
+    """A user's own model."""
+
+    model_name, provider_name, provider_url = "echo", "own", None
+
+    def __init__(self, **parameters: Any) -> None:
+        self.parameters = parameters
+        self.calls: list[tuple[Any, Any, dict[str, Any]]] = []
+
+    async def generate_async(self, prompt: Any, *, stop: Any = None, **kwargs: Any) -> LLMResponse:
+        self.calls.append((prompt, stop, kwargs))
+        return LLMResponse(
+            content="echo",
+            reasoning="r",
+            tool_calls=[PublicToolCall("c1", "function", ToolCallFunction("f", {"a": 1}))],
+            usage=UsageInfo(1, 2, 3),
+        )
+
+    async def stream_async(
+        self, prompt: Any, *, stop: Any = None, **kwargs: Any
+    ) -> AsyncIterator[LLMResponseChunk]:
+        self.calls.append((prompt, stop, kwargs))
+        for piece in ("e", "cho"):
+            yield LLMResponseChunk(delta_content=piece)
+
+
+async def test_a_users_model_is_called_as_it_expects() -> None:
+    model = Echo()
+    request = LLMRequest(
+        messages=(Message("user", "hi"),),
+        sampling=Sampling(temperature=0.5, stop=("x",)),
+        tools=(Tool("f", parameters={"type": "object"}),),
+        extra={"user": "u"},
+    )
+    answer = await complete(as_llm(model), request)
+    prompt, stop, kwargs = model.calls[0]
+    assert (prompt[0].role, prompt[0].content, stop) == (Role.USER, "hi", ["x"])
+    assert (kwargs["temperature"], kwargs["user"], kwargs["tools"][0]["function"]["name"]) == (0.5, "u", "f")
+    assert (answer.text, answer.reasoning, answer.usage) == ("echo", "r", Usage(1, 2))
+    assert answer.tool_calls == (ToolCall("c1", "f", '{"a": 1}'),)
+
+
+async def test_a_users_model_streams() -> None:
+    stream = as_llm(Echo()).stream(LLMRequest(prompt="q", streaming=True))
+    assert [chunk.text async for chunk in stream] == ["e", "cho"]
+
+
+def test_actions_get_the_users_own_object_back() -> None:
+    model = Echo()
+    assert public_model(as_llm(model)) is model
+
+
+async def test_actions_get_our_models_under_the_public_protocol() -> None:
+    script = ScriptedLLM(["one", "two three"])
+    model = public_model(script)
+    response = await model.generate_async(
+        [ChatMessage.from_user("hi")], stop=["x"], temperature=0.1, max_tokens=5, top_a=1
+    )
+    assert response.content == "one"
+    request = script.requests[0]
+    assert request.messages == (Message("user", "hi"),)
+    assert request.sampling == Sampling(temperature=0.1, max_tokens=5, stop=("x",))
+    assert request.extra == {"top_a": 1}
+    assert [c.delta_content async for c in model.stream_async("q") if c.delta_content] == ["two ", "three"]
+    assert as_llm(model) is script
+
+
+def test_something_else_is_no_model() -> None:
+    with pytest.raises(ModelInitializationError, match="int is no model"):
+        as_llm(5)
+
+
+async def test_a_registered_provider_makes_models() -> None:
+    register_provider("echo_engine", Echo)
+    models = create_models(
+        [Model(type="main", engine="echo_engine", model="zz", parameters={"temperature": 0.3})]
+    )
+    user_model = public_model(models["main"])
+    assert isinstance(user_model, Echo)
+    assert user_model.parameters == {"model": "zz", "temperature": 0.3}
+    assert (await complete(models["main"], Q)).text == "echo"
+
+
+def test_a_provider_that_fails_is_named() -> None:
+    def broken(**_: Any) -> Any:
+        raise KeyError("nope")
+
+    register_provider("broken_engine", broken)
+    with pytest.raises(ModelInitializationError, match="broken_engine"):
+        create_models([Model(type="main", engine="broken_engine", model="m")])
+
+
+class OwnFramework:
+    def create_model(
+        self, model_name: str, provider_name: str, model_kwargs: dict[str, Any] | None = None
+    ) -> Echo:
+        return Echo(name=model_name, provider=provider_name, **(model_kwargs or {}))
+
+    def register_provider(self, name: str, provider_cls: Any) -> None: ...
+
+    def get_provider_names(self) -> list[str]:
+        return []
+
+    def reset(self) -> None: ...
+
+
+async def test_a_framework_makes_every_model() -> None:
+    register_framework("own", OwnFramework())
+    set_default_framework("own")
+    try:
+        models = create_models([Model(type="main", engine="whatever", model="m", parameters={"k": 1})])
+    finally:
+        set_default_framework("default")
+    made = public_model(models["main"])
+    assert isinstance(made, Echo)
+    assert made.parameters == {"name": "m", "provider": "whatever", "k": 1}
+    assert get_default_framework() == "default"
+
+
+def test_an_unknown_framework() -> None:
+    with pytest.raises(ModelInitializationError, match="known: default"):
+        set_default_framework("nowhere")
+
+
+async def test_the_double_in_users_tests() -> None:
+    usage = [{"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}]
+    double = FakeLLMModel(responses=["hello you", "two"], token_usage=usage, should_return_token_usage=True)
+    model = as_llm(double)
+    pieces = [c.text async for c in model.stream(LLMRequest(prompt="q", streaming=True))]
+    assert pieces == ["hello ", "you"]
+    assert (await complete(model, Q)).text == "two"
+    with pytest.raises(RuntimeError, match="No responses available for query number 3"):
+        await complete(model, Q)
+    assert double.inference_count == 3
+    with pytest.raises(ValueError, match="boom"):
+        await complete(as_llm(FakeLLMModel(llm_exception=ValueError("boom"))), Q)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"role": "bot", "content": "x"}, {"role": "assistant", "content": "x"}),
+        ({"role": "human", "content": "x"}, {"role": "user", "content": "x"}),
+        ({"role": "developer", "content": "x"}, {"role": "system", "content": "x"}),
+        (
+            {"role": "tool", "content": "r", "tool_call_id": "1"},
+            {"role": "tool", "content": "r", "tool_call_id": "1"},
+        ),
+        (
+            {"role": "assistant", "tool_calls": [{"id": "1", "name": "f", "args": {"a": 1}}]},
+            {
+                "role": "assistant",
+                "tool_calls": [
+                    {"id": "1", "type": "function", "function": {"name": "f", "arguments": {"a": 1}}}
+                ],
+            },
+        ),
+    ],
+)
+def test_messages_from_any_of_their_shapes(data: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert ChatMessage.from_dict(data).to_dict() == expected
+
+
+def test_an_unknown_role_is_refused() -> None:
+    with pytest.raises(ValueError, match="unknown message role 'wizard'"):
+        ChatMessage.from_dict({"role": "wizard"})
+
+
+# --- LangChain -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_langchain_chat_model() -> None:
+    fake = pytest.importorskip("langchain_core.language_models.fake_chat_models")
+    messages = pytest.importorskip("langchain_core.messages")
+    reply = messages.AIMessage(
+        content="hello there",
+        usage_metadata={"input_tokens": 1, "output_tokens": 2, "total_tokens": 3},
+        response_metadata={"finish_reason": "stop", "model_name": "lc-1"},
+    )
+    model = as_llm(fake.FakeMessagesListChatModel(responses=[reply]))
+    request = LLMRequest(
+        messages=(
+            Message("system", "s"),
+            Message("user", "u"),
+            Message("assistant", "", (ToolCall("c", "f", "{}"),)),
+            Message("tool", "r", tool_call_id="c"),
+        )
+    )
+    answer = await complete(model, request)
+    assert (answer.text, answer.model, answer.finish_reason, answer.usage) == (
+        "hello there",
+        "lc-1",
+        "stop",
+        Usage(1, 2),
+    )
+
+
+async def test_a_langchain_model_streams() -> None:
+    fake = pytest.importorskip("langchain_core.language_models.fake_chat_models")
+    model = as_llm(fake.FakeListChatModel(responses=["abc"]))
+    pieces = [c.text async for c in model.stream(LLMRequest(prompt="q", streaming=True)) if c.text]
+    assert pieces == ["a", "b", "c"]
+
+
+async def test_a_langchain_text_model() -> None:
+    fake = pytest.importorskip("langchain_core.language_models.fake")
+    assert (await complete(as_llm(fake.FakeListLLM(responses=["plain"])), Q)).text == "plain"

@@ -1,0 +1,414 @@
+"""Calls of a remote model: what is sent, what comes back, and what each failure is called."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from rails_engine.config import Model
+from rails_engine.errors import (
+    ConfigurationError,
+    InvalidModelConfigurationError,
+    LLMAuthenticationError,
+    LLMBadRequestError,
+    LLMClientError,
+    LLMConnectionError,
+    LLMContextWindowError,
+    LLMRateLimitError,
+    LLMResponseValidationError,
+    LLMServerError,
+    LLMTimeoutError,
+    LLMUnsupportedParamsError,
+    MissingKeyError,
+)
+from rails_engine.llm import (
+    Choice,
+    Chunk,
+    Completion,
+    ImagePart,
+    JsonSchema,
+    LLMRequest,
+    Message,
+    Sampling,
+    TextPart,
+    Tool,
+    ToolCall,
+    Usage,
+    client_options,
+    complete,
+    create_models,
+)
+from tests.llm.conftest import MakeModels, Reply, Stub
+
+HELLO = LLMRequest(messages=(Message("user", "hi"),))
+
+
+async def ask(make: MakeModels, request: LLMRequest = HELLO, **parameters: Any) -> Completion:
+    return await complete(make(**parameters)["main"], request)
+
+
+async def pieces(make: MakeModels, request: LLMRequest) -> list[Chunk]:
+    return [chunk async for chunk in make()["main"].stream(request)]
+
+
+async def test_an_answer(stub: Stub, models: MakeModels) -> None:
+    answer = await ask(models)
+    assert (answer.text, answer.finish_reason, answer.model, answer.request_id) == (
+        "hello",
+        "stop",
+        "m-1",
+        "r1",
+    )
+    assert answer.usage == Usage(7, 3, 2, 4)
+    assert stub.requests == [{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}] or (
+        stub.requests[0].get("stream") is False
+    )
+    assert stub.headers[0]["authorization"] == "Bearer k-1"
+    assert stub.paths == ["/v1/chat/completions"]
+
+
+async def test_a_streamed_answer(stub: Stub, models: MakeModels) -> None:
+    chunks = await pieces(models, LLMRequest(prompt="hi", streaming=True))
+    assert [chunk.text for chunk in chunks if chunk.text] == list("hello")
+    assert chunks[-1].usage == Usage(7, 3, 2, 4)
+    assert stub.requests[0]["stream"] is True
+
+
+async def test_parameters_are_sent_and_the_request_wins(stub: Stub, models: MakeModels) -> None:
+    request = LLMRequest(
+        prompt="q", sampling=Sampling(temperature=0.6, stop=("User:",), seed=3, top_k=5), extra={"user": "u"}
+    )
+    await ask(models, request, temperature=0.25, max_tokens=64, top_p=0.5, extra_body={"min_p": 0.1})
+    sent = stub.requests[0]
+    assert {name: sent.get(name) for name in ("temperature", "max_tokens", "top_p", "seed", "user", "min_p")} == {
+        "temperature": 0.6, "max_tokens": 64, "top_p": 0.5, "seed": 3, "user": "u", "min_p": 0.1,
+    }  # fmt: skip
+    assert sent["stop"] == ["User:"]
+    assert not {"base_url", "api_key", "max_retries", "transport"} & set(sent)
+
+
+async def test_headers_and_query(stub: Stub, models: MakeModels) -> None:
+    await ask(models, default_headers={"X-Team": "blue"}, default_query={"v": "1"}, organization="org-1")
+    assert stub.headers[0]["x-team"] == "blue"
+    assert stub.headers[0]["openai-organization"] == "org-1"
+    assert stub.paths == ["/v1/chat/completions?v=1"]
+
+
+async def test_messages_of_every_kind(stub: Stub, models: MakeModels) -> None:
+    call = ToolCall("c1", "look", '{"x": 1}')
+    await ask(
+        models,
+        LLMRequest(
+            messages=(
+                Message("system", "be brief"),
+                Message("user", (TextPart("what is this"), ImagePart("data:image/png;base64,AA", "low"))),
+                Message("assistant", "", (call,)),
+                Message("tool", "42", tool_call_id="c1"),
+            ),
+            tools=(Tool("look", "looks", {"type": "object"}, strict=True),),
+            tool_choice="auto",
+        ),
+    )
+    sent = stub.requests[0]
+    assert [message["role"] for message in sent["messages"]] == ["system", "user", "assistant", "tool"]
+    assert sent["messages"][1]["content"][1]["image_url"] == {
+        "url": "data:image/png;base64,AA",
+        "detail": "low",
+    }
+    assert sent["messages"][2]["tool_calls"][0]["function"] == {"name": "look", "arguments": '{"x": 1}'}
+    assert sent["messages"][3] == {"role": "tool", "content": "42", "tool_call_id": "c1"}
+    assert sent["tools"][0]["function"]["strict"] is True
+
+
+async def test_tool_calls_come_back_whole(stub: Stub, models: MakeModels) -> None:
+    first = {"index": 0, "id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"x"'}}
+    rest = {"index": 0, "function": {"arguments": ": 1}"}}
+    stub.replies = [Reply(pieces=[{"tool_calls": [first]}, {"tool_calls": [rest]}])]
+    answer = await ask(models, LLMRequest(prompt="q", streaming=True))
+    assert answer.tool_calls == (ToolCall("c1", "look", '{"x": 1}'),)
+
+
+async def test_reasoning_is_told_apart(stub: Stub, models: MakeModels) -> None:
+    stub.replies = [
+        Reply("<think>let me see</think>\n\nfour"),
+        Reply("five", message={"reasoning_content": "hm"}),
+    ]
+    model = models()["main"]
+    first, second = await complete(model, HELLO), await complete(model, HELLO)
+    assert (first.text, first.reasoning) == ("four", "let me see")
+    assert (second.text, second.reasoning) == ("five", "hm")
+
+
+async def test_streamed_reasoning_is_told_apart(stub: Stub, models: MakeModels) -> None:
+    stub.replies = [Reply("<think>let me see</think>\n\nfour")]
+    answer = await ask(models, LLMRequest(prompt="q", streaming=True))
+    assert (answer.text, answer.reasoning) == ("four", "let me see")
+
+
+async def test_log_probabilities(stub: Stub, models: MakeModels) -> None:
+    logprobs = {
+        "content": [{"token": "no", "logprob": -0.1, "top_logprobs": [{"token": "yes", "logprob": -2.5}]}]
+    }
+    choice = {"message": {"content": "no"}, "logprobs": logprobs}
+    stub.replies = [
+        Reply(raw=json.dumps({"choices": [choice]}).encode(), headers={"Content-Type": "application/json"})
+    ]
+    answer = await ask(models, LLMRequest(prompt="q", sampling=Sampling(logprobs=1)))
+    assert (stub.requests[0]["logprobs"], stub.requests[0]["top_logprobs"]) == (True, 1)
+    assert answer.logprobs[0].top == (("yes", -2.5),)
+
+
+async def test_text_mode_asks_for_a_completion(stub: Stub, models: MakeModels) -> None:
+    answer = await complete(
+        models(entry={"mode": "text"})["main"], LLMRequest(messages=(Message("user", "hi"),))
+    )
+    assert answer.text == "hello"
+    assert stub.paths == ["/v1/completions"]
+    assert stub.requests[0]["prompt"] == "user: hi\nassistant:"
+
+
+@pytest.mark.parametrize("name", ["o3-mini", "gpt-5", "gpt-5-nano"])
+async def test_reasoning_models_take_other_parameters(stub: Stub, models: MakeModels, name: str) -> None:
+    request = LLMRequest(prompt="q", sampling=Sampling(temperature=0.1, stop=("x",), max_tokens=9))
+    await complete(models(entry={"model": name})["main"], request)
+    assert stub.requests[0]["max_completion_tokens"] == 9
+    assert not {"temperature", "stop", "max_tokens"} & set(stub.requests[0])
+
+
+async def test_constraints_in_the_words_of_the_endpoint(stub: Stub, models: MakeModels) -> None:
+    yes_no = LLMRequest(prompt="q", constraint=Choice(("yes", "no")))
+    for engine in ("vllm", "nim", "openai"):
+        await complete(models(entry={"engine": engine})["main"], yes_no)
+    assert stub.requests[0]["guided_choice"] == ["yes", "no"]
+    assert stub.requests[1]["nvext"] == {"guided_choice": ["yes", "no"]}
+    assert "guided_choice" not in stub.requests[2]
+    await ask(models, LLMRequest(prompt="q", constraint=JsonSchema('{"type": "object"}')))
+    assert stub.requests[3]["response_format"]["json_schema"]["schema"] == {"type": "object"}
+
+
+# --- failures ------------------------------------------------------------------------------------------------------
+
+
+def fault(message: str = "m", code: str | None = None) -> dict[str, Any]:
+    return {"error": {"message": message, "type": "t", "code": code, "param": "p"}}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (400, fault(), LLMBadRequestError),
+        (400, fault("This model's maximum context length is 8 tokens"), LLMContextWindowError),
+        (400, fault(code="context_length_exceeded"), LLMContextWindowError),
+        (400, fault(code="unsupported_parameter"), LLMUnsupportedParamsError),
+        (401, fault(), LLMAuthenticationError),
+        (403, fault(), LLMAuthenticationError),
+        (404, fault(), LLMBadRequestError),
+        (408, fault(), LLMTimeoutError),
+        (429, fault(), LLMRateLimitError),
+        (500, fault(), LLMServerError),
+        (503, {"detail": "busy"}, LLMServerError),
+    ],
+)
+async def test_each_status_has_its_error(
+    stub: Stub, models: MakeModels, status: int, body: dict[str, Any], kind: type[LLMClientError]
+) -> None:
+    stub.replies = [Reply(status=status, body=body)]
+    with pytest.raises(kind) as caught:
+        await ask(models)
+    error = caught.value
+    assert (type(error), error.status_code, error.model_name) == (kind, status, "gpt-4o-mini")
+    assert "k-1" not in str(error)
+
+
+async def test_an_error_says_what_the_server_said(stub: Stub, models: MakeModels) -> None:
+    stub.replies = [Reply(status=429, body=fault("slow down", "rate"), headers={"Retry-After": "7"})]
+    with pytest.raises(LLMRateLimitError, match="slow down") as caught:
+        await ask(models)
+    error = caught.value
+    assert (error.retry_after_seconds, error.error_type, error.error_code, error.param) == (
+        7.0,
+        "t",
+        "rate",
+        "p",
+    )
+
+
+async def test_silence_is_a_timeout(stub: Stub, models: MakeModels) -> None:
+    stub.replies = [Reply("late", delay_s=0.4)]
+    with pytest.raises(LLMTimeoutError):
+        await ask(models, timeout=0.05)
+
+
+async def test_the_deadline_of_a_request_holds(stub: Stub, models: MakeModels) -> None:
+    stub.replies = [Reply("late", delay_s=0.4)]
+    with pytest.raises(LLMTimeoutError):
+        await ask(models, LLMRequest(prompt="q", deadline_s=0.05))
+
+
+async def test_nobody_listens(models: MakeModels) -> None:
+    with pytest.raises(LLMConnectionError):
+        await ask(models, base_url="http://127.0.0.1:9/v1")
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[1]", b'{"choices": 5}', b'{"choices": [{"message": 3}]}'])
+async def test_an_answer_that_is_none(stub: Stub, models: MakeModels, body: bytes) -> None:
+    stub.replies = [Reply(raw=body, headers={"Content-Type": "application/json"})]
+    with pytest.raises(LLMClientError):
+        await ask(models)
+
+
+async def test_an_error_inside_a_stream(stub: Stub, models: MakeModels) -> None:
+    event = b'data: {"error": {"message": "broke", "code": 503}}\n\n'
+    stub.replies = [Reply(raw=event, headers={"Content-Type": "text/event-stream"})]
+    with pytest.raises(LLMServerError, match="broke"):
+        await ask(models, LLMRequest(prompt="q", streaming=True))
+
+
+async def test_an_endless_line_is_bounded(stub: Stub, models: MakeModels) -> None:
+    stub.replies = [Reply(raw=b"data: " + b"x" * (9 << 20), headers={"Content-Type": "text/event-stream"})]
+    with pytest.raises(LLMResponseValidationError, match="more than 8 MiB"):
+        await ask(models, LLMRequest(prompt="q", streaming=True), transport="http")
+
+
+async def test_a_missing_key_names_the_ways_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NVIDIA_API_KEY", raising=False)
+    model = create_models([Model(type="main", engine="nim", model="m")])["main"]
+    with pytest.raises(MissingKeyError) as caught:
+        await complete(model, HELLO)
+    for words in ("NVIDIA_API_KEY is not set", "Three ways on", "local endpoint", "offline configuration"):
+        assert words in str(caught.value)
+
+
+# --- retries -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_failure_that_passes_is_retried(stub: Stub, models: MakeModels) -> None:
+    stub.replies = [Reply(status=500, headers={"Retry-After": "0"}), Reply("second")]
+    assert (await ask(models, max_retries=1)).text == "second"
+
+
+async def test_retries_are_bounded(stub: Stub, models: MakeModels) -> None:
+    stub.replies = [Reply(status=503, headers={"Retry-After": "0"})]
+    with pytest.raises(LLMServerError):
+        await ask(models, max_retries=2)
+    assert len(stub.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [(400, {}), (401, {}), (500, {"x-should-retry": "false"}), (429, {"Retry-After": "3600"})],
+)
+async def test_what_will_not_pass_is_not_retried(
+    stub: Stub, models: MakeModels, status: int, headers: dict[str, str]
+) -> None:
+    stub.replies = [Reply(status=status, headers=headers)]
+    with pytest.raises(LLMClientError):
+        await ask(models, max_retries=2)
+    assert len(stub.requests) == 1
+
+
+# --- many at once --------------------------------------------------------------------------------------------------
+
+
+async def test_a_limit_on_calls_at_once(stub: Stub, models: MakeModels) -> None:
+    stub.replies = [Reply("ok", delay_s=0.02)]
+    model = models(max_concurrency=2)["main"]
+    answers = await asyncio.gather(*(complete(model, HELLO) for _ in range(6)))
+    assert [answer.text for answer in answers] == ["ok"] * 6
+    assert stub.most_open <= 2
+
+
+async def test_a_cached_model_is_asked_once(stub: Stub, models: MakeModels) -> None:
+    stub.replies = [Reply("ok", delay_s=0.02)]
+    model = models(entry={"cache": {"enabled": True}})["main"]
+    answers = await asyncio.gather(*(complete(model, HELLO) for _ in range(4)))
+    again = await complete(model, HELLO)
+    assert {answer.text for answer in (*answers, again)} == {"ok"}
+    assert len(stub.requests) == 1
+    assert again.cached
+
+
+async def test_leaving_a_stream_closes_the_connection(stub: Stub, models: MakeModels) -> None:
+    stub.replies = [Reply("word " * 1000, piece_delay_s=0.01)]
+    stream = models()["main"].stream(LLMRequest(prompt="q", streaming=True))
+    async for _ in stream:
+        break
+    await stream.aclose()  # type: ignore[attr-defined]
+    for _ in range(200):
+        if stub.open_now == 0:
+            break
+        await asyncio.sleep(0.01)
+    assert stub.open_now == 0
+
+
+# --- engines -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("engine", "variable", "url"),
+    [
+        ("openai", "OPENAI_API_KEY", "https://api.openai.com/v1"),
+        ("nim", "NVIDIA_API_KEY", "https://integrate.api.nvidia.com/v1"),
+        ("nvidia_ai_endpoints", "NVIDIA_API_KEY", "https://integrate.api.nvidia.com/v1"),
+    ],
+)
+def test_engines_with_a_known_address(
+    monkeypatch: pytest.MonkeyPatch, engine: str, variable: str, url: str
+) -> None:
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.setenv(variable, "k-env")
+    endpoint = client_options(Model(type="main", engine=engine, model="m")).endpoint
+    assert (endpoint.base_url, endpoint.api_key, endpoint.key_required) == (url, "k-env", True)
+
+
+def test_azure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "az")
+    parameters = {
+        "azure_endpoint": "https://r.example/",
+        "azure_deployment": "d",
+        "api_version": "2024-10-21",
+    }
+    endpoint = client_options(
+        Model(type="main", engine="azure_openai", model="m", parameters=parameters)
+    ).endpoint
+    assert endpoint.base_url == "https://r.example/openai/deployments/d"
+    assert endpoint.query == {"api-version": "2024-10-21"}
+    assert endpoint.request_headers() == {"api-key": "az"}
+    assert endpoint.defaults == {}
+
+
+@pytest.mark.parametrize("engine", ["ollama", "vllm", "my_server"])
+def test_local_engines_need_no_key(engine: str) -> None:
+    entry = Model(type="main", engine=engine, model="m", parameters={"base_url": "http://h:1/v1/"})
+    endpoint = client_options(entry).endpoint
+    assert (endpoint.base_url, endpoint.request_headers()) == ("http://h:1/v1", {})
+
+
+def test_keys_by_variable_and_by_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", "mine")
+    by_name = Model(type="main", engine="openai", model="m", api_key_env_var="MY_KEY")
+    by_reference = Model(type="main", engine="openai", model="m", parameters={"api_key": "${MY_KEY}"})
+    assert [client_options(entry).endpoint.api_key for entry in (by_name, by_reference)] == ["mine", "mine"]
+
+
+@pytest.mark.parametrize(
+    ("engine", "parameters", "words"),
+    [
+        ("opnai", {}, "Did you mean `openai`?"),
+        ("unheard_of", {}, "parameters.base_url"),
+        ("openai", {"openai_api_key": "k"}, "rename `openai_api_key` to `api_key`"),
+        ("openai", {"streaming": True}, "remove `streaming`"),
+        ("openai", {"model_kwargs": {}}, "`model_kwargs`"),
+        ("azure", {"azure_endpoint": "https://x"}, "api_version"),
+    ],
+)
+def test_entries_that_cannot_work(
+    monkeypatch: pytest.MonkeyPatch, engine: str, parameters: dict[str, Any], words: str
+) -> None:
+    monkeypatch.delenv("AZURE_OPENAI_API_VERSION", raising=False)
+    with pytest.raises(InvalidModelConfigurationError, match=words) as caught:
+        create_models([Model(type="main", engine=engine, model="m", parameters=parameters)])
+    assert isinstance(caught.value, ConfigurationError)
