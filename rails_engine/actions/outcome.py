@@ -1,0 +1,104 @@
+"""What a rail's action answers: let it pass, block it, or put other text in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+
+
+class RailDecision(StrEnum):
+    ALLOW = "allow"
+    BLOCK = "block"
+    TRANSFORM = "transform"
+
+
+class TransformTarget(StrEnum):
+    USER_MESSAGE = "user_message"
+    BOT_MESSAGE = "bot_message"
+    RELEVANT_CHUNKS = "relevant_chunks"
+
+
+@dataclass(frozen=True)
+class TransformSpec:
+    target: TransformTarget
+    text: str
+
+
+@dataclass(frozen=True)
+class RailOutcome:
+    """One verdict. `failed`: the rail could not judge, and so blocks."""
+
+    decision: RailDecision
+    reason: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    transforms: tuple[TransformSpec, ...] = ()
+    failed: bool = False
+
+    @classmethod
+    def allow(cls, *, reason: str | None = None, metadata: Mapping[str, Any] | None = None) -> Self:
+        return cls(RailDecision.ALLOW, reason, metadata or {})
+
+    @classmethod
+    def block(cls, *, reason: str | None = None, metadata: Mapping[str, Any] | None = None) -> Self:
+        return cls(RailDecision.BLOCK, reason, metadata or {})
+
+    @classmethod
+    def failure(cls, *, reason: str | None = None, metadata: Mapping[str, Any] | None = None) -> Self:
+        return cls(RailDecision.BLOCK, reason, metadata or {}, failed=True)
+
+    @classmethod
+    def transform(
+        cls,
+        rewrites: Sequence[tuple[TransformTarget, str]],
+        *,
+        reason: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Let the turn go on with other texts.
+
+        Raises:
+            ValueError: there is no rewrite, or two for one target.
+        """
+        specs = tuple(TransformSpec(TransformTarget(target), text) for target, text in rewrites)
+        if not specs or len({spec.target for spec in specs}) < len(specs):
+            raise ValueError("a transform has one rewrite for each target, and at least one")
+        return cls(RailDecision.TRANSFORM, reason, metadata or {}, specs)
+
+    @property
+    def is_blocked(self) -> bool:
+        return self.decision is RailDecision.BLOCK
+
+    @property
+    def is_transform(self) -> bool:
+        return self.decision is RailDecision.TRANSFORM
+
+    @property
+    def transform_text(self) -> str | None:
+        """The text of the first rewrite; None where there is none."""
+        return self.transforms[0].text if self.transforms else None
+
+    def view(self) -> dict[str, Any]:
+        """The verdict as flows read it: plain data, with every field and property by name."""
+        return {
+            "decision": self.decision.value,
+            "reason": self.reason,
+            "metadata": dict(self.metadata),
+            "transforms": [{"target": spec.target.value, "text": spec.text} for spec in self.transforms],
+            "failed": self.failed,
+            "is_blocked": self.is_blocked,
+            "is_transform": self.is_transform,
+            "transform_text": self.transform_text,
+        }
+
+
+def require_rail_outcome(result: object) -> RailOutcome:
+    """`result`, if it is a verdict.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if not isinstance(result, RailOutcome):
+        raise TypeError(f"a rail's action answers with a RailOutcome, not with {type(result).__name__}")
+    return result

@@ -1,0 +1,77 @@
+"""Results of actions as plain data, so that flows cannot reach into Python objects.
+
+Dataclasses and pydantic models become mappings, enumerations their values, numpy scalars and dates numbers and ISO
+texts. Anything else is wrapped in an opaque handle that flows can hold and pass on, and that only actions look into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import date, datetime, time
+from enum import Enum
+from typing import Any
+
+from rails_engine.actions.outcome import RailOutcome
+
+MAX_DEPTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """A Python object on its way through a flow."""
+
+    value: Any
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+def to_plain(value: Any, depth: int = 0) -> Any:
+    """`value` as plain data. Nesting deeper than `MAX_DEPTH`, such as a circle, stays opaque."""
+    if value is None or (
+        isinstance(value, str | bool | int | float | Opaque) and not isinstance(value, Enum)
+    ):
+        return value
+    if depth >= MAX_DEPTH:
+        return Opaque(value)
+    return _converted(value, depth + 1)
+
+
+def _converted(value: Any, depth: int) -> Any:
+    if isinstance(value, RailOutcome):
+        return to_plain(value.view(), depth)
+    if isinstance(value, Enum):
+        return to_plain(value.value, depth)
+    if isinstance(value, Mapping):
+        return {key: to_plain(item, depth) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(item, depth) for item in value]
+    if isinstance(value, set | frozenset):
+        return {item for item in value if isinstance(item, str | int | float | bool | None)}
+    return _object(value, depth)
+
+
+def _object(value: Any, depth: int) -> Any:
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_plain(getattr(value, field.name), depth) for field in fields(value)}
+    dump = getattr(value, "model_dump", None)
+    if callable(dump) and hasattr(type(value), "model_fields"):
+        return to_plain(dump(), depth)
+    item = getattr(value, "item", None)
+    if callable(item) and getattr(value, "shape", None) == ():
+        return to_plain(item(), depth)
+    return Opaque(value)
+
+
+def unwrapped(value: Any) -> Any:
+    """`value` as an action gets it: handles give up what they hold."""
+    if isinstance(value, Opaque):
+        return value.value
+    if isinstance(value, dict):
+        return {key: unwrapped(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [unwrapped(item) for item in value]
+    return value

@@ -1,0 +1,120 @@
+"""Running one action: its arguments, its thread, its time limit, and its result as plain data."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from rails_engine.actions.decorator import ActionResult
+from rails_engine.actions.outcome import RailOutcome
+from rails_engine.actions.plain import to_plain, unwrapped
+from rails_engine.actions.registry import Action
+from rails_engine.errors import ActionError, ActionTimeoutError
+
+MAX_THREADS = 32
+_POSITION = re.compile(r"^\$(\d+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class ActionOutput:
+    """What came of an action, as plain data. `verdict` is set where it answered with one."""
+
+    value: Any = None
+    events: tuple[dict[str, Any], ...] = ()
+    context_updates: Mapping[str, Any] = field(default_factory=dict)
+    verdict: RailOutcome | None = None
+
+
+class ActionRunner:
+    """Runs actions: coroutines on the event loop, plain functions in threads of its own."""
+
+    def __init__(self, threads: int = MAX_THREADS) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="action")
+
+    async def run(
+        self,
+        action: Action,
+        given: Mapping[str, Any],
+        injected: Mapping[str, Any],
+        timeout_s: float | None = None,
+    ) -> ActionOutput:
+        """Run `action` with the arguments of the flow; parameters it names beside them come from `injected`.
+
+        Raises:
+            ActionError: an argument has no parameter.
+            ActionTimeoutError: it took longer than `timeout_s`; a plain function then goes on unheard.
+            Exception: whatever the action raises.
+        """
+        arguments = arguments_of(action, given, injected)
+        if timeout_s is None:
+            return output_of(await self._call(action.call, arguments))
+        try:
+            async with asyncio.timeout(timeout_s) as limit:
+                return output_of(await self._call(action.call, arguments))
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise ActionTimeoutError(f"Action '{action.name}' did not end within {timeout_s:g} s.") from error
+
+    async def _call(self, call: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+        if _is_async(call):
+            return await call(**arguments)
+        context = contextvars.copy_context()
+        work = partial(context.run, call, **arguments)
+        result = await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        return await result if inspect.isawaitable(result) else result
+
+    def close(self) -> None:
+        """Let go of the threads; what still runs in them is not waited for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _is_async(call: Callable[..., Any]) -> bool:
+    inner = call.func if isinstance(call, partial) else call
+    return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(type(inner).__call__)
+
+
+def arguments_of(action: Action, given: Mapping[str, Any], injected: Mapping[str, Any]) -> dict[str, Any]:
+    """The keyword arguments of a call. `$0`, `$1` … in `given` are positions.
+
+    Raises:
+        ActionError: an argument has no parameter.
+    """
+    arguments: dict[str, Any] = {}
+    for name, value in given.items():
+        arguments[_named(action, name)] = unwrapped(value)
+    for name in action.parameters:
+        if name not in arguments and name in injected:
+            arguments[name] = injected[name]
+    own_model = injected.get(f"{action.name}_llm")
+    if own_model is not None and "llm" in action.parameters and "llm" not in given:
+        arguments["llm"] = own_model
+    return arguments
+
+
+def _named(action: Action, name: str) -> str:
+    position = _POSITION.match(name)
+    if position and int(position[1]) < len(action.parameters):
+        return action.parameters[int(position[1])]
+    if name in action.parameters or action.takes_any:
+        return name
+    known = ", ".join(action.parameters) or "none"
+    raise ActionError(f"Action '{action.name}' has no parameter '{name}' (it has: {known}).")
+
+
+def output_of(result: Any) -> ActionOutput:
+    """The result of an action as plain data."""
+    if not isinstance(result, ActionResult):
+        verdict = result if isinstance(result, RailOutcome) else None
+        return ActionOutput(to_plain(result), verdict=verdict)
+    inner = output_of(result.return_value)
+    events = tuple(dict(event) for event in result.events or ())
+    updates = {name: to_plain(value) for name, value in (result.context_updates or {}).items()}
+    return ActionOutput(inner.value, events, updates, inner.verdict)
