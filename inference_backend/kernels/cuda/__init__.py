@@ -1,0 +1,34 @@
+"""The operations of `inference_backend.kernels` as Triton kernels for NVIDIA GPUs.
+
+Each file holds one operation: its kernels, and one Python function of the same name and meaning as the plain torch
+one in `kernels/reference.py`, against which it is tested over a grid of dtypes and odd shapes (on a GPU, and on small
+shapes in Triton's interpreter on a CPU). All of them may be captured in CUDA graphs: grids depend on shapes and upper
+bounds, never on values, and nothing waits for the device. Only this folder imports Triton, and it is imported late.
+"""
+
+from inference_backend.kernels.cuda.activation import gelu_tanh_mul, silu_mul
+from inference_backend.kernels.cuda.decode_attention import paged_attention_decode
+from inference_backend.kernels.cuda.linear import Operands, Tiling, few_tokens_linear, one_token_linear
+from inference_backend.kernels.cuda.norm import add_rms_norm, rms_norm
+from inference_backend.kernels.cuda.prefill_attention import paged_attention_prefill
+from inference_backend.kernels.cuda.rope import rope_and_cache_kv
+from inference_backend.kernels.cuda.rounding import quantize_per_token
+from inference_backend.kernels.cuda.sampling import SamplingRows, choose, keep_threshold
+
+__all__ = [
+    "Operands",
+    "SamplingRows",
+    "Tiling",
+    "add_rms_norm",
+    "choose",
+    "few_tokens_linear",
+    "gelu_tanh_mul",
+    "keep_threshold",
+    "one_token_linear",
+    "paged_attention_decode",
+    "paged_attention_prefill",
+    "quantize_per_token",
+    "rms_norm",
+    "rope_and_cache_kv",
+    "silu_mul",
+]

@@ -1,0 +1,36 @@
+"""What the two attention kernels share: where keys and values lie in the paged cache, and the online softmax."""
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def cache_rows(table_ptr, at, inside, PAGE: tl.constexpr):
+    """Row numbers (block * PAGE + offset) of the cache for positions `at` of one sequence."""
+    block = tl.load(table_ptr + at // PAGE, mask=inside, other=0).to(tl.int64)
+    return block * PAGE + at % PAGE
+
+
+@triton.jit
+def soft_capped(scores, SOFT_CAP: tl.constexpr):
+    """c * tanh(s / c), through the sigmoid (tanh(u) = 2 sigmoid(2 u) - 1); 0 caps nothing."""
+    if SOFT_CAP > 0:
+        scores = SOFT_CAP * (2.0 * tl.sigmoid(2.0 * scores / SOFT_CAP) - 1.0)
+    return scores
+
+
+@triton.jit
+def online_step(scores, values, acc, top, total):
+    """One tile of the online softmax (Milakov and Gimelshein, 2018), in base 2.
+
+    `scores` float32 [M, N] are already times log2(e), -inf where unseen; `values` [N, D]; `acc` [M, D], `top` and
+    `total` [M] are the running output, largest score and sum of weights.
+    """
+    new_top = tl.maximum(top, tl.max(scores, axis=1))
+    # A row that has seen nothing yet keeps -inf; 0 stands in so that no inf - inf arises.
+    base = tl.where(new_top == float("-inf"), 0.0, new_top)
+    weights = tl.exp2(scores - base[:, None])
+    shrink = tl.exp2(top - base)
+    total = total * shrink + tl.sum(weights, axis=1)
+    acc = tl.dot(weights.to(values.dtype), values, acc * shrink[:, None])
+    return acc, new_top, total

@@ -1,0 +1,218 @@
+"""Paged attention for rows of one query: split over the context, query heads of one KV head taken together.
+
+One program reads one share of one sequence's keys and values for one KV head, for all the query heads that use it,
+so each byte of the cache is read once (Flash-Decoding, Dao et al. 2023, with grouped heads). Where a sequence is
+split, each program leaves its partial output, and the last one to arrive adds them up, in order, so that the result
+does not depend on who was last. The grid never depends on lengths, which are read on the device: a CUDA graph
+replays it for any step.
+"""
+
+from typing import Final
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from inference_backend.kernels.cuda.attention import cache_rows, online_step, soft_capped
+from inference_backend.kernels.cuda.launch import early_launch, launch_options, release_next, wait_previous
+from inference_backend.kernels.cuda.scratch import arrival_counters
+from inference_backend.kernels.values import AttentionInputs, AttentionSpec, LayerCache
+
+LOG2_E: Final = 1.4426950408889634
+PROGRAMS_WANTED: Final = 528  # four for each of an H200's 132 multiprocessors
+SMALLEST_SHARE: Final = 128  # tokens; a smaller share costs more in partial results than it gains
+MOST_SPLITS: Final = 32
+
+
+@triton.jit
+def _merge(
+    out_ptr, partial_ptr, stats_ptr, arrivals_ptr, out_rows, ok, dims, cell,
+    SPLITS: tl.constexpr, BLOCK_H: tl.constexpr, BLOCK_D: tl.constexpr,
+):  # fmt: skip
+    """The last program of a (sequence, head) cell adds up all partial outputs, in order of their split."""
+    tl.debug_barrier()
+    arrived = tl.atomic_add(arrivals_ptr + cell, 1, sem="acq_rel")
+    if arrived == SPLITS - 1:
+        lanes = tl.arange(0, BLOCK_H)
+        splits = tl.arange(0, SPLITS)
+        base = cell * SPLITS
+        stats = stats_ptr + ((base + splits)[:, None] * BLOCK_H + lanes[None, :]) * 2
+        tops = tl.load(stats, cache_modifier=".cg")
+        totals = tl.load(stats + 1, cache_modifier=".cg")
+        top = tl.max(tops, axis=0)
+        top = tl.where(top == float("-inf"), 0.0, top)
+        total = tl.sum(tl.exp2(tops - top[None, :]) * totals, axis=0)
+        acc = tl.zeros((BLOCK_H, BLOCK_D), dtype=tl.float32)
+        for split in range(SPLITS):
+            own = tl.load(stats_ptr + ((base + split) * BLOCK_H + lanes) * 2, cache_modifier=".cg")
+            part = partial_ptr + ((base + split) * BLOCK_H + lanes)[:, None] * BLOCK_D + dims[None, :]
+            weight = tl.exp2(own - top)
+            acc += tl.where(weight[:, None] > 0, tl.load(part, cache_modifier=".cg") * weight[:, None], 0.0)
+        total = tl.where(total > 0, total, 1.0)
+        tl.store(out_ptr + out_rows, (acc / total[:, None]).to(out_ptr.dtype.element_ty), mask=ok)
+        tl.store(arrivals_ptr + cell, 0)
+
+
+@triton.jit(do_not_specialize=["table_stride"])
+def _decode_kernel(
+    q_ptr,
+    keys_ptr,
+    values_ptr,
+    key_scale_ptr,
+    value_scale_ptr,
+    out_ptr,
+    partial_ptr,
+    stats_ptr,
+    arrivals_ptr,
+    tables_ptr,
+    lengths_ptr,
+    table_stride,
+    scale,
+    K: tl.constexpr,
+    GROUP: tl.constexpr,
+    D: tl.constexpr,
+    PAGE: tl.constexpr,
+    BLOCK_H: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+    SPLITS: tl.constexpr,
+    WINDOW: tl.constexpr,
+    SOFT_CAP: tl.constexpr,
+    SCALED: tl.constexpr,
+    STAGES: tl.constexpr,
+    PDL: tl.constexpr,
+):
+    head = tl.program_id(0)
+    row = tl.program_id(1).to(tl.int64)
+    split = tl.program_id(2)
+    lanes = tl.arange(0, BLOCK_H)
+    dims = tl.arange(0, BLOCK_D)
+    ok = (lanes < GROUP)[:, None] & (dims < D)[None, :]
+    out_rows = ((row * K + head) * GROUP + lanes)[:, None] * D + dims[None, :]
+    wait_previous(PDL)
+    length = tl.load(lengths_ptr + row)
+    # fp8 and int8 become float16 at a convert's cost; bfloat16 would take several instructions.
+    narrow: tl.constexpr = keys_ptr.dtype.element_ty.primitive_bitwidth == 8
+    q = tl.load(q_ptr + out_rows, mask=ok, other=0.0)
+    if narrow:
+        q = q.to(tl.float16)
+    first = 0
+    if WINDOW > 0:
+        first = tl.maximum(length - WINDOW, 0)
+    share = tl.cdiv(tl.cdiv(length - first, SPLITS), BLOCK_N) * BLOCK_N
+    start = first + split * share
+    end = tl.minimum(start + share, length)
+    top = tl.full((BLOCK_H,), float("-inf"), dtype=tl.float32)
+    total = tl.zeros((BLOCK_H,), dtype=tl.float32)
+    acc = tl.zeros((BLOCK_H, BLOCK_D), dtype=tl.float32)
+    table = tables_ptr + row * table_stride
+    for n in tl.range(start, end, BLOCK_N, num_stages=STAGES):
+        at = n + tl.arange(0, BLOCK_N)
+        inside = at < end
+        rows = cache_rows(table, at, inside, PAGE)
+        where = (rows * K + head)[:, None] * D + dims[None, :]
+        seen = inside[:, None] & (dims < D)[None, :]
+        k = tl.load(keys_ptr + where, mask=seen, other=0.0)
+        v = tl.load(values_ptr + where, mask=seen, other=0.0)
+        if narrow:
+            k = k.to(tl.float16)
+            v = v.to(tl.float16)
+        scores = tl.dot(q, k.T) * scale
+        if SCALED:
+            scores *= tl.load(key_scale_ptr + rows * K + head, mask=inside, other=0.0)[None, :]
+        scores = soft_capped(scores, SOFT_CAP) * 1.4426950408889634
+        scores = tl.where(inside[None, :], scores, float("-inf"))
+        if SCALED:
+            size = tl.load(value_scale_ptr + rows * K + head, mask=inside, other=0.0)
+            acc, top, total = _scaled_step(scores, v, size, acc, top, total)
+        else:
+            acc, top, total = online_step(scores, v, acc, top, total)
+    release_next(PDL)
+    if SPLITS == 1:
+        total = tl.where(total > 0, total, 1.0)
+        tl.store(out_ptr + out_rows, (acc / total[:, None]).to(out_ptr.dtype.element_ty), mask=ok)
+    else:
+        cell = row * K + head
+        part = ((cell * SPLITS + split) * BLOCK_H + lanes)
+        tl.store(partial_ptr + part[:, None] * BLOCK_D + dims[None, :], acc)
+        tl.store(stats_ptr + part * 2, top)
+        tl.store(stats_ptr + part * 2 + 1, total)
+        _merge(
+            out_ptr, partial_ptr, stats_ptr, arrivals_ptr, out_rows, ok, dims, cell, SPLITS, BLOCK_H, BLOCK_D
+        )  # fmt: skip
+
+
+@triton.jit
+def _scaled_step(scores, values, sizes, acc, top, total):
+    """`online_step` with one scale per value row, folded into the weights once their sum is taken."""
+    new_top = tl.maximum(top, tl.max(scores, axis=1))
+    base = tl.where(new_top == float("-inf"), 0.0, new_top)
+    weights = tl.exp2(scores - base[:, None])
+    shrink = tl.exp2(top - base)
+    total = total * shrink + tl.sum(weights, axis=1)
+    acc = tl.dot((weights * sizes[None, :]).to(values.dtype), values, acc * shrink[:, None])
+    return acc, new_top, total
+
+
+def splits_for(rows: int, kv_heads: int, max_context: int) -> int:
+    """Into how many shares a sequence's context is cut: enough programs to fill the card, no share too small."""
+    wanted = triton.cdiv(PROGRAMS_WANTED, max(1, rows * kv_heads))
+    useful = triton.cdiv(max_context, SMALLEST_SHARE)
+    return max(1, min(MOST_SPLITS, triton.next_power_of_2(min(wanted, useful))))
+
+
+def paged_attention_decode(
+    queries: Tensor, cache: LayerCache, inputs: AttentionInputs, spec: AttentionSpec
+) -> Tensor:
+    """See `reference.paged_attention_decode`; a row of length 0 (padding) gives zeros."""
+    rows = inputs.decode_rows
+    out = torch.empty_like(queries)
+    splits = splits_for(rows, spec.kv_heads, inputs.max_context)
+    group = spec.heads // spec.kv_heads
+    block_h = max(16, triton.next_power_of_2(group))
+    block_d = triton.next_power_of_2(spec.head_dim)
+    partial, stats, arrivals = _workspace(queries, rows * spec.kv_heads, splits, (block_h, block_d))
+    scaled = cache.key_scales is not None
+    if rows:
+        _decode_kernel[(spec.kv_heads, rows, splits)](
+            queries,
+            cache.keys,
+            cache.values,
+            cache.key_scales if scaled else stats,
+            cache.value_scales if scaled else stats,
+            out,
+            partial,
+            stats,
+            arrivals,
+            inputs.block_tables,
+            inputs.context_lengths,
+            inputs.block_tables.stride(0),
+            spec.scale,
+            K=spec.kv_heads,
+            GROUP=group,
+            D=spec.head_dim,
+            PAGE=cache.block_size,
+            BLOCK_H=block_h,
+            BLOCK_D=block_d,
+            BLOCK_N=64,
+            SPLITS=splits,
+            WINDOW=spec.window or 0,
+            SOFT_CAP=spec.soft_cap or 0.0,
+            SCALED=scaled,
+            STAGES=3,
+            PDL=early_launch(),
+            num_warps=4,
+            **launch_options(),
+        )
+    return out
+
+
+def _workspace(like: Tensor, cells: int, splits: int, block: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    if splits == 1:
+        empty = torch.empty(1, dtype=torch.float32, device=like.device)
+        return empty, empty, empty
+    height, width = block
+    partial = torch.empty((cells, splits, height, width), dtype=torch.float32, device=like.device)
+    stats = torch.empty((cells, splits, height, 2), dtype=torch.float32, device=like.device)
+    return partial, stats, arrival_counters(like.device, cells)

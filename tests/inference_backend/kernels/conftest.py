@@ -1,0 +1,17 @@
+"""The same tests run the Triton kernels on a GPU where there is one, and in Triton's interpreter where not."""
+
+import os
+
+import pytest
+import torch
+
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"
+
+pytest.importorskip("triton")
+
+
+@pytest.fixture
+def device() -> torch.device:
+    torch.manual_seed(0)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,0 +1,298 @@
+"""Each Triton kernel against the plain torch operation of the same name, over dtypes and odd shapes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from inference_backend.kernels import (
+    AttentionInputs,
+    AttentionSpec,
+    LayerCache,
+    Quantized,
+    RopeTable,
+    reference,
+)
+
+cuda = pytest.importorskip("inference_backend.kernels.cuda")
+
+GPU = torch.cuda.is_available()
+# The interpreter rounds to bfloat16 and float8 by cutting bits off, and multiplies no matrices of either.
+HALF = (torch.bfloat16, torch.float16) if GPU else (torch.float16,)
+FP8_TOLERANCE = 2e-2 if GPU else 0.1
+TOLERANCE = {torch.bfloat16: 1e-2, torch.float16: 2e-3, torch.float32: 1e-5}
+BLOCK = 16
+
+
+def apart(out: Tensor, expected: Tensor) -> float:
+    """Relative distance of two tensors; NaN counts as far."""
+    out, expected = out.double(), expected.double()
+    distance = (out - expected).norm() / expected.norm().clamp_min(1e-30)
+    return float("inf") if bool(distance.isnan()) else float(distance)
+
+
+def plain(x: Tensor | Quantized) -> Tensor:
+    return x.data.float() * x.scales if isinstance(x, Quantized) else x
+
+
+def quantised_alike(out: Tensor | Quantized, expected: Tensor | Quantized, dtype: torch.dtype) -> bool:
+    """Values may round to the neighbouring step of the coarse grid; nearly all agree."""
+    allowed = TOLERANCE[dtype]
+    if isinstance(out, Quantized):
+        allowed = 2e-2 if out.data.dtype == torch.int8 else FP8_TOLERANCE
+    return apart(plain(out), plain(expected)) < allowed
+
+
+@pytest.mark.parametrize("form", ["plain", "fp8", "int8"])
+@pytest.mark.parametrize("dtype", [torch.float32, *HALF])
+@pytest.mark.parametrize(("tokens", "width"), [(1, 64), (5, 1000)])
+@pytest.mark.parametrize("offset", [0.0, 1.0])
+def test_norms(device, form, dtype, tokens, width, offset):
+    x, residual = torch.randn(2, tokens, width, device=device).to(dtype)
+    weight = torch.randn(width, device=device).to(dtype)
+    out, total = cuda.add_rms_norm(x, residual, weight, 1e-5, offset=offset, form=form)
+    expected, expected_total = reference.add_rms_norm(x, residual, weight, 1e-5, offset=offset, form=form)
+    assert apart(total, expected_total) < TOLERANCE[dtype]
+    assert quantised_alike(out, expected, dtype)
+    alone = cuda.rms_norm(x, weight, 1e-5, offset=offset, form=form)
+    assert quantised_alike(
+        alone, reference.rms_norm(x, weight, 1e-5, offset=offset, form=form), dtype
+    )
+
+
+def test_norm_of_heads_keeps_its_shape(device):
+    x = torch.randn(3, 5, 64, device=device)
+    weight = torch.randn(64, device=device)
+    assert apart(cuda.rms_norm(x, weight, 1e-6), reference.rms_norm(x, weight, 1e-6)) < 1e-5
+
+
+@pytest.mark.parametrize("form", ["plain", "fp8", "int8"])
+@pytest.mark.parametrize("dtype", [torch.float32, *HALF])
+@pytest.mark.parametrize(("tokens", "width"), [(1, 32), (3, 1027)])
+@pytest.mark.parametrize("name", ["silu_mul", "gelu_tanh_mul"])
+def test_gated_products(device, form, dtype, tokens, width, name):
+    x = torch.randn(tokens, 2 * width, device=device).to(dtype)
+    out = getattr(cuda, name)(x, form=form)
+    assert quantised_alike(out, getattr(reference, name)(x, form=form), dtype)
+
+
+@pytest.mark.parametrize("form", ["fp8", "int8"])
+def test_quantising_alone(device, form):
+    x = torch.randn(4, 130, device=device).to(torch.bfloat16)
+    x[1] = 0
+    out, expected = cuda.quantize_per_token(x, form), reference.quantize_per_token(x, form)
+    assert torch.equal(out.scales, expected.scales)
+    assert apart(plain(out), plain(expected)) < (2e-3 if GPU else FP8_TOLERANCE)
+
+
+def make_cache(device: torch.device, spec: AttentionSpec, kind: torch.dtype, blocks: int = 40) -> LayerCache:
+    shape = (blocks, BLOCK, spec.kv_heads, spec.head_dim)
+    keys, values = torch.randn(2, *shape, device=device)
+    if kind == torch.int8:
+        scales = torch.rand(2, *shape[:3], device=device) * 0.02 + 0.01
+        return LayerCache((keys * 30).to(kind), (values * 30).to(kind), scales[0], scales[1])
+    return LayerCache(keys.to(kind), values.to(kind))
+
+
+def make_inputs(device: torch.device, rows: list[tuple[int, int]], blocks: int = 40) -> AttentionInputs:
+    """`rows` are (queries, context) pairs, rows of one query first; blocks are dealt at random."""
+    deck = torch.randperm(blocks).tolist()
+    width = max(-(-context // BLOCK) for _, context in rows)
+    tables, positions, slots, starts = [], [], [], [0]
+    for queries, context in rows:
+        own = [deck.pop() for _ in range(-(-context // BLOCK))]
+        tables.append(own + [0] * (width - len(own)))
+        for at in range(context - queries, context):
+            positions.append(at)
+            slots.append(own[at // BLOCK] * BLOCK + at % BLOCK)
+        starts.append(starts[-1] + queries)
+    tensor = lambda data, dtype: torch.tensor(data, dtype=dtype, device=device)  # noqa: E731
+    return AttentionInputs(
+        positions=tensor(positions, torch.int64),
+        slot_mapping=tensor(slots, torch.int64),
+        query_starts=tensor(starts, torch.int32),
+        context_lengths=tensor([context for _, context in rows], torch.int32),
+        block_tables=tensor(tables, torch.int32),
+        decode_rows=sum(queries == 1 for queries, _ in rows),
+        max_query=max(queries for queries, _ in rows),
+        max_context=max(context for _, context in rows),
+    )
+
+
+@pytest.mark.parametrize("kind", ["model", torch.float8_e4m3fn, torch.int8])
+@pytest.mark.parametrize("dtype", HALF)
+@pytest.mark.parametrize(("rotated", "interleaved"), [(64, False), (32, False), (32, True), (0, False)])
+def test_rope_and_cache(device, kind, dtype, rotated, interleaved):
+    spec = AttentionSpec(heads=6, kv_heads=3, head_dim=64, scale=0.125)
+    kind = dtype if kind == "model" else kind
+    inputs = make_inputs(device, [(1, 17), (5, 30)])
+    table = RopeTable(torch.randn(64, rotated, device=device), rotated, interleaved) if rotated else None
+    qkv = torch.randn(6, 12 * 64, device=device).to(dtype)
+    ours, theirs = make_cache(device, spec, kind), make_cache(device, spec, kind)
+    for store in ("keys", "values", "key_scales", "value_scales"):
+        if getattr(ours, store) is not None:
+            getattr(theirs, store).view(torch.uint8).copy_(getattr(ours, store).view(torch.uint8))
+    q = cuda.rope_and_cache_kv(qkv, spec, table, ours, inputs)
+    expected = reference.rope_and_cache_kv(qkv, spec, table, theirs, inputs)
+    assert apart(q, expected) < TOLERANCE[dtype]
+    every = torch.arange(40, device=device)[None]
+    for out, right in zip(
+        reference.read_blocks(ours, every, dtype), reference.read_blocks(theirs, every, dtype), strict=True
+    ):
+        assert apart(out, right) < (1e-3 if GPU or kind != torch.float8_e4m3fn else FP8_TOLERANCE)
+
+
+def test_padding_tokens_write_nothing(device):
+    spec = AttentionSpec(heads=2, kv_heads=1, head_dim=32, scale=0.125)
+    cache = make_cache(device, spec, torch.float16)
+    before = cache.keys.clone()
+    inputs = make_inputs(device, [(3, 20)])
+    inputs = replace(inputs, slot_mapping=torch.full_like(inputs.slot_mapping, -1))
+    cuda.rope_and_cache_kv(torch.randn(3, 128, device=device).half(), spec, None, cache, inputs)
+    assert torch.equal(cache.keys, before)
+
+
+ROWS = [[(2, 2)], [(1, 9), (1, 40), (7, 90), (33, 33), (70, 150)]] if GPU else [[(1, 9), (7, 20), (33, 70)]]
+SPECS = [
+    AttentionSpec(heads=8, kv_heads=2, head_dim=64, scale=0.125),
+    AttentionSpec(heads=3, kv_heads=3, head_dim=80, scale=0.2),
+    AttentionSpec(heads=6, kv_heads=2, head_dim=32, scale=0.125, window=19),
+    AttentionSpec(heads=4, kv_heads=1, head_dim=128, scale=0.3, soft_cap=5.0),
+]
+
+
+@pytest.mark.parametrize("kind", ["model", torch.float8_e4m3fn, torch.int8])
+@pytest.mark.parametrize("dtype", HALF)
+@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize("contexts", [[1], [16, 17, 161, 5], [300]] if GPU else [[16, 17, 161]])
+def test_decode_attention(device, kind, dtype, spec, contexts):
+    cache = make_cache(device, spec, dtype if kind == "model" else kind)
+    inputs = make_inputs(device, [(1, context) for context in contexts])
+    q = torch.randn(len(contexts), spec.heads, spec.head_dim, device=device).to(dtype)
+    out = cuda.paged_attention_decode(q, cache, inputs, spec)
+    assert apart(out, reference.paged_attention_decode(q, cache, inputs, spec)) < TOLERANCE[dtype]
+
+
+def test_decode_of_a_padding_row_is_zero(device):
+    cache = make_cache(device, SPECS[0], torch.float16)
+    inputs = make_inputs(device, [(1, 200), (1, 1)])
+    inputs.context_lengths[1] = 0
+    q = torch.randn(2, 8, 64, device=device).half()
+    out = cuda.paged_attention_decode(q, cache, inputs, SPECS[0])
+    assert int(out[1].count_nonzero()) == 0
+    assert not bool(out.isnan().any())
+
+
+@pytest.mark.parametrize("kind", ["model", torch.float8_e4m3fn, torch.int8])
+@pytest.mark.parametrize("dtype", HALF)
+@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize("rows", ROWS)
+def test_prefill_attention(device, kind, dtype, spec, rows):
+    cache = make_cache(device, spec, dtype if kind == "model" else kind)
+    inputs = make_inputs(device, rows)
+    tokens = sum(queries for queries, _ in rows) - inputs.decode_rows
+    q = torch.randn(tokens, spec.heads, spec.head_dim, device=device).to(dtype)
+    out = cuda.paged_attention_prefill(q, cache, inputs, spec)
+    assert apart(out, reference.paged_attention_prefill(q, cache, inputs, spec)) < TOLERANCE[dtype]
+
+
+TILINGS = [cuda.Tiling(16, 64, 1, 4, 3), cuda.Tiling(64, 128, 4, 4, 3)]
+
+
+@pytest.mark.parametrize("tiling", TILINGS)
+@pytest.mark.parametrize("tokens", [1, 5, 33])
+@pytest.mark.parametrize("form", ["plain", "int8-weights", "fp8", "int8"])
+def test_linear_of_few_tokens(device, tiling, tokens, form):
+    if form == "fp8" and not GPU:
+        pytest.skip("Triton's interpreter multiplies no float8")
+    x = torch.randn(tokens, 512, device=device).to(HALF[0])
+    weight = torch.randn(200, 512, device=device)
+    bias = torch.randn(200, device=device).to(HALF[0])
+    w = reference.quantize_per_token(weight, "fp8" if form == "fp8" else "int8")
+    if form == "plain":
+        op = cuda.Operands(x, weight.to(x.dtype), None, None, bias, x.dtype)
+        expected = x.double() @ op.weight.double().T + bias.double()
+    elif form == "int8-weights":
+        op = cuda.Operands(x, w.data, None, w.scales.flatten(), bias, x.dtype)
+        expected = x.double() @ plain(w).double().T + bias.double()
+    else:
+        xq = reference.quantize_per_token(x, form)
+        op = cuda.Operands(xq.data, w.data, xq.scales, w.scales.flatten(), bias, x.dtype)
+        expected = plain(xq).double() @ plain(w).double().T + bias.double()
+    assert apart(cuda.few_tokens_linear(op, tiling), expected) < 6e-3
+    if tokens == 1 and form in {"plain", "int8-weights"}:
+        assert apart(cuda.one_token_linear(op, cuda.Tiling(4, 128, 1, 4, 1)), expected) < 6e-3
+
+
+def rules(device: torch.device, rows: int, **given: float) -> object:
+    values = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0} | given
+    full = lambda name, dtype: torch.full((rows,), values[name], dtype=dtype, device=device)  # noqa: E731
+    return cuda.SamplingRows(
+        temperature=full("temperature", torch.float32),
+        top_k=full("top_k", torch.int32),
+        top_p=full("top_p", torch.float32),
+        min_p=full("min_p", torch.float32),
+        seeds=torch.arange(rows, device=device) + 12345,
+        counters=torch.zeros(rows, dtype=torch.int32, device=device),
+    )
+
+
+@pytest.mark.parametrize("vocabulary", [7, 1000, 20_000])
+def test_greedy_is_argmax(device, vocabulary):
+    logits = torch.randn(3, vocabulary, device=device).to(torch.bfloat16)
+    tokens, bad = cuda.choose(logits, rules(device, 3, temperature=0.0))
+    expected = [int((row == row.max()).nonzero()[0]) for row in logits]
+    assert tokens.tolist() == expected
+    assert bad.tolist() == [0, 0, 0]
+
+
+def test_flawed_rows_are_reported(device):
+    logits = torch.randn(3, 100, device=device)
+    logits[0, 5] = float("nan")
+    logits[1] = float("-inf")
+    tokens, bad = cuda.choose(logits, rules(device, 3, temperature=0.0))
+    assert bad.tolist() == [1, 1, 0]
+    assert tokens.tolist()[:2] == [0, 0]
+
+
+def surviving(logits: Tensor, top_k: int, top_p: float, min_p: float) -> set[int]:
+    """What top-k, then top-p, then min-p keep of one row, by sorting."""
+    order = sorted(range(len(logits)), key=lambda i: -float(logits[i]))
+    if top_k:
+        order = order[:top_k]
+    probabilities = torch.softmax(logits[order].double(), dim=0)
+    before = torch.cumsum(probabilities, 0) - probabilities
+    kept = [i for i, mass in zip(order, before.tolist(), strict=True) if mass < top_p]
+    floor = float(torch.softmax(logits.double(), 0).max()) * min_p
+    return {i for i in kept if float(torch.softmax(logits.double(), 0)[i]) >= floor}
+
+
+@pytest.mark.parametrize(
+    ("top_k", "top_p", "min_p"), [(3, 1.0, 0.0), (0, 0.7, 0.0), (40, 0.5, 0.0), (0, 1.0, 0.3), (20, 0.9, 0.05)]
+)
+def test_filters_keep_what_sorting_keeps(device, top_k, top_p, min_p):
+    logits = torch.randn(4, 300, device=device) * 2
+    given = rules(device, 4, top_k=top_k, top_p=top_p, min_p=min_p)
+    threshold = cuda.keep_threshold(logits, given)
+    for row in range(4):
+        kept = set((logits[row] >= threshold[row]).nonzero().flatten().tolist())
+        assert kept == surviving(logits[row].cpu(), top_k, top_p, min_p)
+
+
+def test_draws_follow_the_distribution(device):
+    rows = 4000 if GPU else 300
+    logits = torch.tensor([[1.0, 0.0, 2.0, -1.0]], device=device).log_softmax(-1).repeat(rows, 1)
+    tokens, _ = cuda.choose(logits, rules(device, rows))
+    found = torch.bincount(tokens.long().cpu(), minlength=4) / rows
+    assert float((found - logits[0].exp().cpu()).abs().max()) < (0.03 if GPU else 0.1)
+
+
+def test_a_draw_depends_on_its_seed_and_counter_alone(device):
+    logits = torch.randn(1, 500, device=device)
+    alone, _ = cuda.choose(logits, rules(device, 1))
+    together, _ = cuda.choose(logits.repeat(3, 1), rules(device, 3))
+    assert int(alone[0]) == int(together[0])
+    assert len(set(together.tolist())) > 1
