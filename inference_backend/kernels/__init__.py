@@ -1,17 +1,16 @@
 """The operations that models are written with, one name each for CPU and GPU.
 
 `reference` holds each of them in plain torch: it runs on the CPU and is what GPU kernels are compared with, over
-a grid of dtypes and odd shapes. The functions here look at the device of their first tensor and call the
-implementation for it.
+a grid of dtypes and odd shapes. `cuda` holds them as Triton kernels. `dispatch` looks at the device of an operation's
+first tensor and calls the implementation for it; Triton is imported then, not before.
 """
 
-from inference_backend.kernels.reference import (
+from inference_backend.kernels.dispatch import (
     add_rms_norm,
+    dense_linear,
     gelu_tanh_mul,
     lora,
     paged_attention,
-    paged_attention_decode,
-    paged_attention_prefill,
     quantize_per_token,
     rms_norm,
     rope_and_cache_kv,
@@ -24,8 +23,11 @@ from inference_backend.kernels.values import (
     AttentionInputs,
     AttentionSpec,
     LayerCache,
+    Output,
+    Product,
     Quantized,
     RopeTable,
+    plain,
 )
 
 __all__ = [
@@ -35,14 +37,16 @@ __all__ = [
     "AttentionInputs",
     "AttentionSpec",
     "LayerCache",
+    "Output",
+    "Product",
     "Quantized",
     "RopeTable",
     "add_rms_norm",
+    "dense_linear",
     "gelu_tanh_mul",
     "lora",
     "paged_attention",
-    "paged_attention_decode",
-    "paged_attention_prefill",
+    "plain",
     "quantize_per_token",
     "rms_norm",
     "rope_and_cache_kv",

@@ -12,6 +12,7 @@ from torch.nn import functional
 from inference_backend.kernels.values import (
     Activation,
     ActivationFormat,
+    AdapterRows,
     AttentionInputs,
     AttentionSpec,
     LayerCache,
@@ -216,13 +217,21 @@ def _gather(store: Tensor, scales: Tensor | None, tables: Tensor) -> Tensor:
     return raw.flatten(1, 2)
 
 
-def lora(out: Tensor, x: Tensor, down: Tensor, up: Tensor, indexes: Tensor) -> Tensor:
+def lora(out: Tensor, x: Tensor, down: Tensor, up: Tensor, rows: AdapterRows) -> Tensor:
     """Add up[i] @ down[i] @ x to each token whose adapter index i is not 0.
 
-    out [T, o], x [T, n], down [adapters, r, n], up [adapters, o, r], indexes int64 [T]; `out` is changed in place.
+    out [T, o], x [T, n], down [adapters, r, n], up [adapters, o, r]; `out` is changed in place. On a GPU each active
+    adapter multiplies all tokens: choosing rows would wait for the device.
     """
-    for adapter in torch.unique(indexes).tolist():
-        if adapter:
-            chosen = indexes == adapter
+    for adapter in rows.active:
+        chosen = rows.indexes == adapter
+        if out.is_cuda:
+            out += (x @ down[adapter].T @ up[adapter].T).masked_fill(~chosen[:, None], 0)
+        else:
             out[chosen] += x[chosen] @ down[adapter].T @ up[adapter].T
     return out
+
+
+def dense_linear(x: Tensor, weight: Tensor) -> Tensor:
+    """`x` [..., n] by a floating-point weight [outputs, n]: [..., outputs]."""
+    return functional.linear(x, weight)

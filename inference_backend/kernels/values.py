@@ -109,6 +109,34 @@ Activation: TypeAlias = Tensor | Quantized
 
 
 @dataclass(frozen=True, slots=True)
+class Product:
+    """A quantised product whose scales the operation that takes it multiplies in: value = data * rows * columns.
+
+    Attributes:
+        data: [T, n], in the model's dtype.
+        rows: float32 [T, 1], the scales of the activations.
+        columns: float32 [n], the scales of the weight's outputs.
+    """
+
+    data: Tensor
+    rows: Tensor
+    columns: Tensor
+
+    @property
+    def plain(self) -> Tensor:
+        """The values themselves, in the dtype of `data`."""
+        return (self.data.float() * self.rows * self.columns).to(self.data.dtype)
+
+
+Output: TypeAlias = Tensor | Product
+
+
+def plain(x: Output) -> Tensor:
+    """The values of a product, its scales multiplied in."""
+    return x.plain if isinstance(x, Product) else x
+
+
+@dataclass(frozen=True, slots=True)
 class AdapterRows:
     """Which LoRA adapter each token of the step uses.
 

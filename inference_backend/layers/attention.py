@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from inference_backend import kernels
-from inference_backend.kernels import Activation, AttentionSpec, RopeTable
+from inference_backend.kernels import Activation, AttentionSpec, Output, RopeTable
 from inference_backend.layers.context import StepContext
 from inference_backend.layers.linear import Linear
 from inference_backend.layers.norm import RMSNorm
@@ -29,15 +29,14 @@ class Attention(nn.Module):
         self.layer = layer
         self.head_norms: tuple[RMSNorm, RMSNorm] | None = None
 
-    def forward(self, x: Activation, step: StepContext) -> Tensor:
+    def forward(self, x: Activation, step: StepContext) -> Output:
         cache = step.caches[self.layer]
-        qkv = self.qkv(x, step.adapters)
+        qkv = self.qkv.unscaled(x, step.adapters)
         if self.head_norms is not None:
-            qkv = self._normalised(qkv, *self.head_norms)
+            qkv = self._normalised(kernels.plain(qkv), *self.head_norms)
         queries = kernels.rope_and_cache_kv(qkv, self.spec, self.table, cache, step.inputs)
         mixed = kernels.paged_attention(queries, cache, step.inputs, self.spec)
-        out: Tensor = self.output(mixed, step.adapters)
-        return out
+        return self.output.unscaled(mixed, step.adapters)
 
     def _normalised(self, qkv: Tensor, query_norm: RMSNorm, key_norm: RMSNorm) -> Tensor:
         heads = qkv.view(len(qkv), -1, self.spec.head_dim)

@@ -15,10 +15,9 @@ from typing import Literal, Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from inference_backend import kernels
-from inference_backend.kernels import Activation, ActivationFormat, AdapterRows, Quantized
+from inference_backend.kernels import Activation, ActivationFormat, AdapterRows, Output, Quantized
 from inference_backend.parallel import SINGLE, TensorGroup
 from inference_backend.weights import Part, WeightSource
 
@@ -91,17 +90,24 @@ class Linear(nn.Module):
         self.adapters: AdapterStack | None = None
         self.bias: Tensor | None = None
 
-    def product(self, x: Activation) -> Tensor:
+    def product(self, x: Activation) -> Output:
         """Multiply x [T, inputs of this rank] by the weight: [T, outputs of this rank], no bias."""
         raise NotImplementedError
 
     def forward(self, x: Activation, rows: AdapterRows | None = None) -> Tensor:
-        out = self.product(x)
+        out = kernels.plain(self.product(x))
         if rows is not None and self.adapters is not None and not isinstance(x, Quantized):
-            out = kernels.lora(out, x, self.adapters.down, self.adapters.up, rows.indexes)
+            out = kernels.lora(out, x, self.adapters.down, self.adapters.up, rows)
         if self.spec.split == "rows":
             out = self.group.add(out)
         return out if self.bias is None else out + self.bias
+
+    def unscaled(self, x: Activation, rows: AdapterRows | None = None) -> Output:
+        """As `forward`, for an operation that multiplies scales in itself, where nothing comes between."""
+        if rows is None and self.bias is None and (self.spec.split != "rows" or self.group.size == 1):
+            return self.product(x)
+        out: Tensor = self(x, rows)
+        return out
 
 
 class DenseLinear(Linear):
@@ -115,7 +121,7 @@ class DenseLinear(Linear):
     def product(self, x: Activation) -> Tensor:
         if isinstance(x, Quantized):
             x = (x.data.float() * x.scales).to(x.dtype)
-        return functional.linear(x, self.weight)
+        return kernels.dense_linear(x, self.weight)
 
 
 class Scheme(Protocol):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from inference_backend import kernels
-from inference_backend.kernels import Activation
+from inference_backend.kernels import Activation, Output
 from inference_backend.layers.context import StepContext
 from inference_backend.layers.linear import Linear
 
@@ -25,10 +25,11 @@ class GatedMLP(nn.Module):
         self.down = down
         self.product = kernels.silu_mul if gate == "silu" else kernels.gelu_tanh_mul
 
-    def forward(self, x: Activation, step: StepContext) -> Tensor:
+    def forward(self, x: Activation, step: StepContext) -> Output:
         form = "plain" if step.adapters is not None else self.down.form
-        out: Tensor = self.down(self.product(self.gate_up(x, step.adapters), form=form), step.adapters)
-        return out
+        return self.down.unscaled(
+            self.product(self.gate_up.unscaled(x, step.adapters), form=form), step.adapters
+        )
 
 
 class PlainMLP(nn.Module):

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from inference_backend import kernels
-from inference_backend.kernels import Activation, ActivationFormat
+from inference_backend.kernels import Activation, ActivationFormat, Output
 
 
 class RMSNorm(nn.Module):
@@ -18,15 +18,15 @@ class RMSNorm(nn.Module):
         self.eps = eps
         self.offset = offset
 
-    def forward(self, x: Tensor, form: ActivationFormat = "plain") -> Activation:
+    def forward(self, x: Output, form: ActivationFormat = "plain") -> Activation:
         return kernels.rms_norm(x, self.weight, self.eps, offset=self.offset, form=form)
 
-    def plain(self, x: Tensor) -> Tensor:
+    def plain(self, x: Output) -> Tensor:
         """As `forward`, never quantised."""
         out = kernels.rms_norm(x, self.weight, self.eps, offset=self.offset)
         return out if isinstance(out, Tensor) else out.data
 
-    def add(self, x: Tensor, residual: Tensor, form: ActivationFormat = "plain") -> tuple[Activation, Tensor]:
+    def add(self, x: Output, residual: Tensor, form: ActivationFormat = "plain") -> tuple[Activation, Tensor]:
         """Norm of x + residual, and that sum."""
         return kernels.add_rms_norm(x, residual, self.weight, self.eps, offset=self.offset, form=form)
 

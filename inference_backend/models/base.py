@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from inference_backend.kernels import Activation, ActivationFormat, AttentionSpec, RopeTable
+from inference_backend.kernels import Activation, ActivationFormat, AttentionSpec, Output, RopeTable, plain
 from inference_backend.layers import (
     Attention,
     Embedding,
@@ -71,12 +71,13 @@ class PreNormLayer(nn.Module):
         self.mlp = mlp
         self._mlp_input = [mlp_input]  # in a list, so that it is not registered a second time
 
-    def forward(self, x: Tensor, residual: Tensor | None, step: StepContext) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Output, residual: Tensor | None, step: StepContext) -> tuple[Output, Tensor]:
         """`x` is the last sub-layer's output, not yet added to `residual`; returns the same pair."""
         form = wanted_form(self.attention.qkv, step)
         normed: Activation
         if residual is None:
-            normed, residual = self.attention_norm(x, form), x
+            residual = plain(x)
+            normed = self.attention_norm(residual, form)
         else:
             normed, residual = self.attention_norm.add(x, residual, form)
         mixed = self.attention(normed, step)
@@ -109,14 +110,15 @@ class PreNormDecoder(CausalLM):
     def forward(self, x: Tensor, step: StepContext) -> Tensor:
         if self.first and self.embedding is not None:
             x = self.embedding(x)
+        out: Output = x
         residual: Tensor | None = None
         for layer in self.layers:
-            x, residual = layer(x, residual, step)
+            out, residual = layer(out, residual, step)
         if residual is None:
-            return x
+            return plain(out)
         if self.norm is None:
-            return x + residual
-        normed, _ = self.norm.add(x, residual)
+            return plain(out) + residual
+        normed, _ = self.norm.add(out, residual)
         return normed if isinstance(normed, Tensor) else normed.data
 
 

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from inference_backend.errors import CheckpointError
+from inference_backend.kernels import plain
 from inference_backend.layers import (
     Attention,
     Head,
@@ -55,7 +56,7 @@ class GPT2Layer(nn.Module):
         self.mlp = mlp
 
     def forward(self, x: Tensor, step: StepContext) -> Tensor:
-        x = x + self.attention(self.attention_norm(x), step)
+        x = x + plain(self.attention(self.attention_norm(x), step))
         out: Tensor = x + self.mlp(self.mlp_norm(x), step)
         return out
 

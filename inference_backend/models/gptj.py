@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from inference_backend.kernels import RopeTable
+from inference_backend.kernels import RopeTable, plain
 from inference_backend.layers import (
     Attention,
     Head,
@@ -54,7 +54,7 @@ class GPTJLayer(nn.Module):
 
     def forward(self, x: Tensor, step: StepContext) -> Tensor:
         normed = self.norm(x)
-        out: Tensor = x + self.attention(normed, step) + self.mlp(normed, step)
+        out: Tensor = x + plain(self.attention(normed, step)) + self.mlp(normed, step)
         return out
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from inference_backend.kernels import RopeTable
+from inference_backend.kernels import RopeTable, plain
 from inference_backend.layers import GatedMLP, LayerBuilder, Linear, LinearSpec, Piece, StepContext
 from inference_backend.models.base import CausalLM, Family, PreNormDecoder, PreNormLayer, attention, norm_pair
 from inference_backend.models.config import Fields, ModelConfig, common, layer_windows
@@ -39,7 +39,7 @@ class MixtureMLP(nn.Module):
         for number, expert in enumerate(self.experts):
             rows, places = torch.where(picks == number)
             if len(rows):
-                out.index_add_(0, rows, expert(x[rows], inner) * weights[rows, places, None])
+                out.index_add_(0, rows, plain(expert(x[rows], inner)) * weights[rows, places, None])
         return out
 
 

@@ -31,7 +31,9 @@ def crowded_functions(code: Codebase) -> dict[str, int]:
         f"{module.name}:{function.name}": count
         for module in code
         for function in module.functions
-        if (count := parameters(function)) > PARAMETERS and not _is_command(function)
+        if (count := parameters(function)) > PARAMETERS
+        and not _is_command(function)
+        and not _is_kernel(function)
     }
 
 
@@ -48,6 +50,11 @@ def parameters(function: Function) -> int:
 def _is_command(function: Function) -> bool:
     """A typer command: its parameters are the options of a command line."""
     return any("command" in ast.unparse(decorator) for decorator in function.decorator_list)
+
+
+def _is_kernel(function: Function) -> bool:
+    """A Triton kernel: its parameters are its interface with the launcher, and it can take no objects."""
+    return any("triton.jit" in ast.unparse(decorator) for decorator in function.decorator_list)
 
 
 def missing_essays(code: Codebase) -> list[str]:

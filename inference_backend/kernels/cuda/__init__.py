@@ -8,9 +8,15 @@ bounds, never on values, and nothing waits for the device. Only this folder impo
 
 from inference_backend.kernels.cuda.activation import gelu_tanh_mul, silu_mul
 from inference_backend.kernels.cuda.decode_attention import paged_attention_decode
-from inference_backend.kernels.cuda.linear import Operands, Tiling, few_tokens_linear, one_token_linear
+from inference_backend.kernels.cuda.linear import (
+    Operands,
+    Tiling,
+    dense_linear,
+    few_tokens_linear,
+    one_token_linear,
+)
 from inference_backend.kernels.cuda.norm import add_rms_norm, rms_norm
-from inference_backend.kernels.cuda.prefill_attention import paged_attention_prefill
+from inference_backend.kernels.cuda.prefill_attention import paged_attention, paged_attention_prefill
 from inference_backend.kernels.cuda.rope import rope_and_cache_kv
 from inference_backend.kernels.cuda.rounding import quantize_per_token
 from inference_backend.kernels.cuda.sampling import SamplingRows, choose, keep_threshold
@@ -21,10 +27,12 @@ __all__ = [
     "Tiling",
     "add_rms_norm",
     "choose",
+    "dense_linear",
     "few_tokens_linear",
     "gelu_tanh_mul",
     "keep_threshold",
     "one_token_linear",
+    "paged_attention",
     "paged_attention_decode",
     "paged_attention_prefill",
     "quantize_per_token",

@@ -13,7 +13,7 @@ def cache_rows(table_ptr, at, inside, PAGE: tl.constexpr):
 
 @triton.jit
 def soft_capped(scores, SOFT_CAP: tl.constexpr):
-    """c * tanh(s / c), through the sigmoid (tanh(u) = 2 sigmoid(2 u) - 1); 0 caps nothing."""
+    """Scores s as c * tanh(s / c), through the sigmoid (tanh(u) = 2 sigmoid(2 u) - 1); 0 caps nothing."""
     if SOFT_CAP > 0:
         scores = SOFT_CAP * (2.0 * tl.sigmoid(2.0 * scores / SOFT_CAP) - 1.0)
     return scores
@@ -32,5 +32,19 @@ def online_step(scores, values, acc, top, total):
     weights = tl.exp2(scores - base[:, None])
     shrink = tl.exp2(top - base)
     total = total * shrink + tl.sum(weights, axis=1)
-    acc = tl.dot(weights.to(values.dtype), values, acc * shrink[:, None])
+    acc = tl.dot(weights.to(values.dtype), values, acc * shrink[:, None], input_precision="ieee")
+    return acc, new_top, total
+
+
+@triton.jit
+def scaled_step(scores, values, sizes, acc, top, total):
+    """`online_step` with one scale per value row, folded into the weights once their sum is taken."""
+    new_top = tl.maximum(top, tl.max(scores, axis=1))
+    base = tl.where(new_top == float("-inf"), 0.0, new_top)
+    weights = tl.exp2(scores - base[:, None])
+    shrink = tl.exp2(top - base)
+    total = total * shrink + tl.sum(weights, axis=1)
+    acc = tl.dot(
+        (weights * sizes[None, :]).to(values.dtype), values, acc * shrink[:, None], input_precision="ieee"
+    )
     return acc, new_top, total

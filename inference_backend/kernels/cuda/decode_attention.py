@@ -14,41 +14,42 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from inference_backend.kernels.cuda.attention import cache_rows, online_step, soft_capped
+from inference_backend.kernels.cuda.attention import cache_rows, online_step, scaled_step, soft_capped
 from inference_backend.kernels.cuda.launch import early_launch, launch_options, release_next, wait_previous
 from inference_backend.kernels.cuda.scratch import arrival_counters
 from inference_backend.kernels.values import AttentionInputs, AttentionSpec, LayerCache
 
 LOG2_E: Final = 1.4426950408889634
-PROGRAMS_WANTED: Final = 528  # four for each of an H200's 132 multiprocessors
-SMALLEST_SHARE: Final = 128  # tokens; a smaller share costs more in partial results than it gains
+PROGRAMS_WANTED: Final = 264  # two for each of an H200's 132 multiprocessors
+SMALLEST_SHARE: Final = 64  # tokens; the kernel's own tile
 MOST_SPLITS: Final = 32
+FEWER_WARPS_FROM: Final = 64  # rows; from here on more programs beat more warps in each
 
 
 @triton.jit
 def _merge(
-    out_ptr, partial_ptr, stats_ptr, arrivals_ptr, out_rows, ok, dims, cell,
+    out_ptr, partial_ptr, stats_ptr, arrivals_ptr, out_rows, ok, dims, cell, active,
     SPLITS: tl.constexpr, BLOCK_H: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
-    """The last program of a (sequence, head) cell adds up all partial outputs, in order of their split."""
+    """The last program of a (sequence, head) cell adds up its `active` partial outputs, in order of their split."""
     tl.debug_barrier()
     arrived = tl.atomic_add(arrivals_ptr + cell, 1, sem="acq_rel")
-    if arrived == SPLITS - 1:
+    if arrived == active - 1:
         lanes = tl.arange(0, BLOCK_H)
         splits = tl.arange(0, SPLITS)
         base = cell * SPLITS
         stats = stats_ptr + ((base + splits)[:, None] * BLOCK_H + lanes[None, :]) * 2
-        tops = tl.load(stats, cache_modifier=".cg")
-        totals = tl.load(stats + 1, cache_modifier=".cg")
+        filled = (splits < active)[:, None] & (lanes < BLOCK_H)[None, :]
+        tops = tl.load(stats, mask=filled, other=float("-inf"), cache_modifier=".cg")
+        totals = tl.load(stats + 1, mask=filled, other=0.0, cache_modifier=".cg")
         top = tl.max(tops, axis=0)
         top = tl.where(top == float("-inf"), 0.0, top)
         total = tl.sum(tl.exp2(tops - top[None, :]) * totals, axis=0)
         acc = tl.zeros((BLOCK_H, BLOCK_D), dtype=tl.float32)
-        for split in range(SPLITS):
+        for split in tl.range(active, num_stages=3):
             own = tl.load(stats_ptr + ((base + split) * BLOCK_H + lanes) * 2, cache_modifier=".cg")
             part = partial_ptr + ((base + split) * BLOCK_H + lanes)[:, None] * BLOCK_D + dims[None, :]
-            weight = tl.exp2(own - top)
-            acc += tl.where(weight[:, None] > 0, tl.load(part, cache_modifier=".cg") * weight[:, None], 0.0)
+            acc += tl.load(part, cache_modifier=".cg") * tl.exp2(own - top)[:, None]
         total = tl.where(total > 0, total, 1.0)
         tl.store(out_ptr + out_rows, (acc / total[:, None]).to(out_ptr.dtype.element_ty), mask=ok)
         tl.store(arrivals_ptr + cell, 0)
@@ -103,71 +104,67 @@ def _decode_kernel(
     share = tl.cdiv(tl.cdiv(length - first, SPLITS), BLOCK_N) * BLOCK_N
     start = first + split * share
     end = tl.minimum(start + share, length)
-    top = tl.full((BLOCK_H,), float("-inf"), dtype=tl.float32)
-    total = tl.zeros((BLOCK_H,), dtype=tl.float32)
-    acc = tl.zeros((BLOCK_H, BLOCK_D), dtype=tl.float32)
-    table = tables_ptr + row * table_stride
-    for n in tl.range(start, end, BLOCK_N, num_stages=STAGES):
-        at = n + tl.arange(0, BLOCK_N)
-        inside = at < end
-        rows = cache_rows(table, at, inside, PAGE)
-        where = (rows * K + head)[:, None] * D + dims[None, :]
-        seen = inside[:, None] & (dims < D)[None, :]
-        k = tl.load(keys_ptr + where, mask=seen, other=0.0)
-        v = tl.load(values_ptr + where, mask=seen, other=0.0)
-        if narrow:
-            k = k.to(tl.float16)
-            v = v.to(tl.float16)
-        scores = tl.dot(q, k.T) * scale
-        if SCALED:
-            scores *= tl.load(key_scale_ptr + rows * K + head, mask=inside, other=0.0)[None, :]
-        scores = soft_capped(scores, SOFT_CAP) * 1.4426950408889634
-        scores = tl.where(inside[None, :], scores, float("-inf"))
-        if SCALED:
-            size = tl.load(value_scale_ptr + rows * K + head, mask=inside, other=0.0)
-            acc, top, total = _scaled_step(scores, v, size, acc, top, total)
+    # Only shares that hold tokens leave a partial result; a row without tokens (padding) has one empty share.
+    active = tl.maximum(tl.cdiv(length - first, tl.maximum(share, 1)), 1)
+    if split < active:
+        top = tl.full((BLOCK_H,), float("-inf"), dtype=tl.float32)
+        total = tl.zeros((BLOCK_H,), dtype=tl.float32)
+        acc = tl.zeros((BLOCK_H, BLOCK_D), dtype=tl.float32)
+        table = tables_ptr + row * table_stride
+        for n in tl.range(start, end, BLOCK_N, num_stages=STAGES):
+            at = n + tl.arange(0, BLOCK_N)
+            inside = at < end
+            rows = cache_rows(table, at, inside, PAGE)
+            where = (rows * K + head)[:, None] * D + dims[None, :]
+            seen = inside[:, None] & (dims < D)[None, :]
+            k = tl.load(keys_ptr + where, mask=seen, other=0.0)
+            v = tl.load(values_ptr + where, mask=seen, other=0.0)
+            if narrow:
+                k = k.to(tl.float16)
+                v = v.to(tl.float16)
+            scores = tl.dot(q, k.T, input_precision="ieee") * scale
+            if SCALED:
+                scores *= tl.load(key_scale_ptr + rows * K + head, mask=inside, other=0.0)[None, :]
+            scores = soft_capped(scores, SOFT_CAP) * 1.4426950408889634
+            scores = tl.where(inside[None, :], scores, float("-inf"))
+            if SCALED:
+                size = tl.load(value_scale_ptr + rows * K + head, mask=inside, other=0.0)
+                acc, top, total = scaled_step(scores, v, size, acc, top, total)
+            else:
+                acc, top, total = online_step(scores, v, acc, top, total)
+        release_next(PDL)
+        if SPLITS == 1:
+            total = tl.where(total > 0, total, 1.0)
+            tl.store(out_ptr + out_rows, (acc / total[:, None]).to(out_ptr.dtype.element_ty), mask=ok)
         else:
-            acc, top, total = online_step(scores, v, acc, top, total)
-    release_next(PDL)
-    if SPLITS == 1:
-        total = tl.where(total > 0, total, 1.0)
-        tl.store(out_ptr + out_rows, (acc / total[:, None]).to(out_ptr.dtype.element_ty), mask=ok)
-    else:
-        cell = row * K + head
-        part = ((cell * SPLITS + split) * BLOCK_H + lanes)
-        tl.store(partial_ptr + part[:, None] * BLOCK_D + dims[None, :], acc)
-        tl.store(stats_ptr + part * 2, top)
-        tl.store(stats_ptr + part * 2 + 1, total)
-        _merge(
-            out_ptr, partial_ptr, stats_ptr, arrivals_ptr, out_rows, ok, dims, cell, SPLITS, BLOCK_H, BLOCK_D
-        )  # fmt: skip
-
-
-@triton.jit
-def _scaled_step(scores, values, sizes, acc, top, total):
-    """`online_step` with one scale per value row, folded into the weights once their sum is taken."""
-    new_top = tl.maximum(top, tl.max(scores, axis=1))
-    base = tl.where(new_top == float("-inf"), 0.0, new_top)
-    weights = tl.exp2(scores - base[:, None])
-    shrink = tl.exp2(top - base)
-    total = total * shrink + tl.sum(weights, axis=1)
-    acc = tl.dot((weights * sizes[None, :]).to(values.dtype), values, acc * shrink[:, None])
-    return acc, new_top, total
+            cell = row * K + head
+            part = (cell * SPLITS + split) * BLOCK_H + lanes
+            tl.store(partial_ptr + part[:, None] * BLOCK_D + dims[None, :], acc)
+            tl.store(stats_ptr + part * 2, top)
+            tl.store(stats_ptr + part * 2 + 1, total)
+            _merge(
+                out_ptr, partial_ptr, stats_ptr, arrivals_ptr, out_rows, ok, dims, cell, active,
+                SPLITS, BLOCK_H, BLOCK_D,
+            )  # fmt: skip
 
 
 def splits_for(rows: int, kv_heads: int, max_context: int) -> int:
     """Into how many shares a sequence's context is cut: enough programs to fill the card, no share too small."""
-    wanted = triton.cdiv(PROGRAMS_WANTED, max(1, rows * kv_heads))
-    useful = triton.cdiv(max_context, SMALLEST_SHARE)
-    return max(1, min(MOST_SPLITS, triton.next_power_of_2(min(wanted, useful))))
+    wanted = PROGRAMS_WANTED // max(1, rows * kv_heads)
+    useful = max_context // SMALLEST_SHARE
+    return 1 << (max(1, min(MOST_SPLITS, wanted, useful)).bit_length() - 1)
 
 
 def paged_attention_decode(
-    queries: Tensor, cache: LayerCache, inputs: AttentionInputs, spec: AttentionSpec
+    queries: Tensor,
+    cache: LayerCache,
+    inputs: AttentionInputs,
+    spec: AttentionSpec,
+    out: Tensor | None = None,
 ) -> Tensor:
-    """See `reference.paged_attention_decode`; a row of length 0 (padding) gives zeros."""
+    """See `reference.paged_attention_decode`; a row of length 0 (padding) gives zeros. Writes to `out` if given."""
     rows = inputs.decode_rows
-    out = torch.empty_like(queries)
+    out = torch.empty_like(queries) if out is None else out
     splits = splits_for(rows, spec.kv_heads, inputs.max_context)
     group = spec.heads // spec.kv_heads
     block_h = max(16, triton.next_power_of_2(group))
@@ -202,13 +199,15 @@ def paged_attention_decode(
             SCALED=scaled,
             STAGES=3,
             PDL=early_launch(),
-            num_warps=4,
+            num_warps=2 if rows >= FEWER_WARPS_FROM else 4,
             **launch_options(),
         )
     return out
 
 
-def _workspace(like: Tensor, cells: int, splits: int, block: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+def _workspace(
+    like: Tensor, cells: int, splits: int, block: tuple[int, int]
+) -> tuple[Tensor, Tensor, Tensor]:
     if splits == 1:
         empty = torch.empty(1, dtype=torch.float32, device=like.device)
         return empty, empty, empty

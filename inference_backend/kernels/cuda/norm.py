@@ -7,7 +7,7 @@ from torch import Tensor
 
 from inference_backend.kernels.cuda.launch import early_launch, launch_options, release_next, wait_previous
 from inference_backend.kernels.cuda.rounding import LIMITS, empty_activation, quantized_row
-from inference_backend.kernels.values import Activation, ActivationFormat, Quantized
+from inference_backend.kernels.values import Activation, ActivationFormat, Output, Product, Quantized
 
 
 @triton.jit
@@ -18,6 +18,8 @@ def _norm_kernel(
     out_ptr,
     sum_ptr,
     scale_ptr,
+    rows_ptr,
+    columns_ptr,
     row_stride,
     width,
     eps,
@@ -25,6 +27,7 @@ def _norm_kernel(
     LIMIT: tl.constexpr,
     ADD: tl.constexpr,
     OFFSET: tl.constexpr,
+    PRODUCT: tl.constexpr,
     BLOCK: tl.constexpr,
     PDL: tl.constexpr,
 ):
@@ -32,8 +35,12 @@ def _norm_kernel(
     cols = tl.arange(0, BLOCK)
     inside = cols < width
     weight = tl.load(weight_ptr + cols, mask=inside, other=0.0).to(tl.float32)
+    if PRODUCT:
+        columns = tl.load(columns_ptr + cols, mask=inside, other=0.0)
     wait_previous(PDL)
     x = tl.load(x_ptr + row * row_stride + cols, mask=inside, other=0.0)
+    if PRODUCT:
+        x = (x.to(tl.float32) * tl.load(rows_ptr + row) * columns).to(x.dtype)
     if ADD:
         residual = tl.load(residual_ptr + row * width + cols, mask=inside, other=0.0)
         x = (x.to(tl.float32) + residual.to(tl.float32)).to(x.dtype)
@@ -55,8 +62,14 @@ def _norm_kernel(
 
 
 def _norm(
-    x: Tensor, residual: Tensor | None, weight: Tensor, eps: float, offset: float, form: ActivationFormat
+    given: Output,
+    residual: Tensor | None,
+    weight: Tensor,
+    epsilons: tuple[float, float],
+    form: ActivationFormat,
 ) -> tuple[Activation, Tensor]:
+    eps, offset = epsilons
+    x = given.data if isinstance(given, Product) else given
     shape, width = x.shape, x.shape[-1]
     if x.dim() != 2 or x.stride(-1) != 1:
         x = x.reshape(-1, width)
@@ -72,6 +85,8 @@ def _norm(
             data,
             total,
             scales,
+            given.rows if isinstance(given, Product) else x,
+            given.columns if isinstance(given, Product) else x,
             x.stride(0),
             width,
             eps,
@@ -79,6 +94,7 @@ def _norm(
             LIMIT=LIMITS[form],
             ADD=residual is not None,
             OFFSET=offset != 0.0,
+            PRODUCT=isinstance(given, Product),
             BLOCK=block,
             PDL=early_launch(),
             num_warps=8 if block >= 2048 else 4,
@@ -91,11 +107,11 @@ def rms_norm(
     x: Tensor, weight: Tensor, eps: float, *, offset: float = 0.0, form: ActivationFormat = "plain"
 ) -> Activation:
     """See `reference.rms_norm`."""
-    return _norm(x, None, weight, eps, offset, form)[0]
+    return _norm(x, None, weight, (eps, offset), form)[0]
 
 
 def add_rms_norm(
-    x: Tensor,
+    x: Output,
     residual: Tensor,
     weight: Tensor,
     eps: float,
@@ -104,4 +120,4 @@ def add_rms_norm(
     form: ActivationFormat = "plain",
 ) -> tuple[Activation, Tensor]:
     """See `reference.add_rms_norm`."""
-    return _norm(x, residual, weight, eps, offset, form)
+    return _norm(x, residual, weight, (eps, offset), form)

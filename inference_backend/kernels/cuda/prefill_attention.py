@@ -10,8 +10,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from inference_backend.kernels.cuda.attention import cache_rows, online_step, soft_capped
-from inference_backend.kernels.cuda.decode_attention import _scaled_step
+from inference_backend.kernels.cuda.attention import cache_rows, online_step, scaled_step, soft_capped
+from inference_backend.kernels.cuda.decode_attention import paged_attention_decode
 from inference_backend.kernels.cuda.launch import early_launch, launch_options, release_next, wait_previous
 from inference_backend.kernels.values import AttentionInputs, AttentionSpec, LayerCache
 
@@ -130,7 +130,7 @@ def _tile(
     if keys_ptr.dtype.element_ty.primitive_bitwidth == 8:
         k = k.to(tl.float16)
         v = v.to(tl.float16)
-    scores = tl.dot(q, k.T) * scale
+    scores = tl.dot(q, k.T, input_precision="ieee") * scale
     if SCALED:
         scores *= tl.load(key_scale_ptr + rows * K + head, mask=inside, other=0.0)[None, :]
     scores = soft_capped(scores, SOFT_CAP) * 1.4426950408889634
@@ -141,17 +141,21 @@ def _tile(
         scores = tl.where(visible, scores, float("-inf"))
     if SCALED:
         size = tl.load(value_scale_ptr + rows * K + head, mask=inside, other=0.0)
-        acc, top, total = _scaled_step(scores, v, size, acc, top, total)
+        acc, top, total = scaled_step(scores, v, size, acc, top, total)
     else:
         acc, top, total = online_step(scores, v, acc, top, total)
     return acc, top, total
 
 
 def paged_attention_prefill(
-    queries: Tensor, cache: LayerCache, inputs: AttentionInputs, spec: AttentionSpec
+    queries: Tensor,
+    cache: LayerCache,
+    inputs: AttentionInputs,
+    spec: AttentionSpec,
+    out: Tensor | None = None,
 ) -> Tensor:
-    """See `reference.paged_attention_prefill`."""
-    out = torch.empty_like(queries)
+    """See `reference.paged_attention_prefill`. Writes to `out` if given."""
+    out = torch.empty_like(queries) if out is None else out
     group = spec.heads // spec.kv_heads
     block_g = triton.next_power_of_2(group)
     block_q = max(1, 128 // block_g)
@@ -189,3 +193,16 @@ def paged_attention_prefill(
             **launch_options(),
         )
     return out
+
+
+def paged_attention(
+    queries: Tensor, cache: LayerCache, inputs: AttentionInputs, spec: AttentionSpec
+) -> Tensor:
+    """See `reference.paged_attention`."""
+    out = torch.empty_like(queries)
+    split = inputs.decode_rows
+    if split:
+        paged_attention_decode(queries[:split], cache, inputs, spec, out[:split])
+    if split < len(inputs.context_lengths):
+        paged_attention_prefill(queries[split:], cache, inputs, spec, out[split:])
+    return out.view(len(queries), -1)

@@ -1,7 +1,9 @@
 """Rotary embedding of queries and keys, and the write of keys and values to the paged cache, in one kernel.
 
-One program per token and head of the packed projection: query heads go out rotated, key heads go rotated into the
-cache, value heads go into the cache as they are, each rounded to the cache's dtype.
+One program takes a few neighbouring heads of one token of the packed projection: query heads go out rotated, key heads
+go rotated into the cache, value heads go into the cache as they are, each rounded to the cache's dtype. A head is
+held as two halves, so that both of a rotation's partners are in registers and every access is contiguous; where only
+a part of a head turns, or pairs are interleaved, partners are read a second time instead.
 """
 
 import torch
@@ -10,56 +12,75 @@ import triton.language as tl
 from torch import Tensor
 
 from inference_backend.kernels.cuda.launch import early_launch, launch_options, release_next, wait_previous
-from inference_backend.kernels.cuda.rounding import quantized_row
-from inference_backend.kernels.values import AttentionInputs, AttentionSpec, LayerCache, RopeTable
+from inference_backend.kernels.cuda.rounding import nearest_even
+from inference_backend.kernels.values import (
+    AttentionInputs,
+    AttentionSpec,
+    LayerCache,
+    Output,
+    Product,
+    RopeTable,
+)
 
 HEADS_PER_PROGRAM = 8
 
 
 @triton.jit
-def _rotate(head_ptr, table_ptr, dims, head_dim, ROTATED: tl.constexpr, INTERLEAVED: tl.constexpr):
-    """Each dimension beside its partner: x cos - y sin in the first of a pair, x cos + y sin in the second."""
-    own = tl.load(head_ptr + dims[None, :], mask=(dims < head_dim)[None, :], other=0.0)
-    if ROTATED > 0:
-        own = _turned(own, head_ptr, table_ptr, dims, ROTATED, INTERLEAVED)
-    return own
+def _scaled(row_ptr, at, columns_ptr, size, ok, PRODUCT: tl.constexpr):
+    """Values at element offsets `at` of a token's packed row; a product's scales multiplied in."""
+    value = tl.load(row_ptr + at, mask=ok, other=0.0)
+    if PRODUCT:
+        value = (value.to(tl.float32) * size * tl.load(columns_ptr + at, mask=ok, other=0.0)).to(value.dtype)
+    return value
 
 
 @triton.jit
-def _turned(own, head_ptr, table_ptr, dims, ROTATED: tl.constexpr, INTERLEAVED: tl.constexpr):
-    half: tl.constexpr = ROTATED // 2
-    turned = dims < ROTATED
-    if INTERLEAVED:
-        second = (dims % 2) == 1
-        angle = dims // 2
-        partner = tl.where(second, dims - 1, dims + 1)
-    else:
-        second = dims >= half
-        angle = tl.where(second, dims - half, dims)
-        partner = tl.where(second, dims - half, dims + half)
-    partner = tl.where(turned, partner, dims)
-    other = tl.load(head_ptr + partner[None, :], mask=turned[None, :], other=0.0).to(tl.float32)
-    cos = tl.load(table_ptr + angle, mask=turned, other=1.0)
-    sin = tl.load(table_ptr + half + angle, mask=turned, other=0.0)
-    signed = tl.where(second, sin, -sin)
-    return (own.to(tl.float32) * cos[None, :] + other * signed[None, :]).to(own.dtype)
-
-
-@triton.jit
-def _store_kv(store_ptr, scale_ptr, heads, slot, values, dims, K: tl.constexpr, D: tl.constexpr, LIMIT: tl.constexpr):
-    ok = (heads < K)[:, None] & (dims < D)[None, :]
-    at = (slot * K + heads)[:, None] * D + dims[None, :]
+def _rounded(values, scale, LIMIT: tl.constexpr, to):
     wide = values.to(tl.float32)
     if LIMIT == 127:
-        scale = tl.maximum(tl.max(tl.abs(wide), axis=1) / 127, 1e-12)
+        return nearest_even(wide / scale[:, None]).to(tl.int8)
+    if LIMIT == 448:
+        return tl.minimum(tl.maximum(wide, -448.0), 448.0).to(to)
+    return values.to(to)
+
+
+@triton.jit
+def _write(
+    store_ptr, scale_ptr, heads, slot, low, high, dims, K: tl.constexpr, D: tl.constexpr, LIMIT: tl.constexpr
+):
+    """Heads [lanes, HALF] and [lanes, HALF] into the cache row `slot`."""
+    half: tl.constexpr = (D + 1) // 2
+    lane = (heads < K)[:, None]
+    size = tl.maximum(tl.max(tl.abs(low.to(tl.float32)), axis=1), tl.max(tl.abs(high.to(tl.float32)), axis=1))
+    scale = tl.maximum(size / 127, 1e-12)
+    if LIMIT == 127:
         tl.store(scale_ptr + slot * K + heads, scale, mask=heads < K)
-        rounded = (wide / scale[:, None] + 12582912.0) - 12582912.0
-        tl.store(store_ptr + at, rounded.to(tl.int8), mask=ok)
-    elif LIMIT == 448:
-        clamped = tl.minimum(tl.maximum(wide, -448.0), 448.0)
-        tl.store(store_ptr + at, clamped.to(store_ptr.dtype.element_ty), mask=ok)
+    at = store_ptr + (slot * K + heads)[:, None] * D + dims[None, :]
+    to = store_ptr.dtype.element_ty
+    tl.store(at, _rounded(low, scale, LIMIT, to), mask=lane & (dims < half)[None, :])
+    tl.store(at + half, _rounded(high, scale, LIMIT, to), mask=lane & (dims < D - half)[None, :])
+
+
+@triton.jit
+def _turned(x, row_ptr, base, at, columns_ptr, table_ptr, size, ROTATED: tl.constexpr, INTERLEAVED: tl.constexpr,
+            PRODUCT: tl.constexpr):  # fmt: skip
+    """Rotate `x`, the values at dimensions `at` of the heads at offsets `base`, reading each one's partner."""
+    half: tl.constexpr = ROTATED // 2
+    turns = at < ROTATED
+    if INTERLEAVED:
+        second = (at % 2) == 1
+        angle = at // 2
+        partner = tl.where(second, at - 1, at + 1)
     else:
-        tl.store(store_ptr + at, values.to(store_ptr.dtype.element_ty), mask=ok)
+        second = at >= half
+        angle = tl.where(second, at - half, at)
+        partner = tl.where(second, at - half, at + half)
+    partner = tl.where(turns, partner, at)
+    other = _scaled(row_ptr, base + partner[None, :], columns_ptr, size, turns[None, :], PRODUCT)
+    cos = tl.load(table_ptr + angle, mask=turns, other=1.0)
+    sin = tl.load(table_ptr + half + angle, mask=turns, other=0.0)
+    signed = tl.where(second, sin, -sin)
+    return (x.to(tl.float32) * cos[None, :] + other.to(tl.float32) * signed[None, :]).to(x.dtype)
 
 
 @triton.jit
@@ -73,6 +94,8 @@ def _rope_kernel(
     positions_ptr,
     slots_ptr,
     table_ptr,
+    rows_ptr,
+    columns_ptr,
     row_stride,
     H: tl.constexpr,
     K: tl.constexpr,
@@ -80,42 +103,66 @@ def _rope_kernel(
     ROTATED: tl.constexpr,
     INTERLEAVED: tl.constexpr,
     LIMIT: tl.constexpr,
-    BLOCK_D: tl.constexpr,
+    PRODUCT: tl.constexpr,
+    HALF_BLOCK: tl.constexpr,
     GROUP: tl.constexpr,
     PDL: tl.constexpr,
 ):
     token = tl.program_id(0).to(tl.int64)
     part = tl.program_id(1)
-    dims = tl.arange(0, BLOCK_D)
+    half: tl.constexpr = (D + 1) // 2
+    dims = tl.arange(0, HALF_BLOCK)
     lanes = tl.arange(0, GROUP)
     query_parts: tl.constexpr = (H + GROUP - 1) // GROUP
     key_parts: tl.constexpr = (K + GROUP - 1) // GROUP
     wait_previous(PDL)
     slot = tl.load(slots_ptr + token).to(tl.int64)
-    if ROTATED > 0:
-        table = table_ptr + tl.load(positions_ptr + token).to(tl.int64) * ROTATED
-    else:
-        table = table_ptr
+    size = 1.0
+    if PRODUCT:
+        size = tl.load(rows_ptr + token)
+    is_value = part >= query_parts + key_parts
+    first = part * GROUP
+    count = H
+    offset = 0
+    if part >= query_parts:
+        first = (part - query_parts) * GROUP
+        count = K
+        offset = H
+    if is_value:
+        first = (part - query_parts - key_parts) * GROUP
+        offset = H + K
+    heads = first + lanes
+    base = (offset + tl.minimum(heads, count - 1))[:, None] * D
     row = qkv_ptr + token * row_stride
-    if part < query_parts:
-        heads = part * GROUP + lanes
-        ok = (heads < H)[:, None] & (dims < D)[None, :]
-        safe = tl.minimum(heads, H - 1)
-        x = _rotate(row + safe[:, None] * D, table, dims, D, ROTATED, INTERLEAVED)
-        tl.store(queries_ptr + (token * H + heads)[:, None] * D + dims[None, :], x, mask=ok)
-    elif part < query_parts + key_parts:
-        heads = (part - query_parts) * GROUP + lanes
-        safe = tl.minimum(heads, K - 1)
-        x = _rotate(row + (H + safe)[:, None] * D, table, dims, D, ROTATED, INTERLEAVED)
-        if slot >= 0:
-            _store_kv(keys_ptr, key_scale_ptr, heads, slot, x, dims, K, D, LIMIT)
-    else:
-        heads = (part - query_parts - key_parts) * GROUP + lanes
-        safe = tl.minimum(heads, K - 1)
-        x = tl.load(row + (H + K + safe)[:, None] * D + dims[None, :], mask=(dims < D)[None, :], other=0.0)
-        if slot >= 0:
-            _store_kv(values_ptr, value_scale_ptr, heads, slot, x, dims, K, D, LIMIT)
+    in_low = (dims < half)[None, :]
+    in_high = (dims < D - half)[None, :]
+    low = _scaled(row, base + dims[None, :], columns_ptr, size, in_low, PRODUCT)
+    high = _scaled(row, base + half + dims[None, :], columns_ptr, size, in_high, PRODUCT)
+    if ROTATED > 0:
+        if not is_value:
+            table = table_ptr + tl.load(positions_ptr + token).to(tl.int64) * ROTATED
+            if ROTATED == D and not INTERLEAVED:
+                cos = tl.load(table + dims, mask=dims < half, other=0.0)[None, :]
+                sin = tl.load(table + half + dims, mask=dims < half, other=0.0)[None, :]
+                a = low.to(tl.float32)
+                b = high.to(tl.float32)
+                low = (a * cos - b * sin).to(low.dtype)
+                high = (b * cos + a * sin).to(high.dtype)
+            else:
+                low = _turned(low, row, base, dims, columns_ptr, table, size, ROTATED, INTERLEAVED, PRODUCT)
+                high = _turned(
+                    high, row, base, dims + half, columns_ptr, table, size, ROTATED, INTERLEAVED, PRODUCT
+                )
     release_next(PDL)
+    if part < query_parts:
+        at = queries_ptr + (token * H + heads)[:, None] * D + dims[None, :]
+        tl.store(at, low, mask=(heads < H)[:, None] & in_low)
+        tl.store(at + half, high, mask=(heads < H)[:, None] & in_high)
+    elif slot >= 0:
+        if is_value:
+            _write(values_ptr, value_scale_ptr, heads, slot, low, high, dims, K, D, LIMIT)
+        else:
+            _write(keys_ptr, key_scale_ptr, heads, slot, low, high, dims, K, D, LIMIT)
 
 
 def cache_limit(cache: LayerCache) -> int:
@@ -124,9 +171,10 @@ def cache_limit(cache: LayerCache) -> int:
 
 
 def rope_and_cache_kv(
-    qkv: Tensor, spec: AttentionSpec, table: RopeTable | None, cache: LayerCache, inputs: AttentionInputs
+    given: Output, spec: AttentionSpec, table: RopeTable | None, cache: LayerCache, inputs: AttentionInputs
 ) -> Tensor:
     """See `reference.rope_and_cache_kv`; a token whose slot is negative (padding) is not written."""
+    qkv = given.data if isinstance(given, Product) else given
     tokens = len(qkv)
     queries = torch.empty((tokens, spec.heads, spec.head_dim), dtype=qkv.dtype, device=qkv.device)
     group = min(HEADS_PER_PROGRAM, triton.next_power_of_2(spec.kv_heads))
@@ -137,11 +185,13 @@ def rope_and_cache_kv(
             queries,
             cache.keys,
             cache.values,
-            cache.key_scales if cache.key_scales is not None else cache.keys,
-            cache.value_scales if cache.value_scales is not None else cache.values,
+            cache.key_scales if cache.key_scales is not None else qkv,
+            cache.value_scales if cache.value_scales is not None else qkv,
             inputs.positions,
             inputs.slot_mapping,
-            table.cos_sin if table is not None else inputs.positions,
+            table.cos_sin if table is not None else qkv,
+            given.rows if isinstance(given, Product) else qkv,
+            given.columns if isinstance(given, Product) else qkv,
             qkv.stride(0),
             H=spec.heads,
             K=spec.kv_heads,
@@ -149,7 +199,8 @@ def rope_and_cache_kv(
             ROTATED=table.rotated if table is not None else 0,
             INTERLEAVED=table.interleaved if table is not None else False,
             LIMIT=cache_limit(cache),
-            BLOCK_D=triton.next_power_of_2(spec.head_dim),
+            PRODUCT=isinstance(given, Product),
+            HALF_BLOCK=triton.next_power_of_2((spec.head_dim + 1) // 2),
             GROUP=group,
             PDL=early_launch(),
             num_warps=4,

@@ -50,7 +50,9 @@ def quantised_alike(out: Tensor | Quantized, expected: Tensor | Quantized, dtype
 @pytest.mark.parametrize("dtype", [torch.float32, *HALF])
 @pytest.mark.parametrize(("tokens", "width"), [(1, 64), (5, 1000)])
 @pytest.mark.parametrize("offset", [0.0, 1.0])
-def test_norms(device, form, dtype, tokens, width, offset):
+def test_norms(
+    device: torch.device, form: str, dtype: torch.dtype, tokens: int, width: int, offset: float
+) -> None:
     x, residual = torch.randn(2, tokens, width, device=device).to(dtype)
     weight = torch.randn(width, device=device).to(dtype)
     out, total = cuda.add_rms_norm(x, residual, weight, 1e-5, offset=offset, form=form)
@@ -58,12 +60,10 @@ def test_norms(device, form, dtype, tokens, width, offset):
     assert apart(total, expected_total) < TOLERANCE[dtype]
     assert quantised_alike(out, expected, dtype)
     alone = cuda.rms_norm(x, weight, 1e-5, offset=offset, form=form)
-    assert quantised_alike(
-        alone, reference.rms_norm(x, weight, 1e-5, offset=offset, form=form), dtype
-    )
+    assert quantised_alike(alone, reference.rms_norm(x, weight, 1e-5, offset=offset, form=form), dtype)
 
 
-def test_norm_of_heads_keeps_its_shape(device):
+def test_norm_of_heads_keeps_its_shape(device: torch.device) -> None:
     x = torch.randn(3, 5, 64, device=device)
     weight = torch.randn(64, device=device)
     assert apart(cuda.rms_norm(x, weight, 1e-6), reference.rms_norm(x, weight, 1e-6)) < 1e-5
@@ -73,14 +73,16 @@ def test_norm_of_heads_keeps_its_shape(device):
 @pytest.mark.parametrize("dtype", [torch.float32, *HALF])
 @pytest.mark.parametrize(("tokens", "width"), [(1, 32), (3, 1027)])
 @pytest.mark.parametrize("name", ["silu_mul", "gelu_tanh_mul"])
-def test_gated_products(device, form, dtype, tokens, width, name):
+def test_gated_products(
+    device: torch.device, form: str, dtype: torch.dtype, tokens: int, width: int, name: str
+) -> None:
     x = torch.randn(tokens, 2 * width, device=device).to(dtype)
     out = getattr(cuda, name)(x, form=form)
     assert quantised_alike(out, getattr(reference, name)(x, form=form), dtype)
 
 
 @pytest.mark.parametrize("form", ["fp8", "int8"])
-def test_quantising_alone(device, form):
+def test_quantising_alone(device: torch.device, form: str) -> None:
     x = torch.randn(4, 130, device=device).to(torch.bfloat16)
     x[1] = 0
     out, expected = cuda.quantize_per_token(x, form), reference.quantize_per_token(x, form)
@@ -125,7 +127,9 @@ def make_inputs(device: torch.device, rows: list[tuple[int, int]], blocks: int =
 @pytest.mark.parametrize("kind", ["model", torch.float8_e4m3fn, torch.int8])
 @pytest.mark.parametrize("dtype", HALF)
 @pytest.mark.parametrize(("rotated", "interleaved"), [(64, False), (32, False), (32, True), (0, False)])
-def test_rope_and_cache(device, kind, dtype, rotated, interleaved):
+def test_rope_and_cache(
+    device: torch.device, kind: torch.dtype | str, dtype: torch.dtype, rotated: int, interleaved: bool
+) -> None:
     spec = AttentionSpec(heads=6, kv_heads=3, head_dim=64, scale=0.125)
     kind = dtype if kind == "model" else kind
     inputs = make_inputs(device, [(1, 17), (5, 30)])
@@ -145,7 +149,7 @@ def test_rope_and_cache(device, kind, dtype, rotated, interleaved):
         assert apart(out, right) < (1e-3 if GPU or kind != torch.float8_e4m3fn else FP8_TOLERANCE)
 
 
-def test_padding_tokens_write_nothing(device):
+def test_padding_tokens_write_nothing(device: torch.device) -> None:
     spec = AttentionSpec(heads=2, kv_heads=1, head_dim=32, scale=0.125)
     cache = make_cache(device, spec, torch.float16)
     before = cache.keys.clone()
@@ -168,7 +172,13 @@ SPECS = [
 @pytest.mark.parametrize("dtype", HALF)
 @pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("contexts", [[1], [16, 17, 161, 5], [300]] if GPU else [[16, 17, 161]])
-def test_decode_attention(device, kind, dtype, spec, contexts):
+def test_decode_attention(
+    device: torch.device,
+    kind: torch.dtype | str,
+    dtype: torch.dtype,
+    spec: AttentionSpec,
+    contexts: list[int],
+) -> None:
     cache = make_cache(device, spec, dtype if kind == "model" else kind)
     inputs = make_inputs(device, [(1, context) for context in contexts])
     q = torch.randn(len(contexts), spec.heads, spec.head_dim, device=device).to(dtype)
@@ -176,7 +186,7 @@ def test_decode_attention(device, kind, dtype, spec, contexts):
     assert apart(out, reference.paged_attention_decode(q, cache, inputs, spec)) < TOLERANCE[dtype]
 
 
-def test_decode_of_a_padding_row_is_zero(device):
+def test_decode_of_a_padding_row_is_zero(device: torch.device) -> None:
     cache = make_cache(device, SPECS[0], torch.float16)
     inputs = make_inputs(device, [(1, 200), (1, 1)])
     inputs.context_lengths[1] = 0
@@ -190,7 +200,13 @@ def test_decode_of_a_padding_row_is_zero(device):
 @pytest.mark.parametrize("dtype", HALF)
 @pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("rows", ROWS)
-def test_prefill_attention(device, kind, dtype, spec, rows):
+def test_prefill_attention(
+    device: torch.device,
+    kind: torch.dtype | str,
+    dtype: torch.dtype,
+    spec: AttentionSpec,
+    rows: list[tuple[int, int]],
+) -> None:
     cache = make_cache(device, spec, dtype if kind == "model" else kind)
     inputs = make_inputs(device, rows)
     tokens = sum(queries for queries, _ in rows) - inputs.decode_rows
@@ -205,7 +221,7 @@ TILINGS = [cuda.Tiling(16, 64, 1, 4, 3), cuda.Tiling(64, 128, 4, 4, 3)]
 @pytest.mark.parametrize("tiling", TILINGS)
 @pytest.mark.parametrize("tokens", [1, 5, 33])
 @pytest.mark.parametrize("form", ["plain", "int8-weights", "fp8", "int8"])
-def test_linear_of_few_tokens(device, tiling, tokens, form):
+def test_linear_of_few_tokens(device: torch.device, tiling: cuda.Tiling, tokens: int, form: str) -> None:
     if form == "fp8" and not GPU:
         pytest.skip("Triton's interpreter multiplies no float8")
     x = torch.randn(tokens, 512, device=device).to(HALF[0])
@@ -241,7 +257,7 @@ def rules(device: torch.device, rows: int, **given: float) -> object:
 
 
 @pytest.mark.parametrize("vocabulary", [7, 1000, 20_000])
-def test_greedy_is_argmax(device, vocabulary):
+def test_greedy_is_argmax(device: torch.device, vocabulary: int) -> None:
     logits = torch.randn(3, vocabulary, device=device).to(torch.bfloat16)
     tokens, bad = cuda.choose(logits, rules(device, 3, temperature=0.0))
     expected = [int((row == row.max()).nonzero()[0]) for row in logits]
@@ -249,7 +265,7 @@ def test_greedy_is_argmax(device, vocabulary):
     assert bad.tolist() == [0, 0, 0]
 
 
-def test_flawed_rows_are_reported(device):
+def test_flawed_rows_are_reported(device: torch.device) -> None:
     logits = torch.randn(3, 100, device=device)
     logits[0, 5] = float("nan")
     logits[1] = float("-inf")
@@ -271,9 +287,12 @@ def surviving(logits: Tensor, top_k: int, top_p: float, min_p: float) -> set[int
 
 
 @pytest.mark.parametrize(
-    ("top_k", "top_p", "min_p"), [(3, 1.0, 0.0), (0, 0.7, 0.0), (40, 0.5, 0.0), (0, 1.0, 0.3), (20, 0.9, 0.05)]
+    ("top_k", "top_p", "min_p"),
+    [(3, 1.0, 0.0), (0, 0.7, 0.0), (40, 0.5, 0.0), (0, 1.0, 0.3), (20, 0.9, 0.05)],
 )
-def test_filters_keep_what_sorting_keeps(device, top_k, top_p, min_p):
+def test_filters_keep_what_sorting_keeps(
+    device: torch.device, top_k: int, top_p: float, min_p: float
+) -> None:
     logits = torch.randn(4, 300, device=device) * 2
     given = rules(device, 4, top_k=top_k, top_p=top_p, min_p=min_p)
     threshold = cuda.keep_threshold(logits, given)
@@ -282,7 +301,7 @@ def test_filters_keep_what_sorting_keeps(device, top_k, top_p, min_p):
         assert kept == surviving(logits[row].cpu(), top_k, top_p, min_p)
 
 
-def test_draws_follow_the_distribution(device):
+def test_draws_follow_the_distribution(device: torch.device) -> None:
     rows = 4000 if GPU else 300
     logits = torch.tensor([[1.0, 0.0, 2.0, -1.0]], device=device).log_softmax(-1).repeat(rows, 1)
     tokens, _ = cuda.choose(logits, rules(device, rows))
@@ -290,7 +309,7 @@ def test_draws_follow_the_distribution(device):
     assert float((found - logits[0].exp().cpu()).abs().max()) < (0.03 if GPU else 0.1)
 
 
-def test_a_draw_depends_on_its_seed_and_counter_alone(device):
+def test_a_draw_depends_on_its_seed_and_counter_alone(device: torch.device) -> None:
     logits = torch.randn(1, 500, device=device)
     alone, _ = cuda.choose(logits, rules(device, 1))
     together, _ = cuda.choose(logits.repeat(3, 1), rules(device, 3))

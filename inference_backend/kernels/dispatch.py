@@ -1,0 +1,109 @@
+"""Which implementation runs: Triton's for tensors on an NVIDIA GPU, plain torch for all others."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from torch import Tensor
+
+from inference_backend.kernels import reference
+from inference_backend.kernels.values import (
+    Activation,
+    ActivationFormat,
+    AdapterRows,
+    AttentionInputs,
+    AttentionSpec,
+    LayerCache,
+    Output,
+    Product,
+    RopeTable,
+    plain,
+)
+
+
+def _on_gpu(x: Output) -> bool:
+    return (x.data if isinstance(x, Product) else x).is_cuda
+
+
+def _cuda() -> ModuleType:
+    from inference_backend.kernels import cuda
+
+    return cuda
+
+
+def quantize_per_token(x: Tensor, form: ActivationFormat) -> Activation:
+    """See `reference.quantize_per_token`."""
+    made: Activation = (_cuda() if x.is_cuda else reference).quantize_per_token(x, form)
+    return made
+
+
+def rms_norm(
+    x: Output, weight: Tensor, eps: float, *, offset: float = 0.0, form: ActivationFormat = "plain"
+) -> Activation:
+    """See `reference.rms_norm`."""
+    # Without a sum the input itself is kept as the residual, so its scales must be multiplied in anyway.
+    made: Activation = (_cuda() if _on_gpu(x) else reference).rms_norm(
+        plain(x), weight, eps, offset=offset, form=form
+    )
+    return made
+
+
+def add_rms_norm(
+    x: Output,
+    residual: Tensor,
+    weight: Tensor,
+    eps: float,
+    *,
+    offset: float = 0.0,
+    form: ActivationFormat = "plain",
+) -> tuple[Activation, Tensor]:
+    """See `reference.add_rms_norm`."""
+    if not _on_gpu(x):
+        return reference.add_rms_norm(plain(x), residual, weight, eps, offset=offset, form=form)
+    made: tuple[Activation, Tensor] = _cuda().add_rms_norm(x, residual, weight, eps, offset=offset, form=form)
+    return made
+
+
+def silu_mul(gate_up: Output, *, form: ActivationFormat = "plain") -> Activation:
+    """See `reference.silu_mul`."""
+    if not _on_gpu(gate_up):
+        return reference.silu_mul(plain(gate_up), form=form)
+    made: Activation = _cuda().silu_mul(gate_up, form=form)
+    return made
+
+
+def gelu_tanh_mul(gate_up: Output, *, form: ActivationFormat = "plain") -> Activation:
+    """See `reference.gelu_tanh_mul`."""
+    if not _on_gpu(gate_up):
+        return reference.gelu_tanh_mul(plain(gate_up), form=form)
+    made: Activation = _cuda().gelu_tanh_mul(gate_up, form=form)
+    return made
+
+
+def rope_and_cache_kv(
+    qkv: Output, spec: AttentionSpec, table: RopeTable | None, cache: LayerCache, inputs: AttentionInputs
+) -> Tensor:
+    """See `reference.rope_and_cache_kv`."""
+    if not _on_gpu(qkv):
+        return reference.rope_and_cache_kv(plain(qkv), spec, table, cache, inputs)
+    made: Tensor = _cuda().rope_and_cache_kv(qkv, spec, table, cache, inputs)
+    return made
+
+
+def paged_attention(
+    queries: Tensor, cache: LayerCache, inputs: AttentionInputs, spec: AttentionSpec
+) -> Tensor:
+    """See `reference.paged_attention`."""
+    made: Tensor = (_cuda() if queries.is_cuda else reference).paged_attention(queries, cache, inputs, spec)
+    return made
+
+
+def dense_linear(x: Tensor, weight: Tensor) -> Tensor:
+    """`x` [..., n] by a floating-point weight [outputs, n]: [..., outputs]."""
+    made: Tensor = (_cuda() if x.is_cuda else reference).dense_linear(x, weight)
+    return made
+
+
+def lora(out: Tensor, x: Tensor, down: Tensor, up: Tensor, rows: AdapterRows) -> Tensor:
+    """See `reference.lora`."""
+    return reference.lora(out, x, down, up, rows)
