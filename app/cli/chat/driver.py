@@ -68,7 +68,7 @@ class Driver:
         self._over = False
 
     async def run(self) -> None:
-        await self._perform(self._session.begin())
+        await self.perform(self._session.begin())
         reading: asyncio.Task[str | None] | None = None
         try:
             while not self._over:
@@ -77,9 +77,9 @@ class Driver:
                 await self._wait(reading)
                 if reading is not None and reading.done():
                     line, reading = reading.result(), None
-                    await self._perform([Leave()] if line is None else self._session.typed(line))
+                    await self.perform([Leave()] if line is None else self._session.typed(line))
                 else:
-                    await self._perform(self._session.tick())
+                    await self.perform(self._session.tick())
         finally:
             if reading is not None:
                 reading.cancel()
@@ -93,7 +93,7 @@ class Driver:
         elif left is not None:
             await asyncio.sleep(left)
 
-    async def _perform(self, commands: Sequence[Command]) -> None:
+    async def perform(self, commands: Sequence[Command]) -> None:
         """Carry out commands and whatever follows from them, until the conversation rests."""
         waiting = deque(commands)
         told = False

@@ -1,0 +1,94 @@
+"""The chat as a person sees it: the real command behind a pseudo-terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.app.cli.command import environment
+
+PATIENCE_S = 40.0
+ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[a-zA-Z]|\][^\x07]*\x07|[=>])")
+
+
+class Person:
+    """Types into the command and reads what it prints, with the terminal's escapes taken out."""
+
+    def __init__(self, config: str, folder: Path) -> None:
+        self._terminal, inside = pty.openpty()
+        self._seen = ""
+        self.process = subprocess.Popen(  # noqa: S603 -- our own command
+            [sys.executable, "-m", "nemoguardrails", "chat", "--config", config],
+            stdin=inside,
+            stdout=inside,
+            stderr=inside,
+            cwd=folder,
+            env=environment(TERM="xterm", COLUMNS="120", LINES="40", PROMPT_TOOLKIT_NO_CPR="1"),
+            start_new_session=True,
+        )
+        os.close(inside)
+
+    def types(self, text: str) -> None:
+        os.write(self._terminal, text.encode())
+
+    def sees(self, text: str) -> None:
+        """Wait until `text` is on the screen; what came before it counts as read."""
+        deadline = time.monotonic() + PATIENCE_S
+        while text not in self._seen:
+            assert time.monotonic() < deadline, f"{text!r} never came; on the screen: {self._seen[-2000:]!r}"
+            if select.select([self._terminal], [], [], 0.5)[0]:
+                self._seen = ESCAPES.sub("", self._seen + self._read())
+        self._seen = self._seen.partition(text)[2]
+
+    def _read(self) -> str:
+        try:
+            return os.read(self._terminal, 65536).decode(errors="replace")
+        except OSError:  # Linux reports the end of a pseudo-terminal so
+            return ""
+
+    def leaves(self) -> int:
+        return self.process.wait(PATIENCE_S)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        os.close(self._terminal)
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Iterator[Person]:
+    person = Person("support_bot_v2", tmp_path)
+    person.sees("Starting the chat (Press Ctrl + C twice to quit) ...")
+    person.sees("Welcome to Harbour Bikes!")
+    yield person
+    person.close()
+
+
+def test_a_person_talks_looks_inside_and_leaves(person: Person) -> None:
+    person.types("when do you open?\r")
+    person.sees("We are open every day")
+    person.types("!tree\r")
+    person.sees("main (")
+    person.sees("telling the prices")
+    person.types("!bogus\r")
+    person.sees("There is no command !bogus")
+    person.types("\x04")
+    assert person.leaves() == 0
+
+
+def test_ctrl_c_twice_leaves(person: Person) -> None:
+    person.types("\x03")
+    person.sees("Press Ctrl+C once more to leave.")
+    person.types("\x03")
+    assert person.leaves() == 0
