@@ -1,0 +1,50 @@
+"""The house rules that no tool knows: configurations are tested and explained, links lead somewhere, data is packed."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from scripts.conformance import Result, judge
+from tests.contracts.source import ROOT
+
+CONFIGS = sorted(path for path in (ROOT / "configs").iterdir() if path.is_dir())
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("configs/*/README.md")])
+LINK = re.compile(r"\[[^\]]+\]\((?!https?://|#)([^)#]+)")
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.name)
+def test_each_configuration_has_a_page_and_a_test(config: Path) -> None:
+    assert (config / "README.md").is_file()
+    assert (ROOT / "tests" / "configs" / f"test_{config.name}.py").is_file()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    targets = LINK.findall(page.read_text(encoding="utf-8"))
+    assert not [target for target in targets if not (page.parent / target).exists()]
+
+
+def test_the_readme_opens_with_the_two_commands() -> None:
+    head = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:5]
+    assert any("make chat" in line for line in head)
+    assert any("make test" in line for line in head)
+
+
+def test_every_room_is_packed_and_typed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert set(packages) == {"nemoguardrails", "app", "rails_engine", "colang", "inference_backend"}
+    assert all((ROOT / package / "py.typed").is_file() for package in packages)
+
+
+def test_conformance_accepts_a_listed_failure_and_nothing_else() -> None:
+    results = [Result("good", "2.x", ""), Result("listed", "2.x", "text"), Result("bad", "2.x", "text")]
+    verdict = judge(results, {"listed": "the peer is wrong", "good": "no longer true"})
+    assert verdict.passed == 1
+    assert [r.case for r in verdict.failed] == ["bad"]
+    assert [r.case for r in verdict.accepted] == ["listed"]
+    assert [r.case for r in verdict.stale] == ["good"]
