@@ -39,7 +39,7 @@ def wide_handlers(modules: Iterable[Module]) -> int:
     return sum(ast.unparse(h.type) in {"Exception", "BaseException"} if h.type else True for h in handlers)
 
 
-def row(room: str, code: Codebase, test_lines: int) -> tuple[str, ...]:
+def row(room: str, code: Codebase) -> tuple[str, ...]:
     lengths = sorted(length(function) for module in code for function in module.functions) or [0]
     lines = sum(module.code_lines for module in code)
     over = sum(n > 50 for n in lengths) / len(lengths)
@@ -54,22 +54,18 @@ def row(room: str, code: Codebase, test_lines: int) -> tuple[str, ...]:
         str(sum(n > 100 for n in lengths)),
         str(len(longest_chain(code.graph()))),
         f"{1000 * wide_handlers(code) / max(lines, 1):.2f}",
-        f"{test_lines / max(lines, 1):.2f}",
     )
 
 
-def lines_of_tests(room: str) -> int:
-    folder = ROOT / "tests" / room
-    return sum(
-        len(path.read_text(encoding="utf-8").splitlines())
-        for path in folder.rglob("*")
-        if path.suffix in {".py", ".co"}
-    )
+def lines_of_tests() -> int:
+    files = (path for path in (ROOT / "tests").rglob("*") if path.suffix in {".py", ".co", ".yaml"})
+    return sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files)
 
 
 def main() -> None:
     rows = [HEADINGS]
-    rows += [row(room, read(ROOT, [room]), lines_of_tests(room)) for room in ROOMS]
+    rows += [row(room, read(ROOT, [room])) for room in ROOMS]
+    rows.append(row("all", everything := read(ROOT, ROOMS)))
     widths = [max(len(line[i]) for line in rows) for i in range(len(HEADINGS))]
     for line in rows:
         print(
@@ -78,6 +74,8 @@ def main() -> None:
                 for i, (cell, width) in enumerate(zip(line, widths, strict=True))
             )
         )
+    sources = sum(module.text.count("\n") for module in everything)
+    print(f"test lines to source lines: {lines_of_tests() / sources:.2f}")
 
 
 if __name__ == "__main__":
