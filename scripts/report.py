@@ -30,7 +30,6 @@ HEADINGS = (
     ">100",
     "chain",
     "wide/kloc",
-    "tests:code",
 )
 
 
