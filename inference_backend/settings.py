@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
 DType: TypeAlias = Literal["auto", "float32", "float16", "bfloat16"]
-Quantization: TypeAlias = Literal["fp8", "int8-weights", "smoothquant", "awq", "gptq"]
+Quantization: TypeAlias = Literal["fp8", "int8-weights", "smoothquant", "int4"]
 KVDType: TypeAlias = Literal["auto", "fp8", "int8"]
 
 

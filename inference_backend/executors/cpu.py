@@ -14,7 +14,7 @@ from inference_backend.executor import Capacity
 from inference_backend.executors.inputs import adapter_rows, attention_inputs, long_tensor
 from inference_backend.executors.loading import LoadedModel, allocate_cache, cache_bytes_per_block, load_model
 from inference_backend.kernels import LayerCache
-from inference_backend.layers import StepContext
+from inference_backend.layers import Scheme, StepContext
 from inference_backend.parallel import SINGLE, TensorGroup
 from inference_backend.sampling import Sampler
 from inference_backend.settings import EngineSettings
@@ -27,8 +27,11 @@ _LARGEST_DEFAULT = 4 * _GIB
 class CpuExecutor:
     """An `Executor`. Steps run where they are launched, so planning ahead brings nothing but is supported."""
 
-    def __init__(self, settings: EngineSettings, group: TensorGroup = SINGLE) -> None:
+    def __init__(
+        self, settings: EngineSettings, group: TensorGroup = SINGLE, scheme: Scheme | None = None
+    ) -> None:
         self.settings = settings
+        self._scheme = scheme
         self.plans_ahead = bool(settings.plan_ahead)
         self.group = group
         self._loaded: LoadedModel | None = None
@@ -49,7 +52,7 @@ class CpuExecutor:
         return self._loaded
 
     def load(self) -> Capacity:
-        self._loaded = load_model(self.settings, torch.device("cpu"), self.group)
+        self._loaded = load_model(self.settings, torch.device("cpu"), self.group, scheme=self._scheme)
         config = self._loaded.config
         blocks = cache_blocks(self._loaded, self.settings)
         self._caches = allocate_cache(self._loaded, self.settings, blocks, config.layers)

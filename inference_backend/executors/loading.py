@@ -9,7 +9,7 @@ import torch
 
 from inference_backend.errors import CheckpointError, ResourceError
 from inference_backend.kernels import LayerCache
-from inference_backend.layers import LayerBuilder, Placement
+from inference_backend.layers import LayerBuilder, Placement, Scheme
 from inference_backend.models import CausalLM, ModelConfig, build_model, load_config
 from inference_backend.parallel import SINGLE, TensorGroup
 from inference_backend.quantization import choose_scheme
@@ -39,8 +39,9 @@ def load_model(
     device: torch.device,
     group: TensorGroup = SINGLE,
     stage: tuple[int, int] = (0, 1),
+    scheme: Scheme | None = None,
 ) -> LoadedModel:
-    """Read config and weights. `stage` is (this pipeline stage, how many there are).
+    """Read config and weights. `stage` is (this pipeline stage, how many there are); `scheme` None is chosen here.
 
     Raises:
         CheckpointError: the folder cannot be used.
@@ -54,7 +55,7 @@ def load_model(
     positions = min(config.max_positions, settings.scheduler.max_positions or config.max_positions)
     builder = LayerBuilder(
         source=_source(settings, folder, place),
-        scheme=choose_scheme(folder, settings.quantization),
+        scheme=scheme or choose_scheme(folder, settings.quantization),
         place=place,
         positions=positions,
         layers=stage_layers(config.layers, *stage),

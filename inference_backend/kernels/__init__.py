@@ -16,6 +16,14 @@ from inference_backend.kernels.dispatch import (
     rope_and_cache_kv,
     silu_mul,
 )
+from inference_backend.kernels.reference_linear import (
+    fp8_linear,
+    int4_linear,
+    int8_linear,
+    int8_weight_linear,
+    pack_int4,
+    unpack_int4,
+)
 from inference_backend.kernels.values import (
     Activation,
     ActivationFormat,
@@ -43,12 +51,18 @@ __all__ = [
     "RopeTable",
     "add_rms_norm",
     "dense_linear",
+    "fp8_linear",
     "gelu_tanh_mul",
+    "int4_linear",
+    "int8_linear",
+    "int8_weight_linear",
     "lora",
+    "pack_int4",
     "paged_attention",
     "plain",
     "quantize_per_token",
     "rms_norm",
     "rope_and_cache_kv",
     "silu_mul",
+    "unpack_int4",
 ]

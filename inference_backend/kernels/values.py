@@ -104,6 +104,10 @@ class Quantized:
     def shape(self) -> torch.Size:
         return self.data.shape
 
+    def plain(self) -> Tensor:
+        """The activations in `dtype`."""
+        return (self.data.float() * self.scales).to(self.dtype)
+
 
 Activation: TypeAlias = Tensor | Quantized
 

@@ -90,6 +90,10 @@ class Linear(nn.Module):
         self.adapters: AdapterStack | None = None
         self.bias: Tensor | None = None
 
+    def set_bias(self, bias: Tensor | None, place: Placement) -> None:
+        """The bias [outputs of this rank], kept in the placement's dtype."""
+        self.bias = None if bias is None else bias.to(place.device, place.dtype)
+
     def product(self, x: Activation) -> Output:
         """Multiply x [T, inputs of this rank] by the weight: [T, outputs of this rank], no bias."""
         raise NotImplementedError
@@ -116,11 +120,11 @@ class DenseLinear(Linear):
     def __init__(self, spec: LinearSpec, place: Placement, weight: Tensor, bias: Tensor | None) -> None:
         super().__init__(spec, place)
         self.weight = nn.Parameter(weight.to(place.device, place.dtype), requires_grad=False)
-        self.bias = None if bias is None else bias.to(place.device, place.dtype)
+        self.set_bias(bias, place)
 
     def product(self, x: Activation) -> Tensor:
         if isinstance(x, Quantized):
-            x = (x.data.float() * x.scales).to(x.dtype)
+            x = x.plain()
         return kernels.dense_linear(x, self.weight)
 
 

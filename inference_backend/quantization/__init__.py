@@ -4,6 +4,7 @@ Each format is a `Scheme` (see `layers`): it pulls its own tensors from a checkp
 `choose_scheme` reads what a folder says about itself and what the settings ask for.
 """
 
-from inference_backend.quantization.choice import choose_scheme
+from inference_backend.quantization.choice import OWN_FORMAT, choose_scheme
+from inference_backend.quantization.numbers import to_fp8, to_int4, to_int8
 
-__all__ = ["choose_scheme"]
+__all__ = ["OWN_FORMAT", "choose_scheme", "to_fp8", "to_int4", "to_int8"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from inference_backend.errors import CheckpointError, CorruptCheckpointError
 from inference_backend.weights.source import Part
 
+_DTYPE_BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2}
 INDEX = "model.safetensors.index.json"
 
 
@@ -34,6 +36,19 @@ class SafetensorsFolder:
     def names(self) -> list[str]:
         return sorted(self._where)
 
+    @staticmethod
+    def names_in(path: Path) -> list[str]:
+        """The tensors of one file.
+
+        Raises:
+            CorruptCheckpointError: it cannot be read.
+        """
+        return list(_open(path).keys())
+
+    def bytes(self, name: str) -> int:
+        """What a tensor takes in its file."""
+        return math.prod(self.shape(name)) * _DTYPE_BYTES.get(self._slice(name).get_dtype(), 1)
+
     def shape(self, name: str) -> tuple[int, ...]:
         """The stored shape.
 
@@ -43,12 +58,8 @@ class SafetensorsFolder:
         return tuple(self._slice(name).get_shape())
 
     def read(self, name: str, shape: tuple[int, ...], parts: tuple[Part, ...] = ()) -> Tensor:
+        self.read_shape(name, shape)
         stored = self._slice(name)
-        if tuple(stored.get_shape()) != shape:
-            raise CorruptCheckpointError(
-                f"{self._where[name]}: {name} has shape {list(stored.get_shape())}, "
-                f"but config.json makes it {list(shape)}"
-            )
         at = [slice(None)] * len(shape)
         for part in parts:
             at[part.dim] = slice(part.start, part.stop)
@@ -57,6 +68,19 @@ class SafetensorsFolder:
         except (SafetensorError, OSError) as error:
             raise CorruptCheckpointError(f"{self._where[name]}: cannot read {name}: {error}") from error
         return tensor
+
+    def read_shape(self, name: str, expected: tuple[int, ...]) -> tuple[int, ...]:
+        """The stored shape, which must be the expected one.
+
+        Raises:
+            CorruptCheckpointError: no such tensor, or of another shape.
+        """
+        stored = self.shape(name)
+        if stored != expected:
+            raise CorruptCheckpointError(
+                f"{self._where[name]}: {name} has shape {list(stored)}, but config.json makes it {list(expected)}"
+            )
+        return stored
 
     def _slice(self, name: str) -> Any:
         if name not in self._where:

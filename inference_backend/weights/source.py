@@ -13,6 +13,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from inference_backend.errors import CorruptCheckpointError
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -28,6 +30,14 @@ class WeightSource(Protocol):
 
     def has(self, name: str) -> bool:
         """Whether there is a tensor of this name."""
+        ...
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """A tensor's shape.
+
+        Raises:
+            CorruptCheckpointError: no such tensor.
+        """
         ...
 
     def read(self, name: str, shape: tuple[int, ...], parts: tuple[Part, ...] = ()) -> Tensor:
@@ -52,6 +62,11 @@ class RandomSource:
 
     def has(self, name: str) -> bool:
         return name.endswith(".weight")
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        raise CorruptCheckpointError(
+            f"random weights have the shape that is asked for; nothing is stored of {name}"
+        )
 
     def read(self, name: str, shape: tuple[int, ...], parts: tuple[Part, ...] = ()) -> Tensor:
         lengths = list(shape)
