@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from inference_backend.executors import LoadedModel, allocate_cache
-from inference_backend.kernels import AttentionInputs
+from inference_backend.kernels import Activation, AttentionInputs, Output, plain
 from inference_backend.layers import Linear, StepContext
 from inference_backend.settings import EngineSettings
 
@@ -41,15 +40,13 @@ def read_prompt(loaded: LoadedModel, settings: EngineSettings, prompt: tuple[int
     )
     caches = allocate_cache(loaded, settings, blocks, loaded.config.layers)
     outputs: dict[str, Tensor] = {}
-    hooks = [
-        module.register_forward_hook(_keeper(outputs, module.spec.name))
-        for module in loaded.model.modules()
-        if isinstance(module, Linear)
-    ]
+    layers = [module for module in loaded.model.modules() if isinstance(module, Linear)]
+    for layer in layers:
+        _watch(layer, outputs)
     hidden = loaded.model(torch.tensor(prompt, device=device), StepContext(inputs, caches))
     logits = loaded.model.logits(hidden)
-    for hook in hooks:
-        hook.remove()
+    for layer in layers:
+        del layer.__dict__["product"]
     return Reading(logits, outputs)
 
 
@@ -69,8 +66,13 @@ def relative_error(original: Tensor, other: Tensor) -> float:
     return float((other.double() - original.double()).norm() / original.double().norm())
 
 
-def _keeper(outputs: dict[str, Tensor], name: str) -> Callable[[nn.Module, tuple[object, ...], Tensor], None]:
-    def keep(_module: nn.Module, _inputs: tuple[object, ...], output: Tensor) -> None:
-        outputs[name] = output.detach().clone()
+def _watch(layer: Linear, outputs: dict[str, Tensor]) -> None:
+    """Keep what the layer's product gives; on the instance, so that deleting it there ends the watch."""
+    product = layer.product
 
-    return keep
+    def watched(x: Activation) -> Output:
+        out = product(x)
+        outputs[layer.spec.name] = plain(out).clone()
+        return out
+
+    layer.__dict__["product"] = watched
