@@ -21,6 +21,7 @@ from rails_engine.retrieval.errors import (
     RetrievalError,
 )
 from rails_engine.retrieval.index import ExactIndex
+from rails_engine.retrieval.intents import IntentIndex, IntentMatch, Intents
 from rails_engine.retrieval.kb import Chunk, ChunkSettings, Document, KnowledgeBase, Provenance
 from rails_engine.retrieval.peer import (
     EmbeddingModel,
@@ -57,6 +58,9 @@ __all__ = [
     "IndexFormatError",
     "IndexItem",
     "IndexStorageError",
+    "IntentIndex",
+    "IntentMatch",
+    "Intents",
     "Item",
     "KnowledgeBase",
     "Provenance",

@@ -27,6 +27,7 @@ from rails_engine.retrieval.embedding import (
     is_built_in,
 )
 from rails_engine.retrieval.errors import EmbeddingConfigError
+from rails_engine.retrieval.intents import FittedHeads, IntentIndex, Intents, SearchedIntents, cache_folder
 from rails_engine.retrieval.kb import Document, KnowledgeBase
 from rails_engine.retrieval.peer import ForeignSearcher, cosine_of
 from rails_engine.retrieval.registry import EMBEDDING_PROVIDERS, SearchProviders
@@ -134,6 +135,22 @@ class RetrievalSetup:
             cosine,
         )
         return mapped
+
+    def intents(self, heads: FittedHeads | None = None) -> Intents:
+        """The user's intents over the core search provider; not built yet. `heads` keeps what is fitted.
+
+        Raises:
+            EmbeddingConfigError: the provider or its engine is unknown, or lacks what it needs.
+        """
+        provider = self._config.core.embedding_search_provider
+        examples = self._config.user_messages
+        foreign = self._search_providers.make(provider.name, provider.parameters)
+        if foreign is not None:
+            return SearchedIntents(examples, ForeignSearcher(foreign))
+        _warn_of_unknown(provider.parameters)
+        return IntentIndex(
+            examples, self.embedder(provider), heads or FittedHeads(cache_folder() / "intents")
+        )
 
     def knowledge_base(self) -> KnowledgeBase | None:
         """The knowledge base over the configuration's documents, None where it has none; not built yet.

@@ -6,5 +6,6 @@ a manifest of checksums (`storage`).
 """
 
 from rails_engine.retrieval.index.flat import ExactIndex
+from rails_engine.retrieval.index.storage import Content, open_folder, save_folder
 
-__all__ = ["ExactIndex"]
+__all__ = ["Content", "ExactIndex", "open_folder", "save_folder"]
