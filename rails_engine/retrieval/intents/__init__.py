@@ -11,13 +11,29 @@ from rails_engine.retrieval.intents.fitted import FittedHeads, cache_folder
 from rails_engine.retrieval.intents.foreign import SearchedIntents
 from rails_engine.retrieval.intents.index import IntentIndex
 from rails_engine.retrieval.intents.match import IntentMatch, Intents, Ranked
+from rails_engine.retrieval.intents.report import (
+    IntentReport,
+    Labelled,
+    auroc,
+    make_report,
+    read_labelled,
+    render,
+    summarise,
+)
 
 __all__ = [
     "FittedHeads",
     "IntentIndex",
+    "IntentReport",
+    "Labelled",
     "IntentMatch",
     "Intents",
     "Ranked",
     "SearchedIntents",
+    "auroc",
     "cache_folder",
+    "make_report",
+    "read_labelled",
+    "render",
+    "summarise",
 ]

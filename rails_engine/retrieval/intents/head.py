@@ -107,12 +107,14 @@ def log_softmax(logits: Vectors) -> Vectors:
 
 def _fit(vectors: Vectors, labels: Labels, classes: int, start: Point) -> Point:
     dimension = vectors.shape[1]
-    inputs = vectors * _VECTOR_SCALE
+    inputs: Vectors = np.multiply(vectors, _VECTOR_SCALE, dtype=np.float32)
     rows = np.arange(len(labels))
 
     def objective(point: Point) -> tuple[float, Point]:
         weights, bias = point[: dimension * classes].reshape(dimension, classes), point[dimension * classes :]
-        log_odds = log_softmax(inputs @ weights + bias)
+        scores: Vectors = inputs @ weights
+        scores += bias
+        log_odds = log_softmax(scores)
         penalty = _PENALTY / len(labels)
         value = -float(log_odds[rows, labels].mean(dtype=np.float64)) + penalty * float(
             weights.ravel() @ weights.ravel()
@@ -127,7 +129,7 @@ def _fit(vectors: Vectors, labels: Labels, classes: int, start: Point) -> Point:
 
 
 def _parts(point: Point, dimension: int, classes: int) -> tuple[Vectors, Vectors]:
-    weights = point[: dimension * classes].reshape(dimension, classes) * _VECTOR_SCALE
+    weights = _VECTOR_SCALE * point[: dimension * classes].reshape(dimension, classes)
     return weights, point[dimension * classes :]
 
 

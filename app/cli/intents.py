@@ -1,0 +1,67 @@
+"""`nemoguardrails intents report`: how well a configuration tells its intents apart, on a labelled file."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from app.bundled import NoSuchConfigError, find_config
+from app.cli.faults import UsageError
+from app.cli.progress import progress
+
+if TYPE_CHECKING:
+    from rails_engine.retrieval.intents import IntentReport
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """The configuration, the labelled file, how many confusions to show, and whether to print JSON."""
+
+    config: str
+    labels: Path
+    confusions: int = 10
+    as_json: bool = False
+
+
+def run_intents_report(options: ReportOptions) -> None:
+    """Print the report.
+
+    Raises:
+        UsageError: no such configuration, no intents in it, or a file that holds no labelled utterances.
+    """
+    from rails_engine.retrieval.intents import render
+
+    report = asyncio.run(_report(options))
+    if options.as_json:
+        typer.echo(json.dumps(asdict(report), indent=1))
+    else:
+        typer.echo(render(report, options.confusions))
+
+
+async def _report(options: ReportOptions) -> IntentReport:
+    from rails_engine.config import RailsConfig
+    from rails_engine.retrieval import DocumentError, RetrievalSetup
+    from rails_engine.retrieval.intents import make_report, read_labelled
+
+    try:
+        config = RailsConfig.from_path(find_config(options.config))
+        examples = read_labelled(options.labels)
+    except (NoSuchConfigError, DocumentError) as error:
+        raise UsageError(str(error)) from error
+    if not any(config.user_messages.values()):
+        raise UsageError(f"{options.config}: there are no user intents with examples (`define user ...`)")
+    if not examples:
+        raise UsageError(f"{options.labels}: there are no utterances in it")
+    setup = RetrievalSetup(config)
+    intents = setup.intents()
+    with progress("Learning the intents ..."):
+        await intents.build()
+    with progress(f"Matching {len(examples)} utterances ..."):
+        report = await make_report(intents, examples)
+    await setup.aclose()
+    return report
