@@ -24,10 +24,10 @@ from rails_engine.retrieval.intents.report import (
 __all__ = [
     "FittedHeads",
     "IntentIndex",
-    "IntentReport",
-    "Labelled",
     "IntentMatch",
+    "IntentReport",
     "Intents",
+    "Labelled",
     "Ranked",
     "SearchedIntents",
     "auroc",
