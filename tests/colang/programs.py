@@ -1,4 +1,4 @@
-"""The Colang programs of the behaviour cases that lie beside the project, where they do."""
+"""Whole Colang programs to hold the parser to: the project's own, and the behaviour cases where they lie beside it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,26 @@ from pathlib import Path
 
 import yaml
 
+from colang.dialect import Dialect, dialect_of
 from colang.source import Source
 
-CASES = Path(__file__).resolve().parents[2].parent / "shared" / "colang_cases"
+ROOT = Path(__file__).resolve().parents[2]
+CASES = ROOT.parent / "shared" / "colang_cases"
 
 
-def shared_programs(dialect: str) -> list[Source]:
-    """All programs of a dialect (`v1`, `v2`) that are meant to load; none where the cases are absent."""
+def own_programs(dialect: Dialect) -> list[Source]:
+    """Every program of the library and of the ready configurations."""
+    paths = [
+        path for folder in ("colang/library", "configs") for path in sorted((ROOT / folder).rglob("*.co"))
+    ]
+    sources = [Source(str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")) for path in paths]
+    return [source for source in sources if dialect_of(source.text) is dialect]
+
+
+def shared_programs(folder: str) -> list[Source]:
+    """All programs of a folder of behaviour cases that are meant to load; none where the cases are absent."""
     cases = [
-        (path.stem, yaml.safe_load(path.read_text())) for path in sorted((CASES / dialect).glob("*.yaml"))
+        (path.stem, yaml.safe_load(path.read_text())) for path in sorted((CASES / folder).glob("*.yaml"))
     ]
     return [Source(name, case["colang"]) for name, case in cases if not _fails_to_load(case)]
 

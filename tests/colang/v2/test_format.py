@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given, settings
 
 from colang import tree
+from colang.dialect import Dialect
 from colang.format import format_expression, format_file
 from colang.source import Source
 from colang.v2 import parse
-from tests.colang.programs import shared_programs
+from tests.colang.programs import own_programs, shared_programs
 from tests.colang.v2.strategies import EXPRESSIONS, FILES
 
 
@@ -32,11 +32,11 @@ def test_files_survive(file: tree.File) -> None:
     assert reread(file) == file
 
 
-@pytest.mark.parametrize("program", shared_programs("v2"), ids=lambda program: program.name)
-def test_programs_survive(program: Source) -> None:
-    file = parse(program)
-    assert reread(file) == file
-    assert format_file(reread(file)) == format_file(file)
+def test_whole_programs_survive() -> None:
+    for program in (*own_programs(Dialect.TWO), *shared_programs("v2")):
+        file = parse(program)
+        assert reread(file) == file
+        assert format_file(reread(file)) == format_file(file)
 
 
 def test_the_canonical_form() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from colang import tree
+from colang.dialect import Dialect
 from colang.errors import ColangSyntaxError
 from colang.source import Source
 from colang.v2 import parse, parse_all, parse_template
 from colang.v2.mistakes import EXAMPLES
-from tests.colang.programs import shared_programs
+from tests.colang.programs import own_programs, shared_programs
 
 
 def body(*lines: str) -> tuple[tree.Statement, ...]:
@@ -17,9 +18,9 @@ def body(*lines: str) -> tuple[tree.Statement, ...]:
     return parse(Source("given", "\n".join(["flow main", *(f"  {line}" for line in lines)]))).flows[0].body
 
 
-@pytest.mark.parametrize("program", shared_programs("v2"), ids=lambda program: program.name)
-def test_reads_every_program(program: Source) -> None:
-    assert parse(program).flows
+def test_reads_whole_programs() -> None:
+    for program in (*own_programs(Dialect.TWO), *shared_programs("v2")):
+        assert parse(program).flows
 
 
 def test_spans_reach_from_the_first_to_behind_the_last_character() -> None:
