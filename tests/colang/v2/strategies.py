@@ -156,7 +156,7 @@ SIMPLE = st.one_of(
     node(tree.Log, value=EXPRESSIONS),
     node(tree.Print, value=EXPRESSIONS),
     node(tree.Priority, value=EXPRESSIONS),
-    node(tree.Label, name=NAMES),
+    node(tree.Label, name=NAMES.filter(lambda name: name not in {"flow", "start"})),
     node(tree.Global, name=NAMES),
     node(tree.TextStatement, text=TEXT),
     st.sampled_from(
