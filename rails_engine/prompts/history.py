@@ -1,0 +1,172 @@
+"""The past of a conversation as prompts quote it: from events to Colang's notation, or to chat messages.
+
+Both dialects come as event dictionaries. In 1.0 a turn reads
+
+    user "Hi"
+      express greeting
+    bot express greeting
+      "Hello!"
+
+and in 2.x each line of the interaction log is labelled: `user action: …`, `user intent: …`, `bot intent: …`,
+`bot action: …`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+Event: TypeAlias = Mapping[str, Any]
+
+HIDDEN = "(hidden, because the assistant does not talk about it)"
+TURN_STARTS = ("UserMessage", "UtteranceUserActionFinished", "UserActionLog")
+
+_LOG_LABELS = {
+    "UserActionLog": "user action",
+    "UserIntentLog": "user intent",
+    "BotIntentLog": "bot intent",
+    "BotActionLog": "bot action",
+}
+
+
+def as_colang(events: Sequence[Event]) -> str:
+    """Events of either dialect in its notation."""
+    shown = without_hidden(events)
+    if any(event.get("type") in _LOG_LABELS for event in shown):
+        return as_log(shown)
+    last_bot = max((i for i, event in enumerate(shown) if event.get("type") == "BotIntent"), default=-1)
+    lines: list[str] = []
+    for index, event in enumerate(shown):
+        line = _LINES.get(str(event.get("type")))
+        if line:
+            lines += line(event)
+        if index == last_bot and event.get("instructions"):
+            lines[-1:] = [f"# {event['instructions']}", *lines[-1:]]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _user_message(event: Event) -> list[str]:
+    return [f'user "{text_of(event.get("text"))}"']
+
+
+def _user_intent(event: Event) -> list[str]:
+    return [f"  {event.get('intent', '')}"]
+
+
+def _bot_intent(event: Event) -> list[str]:
+    return [f"bot {event.get('intent', '')}"]
+
+
+def _bot_text(event: Event) -> list[str]:
+    return [f'  "{event.get("script", "")}"']
+
+
+def _action(event: Event) -> list[str]:
+    return [] if event.get("is_system_action") else [f"execute {event.get('action_name', '')}"]
+
+
+def _action_result(event: Event) -> list[str]:
+    if event.get("is_system_action") or event.get("return_value") is None:
+        return []
+    return [f"# The result was {event['return_value']}"]
+
+
+_LINES: Mapping[str, Callable[[Event], list[str]]] = {
+    "UserMessage": _user_message,
+    "UserIntent": _user_intent,
+    "BotIntent": _bot_intent,
+    "StartUtteranceBotAction": _bot_text,
+    "StartInternalSystemAction": _action,
+    "InternalSystemActionFinished": _action_result,
+}
+
+
+def as_log(events: Iterable[Event]) -> str:
+    """The interaction log of Colang 2.x, an empty line before each user action but the first."""
+    lines: list[str] = []
+    for event in events:
+        label = _LOG_LABELS.get(str(event.get("type")))
+        if not label:
+            continue
+        if label == "user action" and lines:
+            lines.append("")
+        parameter = event.get("parameter")
+        text = str(event.get("flow_id", ""))
+        lines.append(f"{label}: {text}" if parameter is None else f'{label}: {text} "{parameter}"')
+    return "".join(f"{line}\n" for line in lines)
+
+
+def without_hidden(events: Sequence[Event]) -> list[Event]:
+    """The events that prompts may show: turns taken back are left out, masked user texts replaced."""
+    shown: list[Event] = []
+    for event in events:
+        kind = event.get("type")
+        if kind == "hide_prev_turn":
+            del shown[_last_turn(shown) :]
+        elif kind == "mask_prev_user_message":
+            shown = _masked(shown)
+        else:
+            shown.append(event)
+    return shown
+
+
+def _last_turn(events: Sequence[Event]) -> int:
+    starts = [i for i, event in enumerate(events) if event.get("type") == "UtteranceUserActionFinished"]
+    messages = [i for i, event in enumerate(events) if event.get("type") == "UserMessage"]
+    return (starts or messages or [len(events)])[-1]
+
+
+def _masked(events: Sequence[Event]) -> list[Event]:
+    result = list(events)
+    for index in range(len(result) - 1, -1, -1):
+        if result[index].get("type") == "UserMessage":
+            result[index] = {**result[index], "text": HIDDEN}
+            break
+    return result
+
+
+def text_of(content: Any) -> str:
+    """The text of a message's content; of a multimodal one its text parts and a word for each image."""
+    if not isinstance(content, list):
+        return "" if content is None else str(content)
+    parts = (part if isinstance(part, dict) else {"text": part} for part in content)
+    return " ".join(str(part.get("text", "")) if "text" in part else "[image]" for part in parts)
+
+
+def as_chat(events: Sequence[Event]) -> list[dict[str, Any]]:
+    """User and bot texts as chat messages, in order; contents stay as they are, so images are kept."""
+    messages: list[dict[str, Any]] = []
+    for event in without_hidden(events):
+        if event.get("type") == "UserMessage":
+            messages.append({"role": "user", "content": event.get("text")})
+        elif event.get("type") == "StartUtteranceBotAction":
+            messages.append({"role": "assistant", "content": event.get("script")})
+        elif event.get("type") == "SystemMessage":
+            messages.append({"role": "system", "content": event.get("content")})
+    return messages
+
+
+def as_sequence(events: Sequence[Event]) -> str:
+    """User and bot texts as lines `User: …` and `Assistant: …`."""
+    names = {"user": "User", "assistant": "Assistant"}
+    lines = [
+        f"{names[message['role']]}: {text_of(message['content'])}"
+        for message in as_chat(events)
+        if message["role"] in names
+    ]
+    return "\n".join(lines)
+
+
+def conversation_to_events(conversation: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Events for turns given as mappings with any of `user`, `user_intent`, `bot`, `bot_intent`."""
+    events: list[dict[str, Any]] = []
+    for turn in conversation:
+        if turn.get("user"):
+            events.append({"type": "UtteranceUserActionFinished", "final_transcript": turn["user"]})
+        if turn.get("user_intent"):
+            events.append({"type": "UserIntent", "intent": turn["user_intent"]})
+        if turn.get("bot"):
+            events.append({"type": "StartUtteranceBotAction", "script": turn["bot"]})
+        if turn.get("bot_intent"):
+            events.append({"type": "BotIntent", "intent": turn["bot_intent"]})
+    return events

@@ -1,0 +1,98 @@
+"""Jinja templates, compiled once, in a sandbox in which nothing can be changed.
+
+Only configurations and this package write templates. What users, models and documents say comes in as variables and
+is never read as a template.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeAlias
+
+from jinja2 import TemplateError, Undefined
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from rails_engine.errors import PromptError
+from rails_engine.prompts.filters import FILTERS
+from rails_engine.prompts.history import conversation_to_events
+
+MAX_TEMPLATES = 1000
+MAX_RENDERED = 4 << 20
+_LONE_EXPRESSION = re.compile(r"^\s*\{\{-?((?:(?!\}\}|\{\{|\{%).)*?)-?\}\}\s*$", re.DOTALL)
+
+Renderer: TypeAlias = Callable[[Mapping[str, Any]], Any]
+
+
+class Templates:
+    """Compiled templates of one configuration. Filters may be added until the first template is used, and later."""
+
+    def __init__(self) -> None:
+        self._environment = ImmutableSandboxedEnvironment(keep_trailing_newline=False)
+        self._environment.filters.update(FILTERS)
+        self._environment.globals["conversation_to_events"] = conversation_to_events
+        self._compiled: dict[tuple[str, bool], Renderer] = {}
+
+    def register_filter(self, function: Callable[..., Any], name: str) -> None:
+        self._environment.filters[name] = function
+        self._compiled.clear()
+
+    def text(self, template: str, variables: Mapping[str, Any]) -> str:
+        """The filled-in template.
+
+        Raises:
+            PromptError: it is no template, does something forbidden, or grows too large.
+        """
+        return str(self._filled(template, variables, native=False))
+
+    def value(self, template: str, variables: Mapping[str, Any]) -> Any:
+        """As `text`; but a template that is one `{{ expression }}` gives the expression's own value, such as a list.
+
+        Raises:
+            PromptError: as `text`.
+        """
+        return self._filled(template, variables, native=True)
+
+    def _filled(self, template: str, variables: Mapping[str, Any], *, native: bool) -> Any:
+        try:
+            result = self._renderer(template, native=native)(variables)
+        except (
+            TemplateError,
+            SecurityError,
+            TypeError,
+            ValueError,
+            LookupError,
+            AttributeError,
+            ArithmeticError,
+        ) as error:
+            line = getattr(error, "lineno", None)
+            where = f" (line {line})" if line else ""
+            raise PromptError(
+                f"the template cannot be filled in{where}: {error}\n{template[:300]}"
+            ) from error
+        if isinstance(result, str) and len(result) > MAX_RENDERED:
+            raise PromptError(f"the template grew to more than {MAX_RENDERED >> 20} MiB: {template[:100]!r}")
+        return "" if isinstance(result, Undefined) or result is None else result
+
+    def _renderer(self, template: str, *, native: bool) -> Renderer:
+        found = self._compiled.get((template, native))
+        if found is None:
+            found = self._compile(template, native=native)
+            if len(self._compiled) >= MAX_TEMPLATES:
+                self._compiled.clear()
+            self._compiled[template, native] = found
+        return found
+
+    def _compile(self, template: str, *, native: bool) -> Renderer:
+        alone = _LONE_EXPRESSION.match(template) if native else None
+        if alone:
+            return partial(
+                _evaluated, self._environment.compile_expression(alone[1].strip(), undefined_to_none=True)
+            )
+        return self._environment.from_string(template).render
+
+
+def _evaluated(expression: Callable[..., Any], variables: Mapping[str, Any]) -> Any:
+    return expression(**variables)

@@ -1,0 +1,123 @@
+"""Parsers of what guard models answer: a list of True or False and the names of violated categories.
+
+Nothing is taken for safe that does not say so: an answer of another form is unsafe where the form is free text, and
+raises ValueError where the form is fixed, so that the rail fails closed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+Verdict: TypeAlias = list[bool | str]
+
+_PUNCTUATION = "\"'`*.,:;!?()[]{}<>"
+_UNSAFE_WORDS = {"unsafe", "not", "isn't", "isnt"}
+_SAFE_WORDS = {"safe", "no"}
+_SEPARATORS = re.compile(r"[,\s]+")
+_FENCE = re.compile(r"^```\w*\s*|\s*```$")
+_THINKING = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
+
+
+def is_content_safe(response: str) -> Verdict:
+    """A verdict in words: `safe` or `no` passes, `unsafe` with its categories, `yes` and all else does not.
+
+    Only the first two words count, and any word there that denies safety outweighs one that asserts it.
+    """
+    words = [word.strip(_PUNCTUATION).lower() for word in response.split()]
+    first = words[:2]
+    if first[:1] == ["unsafe"]:
+        return [False, *_categories(response)]
+    denied = _UNSAFE_WORDS & set(first)
+    return [bool(_SAFE_WORDS & set(first)) and not denied]
+
+
+def _categories(response: str) -> list[str]:
+    _, _, rest = response.strip(" \n\"'*").partition(response.split(maxsplit=1)[0].strip("\"'*"))
+    names = (name.strip(_PUNCTUATION) for name in _SEPARATORS.split(rest.lstrip(":")))
+    return [name for name in names if name]
+
+
+def nemoguard_parse_prompt_safety(response: str) -> Verdict:
+    """The JSON of the NemoGuard content-safety models, for the user's text.
+
+    Raises:
+        ValueError: it is not that JSON.
+    """
+    return _of_fields(_nemoguard(response), "User Safety")
+
+
+def nemoguard_parse_response_safety(response: str) -> Verdict:
+    """The JSON of the NemoGuard content-safety models, for the bot's text.
+
+    Raises:
+        ValueError: it is not that JSON.
+    """
+    return _of_fields(_nemoguard(response), "Response Safety")
+
+
+def _nemoguard(response: str) -> Mapping[str, Any]:
+    try:
+        data = json.loads(_FENCE.sub("", response.strip()))
+    except ValueError as error:
+        raise ValueError(f"the content safety model did not answer with JSON: {response[:200]!r}") from error
+    if not isinstance(data, dict):
+        raise ValueError(f"the content safety model did not answer with a JSON object: {response[:200]!r}")  # noqa: TRY004
+    return data
+
+
+def nemotron_content_safety_parse_prompt_safety(response: str) -> Verdict:
+    """The labelled lines of the Nemotron content-safety models, for the user's text.
+
+    Raises:
+        ValueError: the line `User Safety:` is missing.
+    """
+    return _of_fields(_lines(response), "User Safety")
+
+
+def nemotron_content_safety_parse_response_safety(response: str) -> Verdict:
+    """The labelled lines of the Nemotron content-safety models, for the bot's text.
+
+    Raises:
+        ValueError: there is no line with a verdict.
+    """
+    return _of_fields(_lines(response), "Response Safety")
+
+
+def _lines(response: str) -> Mapping[str, Any]:
+    pairs = (line.partition(":") for line in _THINKING.sub("", response).splitlines())
+    return {name.strip().title(): value.strip() for name, colon, value in pairs if colon}
+
+
+def _of_fields(fields: Mapping[str, Any], key: str) -> Verdict:
+    value = fields.get(key)
+    if not isinstance(value, str):
+        raise ValueError(f"the content safety model's answer has no {key!r}: {dict(fields)!r}")  # noqa: TRY004
+    if value.strip().lower() == "safe":
+        return [True]
+    names = fields.get("Safety Categories") or ""
+    listed = names if isinstance(names, list) else str(names).split(",")
+    return [False, *(str(name).strip() for name in listed if str(name).strip())]
+
+
+def nemotron_reasoning_parse_prompt_safety(response: str) -> Verdict:
+    """`Prompt harm: unharmful` of the Nemotron reasoning guard passes; all else does not."""
+    return [_lines(response).get("Prompt Harm", "").lower() == "unharmful"]
+
+
+def nemotron_reasoning_parse_response_safety(response: str) -> Verdict:
+    """`Response harm: unharmful` of the Nemotron reasoning guard passes; all else does not."""
+    return [_lines(response).get("Response Harm", "").lower() == "unharmful"]
+
+
+VERDICT_PARSERS: Mapping[str, Callable[[str], Verdict]] = {
+    "is_content_safe": is_content_safe,
+    "nemoguard_parse_prompt_safety": nemoguard_parse_prompt_safety,
+    "nemoguard_parse_response_safety": nemoguard_parse_response_safety,
+    "nemotron_content_safety_parse_prompt_safety": nemotron_content_safety_parse_prompt_safety,
+    "nemotron_content_safety_parse_response_safety": nemotron_content_safety_parse_response_safety,
+    "nemotron_reasoning_parse_prompt_safety": nemotron_reasoning_parse_prompt_safety,
+    "nemotron_reasoning_parse_response_safety": nemotron_reasoning_parse_response_safety,
+}
