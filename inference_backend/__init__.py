@@ -17,3 +17,114 @@ A request's life, and the file that has each step:
 The next step may be planned while this one runs: a plan names the tokens it does not know yet, and the executor takes
 them from where it left them. `kv/`, `scheduler.py`, `values.py` and `step.py` import no torch.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from inference_backend.async_engine import AsyncEngine
+    from inference_backend.building import BuildProgress, build_engine
+    from inference_backend.chat import ChatModel, Prepared
+    from inference_backend.engine import Engine, EngineParts
+    from inference_backend.errors import (
+        CheckpointError,
+        DeadlineError,
+        EngineError,
+        NumericError,
+        OverloadedError,
+        RequestError,
+        RequestTooLongError,
+        ResourceError,
+        UnknownAdapterError,
+        UnknownModelError,
+    )
+    from inference_backend.opening import OpenedModel, make_executor, open_model
+    from inference_backend.roofline import GPUS, Gpu, Load, Prediction, predict
+    from inference_backend.settings import (
+        AdapterSettings,
+        EngineSettings,
+        ParallelSettings,
+        SchedulerSettings,
+        SpeculationSettings,
+    )
+    from inference_backend.toolcalls import CalledTool, ToolCallReader
+    from inference_backend.values import Delta, Request, SamplingParameters, TokenLogprob
+
+_DOOR = {
+    "async_engine": ("AsyncEngine",),
+    "building": ("BuildProgress", "build_engine"),
+    "chat": ("ChatModel", "Prepared"),
+    "engine": ("Engine", "EngineParts"),
+    "errors": (
+        "CheckpointError",
+        "DeadlineError",
+        "EngineError",
+        "NumericError",
+        "OverloadedError",
+        "RequestError",
+        "RequestTooLongError",
+        "ResourceError",
+        "UnknownAdapterError",
+        "UnknownModelError",
+    ),
+    "opening": ("OpenedModel", "make_executor", "open_model"),
+    "roofline": ("GPUS", "Gpu", "Load", "Prediction", "predict"),
+    "settings": (
+        "AdapterSettings",
+        "EngineSettings",
+        "ParallelSettings",
+        "SchedulerSettings",
+        "SpeculationSettings",
+    ),
+    "toolcalls": ("CalledTool", "ToolCallReader"),
+    "values": ("Delta", "Request", "SamplingParameters", "TokenLogprob"),
+}
+_HOME = {name: module for module, names in _DOOR.items() for name in names}
+
+__all__ = [
+    "GPUS",
+    "AdapterSettings",
+    "AsyncEngine",
+    "BuildProgress",
+    "CalledTool",
+    "ChatModel",
+    "CheckpointError",
+    "DeadlineError",
+    "Delta",
+    "Engine",
+    "EngineError",
+    "EngineParts",
+    "EngineSettings",
+    "Gpu",
+    "Load",
+    "NumericError",
+    "OpenedModel",
+    "OverloadedError",
+    "ParallelSettings",
+    "Prediction",
+    "Prepared",
+    "Request",
+    "RequestError",
+    "RequestTooLongError",
+    "ResourceError",
+    "SamplingParameters",
+    "SchedulerSettings",
+    "SpeculationSettings",
+    "TokenLogprob",
+    "ToolCallReader",
+    "UnknownAdapterError",
+    "UnknownModelError",
+    "build_engine",
+    "make_executor",
+    "open_model",
+    "predict",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """What is behind the door, loaded when it is asked for: planning must be importable without torch."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -5,6 +5,7 @@ EngineError
     InvalidParameterError   a sampling parameter outside its range
     RequestTooLongError     the prompt and its answer cannot fit the model or the KV cache
     UnknownAdapterError     the request names an adapter or prefix that is not loaded
+    UnknownModelError       the request names a model that is not served here
     ConstraintError         a regex, choice or JSON schema that cannot be compiled
     ChatTemplateError       messages that the model's chat template refuses
   OverloadedError         the server: the queue is full; try again later
@@ -44,6 +45,10 @@ class RequestTooLongError(RequestError):
 
 class UnknownAdapterError(RequestError):
     """The request names an adapter or a prompt-tuned prefix that is not loaded."""
+
+
+class UnknownModelError(RequestError):
+    """The request names a model that is neither the served one nor a loaded adapter."""
 
 
 class ConstraintError(RequestError):

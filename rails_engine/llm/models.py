@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from rails_engine.config import Model
 from rails_engine.errors import ConfigurationError, ModelInitializationError
@@ -18,12 +18,19 @@ from rails_engine.llm.remote import RemoteLLM
 from rails_engine.llm.retry import Retrying
 
 EMBEDDINGS = "embeddings"
+LOCAL = "local"
+
+
+class Closable(Protocol):
+    """What models hold open between calls."""
+
+    async def close(self) -> None: ...
 
 
 class Models(Mapping[str, LLM]):
     """Models by `type`. Connections are opened by the first call, shared, and closed by `close`."""
 
-    def __init__(self, models: Mapping[str, LLM], transports: Iterable[Transport] = ()) -> None:
+    def __init__(self, models: Mapping[str, LLM], transports: Iterable[Closable] = ()) -> None:
         self._models = dict(models)
         self._transports = tuple(transports)
 
@@ -56,14 +63,16 @@ def create_models(entries: Iterable[Model]) -> Models:
         ConfigurationError: an entry cannot be made into a client.
     """
     from rails_engine.llm.http import HttpTransport
+    from rails_engine.llm.local import LocalEngines
     from rails_engine.llm.sdk import SdkTransport
 
-    http, sdk = HttpTransport(), SdkTransport()
+    http, sdk, local = HttpTransport(), SdkTransport(), LocalEngines()
     made: dict[str, LLM] = {}
     for entry in entries:
         if entry.type != EMBEDDINGS and entry.type not in made:
-            made[entry.type] = _cached(entry, _client(entry, http, sdk))
-    return Models(made, (http, sdk))
+            model = local.llm(entry) if entry.engine == LOCAL else _client(entry, http, sdk)
+            made[entry.type] = _cached(entry, model)
+    return Models(made, (http, sdk, local))
 
 
 def _client(entry: Model, http: Transport, sdk: Transport) -> LLM:

@@ -1,0 +1,178 @@
+"""A served model as its callers see it: bodies and messages in, streams of deltas out.
+
+The HTTP server and the rails engine both stand on this; neither knows tokens.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from inference_backend.async_engine import AsyncEngine
+from inference_backend.bodies import Body, given, integer, number, read_sampling, text
+from inference_backend.errors import ChatTemplateError, InvalidParameterError, UnknownModelError
+from inference_backend.opening import OpenedModel
+from inference_backend.text import Tokenizer
+from inference_backend.values import Delta, Pooling, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request and what its answer is made with."""
+
+    request: Request
+    model: str
+
+
+class ChatModel:
+    """One opened model and its worker. `close` ends it."""
+
+    def __init__(self, opened: OpenedModel) -> None:
+        self.name = opened.name
+        self.opened = opened
+        self.engine = AsyncEngine(opened.engine)
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's tokenizer.
+
+        Raises:
+            InvalidParameterError: it has none (random weights without a checkpoint): prompts must be token ids.
+        """
+        if self.opened.tokenizer is None:
+            raise InvalidParameterError(
+                "this model has no tokenizer: give the prompt as token ids", param="prompt"
+            )
+        return self.opened.tokenizer
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names that a request's `model` may have: the base model's, then those of loaded adapters."""
+        return self.name, *self.opened.engine.adapter_registry.names
+
+    def generate(self, prepared: Prepared) -> AsyncIterator[Delta]:
+        """See `AsyncEngine.generate`."""
+        return self.engine.generate(prepared.request)
+
+    def chat(self, body: Body) -> Prepared:
+        """A chat completion body as a request.
+
+        Raises:
+            RequestError: the body cannot be served; names the field.
+        """
+        messages = body.get("messages")
+        if not isinstance(messages, list | tuple) or not messages:
+            raise InvalidParameterError("messages must be a list of one message or more", param="messages")
+        return self._prepared(body, self._chat_ids(messages, body), chat=True)
+
+    def completions(self, body: Body) -> list[Prepared]:
+        """A completion body as requests, one per prompt.
+
+        Raises:
+            RequestError: the body cannot be served; names the field.
+        """
+        return [self._prepared(body, ids, chat=False) for ids in self._prompts(body.get("prompt"), "prompt")]
+
+    def embeddings(self, body: Body) -> list[Prepared]:
+        """An embeddings body as requests, one per text.
+
+        Raises:
+            RequestError: the body cannot be served; names the field.
+        """
+        pooling: Pooling = "mean" if body.get("pooling") == "mean" else "last"
+        return [
+            Prepared(Request(_new_id("embd"), ids, pooling=pooling, **self._routing(body)), self._model(body))
+            for ids in self._prompts(body.get("input"), "input")
+        ]
+
+    def close(self) -> None:
+        self.engine.close()
+
+    # --- parts of a body ------------------------------------------------------------------------------------
+
+    def _prepared(self, body: Body, ids: tuple[int, ...], *, chat: bool) -> Prepared:
+        sampling = read_sampling(body, chat=chat)
+        name = _new_id("chatcmpl" if chat else "cmpl")
+        return Prepared(
+            Request(name, self._prefixed(body, ids), sampling, **self._routing(body)), self._model(body)
+        )
+
+    def _model(self, body: Body) -> str:
+        return text(body, "model") if given(body, "model") else self.name
+
+    def _routing(self, body: Body) -> dict[str, Any]:
+        """Priority, deadline, tenant and adapter."""
+        name = self._model(body)
+        if name not in self.models:
+            raise UnknownModelError(
+                f"the model {name!r} does not exist; there is {', '.join(self.models)}", param="model"
+            )
+        routing: dict[str, Any] = {"adapter": None if name == self.name else name}
+        if given(body, "priority"):
+            routing["priority"] = integer(body, "priority")
+        if given(body, "deadline_s"):
+            routing["deadline_s"] = number(body, "deadline_s")
+        if given(body, "cache_salt"):
+            routing["cache_salt"] = text(body, "cache_salt")
+        return routing
+
+    def _prefixed(self, body: Body, ids: tuple[int, ...]) -> tuple[int, ...]:
+        """The prompt behind the virtual tokens of its prompt-tuned prefix, if it names one."""
+        if not given(body, "prompt_prefix"):
+            return ids
+        prefix = self.opened.engine.adapter_registry.prefix(text(body, "prompt_prefix"))
+        return prefix.token_ids + ids
+
+    def _chat_ids(self, messages: Sequence[Any], body: Body) -> tuple[int, ...]:
+        template = self.opened.template
+        if template is None:
+            raise ChatTemplateError(
+                "this model has no chat template: use /v1/completions, or add a chat_template.jinja to its folder",
+                param="messages",
+            )
+        extra = body.get("chat_template_kwargs")
+        prompt = template.render(
+            [_message(item, number) for number, item in enumerate(messages)],
+            tools=body.get("tools"),
+            extra=extra if isinstance(extra, Mapping) else None,
+        )
+        # The template writes the beginning-of-sequence token itself.
+        return tuple(self.tokenizer.encode(prompt, special=False))
+
+    def _prompts(self, value: Any, param: str) -> list[tuple[int, ...]]:
+        """A text, token ids, or a list of either."""
+        if isinstance(value, str):
+            return [tuple(self.tokenizer.encode(value))]
+        if isinstance(value, list | tuple) and value:
+            if all(type(item) is int for item in value):
+                return [tuple(value)]
+            return [ids for item in value for ids in self._prompts(item, param)]
+        raise InvalidParameterError(
+            f"{param} must be a text, a list of token ids, or a list of these", param=param
+        )
+
+
+def _new_id(kind: str) -> str:
+    return f"{kind}-{uuid.uuid4().hex}"
+
+
+def _message(item: Any, number: int) -> dict[str, Any]:
+    """A message whose content is one text; parts of type text are joined."""
+    if not isinstance(item, Mapping) or not isinstance(item.get("role"), str):
+        raise InvalidParameterError(f"messages[{number}] must be an object with a role", param="messages")
+    content = item.get("content")
+    if isinstance(content, list | tuple):
+        content = "".join(_part(part, number) for part in content)
+    if content is not None and not isinstance(content, str):
+        raise InvalidParameterError(
+            f"messages[{number}].content must be a text or a list of parts", param="messages"
+        )
+    return {**item, "content": content or ""}
+
+
+def _part(part: Any, number: int) -> str:
+    if isinstance(part, Mapping) and part.get("type") == "text" and isinstance(part.get("text"), str):
+        return str(part["text"])
+    raise InvalidParameterError(f"messages[{number}]: this model reads text parts alone", param="messages")

@@ -1,0 +1,74 @@
+"""Tool calls in a model's text, told apart from what it says.
+
+Two spellings cover the models that are served here: JSON objects between `<tool_call>` and `</tool_call>` (Qwen, Hermes),
+and an answer that is one JSON object with `name` and `parameters` or `arguments` (Llama 3.x). Text that may be the
+beginning of either is held back.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+_OPEN, _CLOSE = "<tool_call>", "</tool_call>"
+
+
+@dataclass(frozen=True, slots=True)
+class CalledTool:
+    """`arguments` is JSON text."""
+
+    name: str
+    arguments: str
+
+
+class ToolCallReader:
+    """Takes text in pieces; `push` returns what is certainly speech, `finish` the calls and the rest."""
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._speech = False
+
+    def push(self, piece: str) -> str:
+        self._held += piece
+        if not self._speech and self._held.lstrip()[:1] in {"", "{"}:
+            return ""
+        self._speech = True
+        at = self._held.find(_OPEN)
+        keep = len(self._held) - at if at >= 0 else _half(self._held)
+        shown, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
+        return shown
+
+    def finish(self) -> tuple[str, list[CalledTool]]:
+        """Text that was held back and is none, and the calls."""
+        whole = None if self._speech else _call(self._held)
+        if whole is not None:
+            return "", [whole]
+        calls, rest = [], ""
+        for number, part in enumerate(self._held.split(_OPEN)):
+            body, closed, after = part.partition(_CLOSE)
+            call = _call(body) if number else None
+            if call is not None:
+                calls.append(call)
+                rest += after
+            else:
+                rest += (_OPEN if number else "") + body + closed + after
+        return rest.strip() if calls else rest, calls
+
+
+def _half(text: str) -> int:
+    """Length of the end of `text` that begins `<tool_call>`."""
+    return next((n for n in range(len(_OPEN) - 1, 0, -1) if text.endswith(_OPEN[:n])), 0)
+
+
+def _call(text: str) -> CalledTool | None:
+    try:
+        value: Any = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        return None
+    arguments = value.get("arguments", value.get("parameters"))
+    if not isinstance(arguments, dict | str):
+        return None
+    return CalledTool(value["name"], arguments if isinstance(arguments, str) else json.dumps(arguments))

@@ -1,0 +1,332 @@
+"""`engine: local`: a model of this process, by the LLM engine of `inference_backend`.
+
+The only file of this package that knows that engine, and it loads it late: the entry is checked when the configuration
+is read, the weights are loaded by the first call. Entries of one configuration with the same folder and
+settings share one engine, so that guard prompts ride in the same batch as the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rails_engine.config import Model, nearest
+from rails_engine.errors import (
+    InvalidModelConfigurationError,
+    LLMBadRequestError,
+    LLMContextWindowError,
+    LLMRateLimitError,
+    LLMTimeoutError,
+    ModelEngineError,
+    ModelInitializationError,
+)
+from rails_engine.llm.base import Chunk, LLMRequest, TokenLogprob, ToolCallFragment, Usage
+from rails_engine.llm.endpoint import Endpoint
+from rails_engine.llm.think import ThinkSplitter
+from rails_engine.llm.wire import body_of
+
+if TYPE_CHECKING:
+    from inference_backend import ChatModel, Delta, EngineError, EngineSettings, Prepared, ToolCallReader
+
+_ENGINE = ("device", "dtype", "quantization", "kv_dtype", "kv_memory_gib", "kv_blocks", "memory_share")
+_SCHEDULER = (
+    "max_sequences",
+    "max_step_tokens",
+    "max_waiting",
+    "block_size",
+    "prefix_caching",
+    "max_positions",
+)
+_SPECULATION = "speculation"
+_SAMPLING = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "max_tokens",
+    "min_tokens",
+    "stop",
+    "stop_token_ids",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "repetition_penalty",
+    "logit_bias",
+    "priority",
+    "cache_salt",
+    "chat_template_kwargs",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalOptions:
+    """A `models` entry, read: the engine's settings and the defaults of each request."""
+
+    settings: EngineSettings
+    defaults: Mapping[str, Any]
+    adapters: Mapping[str, str]
+
+
+class LocalEngine:
+    """One loaded model, shared by the entries that name it. Loads at first use; `close` frees it."""
+
+    def __init__(self, options: LocalOptions) -> None:
+        self.options = options
+        self._lock = threading.Lock()
+        self._model: ChatModel | None = None
+
+    async def model(self) -> ChatModel:
+        """The model, loaded if it is not yet.
+
+        Raises:
+            ModelInitializationError: it cannot be loaded.
+        """
+        if self._model is not None:
+            return self._model
+        model = await asyncio.to_thread(self._load)
+        for name, folder in self.options.adapters.items():
+            if name not in model.models:
+                await model.engine.load_adapter(name, folder)
+        return model
+
+    async def close(self) -> None:
+        with self._lock:
+            model, self._model = self._model, None
+        if model is not None:
+            await asyncio.to_thread(model.close)
+
+    def _load(self) -> ChatModel:
+        from inference_backend import ChatModel, EngineError, open_model
+
+        with self._lock:
+            if self._model is None:
+                try:
+                    self._model = ChatModel(open_model(self.options.settings))
+                except EngineError as error:
+                    raise ModelInitializationError(f"engine: local: {error}") from error
+            return self._model
+
+
+class LocalLLM:
+    """Implements `LLM` on a local engine."""
+
+    def __init__(self, engine: LocalEngine, defaults: Mapping[str, Any], name: str) -> None:
+        self._engine = engine
+        self._endpoint = Endpoint(base_url="", model=name, provider="local", defaults=dict(defaults))
+
+    @property
+    def model_name(self) -> str:
+        return self._endpoint.model
+
+    @property
+    def provider_name(self) -> str:
+        return "local"
+
+    async def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:
+        """See `LLM.stream`."""
+        from inference_backend import EngineError
+
+        model = await self._engine.model()
+        try:
+            prepared = self._prepared(model, request)
+            answer = _Answer(model, prepared, tools=bool(request.tools))
+            async for delta in model.generate(prepared):
+                yield answer.chunk(delta)
+            yield answer.rest()
+        except EngineError as error:
+            raise _translated(error) from error
+
+    def _prepared(self, model: ChatModel, request: LLMRequest) -> Prepared:
+        body = body_of(request, self._endpoint)
+        body["model"] = request.adapter or model.name
+        body |= {
+            "priority": request.priority,
+            "cache_salt": request.cache_salt,
+            "deadline_s": request.deadline_s,
+        }
+        if request.constraint is not None:
+            body |= _guided(request.constraint)
+        if request.prompt is not None and model.opened.template is None:
+            return model.completions({**body, "prompt": request.prompt})[0]
+        return model.chat(body)
+
+
+def _guided(constraint: object) -> dict[str, Any]:
+    from rails_engine.llm.base import Choice, JsonSchema, Regex
+
+    if isinstance(constraint, Choice):
+        return {"guided_choice": list(constraint.options)}
+    if isinstance(constraint, Regex):
+        return {"guided_regex": constraint.pattern}
+    return {"guided_json": constraint.schema} if isinstance(constraint, JsonSchema) else {}
+
+
+class _Answer:
+    """Deltas of one answer to chunks: reasoning and tool calls are told apart from speech."""
+
+    def __init__(self, model: ChatModel, prepared: Prepared, *, tools: bool) -> None:
+        from inference_backend import ToolCallReader
+
+        self._model = model
+        self._prepared = prepared
+        self._thinking = ThinkSplitter()
+        self._tools: ToolCallReader | None = ToolCallReader() if tools else None
+        self._last: Delta | None = None
+
+    def chunk(self, delta: Delta) -> Chunk:
+        text, reasoning = self._thinking.feed(delta.text) if delta.text else ("", "")
+        if self._tools is not None and text:
+            text = self._tools.push(text)
+        self._last = delta
+        return Chunk(text=text, reasoning=reasoning, logprobs=self._logprobs(delta))
+
+    def rest(self) -> Chunk:
+        """What was held back, and how the answer ended."""
+        text, reasoning = self._thinking.finish()
+        calls: tuple[ToolCallFragment, ...] = ()
+        if self._tools is not None:
+            text = self._tools.push(text)
+            held, found = self._tools.finish()
+            text += held
+            calls = tuple(
+                ToolCallFragment(
+                    number, f"call_{self._prepared.request.id}_{number}", call.name, call.arguments
+                )
+                for number, call in enumerate(found)
+            )
+        last = self._last
+        finish = last.finish if last is not None else None
+        used = last.usage if last is not None else None
+        usage = (
+            None
+            if used is None
+            else Usage(
+                prompt_tokens=used.prompt_tokens,
+                completion_tokens=used.completion_tokens,
+                cached_tokens=used.cached_tokens,
+            )
+        )
+        return Chunk(
+            text=text,
+            reasoning=reasoning,
+            tool_calls=calls,
+            finish_reason="tool_calls" if calls else finish,
+            usage=usage,
+            model=self._model.name,
+            request_id=self._prepared.request.id,
+        )
+
+    def _logprobs(self, delta: Delta) -> tuple[TokenLogprob, ...]:
+        if not delta.logprobs:
+            return ()
+        show = self._model.tokenizer.token_text
+        return tuple(
+            TokenLogprob(
+                show(entry.token_id), entry.logprob, tuple((show(token), value) for token, value in entry.top)
+            )
+            for entry in delta.logprobs
+        )
+
+
+def _translated(error: EngineError) -> Exception:
+    """The engine's error as the one that callers of any model know."""
+    from inference_backend import DeadlineError, OverloadedError, RequestError, RequestTooLongError
+
+    described: dict[str, Any] = {"provider_name": "local"}
+    if isinstance(error, RequestTooLongError):
+        return LLMContextWindowError(400, str(error), **described)
+    if isinstance(error, RequestError):
+        return LLMBadRequestError(400, str(error), param=error.param, **described)
+    if isinstance(error, OverloadedError):
+        return LLMRateLimitError(429, str(error), retry_after_seconds=1.0, **described)
+    if isinstance(error, DeadlineError):
+        return LLMTimeoutError(0, str(error), **described)
+    return ModelEngineError(str(error))
+
+
+def local_options(entry: Model) -> LocalOptions:
+    """Read a `models` entry of `engine: local`; loads no weights.
+
+    Raises:
+        InvalidModelConfigurationError: a parameter is unknown, or `model` is no checkpoint folder.
+    """
+    try:
+        from inference_backend import EngineSettings, SchedulerSettings, SpeculationSettings
+    except ImportError as error:
+        raise InvalidModelConfigurationError(
+            f"models[{entry.type}]: engine: local needs the extra `local`: pip install interlock-rails[local] ({error})"
+        ) from error
+    folder = Path(entry.model or "").expanduser()
+    if not (folder / "config.json").is_file():
+        raise InvalidModelConfigurationError(
+            f"models[{entry.type}]: model: {entry.model!r} is no checkpoint folder (it has no config.json)"
+        )
+    given = dict(entry.parameters)
+    adapters = _texts(entry, given.pop("adapters", {}))
+    speculation = given.pop(_SPECULATION, None)
+    _check_names(entry, given)
+    parts: dict[str, Any] = {name: given.pop(name) for name in _ENGINE if name in given}
+    scheduler = SchedulerSettings(**{name: given.pop(name) for name in _SCHEDULER if name in given})
+    try:
+        speculating = SpeculationSettings(**(speculation or {}))
+    except TypeError as error:
+        raise InvalidModelConfigurationError(
+            f"models[{entry.type}]: parameters.speculation: {error}"
+        ) from error
+    settings = EngineSettings(str(folder), **parts, scheduler=scheduler, speculation=speculating)
+    return LocalOptions(_with_adapters(settings, adapters), given, adapters)
+
+
+def _with_adapters(settings: EngineSettings, adapters: Mapping[str, str]) -> EngineSettings:
+    from inference_backend import AdapterSettings
+
+    return (
+        replace(settings, adapters=AdapterSettings(max_adapters=len(adapters), max_rank=64))
+        if adapters
+        else settings
+    )
+
+
+def _check_names(entry: Model, given: Mapping[str, Any]) -> None:
+    known = (*_ENGINE, *_SCHEDULER, *_SAMPLING, _SPECULATION, "adapters")
+    for name in given:
+        if name not in known:
+            hint = nearest(name, known)
+            meant = f"; did you mean `{hint}`?" if hint else ""
+            raise InvalidModelConfigurationError(
+                f"models[{entry.type}]: parameters.{name} means nothing to engine: local{meant}"
+            )
+
+
+def _texts(entry: Model, value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise InvalidModelConfigurationError(
+            f"models[{entry.type}]: parameters.adapters must map names to folders"
+        )
+    return {str(name): str(folder) for name, folder in value.items()}
+
+
+class LocalEngines:
+    """The local engines of one configuration: one per distinct folder and settings."""
+
+    def __init__(self) -> None:
+        self._engines: dict[str, LocalEngine] = {}
+
+    def llm(self, entry: Model) -> LocalLLM:
+        """The model of an entry.
+
+        Raises:
+            InvalidModelConfigurationError: the entry is at fault.
+        """
+        options = local_options(entry)
+        key = repr((options.settings, sorted(options.adapters.items())))
+        engine = self._engines.setdefault(key, LocalEngine(options))
+        return LocalLLM(engine, options.defaults, Path(options.settings.model).name)
+
+    async def close(self) -> None:
+        for engine in self._engines.values():
+            await engine.close()
