@@ -1,8 +1,12 @@
 """What can go wrong with a Colang program.
 
 ColangError
-  ColangSyntaxError      the author's text cannot be read (file, line, column, caret, what was expected)
-  ColangLoadError        each file reads, but together they make no program (duplicates, imports, overrides)
+  ColangParsingError
+    ColangSyntaxError    the author's text cannot be read (file, line, column, caret, what was expected)
+  ColangLoadError        each file reads, but together they make no program
+    ColangFlowError      two flows of one name, or an override of nothing (also a ColangSyntaxError: users catch that)
+    ColangImportError    an import that names nothing (also a ValueError)
+    ColangMainError      there is no flow `main` (also an AssertionError)
   ColangRuntimeError     a flow did something impossible while running; it fails and ColangError is raised in it
     ColangValueError     an expression could not be evaluated
   ColangBudgetError      a program ran past its step budget (names the flow)
@@ -26,7 +30,11 @@ def render(message: str, source: Source, span: Span) -> str:
     return f"{span}: {message}\n  {shown}\n  {' ' * (span.column - 1)}{'^' * width}"
 
 
-class ColangSyntaxError(ColangError):
+class ColangParsingError(ColangError):
+    """A text is no program; the name that users catch."""
+
+
+class ColangSyntaxError(ColangParsingError):
     """The author's text cannot be read."""
 
     def __init__(self, message: str, source: Source, span: Span) -> None:
@@ -39,9 +47,26 @@ class ColangLoadError(ColangError):
     """Files that read well make no program together."""
 
     def __init__(self, message: str, span: Span | None = None) -> None:
-        super().__init__(f"{span}: {message}" if span else message)
+        Exception.__init__(self, f"{span}: {message}" if span else message)  # leaves have further bases
         self.message = message
         self.span = span
+
+
+class ColangFlowError(ColangLoadError, ColangSyntaxError):
+    """Two flows of one name, or an override of nothing."""
+
+    span: Span
+
+    def __init__(self, message: str, span: Span) -> None:
+        ColangLoadError.__init__(self, message, span)
+
+
+class ColangImportError(ColangLoadError, ValueError):
+    """An import that names nothing."""
+
+
+class ColangMainError(ColangLoadError, AssertionError):
+    """There is no flow `main`."""
 
 
 class ColangRuntimeError(ColangError):

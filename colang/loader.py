@@ -13,7 +13,7 @@ from pathlib import Path
 
 from colang import tree
 from colang.dialect import Dialect, dialect_of
-from colang.errors import ColangError, ColangLoadError, ColangSyntaxError
+from colang.errors import ColangError, ColangImportError, ColangLoadError, ColangSyntaxError
 from colang.imports import ImportPath
 from colang.problems import Problem, Severity
 from colang.source import Source, Span
@@ -77,7 +77,7 @@ class _Reader:
     def _import(self, name: str, span: Span | None) -> None:
         files = self._path.find(name)
         if not files:
-            self.errors.append(ColangLoadError(self._path.unresolved(name), span))
+            self.errors.append(ColangImportError(self._path.unresolved(name), span))
         for file in files:
             if file.resolve() not in self._seen:
                 self._read_file(file)

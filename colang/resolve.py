@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from colang import tree
-from colang.errors import ColangLoadError
+from colang.errors import ColangFlowError, ColangLoadError
 from colang.problems import Problem, Severity, did_you_mean
 from colang.source import Span
 from colang.walk import walk
@@ -52,7 +52,7 @@ def flow_table(files: Iterable[tree.File]) -> tuple[dict[str, tree.Flow], list[C
         if name not in plain:
             hint = did_you_mean(name, plain)
             message = f"flow `{name}` overrides nothing: there is no other flow of this name"
-            errors.append(ColangLoadError(f"{message}; {hint}" if hint else message, flow.span))
+            errors.append(ColangFlowError(f"{message}; {hint}" if hint else message, flow.span))
     return plain | overrides, errors
 
 
@@ -60,10 +60,10 @@ def is_override(flow: tree.Flow) -> bool:
     return any(decorator.name == "override" for decorator in flow.decorators)
 
 
-def _twice(flow: tree.Flow, first: tree.Flow) -> ColangLoadError:
+def _twice(flow: tree.Flow, first: tree.Flow) -> ColangFlowError:
     what = "overridden" if is_override(flow) else "defined"
     hint = "" if is_override(flow) else "; to replace it, decorate the new one with `@override`"
-    return ColangLoadError(f"flow `{flow.name}` is {what} twice, first at {first.span}{hint}", flow.span)
+    return ColangFlowError(f"flow `{flow.name}` is {what} twice, first at {first.span}{hint}", flow.span)
 
 
 def _warning(message: str, span: Span, hint: str | None = None) -> Problem:
