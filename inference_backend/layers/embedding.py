@@ -36,10 +36,12 @@ class Head(nn.Module):
         self.linear = linear
         self.soft_cap = soft_cap
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Float32 logits [S, vocabulary] of hidden states [S, hidden size]."""
+    def forward(self, hidden: Tensor, *, narrow: bool = False) -> Tensor:
+        """Logits [S, vocabulary] of hidden states [S, hidden size]; float32, or in the states' own dtype."""
         product: Tensor = self.linear(hidden)
-        logits = self.linear.group.gather(product).float()
+        logits = self.linear.group.gather(product)
+        if not narrow or self.soft_cap is not None:
+            logits = logits.float()
         return logits if self.soft_cap is None else self.soft_cap * torch.tanh(logits / self.soft_cap)
 
 

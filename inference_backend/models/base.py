@@ -37,11 +37,14 @@ class CausalLM(nn.Module):
     def forward(self, x: Tensor, step: StepContext) -> Tensor:
         raise NotImplementedError
 
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Float32 [S, vocabulary] of the last stage's hidden states [S, hidden size]."""
+    def logits(self, hidden: Tensor, *, narrow: bool = False) -> Tensor:
+        """Float32 [S, vocabulary] of the last stage's hidden states [S, hidden size].
+
+        `narrow` leaves them in the product's dtype, which holds all they have.
+        """
         if self.head is None:
             raise TypeError("only the last pipeline stage has a head")
-        out: Tensor = self.head(hidden)
+        out: Tensor = self.head(hidden, narrow=narrow)
         return out
 
 

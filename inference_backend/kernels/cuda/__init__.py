@@ -20,10 +20,13 @@ from inference_backend.kernels.cuda.prefill_attention import paged_attention, pa
 from inference_backend.kernels.cuda.rope import rope_and_cache_kv
 from inference_backend.kernels.cuda.rounding import quantize_per_token
 from inference_backend.kernels.cuda.sampling import SamplingRows, choose, keep_threshold
+from inference_backend.kernels.cuda.unpack import PackedSizes, StepTensors, unpack_step
 
 __all__ = [
     "Operands",
+    "PackedSizes",
     "SamplingRows",
+    "StepTensors",
     "Tiling",
     "add_rms_norm",
     "choose",
@@ -39,4 +42,5 @@ __all__ = [
     "rms_norm",
     "rope_and_cache_kv",
     "silu_mul",
+    "unpack_step",
 ]

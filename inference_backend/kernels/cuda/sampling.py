@@ -77,6 +77,8 @@ def _threshold_kernel(
             peaks = tl.maximum(peaks, x)
         peak = tl.max(peaks, axis=0)
         low = _ordered(tl.full((), float("-inf"), dtype=tl.float32)) + 1
+        if min_p > 0.0:
+            low = tl.maximum(low, _ordered(peak + tl.log(min_p) * temperature))
         if (top_k > 0) & (top_k < V):
             low = _lowest_key(row_ptr, top_k.to(tl.float32), low, peak, inverse, V, True, BLOCK)
         if top_p < 1.0:
@@ -84,8 +86,6 @@ def _threshold_kernel(
             low = _lowest_key(row_ptr, top_p * mass, low, peak, inverse, V, False, BLOCK)
         bits = tl.where(low < 0, low ^ 0x7FFFFFFF, low)
         threshold = bits.to(tl.float32, bitcast=True)
-        if min_p > 0.0:
-            threshold = tl.maximum(threshold, peak + tl.log(min_p) * temperature)
     tl.store(out_ptr + row, threshold)
     release_next(PDL)
 
@@ -93,7 +93,7 @@ def _threshold_kernel(
 @triton.jit
 def _choose_kernel(
     logits_ptr, threshold_ptr, temperature_ptr, seed_ptr, counter_ptr, token_ptr, best_ptr, best_at_ptr,
-    bad_ptr, flaw_ptr, arrivals_ptr, V, stride,
+    flaw_ptr, last_ptr, slot_ptr, arrivals_ptr, V, stride,
     CHUNKS: tl.constexpr, CHUNKS_P2: tl.constexpr, CHUNK: tl.constexpr, PDL: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64)
@@ -126,8 +126,8 @@ def _choose_kernel(
         top = tl.max(bests, axis=0)
         token = tl.min(tl.where(bests == top, ats, 0x7FFFFFFF), axis=0)
         bad = (tl.max(flaws, axis=0) > 0) | (top == float("-inf"))
-        tl.store(token_ptr + row, tl.where(bad, 0, token).to(token_ptr.dtype.element_ty))
-        tl.store(bad_ptr + row, bad.to(tl.int8))
+        tl.store(token_ptr + row, tl.where(bad, -1, token))
+        tl.store(last_ptr + tl.load(slot_ptr + row), tl.where(bad, 0, token))
         tl.store(arrivals_ptr + row, 0)
     release_next(PDL)
 
@@ -154,7 +154,7 @@ class SamplingRows:
 
 
 def keep_threshold(logits: Tensor, rules: SamplingRows) -> Tensor:
-    """The smallest logit of each row of [S, V] that survives top-k, then top-p, then min-p; -inf where none is cut."""
+    """The smallest logit of each row of [S, V] that survives min-p, then top-k, then top-p; -inf where none is cut."""
     rows, vocabulary = logits.shape
     out = torch.empty(rows, dtype=torch.float32, device=logits.device)
     if rows:
@@ -165,15 +165,17 @@ def keep_threshold(logits: Tensor, rules: SamplingRows) -> Tensor:
     return out
 
 
-def choose(logits: Tensor, rules: SamplingRows) -> tuple[Tensor, Tensor]:
+def choose(logits: Tensor, rules: SamplingRows, last_tokens: Tensor, slots: Tensor) -> Tensor:
     """Sample a token per row.
 
     Args:
         logits: [S, V], any floating dtype, last dimension contiguous.
         rules: one entry per row.
+        last_tokens: int32; row i's token is also written to `last_tokens[slots[i]]` (0 for a flawed row).
+        slots: int32 [S].
 
     Returns:
-        tokens int32 [S], and int8 [S] that is 1 where the row held NaN or nothing finite (its token is 0).
+        int32 [S]; -1 where the row held NaN or nothing finite.
     """
     rows, vocabulary = logits.shape
     threshold = keep_threshold(logits, rules)
@@ -181,14 +183,13 @@ def choose(logits: Tensor, rules: SamplingRows) -> tuple[Tensor, Tensor]:
     width = triton.next_power_of_2(chunks)
     device = logits.device
     tokens = torch.empty(rows, dtype=torch.int32, device=device)
-    bad = torch.empty(rows, dtype=torch.int8, device=device)
     best = torch.empty((rows, width), dtype=torch.float32, device=device)
     best_at = torch.empty((rows, width), dtype=torch.int32, device=device)
     flaws = torch.empty((rows, width), dtype=torch.int32, device=device)
     if rows:
         _choose_kernel[(rows, chunks)](
-            logits, threshold, rules.temperature, rules.seeds, rules.counters, tokens, best, best_at, bad, flaws,
-            arrival_counters(device, rows), vocabulary, logits.stride(0),
+            logits, threshold, rules.temperature, rules.seeds, rules.counters, tokens, best, best_at, flaws,
+            last_tokens, slots, arrival_counters(device, rows), vocabulary, logits.stride(0),
             CHUNKS=chunks, CHUNKS_P2=width, CHUNK=CHUNK, PDL=early_launch(), num_warps=8, **launch_options(),
         )  # fmt: skip
-    return tokens, bad
+    return tokens

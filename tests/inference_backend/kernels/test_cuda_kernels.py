@@ -16,6 +16,8 @@ from inference_backend.kernels import (
     RopeTable,
     reference,
 )
+from inference_backend.sampling.sampler import truncated
+from inference_backend.values import SamplingParameters
 
 cuda = pytest.importorskip("inference_backend.kernels.cuda")
 
@@ -256,34 +258,34 @@ def rules(device: torch.device, rows: int, **given: float) -> object:
     )
 
 
+def draw(logits: Tensor, given: object) -> Tensor:
+    """Tokens drawn; each must also have been noted in its slot."""
+    slots = torch.arange(len(logits), dtype=torch.int32, device=logits.device).flip(0)
+    last = torch.full((len(logits),), -7, dtype=torch.int32, device=logits.device)
+    tokens = cuda.choose(logits, given, last, slots)
+    assert torch.equal(last[slots.long()], tokens.clamp_min(0))
+    return tokens
+
+
 @pytest.mark.parametrize("vocabulary", [7, 1000, 20_000])
 def test_greedy_is_argmax(device: torch.device, vocabulary: int) -> None:
     logits = torch.randn(3, vocabulary, device=device).to(torch.bfloat16)
-    tokens, bad = cuda.choose(logits, rules(device, 3, temperature=0.0))
-    expected = [int((row == row.max()).nonzero()[0]) for row in logits]
-    assert tokens.tolist() == expected
-    assert bad.tolist() == [0, 0, 0]
+    tokens = draw(logits, rules(device, 3, temperature=0.0))
+    assert tokens.tolist() == [int((row == row.max()).nonzero()[0]) for row in logits]
 
 
 def test_flawed_rows_are_reported(device: torch.device) -> None:
     logits = torch.randn(3, 100, device=device)
     logits[0, 5] = float("nan")
     logits[1] = float("-inf")
-    tokens, bad = cuda.choose(logits, rules(device, 3, temperature=0.0))
-    assert bad.tolist() == [1, 1, 0]
-    assert tokens.tolist()[:2] == [0, 0]
+    logits[2, 7] = 50.0
+    assert draw(logits, rules(device, 3, temperature=0.0)).tolist() == [-1, -1, 7]
 
 
 def surviving(logits: Tensor, top_k: int, top_p: float, min_p: float) -> set[int]:
-    """What top-k, then top-p, then min-p keep of one row, by sorting."""
-    order = sorted(range(len(logits)), key=lambda i: -float(logits[i]))
-    if top_k:
-        order = order[:top_k]
-    probabilities = torch.softmax(logits[order].double(), dim=0)
-    before = torch.cumsum(probabilities, 0) - probabilities
-    kept = [i for i, mass in zip(order, before.tolist(), strict=True) if mass < top_p]
-    floor = float(torch.softmax(logits.double(), 0).max()) * min_p
-    return {i for i in kept if float(torch.softmax(logits.double(), 0)[i]) >= floor}
+    """What min-p, then top-k, then top-p keep of one row: the CPU sampler's answer."""
+    sampling = SamplingParameters(temperature=0.8, top_k=top_k, top_p=top_p, min_p=min_p)
+    return set(truncated(logits, sampling).nonzero().flatten().tolist())
 
 
 @pytest.mark.parametrize(
@@ -294,7 +296,7 @@ def test_filters_keep_what_sorting_keeps(
     device: torch.device, top_k: int, top_p: float, min_p: float
 ) -> None:
     logits = torch.randn(4, 300, device=device) * 2
-    given = rules(device, 4, top_k=top_k, top_p=top_p, min_p=min_p)
+    given = rules(device, 4, temperature=0.8, top_k=top_k, top_p=top_p, min_p=min_p)
     threshold = cuda.keep_threshold(logits, given)
     for row in range(4):
         kept = set((logits[row] >= threshold[row]).nonzero().flatten().tolist())
@@ -304,14 +306,14 @@ def test_filters_keep_what_sorting_keeps(
 def test_draws_follow_the_distribution(device: torch.device) -> None:
     rows = 4000 if GPU else 300
     logits = torch.tensor([[1.0, 0.0, 2.0, -1.0]], device=device).log_softmax(-1).repeat(rows, 1)
-    tokens, _ = cuda.choose(logits, rules(device, rows))
+    tokens = draw(logits, rules(device, rows))
     found = torch.bincount(tokens.long().cpu(), minlength=4) / rows
     assert float((found - logits[0].exp().cpu()).abs().max()) < (0.03 if GPU else 0.1)
 
 
 def test_a_draw_depends_on_its_seed_and_counter_alone(device: torch.device) -> None:
     logits = torch.randn(1, 500, device=device)
-    alone, _ = cuda.choose(logits, rules(device, 1))
-    together, _ = cuda.choose(logits.repeat(3, 1), rules(device, 3))
+    alone = draw(logits, rules(device, 1))
+    together = draw(logits.repeat(3, 1), rules(device, 3))
     assert int(alone[0]) == int(together[0])
     assert len(set(together.tolist())) > 1

@@ -1,0 +1,232 @@
+"""The executor for one NVIDIA GPU (one rank of several, with a tensor group)."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from inference_backend.errors import ExecutorError, ResourceError
+from inference_backend.executor import Capacity
+from inference_backend.executors.cuda.graphs import GraphSet, bucket_sizes
+from inference_backend.executors.cuda.memory import cache_blocks, step_tensors
+from inference_backend.executors.cuda.packing import Packer, SlotTable
+from inference_backend.executors.cuda.results import Flight, ReturnPath, Sampled
+from inference_backend.executors.cuda.sampling import SpecialSampler, draw
+from inference_backend.executors.inputs import adapter_rows
+from inference_backend.executors.loading import LoadedModel, allocate_cache, load_model
+from inference_backend.kernels import AttentionInputs, LayerCache
+from inference_backend.kernels.cuda import PackedSizes, StepTensors, unpack_step
+from inference_backend.layers import Scheme, StepContext
+from inference_backend.parallel import SINGLE, TensorGroup
+from inference_backend.settings import EngineSettings
+from inference_backend.step import StepPlan, StepResult, TokenMasks
+
+
+@dataclass(frozen=True, slots=True)
+class _Launched:
+    """A step whose hidden states are being computed; `rows` is the graph it was padded to, if any."""
+
+    plan: StepPlan
+    hidden: Tensor
+    rows: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    """All that lives on the device once loaded."""
+
+    model: LoadedModel
+    caches: tuple[LayerCache, ...]
+    step: StepTensors
+    packer: Packer
+    special: SpecialSampler
+    forward: GraphSet
+    sampling: GraphSet
+
+
+class CudaExecutor:
+    """An `Executor`. Its steps run on the device's current stream, in order; the host is always a step ahead."""
+
+    def __init__(
+        self, settings: EngineSettings, group: TensorGroup = SINGLE, scheme: Scheme | None = None
+    ) -> None:
+        self.settings = settings
+        self.plans_ahead = settings.plan_ahead is not False
+        self.group = group
+        self._scheme = scheme
+        self._device = torch.device("cuda", group.rank % max(1, torch.cuda.device_count()))
+        self._slots = SlotTable(settings.scheduler.max_sequences)
+        self._machine: _Machine | None = None
+        self._returns: ReturnPath | None = None
+        self._launched: _Launched | None = None
+        self._flights: deque[Flight] = deque()
+
+    @property
+    def machine(self) -> _Machine:
+        """What `load` made.
+
+        Raises:
+            ResourceError: `load` has not run, or `close` has.
+        """
+        if self._machine is None:
+            raise ResourceError("the executor holds no model")
+        return self._machine
+
+    @torch.inference_mode()
+    def load(self) -> Capacity:
+        torch.cuda.set_device(self._device)
+        model = load_model(self.settings, self._device, self.group, scheme=self._scheme)
+        blocks = cache_blocks(model, self.settings)
+        caches = allocate_cache(model, self.settings, blocks, model.config.layers)
+        step = step_tensors(model, self.settings, self._device)
+        limits = self.settings.scheduler
+        words = PackedSizes(
+            limits.max_step_tokens, limits.max_sequences, step.block_tables.shape[1], limits.max_step_tokens
+        ).words
+        special = SpecialSampler(self._slots, model.positions, self._device)
+        sizes = bucket_sizes(limits.max_sequences)
+        self._machine = _Machine(
+            model,
+            caches,
+            step,
+            Packer(words, self._slots, self._device),
+            special,
+            GraphSet(sizes),
+            GraphSet(sizes),
+        )
+        self._returns = ReturnPath(self._device)
+        if not model.config.experts:
+            self._capture()
+        torch.cuda.synchronize()
+        config = model.config
+        return Capacity(
+            blocks=blocks,
+            block_size=limits.block_size,
+            max_positions=model.positions,
+            vocab_size=config.vocab_size,
+            hidden_size=config.hidden_size,
+            eos_ids=config.eos_ids,
+        )
+
+    def launch(self, plan: StepPlan) -> None:
+        try:
+            self._launch(plan)
+        except RuntimeError as error:
+            raise ExecutorError(f"the GPU failed in step {plan.number}: {error}") from error
+
+    def sample(self, masks: TokenMasks | None) -> None:
+        launched, self._launched = self._launched, None
+        if launched is None:
+            raise ResourceError("no step has been launched")
+        try:
+            self._sample(launched, masks)
+        except RuntimeError as error:
+            raise ExecutorError(f"sampling failed in step {launched.plan.number}: {error}") from error
+
+    def collect(self) -> StepResult:
+        try:
+            return self._flights.popleft().wait()
+        except RuntimeError as error:
+            raise ExecutorError(f"the GPU failed: {error}") from error
+
+    def close(self) -> None:
+        self._machine = None
+        self._launched = None
+        self._flights.clear()
+        torch.cuda.empty_cache()
+
+    # --- one step -----------------------------------------------------------------------------------------------
+
+    @torch.inference_mode()
+    def _launch(self, plan: StepPlan) -> None:
+        machine = self.machine
+        for join in plan.joins:
+            self._slots.join(join)
+            machine.special.join(join)
+        rows = machine.forward.fitting(plan.rows) if plan.decode_only and not plan.adapters.any() else None
+        packed = machine.packer.pack(plan, rows)
+        torch.cuda.current_stream().wait_event(packed.ready)
+        unpack_step(packed.words, packed.sizes, machine.step)
+        machine.special.feed(plan, machine.step.token_ids)
+        hidden = machine.forward.replay(rows) if rows else self._forward(plan)
+        self._launched = _Launched(plan, hidden, rows)
+
+    def _forward(self, plan: StepPlan) -> Tensor:
+        """The step's kernels one by one: final hidden states [T, hidden size]."""
+        machine, tokens, rows = self.machine, plan.tokens, plan.rows
+        step = machine.step
+        inputs = AttentionInputs(
+            positions=step.positions[:tokens],
+            slot_mapping=step.slot_mapping[:tokens],
+            query_starts=step.query_starts[: rows + 1],
+            context_lengths=step.context_lengths[:rows],
+            block_tables=step.block_tables[:rows],
+            decode_rows=plan.decode_rows,
+            max_query=int(np.diff(plan.query_starts).max()),
+            max_context=int(plan.context_lengths.max()),
+        )
+        context = StepContext(inputs, machine.caches, adapter_rows(plan, self._device))
+        out: Tensor = machine.model.model(step.token_ids[:tokens], context)
+        return out
+
+    @torch.inference_mode()
+    def _sample(self, launched: _Launched, masks: TokenMasks | None) -> None:
+        machine, plan = self.machine, launched.plan
+        if self._returns is None:
+            raise ResourceError("the executor holds no model")
+        self._returns.before_reuse()
+        count = len(plan.sample_tokens)
+        model = machine.model.model
+        if not count:
+            result = Sampled(machine.step.last_tokens[:0])
+        elif machine.special.needed(plan) or masks is not None:
+            logits = model.logits(launched.hidden[machine.step.sample_tokens[:count]]).float()
+            result = machine.special.sample(logits, plan, masks, machine.step)
+        elif launched.rows is not None and count == plan.rows:
+            result = Sampled(machine.sampling.replay(launched.rows)[:count])
+        else:
+            logits = model.logits(launched.hidden[machine.step.sample_tokens[:count]], narrow=True)
+            result = Sampled(draw(logits, machine.step))
+        if len(plan.hidden_tokens):
+            chosen = torch.from_numpy(plan.hidden_tokens.astype(np.int64)).to(self._device)
+            result = replace(result, hidden=launched.hidden[chosen].float())
+        self._flights.append(self._returns.send(plan.number, result))
+
+    # --- start --------------------------------------------------------------------------------------------------
+
+    def _capture(self) -> None:
+        """Graphs of the forward pass and of sampling, for steps of decode rows alone.
+
+        While they are captured every row is padding: no context, nothing written.
+        """
+        machine = self.machine
+        step, model = machine.step, machine.model.model
+        step.slot_mapping.fill_(-1)
+        hidden: dict[int, Tensor] = {}
+
+        def forward(rows: int) -> Tensor:
+            inputs = AttentionInputs(
+                positions=step.positions[:rows],
+                slot_mapping=step.slot_mapping[:rows],
+                query_starts=step.query_starts[: rows + 1],
+                context_lengths=step.context_lengths[:rows],
+                block_tables=step.block_tables[:rows],
+                decode_rows=rows,
+                max_query=1,
+                max_context=machine.model.positions,
+            )
+            hidden[rows] = model(step.token_ids[:rows], StepContext(inputs, machine.caches))
+            return hidden[rows]
+
+        machine.forward.capture(forward)
+        machine.sampling.capture(lambda rows: draw(model.logits(hidden[rows], narrow=True), step))
+
+    def load_adapter(self, slot: int, folder: str) -> None:
+        raise NotImplementedError
+
+    def load_prefix(self, start: int, folder: str) -> int:
+        raise NotImplementedError

@@ -1,0 +1,95 @@
+"""What fits into the device's memory, and the tensors at fixed addresses."""
+
+from __future__ import annotations
+
+import torch
+
+from inference_backend.errors import ResourceError
+from inference_backend.executors.loading import LoadedModel, allocate_cache, cache_bytes_per_block
+from inference_backend.kernels import AttentionInputs
+from inference_backend.kernels.cuda import StepTensors
+from inference_backend.layers import StepContext
+from inference_backend.settings import EngineSettings
+
+_GIB = 2**30
+_GRAPHS = 2 * _GIB  # what captured graphs and their workspaces take, generously
+
+
+def step_tensors(model: LoadedModel, settings: EngineSettings, device: torch.device) -> StepTensors:
+    """Zeroed, for the largest step that the settings allow."""
+    limits = settings.scheduler
+    tokens, rows = limits.max_step_tokens, limits.max_sequences
+    columns = -(-model.positions // limits.block_size)
+    ints = [torch.zeros(tokens, dtype=torch.int32, device=device) for _ in range(3)]
+    longs = [torch.zeros(tokens, dtype=torch.int64, device=device) for _ in range(5)]
+    floats = [torch.zeros(tokens, dtype=torch.float32, device=device) for _ in range(3)]
+    return StepTensors(
+        token_ids=longs[0],
+        positions=longs[1],
+        slot_mapping=longs[2],
+        query_starts=torch.zeros(rows + 1, dtype=torch.int32, device=device),
+        context_lengths=torch.zeros(rows, dtype=torch.int32, device=device),
+        block_tables=torch.zeros((rows, columns), dtype=torch.int32, device=device),
+        sample_tokens=longs[3],
+        sample_slots=ints[0],
+        temperature=floats[0],
+        top_k=ints[1],
+        top_p=floats[1],
+        min_p=floats[2],
+        counters=ints[2],
+        seeds=longs[4],
+        last_tokens=torch.zeros(rows + 1, dtype=torch.int32, device=device),
+    )
+
+
+def cache_blocks(model: LoadedModel, settings: EngineSettings) -> int:
+    """How many KV blocks fit beside the weights and the largest step.
+
+    Raises:
+        ResourceError: not even one fits.
+    """
+    limits = settings.scheduler
+    if settings.kv_blocks is not None:
+        return settings.kv_blocks
+    each = cache_bytes_per_block(model, settings, model.config.layers)
+    if settings.kv_memory_gib is not None:
+        budget = int(settings.kv_memory_gib * _GIB)
+    else:
+        budget = _left_beside_largest_step(model, settings)
+    usable = limits.max_sequences * -(-model.positions // limits.block_size)
+    blocks = min(budget // each, usable)
+    if blocks < 1:
+        raise ResourceError(
+            f"one KV block needs {each} bytes, but {max(budget, 0)} bytes are left on the GPU beside the weights "
+            f"and a step of {limits.max_step_tokens} tokens"
+        )
+    return int(blocks)
+
+
+def _left_beside_largest_step(model: LoadedModel, settings: EngineSettings) -> int:
+    """Bytes of `memory_share` that remain once the largest prompt step has shown what it takes."""
+    device = model.place.device
+    caches = allocate_cache(model, settings, 1, model.config.layers)
+    tokens = min(settings.scheduler.max_step_tokens, model.positions)
+    torch.cuda.reset_peak_memory_stats(device)
+    longs = torch.zeros(tokens, dtype=torch.int64, device=device)
+    columns = -(-tokens // settings.scheduler.block_size)
+    inputs = AttentionInputs(
+        positions=torch.arange(tokens, device=device),
+        slot_mapping=longs - 1,
+        query_starts=torch.tensor([0, tokens], dtype=torch.int32, device=device),
+        context_lengths=torch.tensor([tokens], dtype=torch.int32, device=device),
+        block_tables=torch.zeros((1, columns), dtype=torch.int32, device=device),
+        decode_rows=int(tokens == 1),
+        max_query=tokens,
+        max_context=tokens,
+    )
+    hidden = model.model(longs, StepContext(inputs, caches))
+    model.model.logits(hidden[: settings.scheduler.max_sequences])
+    torch.cuda.synchronize(device)
+    peak = torch.cuda.max_memory_allocated(device)
+    del hidden, caches
+    torch.cuda.empty_cache()
+    free, total = torch.cuda.mem_get_info(device)
+    others = total - free - torch.cuda.memory_reserved(device)
+    return int(total * settings.memory_share) - peak - others - _GRAPHS
