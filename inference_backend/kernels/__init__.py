@@ -8,7 +8,11 @@ first tensor and calls the implementation for it; Triton is imported then, not b
 from inference_backend.kernels.dispatch import (
     add_rms_norm,
     dense_linear,
+    fp8_linear,
     gelu_tanh_mul,
+    int4_linear,
+    int8_linear,
+    int8_weight_linear,
     lora,
     paged_attention,
     quantize_per_token,
@@ -16,14 +20,7 @@ from inference_backend.kernels.dispatch import (
     rope_and_cache_kv,
     silu_mul,
 )
-from inference_backend.kernels.reference_linear import (
-    fp8_linear,
-    int4_linear,
-    int8_linear,
-    int8_weight_linear,
-    pack_int4,
-    unpack_int4,
-)
+from inference_backend.kernels.reference_linear import pack_int4, unpack_int4
 from inference_backend.kernels.values import (
     Activation,
     ActivationFormat,

@@ -6,7 +6,7 @@ from types import ModuleType
 
 from torch import Tensor
 
-from inference_backend.kernels import reference
+from inference_backend.kernels import reference, reference_linear
 from inference_backend.kernels.values import (
     Activation,
     ActivationFormat,
@@ -16,6 +16,7 @@ from inference_backend.kernels.values import (
     LayerCache,
     Output,
     Product,
+    Quantized,
     RopeTable,
     plain,
 )
@@ -107,3 +108,27 @@ def dense_linear(x: Tensor, weight: Tensor) -> Tensor:
 def lora(out: Tensor, x: Tensor, down: Tensor, up: Tensor, rows: AdapterRows) -> Tensor:
     """See `reference.lora`."""
     return reference.lora(out, x, down, up, rows)
+
+
+def fp8_linear(x: Quantized, weight: Tensor, scales: Tensor) -> Output:
+    """See `reference_linear.fp8_linear`."""
+    made: Output = (_cuda() if weight.is_cuda else reference_linear).fp8_linear(x, weight, scales)
+    return made
+
+
+def int8_linear(x: Quantized, weight: Tensor, scales: Tensor) -> Output:
+    """See `reference_linear.int8_linear`."""
+    made: Output = (_cuda() if weight.is_cuda else reference_linear).int8_linear(x, weight, scales)
+    return made
+
+
+def int8_weight_linear(x: Tensor, weight: Tensor, scales: Tensor) -> Tensor:
+    """See `reference_linear.int8_weight_linear`."""
+    made: Tensor = (_cuda() if weight.is_cuda else reference_linear).int8_weight_linear(x, weight, scales)
+    return made
+
+
+def int4_linear(x: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor) -> Tensor:
+    """See `reference_linear.int4_linear`."""
+    made: Tensor = (_cuda() if packed.is_cuda else reference_linear).int4_linear(x, packed, scales, zeros)
+    return made

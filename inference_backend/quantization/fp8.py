@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from inference_backend import kernels
-from inference_backend.kernels import Activation, Quantized
+from inference_backend.kernels import Activation, Output, Quantized
 from inference_backend.layers import Linear, LinearSpec, Placement, read_bias, read_weight
 from inference_backend.quantization.numbers import to_fp8
 from inference_backend.quantization.stored import read_scaled
@@ -23,7 +23,7 @@ class Fp8Linear(Linear):
         self.weight = nn.Parameter(weight.to(place.device), requires_grad=False)
         self.scales = nn.Parameter(scales.float().to(place.device), requires_grad=False)
 
-    def product(self, x: Activation) -> Tensor:
+    def product(self, x: Activation) -> Output:
         quantized = x if isinstance(x, Quantized) else kernels.quantize_per_token(x, "fp8")
         if not isinstance(quantized, Quantized):
             raise TypeError("fp8 quantisation returned plain activations")

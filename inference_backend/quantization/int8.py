@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from inference_backend import kernels
 from inference_backend.errors import CheckpointError
-from inference_backend.kernels import Activation, Quantized
+from inference_backend.kernels import Activation, Output, Quantized
 from inference_backend.layers import Linear, LinearSpec, Placement, read_bias, read_weight
 from inference_backend.quantization.numbers import to_int8
 from inference_backend.quantization.stored import read_scaled
@@ -22,7 +22,7 @@ class Int8WeightLinear(Linear):
         self.weight = nn.Parameter(weight.to(place.device), requires_grad=False)
         self.scales = nn.Parameter(scales.float().to(place.device), requires_grad=False)
 
-    def product(self, x: Activation) -> Tensor:
+    def product(self, x: Activation) -> Output:
         if isinstance(x, Quantized):
             x = x.plain()
         return kernels.int8_weight_linear(x, self.weight, self.scales)
@@ -33,7 +33,7 @@ class Int8Linear(Int8WeightLinear):
 
     form = "int8"
 
-    def product(self, x: Activation) -> Tensor:
+    def product(self, x: Activation) -> Output:
         quantized = x if isinstance(x, Quantized) else kernels.quantize_per_token(x, "int8")
         if not isinstance(quantized, Quantized):
             raise TypeError("int8 quantisation returned plain activations")

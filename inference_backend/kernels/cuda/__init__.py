@@ -17,6 +17,12 @@ from inference_backend.kernels.cuda.linear import (
 )
 from inference_backend.kernels.cuda.norm import add_rms_norm, rms_norm
 from inference_backend.kernels.cuda.prefill_attention import paged_attention, paged_attention_prefill
+from inference_backend.kernels.cuda.quantized_linear import (
+    fp8_linear,
+    int4_linear,
+    int8_linear,
+    int8_weight_linear,
+)
 from inference_backend.kernels.cuda.rope import rope_and_cache_kv
 from inference_backend.kernels.cuda.rounding import quantize_per_token
 from inference_backend.kernels.cuda.sampling import SamplingRows, choose, keep_threshold
@@ -32,7 +38,11 @@ __all__ = [
     "choose",
     "dense_linear",
     "few_tokens_linear",
+    "fp8_linear",
     "gelu_tanh_mul",
+    "int4_linear",
+    "int8_linear",
+    "int8_weight_linear",
     "keep_threshold",
     "one_token_linear",
     "paged_attention",

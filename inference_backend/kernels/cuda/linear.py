@@ -31,7 +31,7 @@ class Tiling:
 
 
 @triton.jit
-def _reduce_splits(
+def reduce_splits(
     acc, partial_ptr, arrivals_ptr, tile, split, inner, SPLITS: tl.constexpr, SIZE: tl.constexpr
 ):
     """Leaves this program's sum; returns the whole sum and whether this program is the last of its tile."""
@@ -97,7 +97,7 @@ def _linear_kernel(
     last = True
     if SPLITS > 1:
         inner = tl.arange(0, BLOCK_N)[:, None] * BLOCK_M + m[None, :]
-        total, last = _reduce_splits(
+        total, last = reduce_splits(
             total, partial_ptr, arrivals_ptr, tile, split, inner, SPLITS, BLOCK_N * BLOCK_M
         )
     if last:

@@ -14,8 +14,11 @@ from inference_backend.kernels import (
     LayerCache,
     Quantized,
     RopeTable,
+    pack_int4,
     reference,
+    reference_linear,
 )
+from inference_backend.kernels import plain as values_of
 from inference_backend.sampling.sampler import truncated
 from inference_backend.values import SamplingParameters
 
@@ -243,6 +246,27 @@ def test_linear_of_few_tokens(device: torch.device, tiling: cuda.Tiling, tokens:
     assert apart(cuda.few_tokens_linear(op, tiling), expected) < 6e-3
     if tokens == 1 and form in {"plain", "int8-weights"}:
         assert apart(cuda.one_token_linear(op, cuda.Tiling(4, 128, 1, 4, 1)), expected) < 6e-3
+
+
+@pytest.mark.parametrize("tokens", [1, 5, 70])
+@pytest.mark.parametrize(("outputs", "width"), [(200, 256), (72, 96)])
+@pytest.mark.parametrize("name", ["fp8_linear", "int8_linear", "int8_weight_linear", "int4_linear"])
+def test_quantised_linears(device: torch.device, tokens: int, outputs: int, width: int, name: str) -> None:
+    if name == "fp8_linear" and not GPU:
+        pytest.skip("Triton's interpreter multiplies no float8")
+    x = torch.randn(tokens, width, device=device).to(HALF[0])
+    weight = torch.randn(outputs, width, device=device)
+    if name == "int4_linear":
+        values = torch.randint(0, 16, (outputs, width), device=device)
+        scales = torch.rand(outputs, width // 32, device=device).to(x.dtype)
+        zeros = torch.randint(0, 16, scales.shape, device=device).to(x.dtype)
+        given = (x, pack_int4(values), scales, zeros)
+    else:
+        form = "fp8" if name == "fp8_linear" else "int8"
+        w = reference.quantize_per_token(weight, form)
+        given = (x if "weight" in name else reference.quantize_per_token(x, form), w.data, w.scales)
+    out = values_of(getattr(cuda, name)(*given))
+    assert apart(out, getattr(reference_linear, name)(*given)) < 1e-2
 
 
 def rules(device: torch.device, rows: int, **given: float) -> object:
