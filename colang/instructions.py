@@ -1,0 +1,311 @@
+"""The instructions that a flow's body is lowered to.
+
+A flow is a tuple of instructions and its heads are positions in it. Instructions come in three kinds. Most are done
+at once while a head slides over them. `Match`, `Started` and the joins stop a head until something happens. `Send`
+stops it until the conflicts of its interaction loop are resolved (unless the event is an internal one).
+
+    data        Assign Capture Result Global Priority Say
+    control     Jump Branch Return Fail NewInstance
+    flows       Call Stop
+    actions     NewAction
+    events      Send Match Started
+    groups      Fork Merge Collect Collapse Handler Release
+    scopes      OpenScope CloseScope
+
+Groups are the only part that needs several heads. `Fork` puts its head to sleep and makes one child per branch; a
+child that meets `Merge` waits for the others of this instant, the best one survives, the parent goes on behind that
+`Merge`. `Collect` waits until that many children have come and lets the parent go on. `Handler` names where a head
+goes when it fails inside a group; there, `Collapse` gives the branch back to one head.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from colang.expressions import Compiled
+from colang.source import Span
+
+NamedArguments: TypeAlias = tuple[tuple[str, Compiled], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CallArguments:
+    """Evaluated together, positional ones first."""
+
+    positional: tuple[Compiled, ...] = ()
+    named: NamedArguments = ()
+
+
+# --- what is sent and what is waited for -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EventForm:
+    """`Name(a=1)`, to send or to match."""
+
+    name: str
+    arguments: CallArguments
+
+
+@dataclass(frozen=True, slots=True)
+class ActionForm:
+    """`XAction(start arguments).Finished(arguments)`, to match."""
+
+    action: str
+    start: CallArguments
+    member: str
+    arguments: CallArguments
+
+
+@dataclass(frozen=True, slots=True)
+class FlowForm:
+    """`flow name(arguments).Finished(member arguments)`."""
+
+    flow_id: str
+    start: CallArguments
+    member: str
+    arguments: CallArguments
+
+
+@dataclass(frozen=True, slots=True)
+class MemberForm:
+    """`$reference.Finished(arguments)`; `path` are attributes read on the way, as `flow` in `$e.flow.Finished()`."""
+
+    variable: str
+    path: tuple[str, ...]
+    member: str
+    arguments: CallArguments
+
+
+Form: TypeAlias = EventForm | ActionForm | FlowForm | MemberForm
+
+
+# --- instructions ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    name: str
+    value: Compiled
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """Copy a hidden variable to one of the author's."""
+
+    hidden: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Assign the `return_value` of the event in a hidden variable; without one the flow fails."""
+
+    hidden: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Global:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Priority:
+    value: Compiled
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """`log` and `print`."""
+
+    value: Compiled
+    printed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Go on if the test holds, else to `otherwise`."""
+
+    test: Compiled
+    otherwise: int
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    value: Compiled | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """To the innermost handler, or the end of the flow as failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewInstance:
+    """`start_new_flow_instance:`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Queue the start of a flow; `hidden` receives the new instance's uid.
+
+    `shared` lets the callee use the caller's variables; `dynamic` computes the name.
+    """
+
+    flow_id: str
+    arguments: CallArguments
+    hidden: str
+    activate: bool = False
+    shared: bool = False
+    dynamic: Compiled | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Wait for the confirmation of a `Call`; `hidden` then holds the flow reference, and so does `name`."""
+
+    hidden: str
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Stop this flow's own children of a name whose arguments include the given ones."""
+
+    flow_id: str
+    arguments: CallArguments
+
+
+@dataclass(frozen=True, slots=True)
+class Deactivate:
+    flow_id: str
+    arguments: CallArguments
+
+
+@dataclass(frozen=True, slots=True)
+class NewAction:
+    """Make an action, not yet started; `hidden` and `name` hold its reference."""
+
+    action: str
+    arguments: CallArguments
+    hidden: str
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    form: Form
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    form: Form
+    name: str | None = None
+    internal: bool = False
+    """True where the wait is no statement of the author's and so does not make a flow `started`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    targets: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """The innermost fork of this head ends here for whoever comes first with the best score."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """The innermost fork of this head ends here when `count` heads have come."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Collapse:
+    """All heads below the branch that set this handler die; the branch goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Drop the innermost handler."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenScope:
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseScope:
+    """Stop what was started in the scope and still runs."""
+
+    scope: str
+
+
+Instruction: TypeAlias = (
+    Assign
+    | Capture
+    | Result
+    | Global
+    | Priority
+    | Say
+    | Jump
+    | Branch
+    | Return
+    | Fail
+    | NewInstance
+    | Call
+    | Started
+    | Stop
+    | Deactivate
+    | NewAction
+    | Send
+    | Match
+    | Fork
+    | Merge
+    | Collect
+    | Collapse
+    | Handler
+    | Release
+    | OpenScope
+    | CloseScope
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    name: str
+    default: Compiled | None
+
+
+@dataclass(frozen=True, slots=True)
+class FlowCode:
+    """A flow ready to run; `spans` has the place in the source of each instruction."""
+
+    flow_id: str
+    parameters: tuple[Parameter, ...]
+    members: tuple[Parameter, ...]
+    code: tuple[Instruction, ...]
+    spans: tuple[Span, ...]
+    loop_id: str | None
+    loop_priority: int
+    active: bool
+    tags: tuple[tuple[str, object], ...]
+    """History tags: user_intent, bot_intent, user_action, bot_action, with True or a compiled text."""
+    forks: bool
+    """True if some instruction makes several heads: then variables may change while one of them waits."""

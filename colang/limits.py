@@ -1,0 +1,35 @@
+"""Bounds on what one value may become, so that a program cannot eat the machine.
+
+Every operation that makes something bigger than its operands asks here first. The figures are far above what a
+conversation needs.
+"""
+
+from __future__ import annotations
+
+from colang.errors import ColangValueError
+
+MAX_TEXT = 1_000_000
+"""Longest text, in characters."""
+MAX_ITEMS = 100_000
+"""Most elements of a list, set or dict."""
+MAX_BITS = 4096
+"""Widest whole number."""
+MAX_STEPS = 100_000
+"""Most instructions, events and calls of one step."""
+MAX_GROWTH = 32_000_000
+"""Most characters and elements that one step may create."""
+
+
+def check_text(length: int) -> None:
+    if length > MAX_TEXT:
+        raise ColangValueError(f"text of {length} characters; at most {MAX_TEXT} are allowed")
+
+
+def check_items(count: int) -> None:
+    if count > MAX_ITEMS:
+        raise ColangValueError(f"collection of {count} elements; at most {MAX_ITEMS} are allowed")
+
+
+def check_bits(bits: float) -> None:
+    if bits > MAX_BITS:
+        raise ColangValueError(f"whole number of {int(bits)} bits; at most {MAX_BITS} are allowed")

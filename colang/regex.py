@@ -1,0 +1,72 @@
+"""The one place that touches a regular expression engine.
+
+google-re2 runs in time linear in the text, so a pattern cannot be used to hang a conversation. Where it is not
+installed (this package needs nothing but lark), the standard library's `re` does the work, without that guarantee.
+A pattern outside RE2's language (lookaround, back-references) is an error that names the construct.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any, Protocol
+
+from colang.errors import ColangValueError
+
+try:
+    import re2
+except ImportError:  # pragma: no cover - depends on the installation
+    re2 = None
+
+MAX_PATTERN = 4096
+"""Longest pattern in characters."""
+
+_UNSUPPORTED = (
+    (r"\(\?<?[=!]", "lookaround"),
+    (r"\\[1-9]|\(\?P=", "a back-reference"),
+    (r"\(\?>", "an atomic group"),
+    (r"[*+?}]\+", "a possessive quantifier"),
+    (r"\(\?\(", "a conditional group"),
+)
+
+
+class Compiled(Protocol):
+    """What is used of a compiled pattern."""
+
+    def search(self, text: str, /) -> Any: ...
+
+    def findall(self, text: str, /) -> list[Any]: ...
+
+
+@lru_cache(maxsize=1024)
+def compile_pattern(pattern: str) -> Compiled:
+    """Compile `pattern`.
+
+    Raises:
+        ColangValueError: it is malformed, too long, or outside the engine's language.
+    """
+    if len(pattern) > MAX_PATTERN:
+        raise ColangValueError(f"regular expression of {len(pattern)} characters; at most {MAX_PATTERN} are allowed")
+    for construct, name in _UNSUPPORTED:
+        if re.search(construct, pattern):
+            raise ColangValueError(f"{name} is not supported in the regular expression {pattern!r}")
+    try:
+        return _engine_compile(pattern)
+    except (re.error, getattr(re2, "error", re.error)) as error:
+        raise ColangValueError(f"malformed regular expression {pattern!r}: {error}") from None
+
+
+def _engine_compile(pattern: str) -> Compiled:
+    compiled: Compiled
+    if re2 is None:
+        compiled = re.compile(pattern)
+    else:
+        options = re2.Options()
+        options.log_errors = False
+        compiled = re2.compile(pattern, options)
+    return compiled
+
+
+def escape(text: str) -> str:
+    """`text` with everything escaped that means something in a pattern."""
+    return re.escape(text)
