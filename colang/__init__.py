@@ -22,7 +22,9 @@ from colang.errors import (
     ColangValueError,
 )
 from colang.events import Command, Event, History, LogLine, PrintLine, Send
+from colang.imports import ImportPath
 from colang.machine import (
+    FlowView,
     State,
     add_flows,
     awaited_flows,
@@ -30,7 +32,9 @@ from colang.machine import (
     event_awaited,
     flow_known,
     flows,
+    function_names,
     globals_of,
+    instances,
     locals_of,
     new_state,
     remove_flows,
@@ -51,7 +55,9 @@ __all__ = [
     "Command",
     "Event",
     "FlowInfo",
+    "FlowView",
     "History",
+    "ImportPath",
     "LogLine",
     "PrintLine",
     "Program",
@@ -65,7 +71,9 @@ __all__ = [
     "event_awaited",
     "flow_known",
     "flows",
+    "function_names",
     "globals_of",
+    "instances",
     "load",
     "locals_of",
     "new_state",

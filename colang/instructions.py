@@ -6,16 +6,16 @@ stops it until the conflicts of its interaction loop are resolved (unless the ev
 
     data        Assign Capture Result Global Priority Say
     control     Jump Branch Return Fail NewInstance
-    flows       Call Stop
+    flows       Call Stop Deactivate
     actions     NewAction
     events      Send Match Started
-    groups      Fork Merge Collect Collapse Handler Release
+    groups      Fork Merge Collect Handler
     scopes      OpenScope CloseScope
 
 Groups are the only part that needs several heads. `Fork` puts its head to sleep and makes one child per branch; a
 child that meets `Merge` waits for the others of this instant, the best one survives, the parent goes on behind that
-`Merge`. `Collect` waits until that many children have come and lets the parent go on. `Handler` names where a head
-goes when it fails inside a group; there, `Collapse` gives the branch back to one head.
+`Merge`. `Collect` waits until that many children have come and lets the parent go on. `Handler` names where the head
+of a branch goes when it fails inside a group; what else the branch had started dies with it.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ class CallArguments:
 
     positional: tuple[Compiled, ...] = ()
     named: NamedArguments = ()
+    plain: tuple[tuple[str, str | None, Compiled], ...] = ()
+    """The named arguments that are a literal or a variable (then with its name): the index can file heads by them."""
 
 
 # --- what is sent and what is waited for -------------------------------------------------------------------------
@@ -46,6 +48,8 @@ class EventForm:
 
     name: str
     arguments: CallArguments
+    event_name: str | None = None
+    """The literal argument `event`, if there is one: what an UnhandledEvent is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,18 +235,10 @@ class Collect:
 
 
 @dataclass(frozen=True, slots=True)
-class Collapse:
-    """All heads below the branch that set this handler die; the branch goes on."""
-
-
-@dataclass(frozen=True, slots=True)
 class Handler:
+    """From here to the end of the branch, failing means going to `target`."""
+
     target: int
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """Drop the innermost handler."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,9 +275,7 @@ Instruction: TypeAlias = (
     | Fork
     | Merge
     | Collect
-    | Collapse
     | Handler
-    | Release
     | OpenScope
     | CloseScope
 )
@@ -305,7 +299,9 @@ class FlowCode:
     loop_id: str | None
     loop_priority: int
     active: bool
-    tags: tuple[tuple[str, object], ...]
-    """History tags: user_intent, bot_intent, user_action, bot_action, with True or a compiled text."""
+    tags: tuple[tuple[str, Compiled | None], ...]
+    """History tags (user_intent, bot_action, …) with the text to log, or None for the flow's own name."""
+    meta: tuple[tuple[str, object], ...]
+    """The arguments of `@meta`."""
     forks: bool
     """True if some instruction makes several heads: then variables may change while one of them waits."""

@@ -5,7 +5,8 @@ every operation that makes something bigger than its operands is bounded (`colan
 """
 
 from colang.expressions.build import compile_expression, read_attribute
+from colang.expressions.functions import FUNCTIONS
 from colang.expressions.operators import check_size, to_text
 from colang.expressions.scope import Compiled, Scope
 
-__all__ = ["Compiled", "Scope", "check_size", "compile_expression", "read_attribute", "to_text"]
+__all__ = ["FUNCTIONS", "Compiled", "Scope", "check_size", "compile_expression", "read_attribute", "to_text"]

@@ -70,6 +70,16 @@ def comparison(name: str) -> Function:
     return make
 
 
+def flow_defined(scope: Scope, name: str) -> bool:
+    """True if a flow of this name could be started."""
+    return scope.flow_defined(name)
+
+
+def within(scope: Scope, name: str) -> bool:
+    """True if a flow of this name is among those that this flow was started by, directly or not."""
+    return scope.within(name)
+
+
 def length(_: Scope, value: Any) -> int:
     return len(value)
 
@@ -95,6 +105,8 @@ FUNCTIONS: dict[str, Function] = {
     "escape": lambda _, text: regex.escape(text),
     "pretty_str": pretty_text,
     "flows_info": flows_info,
+    "flow_defined": flow_defined,
+    "within": within,
     "less_than": comparison("less_than"),
     "equal_less_than": comparison("equal_less_than"),
     "greater_than": comparison("greater_than"),

@@ -30,6 +30,12 @@ class Scope(Protocol):
     def flows_info(self, uid: str | None) -> Any:
         """What `flows_info()` returns."""
 
+    def flow_defined(self, name: str) -> bool:
+        """True if a flow of this name could be started."""
+
+    def within(self, name: str) -> bool:
+        """True if a flow of this name is above this one."""
+
     def unshare(self, container: Any) -> Any:
         """The container to change in place of `container`, so that forks of the state do not see the change."""
 

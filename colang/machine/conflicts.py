@@ -1,0 +1,184 @@
+"""Conflicts: of all heads that want to act in one interaction loop at one moment, one wins (spec section 10.5).
+
+The head with the greatest score list acts. Heads that would do exactly the same act with it: they share its action.
+All others have lost: their branch goes to its handler, or their flow fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from colang.errors import ColangRuntimeError, ColangSyntaxError, ColangValueError
+from colang.expressions import check_size
+from colang.instructions import ActionForm, EventForm, MemberForm, Send
+from colang.machine.actions import release_action
+from colang.machine.heads import best, fail_head
+from colang.machine.matching import evaluate_arguments, resolve
+from colang.machine.run import EngineFault, Run, Signal
+from colang.machine.slide import advance
+from colang.machine.state import Head, Instance, Place
+from colang.values import ActionRef, EventRef
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """An event that a head wants to send, with its arguments evaluated."""
+
+    instance: Instance
+    head: Head
+    name: str
+    arguments: Mapping[str, Any]
+    action_uid: str | None = None
+
+    @property
+    def starts(self) -> bool:
+        return self.action_uid is not None and self.name.startswith("Start")
+
+    def same(self, other: Intent) -> bool:
+        """Equal events; a fresh action's uid says nothing about what it does."""
+        if self.name != other.name or self.arguments != other.arguments:
+            return False
+        return self.action_uid == other.action_uid or (self.starts and other.starts)
+
+
+def resolve_conflicts(run: Run) -> None:
+    """Let every loop's winner act, and move everybody on."""
+    waiting, run.sending = run.sending, {}
+    groups: dict[str, list[Intent]] = {}
+    for uid, number in waiting:
+        instance = run.state.instances.get(uid)
+        if instance is None or number not in instance.heads:
+            continue
+        instance = run.state.own(uid)
+        intent = _intent(run, instance, instance.heads[number])
+        if intent is not None:
+            groups.setdefault(instance.loop_id, []).append(intent)
+    moving: list[tuple[Instance, Head]] = []
+    for intents in groups.values():
+        _resolve_group(run, intents, moving)
+    for instance, head in moving:
+        if head.number in instance.heads:
+            advance(run, instance, head)
+
+
+def _intent(run: Run, instance: Instance, head: Head) -> Intent | None:
+    """Evaluate what a head wants to send; if that fails, so does the head."""
+    try:
+        return _evaluate(run, instance, head)
+    except ColangRuntimeError as error:
+        run.push(Signal("ColangError", {"type": type(error).__name__, "error": str(error)}))
+    except ColangSyntaxError as error:  # pragma: no cover - no expression raises it
+        run.push(Signal("ColangError", {"type": type(error).__name__, "error": str(error)}))
+    _lose(run, instance, head, [])
+    return None
+
+
+def _evaluate(run: Run, instance: Instance, head: Head) -> Intent:
+    instruction = instance.flow.code[head.pc]
+    form = instruction.form if isinstance(instruction, Send) else None
+    if isinstance(form, MemberForm):
+        return _member_intent(run, instance, head, form)
+    if not isinstance(form, (EventForm, ActionForm)):  # pragma: no cover - lowering sends nothing else
+        raise ColangRuntimeError("this cannot be sent")
+    arguments = evaluate_arguments(run, instance, form.arguments)
+    for value in arguments.values():
+        check_size(value)
+    name = form.name if isinstance(form, EventForm) else form.action + form.member
+    _validate(name, arguments)
+    return Intent(instance, head, name, arguments)
+
+
+def _member_intent(run: Run, instance: Instance, head: Head, form: MemberForm) -> Intent:
+    target = resolve(run, instance, form)
+    if isinstance(target, EventRef):
+        raise ColangValueError("Events have no event attributes!")
+    if not isinstance(target, ActionRef):
+        raise ColangRuntimeError(f"Unsupported type '{type(target).__name__}' of ${form.variable}")
+    action = run.state.own_action(target.uid)
+    given = evaluate_arguments(run, instance, form.arguments)
+    if form.member == "Start":
+        given = action.arguments
+    elif form.member == "Change":
+        given = given.get("arguments", given)
+    elif form.member != "Stop":
+        raise ColangRuntimeError(f"Invalid action event {form.member}!")
+    name = f"{form.member}{action.name}"
+    _validate(name, given)
+    return Intent(instance, head, name, given, action.uid)
+
+
+_TEXTS = {"StartUtteranceBotAction": "script"}
+
+
+def _validate(name: str, arguments: Mapping[str, Any]) -> None:
+    """The world's side of an utterance is text; anything else is an engine error (section 14, kind 4)."""
+    wanted = _TEXTS.get(name)
+    if wanted and not isinstance(arguments.get(wanted), str):
+        fault = ColangRuntimeError(f"{name} needs a text `{wanted}`, not {arguments.get(wanted)!r}")
+        raise EngineFault(fault, "AssertionError")
+
+
+def _resolve_group(run: Run, intents: list[Intent], moving: list[tuple[Instance, Head]]) -> None:
+    heads = [intent.head for intent in intents]
+    winning = intents[0] if len(intents) == 1 else intents[heads.index(best(run, heads))]
+    _act(run, winning)
+    for intent in intents:
+        if intent is winning:
+            moving.append((intent.instance, _pass(run, intent, winning)))
+        elif intent.same(winning):
+            _share(run, intent, winning)
+            moving.append((intent.instance, _pass(run, intent, winning)))
+        elif intent.head.number in intent.instance.heads:
+            _lose(run, intent.instance, intent.head, moving)
+
+
+def _act(run: Run, intent: Intent) -> None:
+    arguments = dict(intent.arguments)
+    if intent.action_uid is not None:
+        arguments["action_uid"] = intent.action_uid
+        action = run.state.own_action(intent.action_uid)
+        if intent.name.startswith("Start"):
+            action.status = "starting"
+        elif intent.name.startswith("Stop"):
+            action.status = "stopping"
+    run.emit(intent.name, arguments, intent.instance.uid)
+
+
+def _pass(run: Run, intent: Intent, winner: Intent) -> Head:
+    """The head is over its `Send`."""
+    instruction = intent.instance.flow.code[intent.head.pc]
+    if isinstance(instruction, Send) and instruction.name and winner.action_uid is not None:
+        event = EventRef(winner.name, dict(winner.arguments), intent.instance.uid, winner.action_uid)
+        run.at(intent.instance).write(instruction.name, event)
+    intent.head.place = Place.MOVING
+    intent.head.pc += 1
+    return intent.head
+
+
+def _share(run: Run, intent: Intent, winner: Intent) -> None:
+    """The same action was asked for twice: the other flow uses the winner's."""
+    old, new = intent.action_uid, winner.action_uid
+    if old is None or new is None or old == new or not intent.starts:
+        return
+    instance = intent.instance
+    variables = run.at(instance).variables()
+    for table in (variables.locals, run.state.globals):
+        for name, value in table.items():
+            if value == ActionRef(old):
+                table[name] = ActionRef(new)
+    instance.actions = tuple(new if uid == old else uid for uid in instance.actions)
+    instance.scopes = {
+        scope: tuple((kind, new if uid == old else uid) for kind, uid in members)
+        for scope, members in instance.scopes.items()
+    }
+    action = run.state.own_action(new)
+    action.owners = (*action.owners, instance.uid)
+    release_action(run, old, instance.uid)
+
+
+def _lose(run: Run, instance: Instance, head: Head, moving: list[tuple[Instance, Head]]) -> None:
+    following = fail_head(run, instance, head, head.scores)
+    if following is not None:
+        moving.append((instance, following))

@@ -1,0 +1,186 @@
+"""The surroundings of an expression: variables of a flow instance, fields of runtime objects, the random numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from colang import limits
+from colang.errors import ColangValueError
+from colang.machine.sharing import unshare
+from colang.machine.state import Action, Instance, Status
+from colang.values import ActionRef, FlowRef, StateRef, SystemRef
+from colang.values import Status as StatusView
+
+if TYPE_CHECKING:
+    from colang.machine.run import Run
+
+STATUS_NAMES = {
+    Status.WAITING: "waiting",
+    Status.STARTING: "starting",
+    Status.STARTED: "started",
+    Status.STOPPED: "stopped",
+    Status.FINISHED: "finished",
+}
+
+
+class Frame:
+    """Implements `colang.expressions.Scope` for one instance at a time."""
+
+    __slots__ = ("instance", "run")
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.instance: Instance
+
+    def variables(self) -> Instance:
+        """The instance whose variables are used: this one, or the one that shares its own with it."""
+        instance = self.instance
+        while instance.shares is not None:
+            instance = self.run.state.own(instance.shares)
+        return instance
+
+    def read(self, name: str) -> Any:
+        instance = self.instance
+        if instance.shares is not None:
+            instance = self.variables()
+        if name in instance.globals:
+            return self.run.state.globals.get(name)
+        value = instance.locals.get(name)
+        if value is None and name in _SPECIAL:
+            return FlowRef(self.instance.uid) if name == "self" else SystemRef()
+        return value
+
+    def known(self, name: str) -> bool:
+        """True if the variable was ever set."""
+        instance = self.variables()
+        return name in instance.globals or name in instance.locals or name in _SPECIAL
+
+    def write(self, name: str, value: Any) -> None:
+        instance = self.instance
+        if instance.shares is not None:
+            instance = self.variables()
+        if name in instance.globals:
+            self.run.state.globals[name] = value
+        else:
+            instance.locals[name] = value
+
+    def attribute(self, target: FlowRef | ActionRef | SystemRef | StateRef, name: str) -> Any:
+        if isinstance(target, FlowRef):
+            return flow_attribute(self.run.state.instances.get(target.uid), name)
+        if isinstance(target, ActionRef):
+            return action_attribute(self.run.state.actions.get(target.uid), name)
+        if isinstance(target, SystemRef) and name in {"config", "state"}:
+            return self.run.program.config if name == "config" else StateRef()
+        if isinstance(target, StateRef) and name == "context":
+            return self.run.state.globals
+        raise AttributeError(f"Attribute '{name}' does not exist")
+
+    def uid(self) -> str:
+        return self.run.state.random.uid()
+
+    def random(self) -> float:
+        return self.run.state.random.unit()
+
+    def flows_info(self, uid: str | None) -> Any:
+        instances = self.run.state.instances
+        if uid is None:
+            return {each: flow_info(instance) for each, instance in instances.items()}
+        if uid not in instances:
+            raise ColangValueError(f"there is no flow instance {uid}")
+        return flow_info(instances[uid])
+
+    def flow_defined(self, name: str) -> bool:
+        return self.run.flow_code(name) is not None
+
+    def within(self, name: str) -> bool:
+        instances = self.run.state.instances
+        above = instances.get(self.instance.origin or "")
+        while above is not None:
+            if above.flow.flow_id == name:
+                return True
+            above = instances.get(above.origin or "")
+        return False
+
+    def unshare(self, container: Any) -> Any:
+        return unshare(self.run, container)
+
+    def charge(self, size: int) -> None:
+        self.run.growth += size
+        if self.run.growth > limits.MAX_GROWTH:
+            raise ColangValueError("the values made in one step take too much memory")
+
+
+_SPECIAL = frozenset({"self", "system"})
+
+
+def visible(instance: Instance) -> dict[str, Any]:
+    """The local variables that an author can name."""
+    return {name: value for name, value in instance.locals.items() if not name.startswith("&")}
+
+
+FLOW_FIELDS: Mapping[str, Callable[[Instance], Any]] = {
+    "uid": lambda instance: instance.uid,
+    "flow_id": lambda instance: instance.flow.flow_id,
+    "loop_id": lambda instance: instance.loop_id,
+    "status": lambda instance: StatusView(STATUS_NAMES[instance.status]),
+    "priority": lambda instance: instance.priority,
+    "arguments": lambda instance: dict(instance.arguments),
+    "context": visible,
+    "parent_uid": lambda instance: instance.origin,
+    "child_flow_uids": lambda instance: list(instance.children),
+    "activated": lambda instance: instance.activated,
+    "hierarchy_position": lambda instance: ".".join(str(part) for part in instance.position),
+    "action_uids": lambda instance: list(instance.actions),
+}
+
+
+def flow_attribute(instance: Instance | None, name: str) -> Any:
+    if instance is None:
+        raise AttributeError("the flow was never started")
+    field = FLOW_FIELDS.get(name)
+    if field:
+        return field(instance)
+    if name in instance.locals and not name.startswith("&"):
+        return instance.locals[name]
+    raise AttributeError(f"Attribute '{name}' does not exist")
+
+
+ACTION_FIELDS: Mapping[str, Callable[[Action], Any]] = {
+    "uid": lambda action: action.uid,
+    "name": lambda action: action.name,
+    "flow_uid": lambda action: action.flow_uid,
+    "status": lambda action: StatusView(action.status),
+    "start_event_arguments": lambda action: dict(action.arguments),
+    "context": lambda action: dict(action.context),
+}
+
+
+def action_attribute(action: Action | None, name: str) -> Any:
+    if action is None:
+        raise AttributeError(f"Attribute '{name}' does not exist")
+    field = ACTION_FIELDS.get(name)
+    if field:
+        return field(action)
+    if name in action.context:
+        return action.context[name]
+    raise AttributeError(f"Attribute '{name}' does not exist")
+
+
+def flow_info(instance: Instance) -> dict[str, Any]:
+    """What `flows_info()` says of one instance."""
+    spans = instance.flow.spans
+    lines = [spans[head.pc].line for head in instance.heads.values() if head.pc < len(spans)]
+    info: dict[str, Any] = {
+        "flow_id": instance.flow.flow_id,
+        "loop_id": instance.loop_id,
+        "status": STATUS_NAMES[instance.status],
+        "flow_hierarchy": ".".join(str(part) for part in instance.position),
+        "active_statement_at_lines": lines,
+        "meta_tags": dict(instance.flow.meta),
+    }
+    if instance.actions:
+        info["action_uids"] = list(instance.actions)
+    if instance.children:
+        info["child_flow_uids"] = list(instance.children)
+    return info

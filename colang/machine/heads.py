@@ -1,0 +1,105 @@
+"""Heads: how they fork, die, fail and come together again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from colang.machine.lifecycle import fail
+from colang.machine.run import Run, Scores
+from colang.machine.state import Head, Instance, Place
+
+
+def fork(run: Run, instance: Instance, head: Head, targets: tuple[int, ...]) -> list[Head]:
+    """Put `head` to sleep and make one child for each target."""
+    head.place = Place.ASLEEP
+    children = []
+    for target in targets:
+        child = instance.new_head(target)
+        child.parent = head.number
+        child.scores = head.scores
+        child.handlers = head.handlers
+        child.scope = head.scope
+        children.append(child)
+    run.count(instance.flow.flow_id)
+    return children
+
+
+def below(instance: Instance, number: int) -> Iterator[Head]:
+    """All heads that descend from head `number`."""
+    for head in list(instance.heads.values()):
+        if head.parent == number:
+            yield head
+            yield from below(instance, head.number)
+
+
+def kill_below(run: Run, instance: Instance, number: int) -> None:
+    for head in list(below(instance, number)):
+        run.unfile(instance, head)
+        run.sending.pop((instance.uid, head.number), None)
+        run.merging.pop((instance.uid, head.number), None)
+        instance.heads.pop(head.number, None)
+
+
+def revive(run: Run, instance: Instance, head: Head, pc: int, scores: Scores) -> Head:
+    """`head` goes on at `pc`; everything below it dies."""
+    kill_below(run, instance, head.number)
+    run.unfile(instance, head)
+    run.sending.pop((instance.uid, head.number), None)
+    head.place = Place.MOVING
+    head.pc = pc
+    head.scores = scores
+    return head
+
+
+def fail_head(run: Run, instance: Instance, head: Head, scores: Scores) -> Head | None:
+    """Send the head's branch to its handler; without one the flow fails. Returns the head to slide."""
+    if not head.handlers:
+        fail(run, instance, scores)
+        return None
+    target, owner = head.handlers[-1]
+    branch = instance.heads[owner]
+    branch.handlers = tuple(handler for handler in branch.handlers if handler[1] != owner)
+    return revive(run, instance, branch, target, scores)
+
+
+def collect(run: Run, instance: Instance, head: Head, count: int) -> Head | None:
+    """Count this arrival; the one that completes the number lets the parent go on."""
+    assert_parent = head.parent
+    if assert_parent is None:
+        return head
+    head.place = Place.COLLECTING
+    here = [
+        other
+        for other in instance.heads.values()
+        if other.parent == head.parent and other.place is Place.COLLECTING and other.pc == head.pc
+    ]
+    if len(here) < count:
+        return None
+    return revive(run, instance, instance.heads[assert_parent], head.pc + 1, head.scores)
+
+
+def merge_all(run: Run) -> list[tuple[Instance, Head]]:
+    """Let the best arrival of each fork win; returns the parents that go on."""
+    moved = []
+    waiting, run.merging = run.merging, {}
+    for uid, number in waiting:
+        instance = run.state.own(uid)
+        parent = instance.heads[number]
+        arrived = [
+            head for head in instance.heads.values() if head.parent == number and head.place is Place.MERGING
+        ]
+        winner = best(run, arrived)
+        moved.append((instance, revive(run, instance, parent, winner.pc + 1, winner.scores)))
+    return moved
+
+
+def best(run: Run, heads: list[Head]) -> Head:
+    """The head with the greatest score list, lists padded with 1.0; exact ties are drawn."""
+    longest = max(len(head.scores) for head in heads)
+    first = max(heads, key=lambda head: pad(head.scores, longest))
+    equal = [head for head in heads if head.scores == first.scores]
+    return equal[0] if len(equal) == 1 else equal[int(run.state.random.unit() * len(equal))]
+
+
+def pad(scores: Scores, length: int) -> Scores:
+    return scores + (1.0,) * (length - len(scores))

@@ -1,0 +1,110 @@
+"""What one step works with: the state, the queue of internal events, the heads that want to act, the commands so far."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from colang import limits
+from colang.errors import ColangBudgetError, ColangRuntimeError
+from colang.events import Command, Event, Send
+from colang.instructions import FlowCode
+from colang.machine.frame import Frame
+from colang.machine.index import HeadKey
+from colang.machine.state import Head, Instance, State
+from colang.program import Program
+
+Scores = tuple[float, ...]
+
+
+@dataclass(slots=True)
+class Signal:
+    """An event on its way through the machine, with the scores of the chain that caused it."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    scores: Scores = ()
+    flow_uid: str | None = None
+    """The instance that an internal event is about: `$event.flow`."""
+    action_uid: str | None = None
+    unhandled: Signal | None = None
+    """For UnhandledEvent: what was not handled."""
+
+
+class EngineFault(Exception):  # noqa: N818 - it never leaves the machine: it carries the error that does
+    """An error outside of any slide: what was under way is abandoned and a ColangError event takes its place."""
+
+    def __init__(self, error: ColangRuntimeError, kind: str | None = None) -> None:
+        super().__init__(str(error))
+        self.kind = kind or type(error).__name__
+
+
+class Run:
+    """The surroundings of one step; thrown away at its end."""
+
+    __slots__ = ("commands", "faults", "frame", "growth", "merging", "program", "queue", "sending", "state", "steps")
+
+    def __init__(self, program: Program, state: State) -> None:
+        self.program = program
+        self.state = state
+        self.queue: deque[Signal] = deque()
+        self.sending: dict[HeadKey, None] = {}
+        """Heads at a `Send`, in order of arrival."""
+        self.merging: dict[tuple[str, int], None] = {}
+        """Sleeping parents (instance uid, head number) of heads that stand at a `Merge`."""
+        self.commands: list[Command] = []
+        self.frame = Frame(self)
+        self.steps = 0
+        self.faults = 0
+        self.growth = 0
+
+    def push(self, signal: Signal) -> None:
+        self.queue.append(signal)
+
+    def push_front(self, signal: Signal) -> None:
+        self.queue.appendleft(signal)
+
+    def emit(self, name: str, arguments: dict[str, Any], flow_uid: str) -> None:
+        self.commands.append(Send(Event(name, arguments), flow_uid))
+
+    def count(self, flow_id: str) -> None:
+        """One more thing done in this step."""
+        self.steps += 1
+        if self.steps > limits.MAX_STEPS:
+            raise ColangBudgetError(
+                f"flow `{flow_id}` was stopped: one event made the program take more than "
+                f"{limits.MAX_STEPS} steps; is there a loop without a wait, or an endless recursion?"
+            )
+
+    def flow_code(self, flow_id: str) -> FlowCode | None:
+        """The flow of a name in this conversation: an added one, or one of the program that was not removed."""
+        overlay = self.state.overlay
+        if flow_id in overlay.code:
+            return overlay.code[flow_id]
+        return None if flow_id in overlay.removed else self.program.code.get(flow_id)
+
+    def wants_unhandled(self, name: str) -> bool:
+        """True if some flow may wait for the UnhandledEvent of this event."""
+        added = self.state.overlay.unhandled
+        names = self.program.unhandled
+        return names is None or added is None or name in names or name in added
+
+    def at(self, instance: Instance) -> Frame:
+        """The surroundings for evaluating an expression of `instance`."""
+        self.frame.instance = instance
+        return self.frame
+
+    def wait(self, instance: Instance, head: Head) -> None:
+        """File a head under the entries it waits for."""
+        self.state.sequence += 1
+        head.since = self.state.sequence
+        for entry in head.entries:
+            self.state.index.add(entry, (instance.uid, head.number))
+
+    def unfile(self, instance: Instance, head: Head) -> None:
+        """The head waits no longer."""
+        for entry in head.entries:
+            self.state.index.remove(entry, (instance.uid, head.number))
+        head.entries = ()

@@ -1,0 +1,126 @@
+"""Reading a state from outside: for system actions, prompts and the debugger. Nothing here changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from colang.errors import ColangRuntimeError
+from colang.events import Event
+from colang.expressions import FUNCTIONS
+from colang.instructions import FlowForm, Match, MemberForm
+from colang.machine.frame import STATUS_NAMES, visible
+from colang.machine.matching import resolve, score
+from colang.machine.run import Run, Signal
+from colang.machine.state import Head, Instance, Place, State
+from colang.program import Program
+from colang.source import Span
+from colang.values import FlowRef
+
+
+@dataclass(frozen=True, slots=True)
+class FlowView:
+    """One flow instance, for people who debug."""
+
+    uid: str
+    flow: str
+    parent: str | None
+    status: str
+    arguments: Mapping[str, Any]
+    loop: str
+    priority: float
+    activated: bool
+    source: Span | None
+    waiting: tuple[Span, ...]
+    """Where its heads stand."""
+
+
+def instances(program: Program, state: State) -> tuple[FlowView, ...]:
+    """All instances of a conversation, in order of creation."""
+    del program
+    return tuple(_view(instance) for instance in state.instances.values())
+
+
+def _view(instance: Instance) -> FlowView:
+    spans = instance.flow.spans
+    standing = [head for head in instance.heads.values() if head.place is not Place.ASLEEP]
+    return FlowView(
+        uid=instance.uid,
+        flow=instance.flow.flow_id,
+        parent=instance.parents[0] if instance.parents else None,
+        status=STATUS_NAMES[instance.status],
+        arguments=dict(instance.arguments),
+        loop=instance.loop_id,
+        priority=instance.priority,
+        activated=instance.activated > 0,
+        source=spans[0] if spans else None,
+        waiting=tuple(spans[head.pc] for head in standing if head.pc < len(spans)),
+    )
+
+
+def flow_known(state: State, flow_id: str) -> bool:
+    """True if an instance of the flow exists or existed."""
+    return flow_id in state.known
+
+
+def event_awaited(program: Program, state: State, event: Event) -> bool:
+    """True if some head waits for this event."""
+    run = Run(program, state)
+    signal = Signal(event.name, event.arguments, action_uid=event.arguments.get("action_uid"))
+    return any(
+        score(run, instance, head, signal) > 0
+        for instance, head in _heads(state, state.index.candidates(event.name, event.arguments))
+    )
+
+
+def _heads(state: State, keys: list[tuple[str, int]]) -> list[tuple[Instance, Head]]:
+    return [(state.instances[uid], state.instances[uid].heads[number]) for uid, number in keys]
+
+
+def awaited_flows(program: Program, state: State) -> list[str]:
+    """Names of the flows whose end some head waits for, in order, without repetition."""
+    run = Run(program, state)
+    bucket = state.index.buckets.get("FlowFinished")
+    keys = [key for heads in bucket.keyed.values() for key in heads] if bucket else []
+    names: dict[str, None] = {}
+    for instance, head in _heads(state, keys):
+        instruction = instance.flow.code[head.pc]
+        form = instruction.form if isinstance(instruction, Match) else None
+        if isinstance(form, FlowForm):
+            names[form.flow_id] = None
+        elif isinstance(form, MemberForm):
+            target = _target(run, instance, form)
+            if isinstance(target, FlowRef) and target.uid in state.instances:
+                names[state.instances[target.uid].flow.flow_id] = None
+    return list(names)
+
+
+def _target(run: Run, instance: Instance, form: MemberForm) -> Any:
+    try:
+        return resolve(run, instance, form)
+    except ColangRuntimeError:
+        return None
+
+
+def locals_of(state: State, flow_uid: str) -> Mapping[str, Any]:
+    """The local variables of a flow instance; empty if there is none."""
+    instance = state.instances.get(flow_uid)
+    while instance is not None and instance.shares is not None:
+        instance = state.instances.get(instance.shares)
+    return visible(instance) if instance else {}
+
+
+def globals_of(state: State) -> Mapping[str, Any]:
+    """The global variables."""
+    return dict(state.globals)
+
+
+def set_globals(state: State, values: Mapping[str, Any]) -> None:
+    """Write global variables, as the context updates of an action do."""
+    state.globals.update(values)
+
+
+def function_names() -> frozenset[str]:
+    """The built-in functions that an expression may call."""
+    return frozenset(FUNCTIONS)
