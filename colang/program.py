@@ -130,5 +130,3 @@ def _fingerprint(flows: Iterable[tree.Flow]) -> str:
     for flow in flows:
         digest.update(f"{flow.name}\0{flow.text}\0".encode())
     return digest.hexdigest()[:32]
-
-

@@ -46,7 +46,9 @@ def compile_pattern(pattern: str) -> Compiled:
         ColangValueError: it is malformed, too long, or outside the engine's language.
     """
     if len(pattern) > MAX_PATTERN:
-        raise ColangValueError(f"regular expression of {len(pattern)} characters; at most {MAX_PATTERN} are allowed")
+        raise ColangValueError(
+            f"regular expression of {len(pattern)} characters; at most {MAX_PATTERN} are allowed"
+        )
     for construct, name in _UNSUPPORTED:
         if re.search(construct, pattern):
             raise ColangValueError(f"{name} is not supported in the regular expression {pattern!r}")

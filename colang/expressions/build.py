@@ -82,7 +82,9 @@ def _instruction(node: tree.Instruction) -> Compiled:
     span = node.span
 
     def refuse(_: Scope) -> Any:
-        raise ColangValueError(f"{span}: a natural-language instruction can only be the whole right side of `=`")
+        raise ColangValueError(
+            f"{span}: a natural-language instruction can only be the whole right side of `=`"
+        )
 
     return refuse
 

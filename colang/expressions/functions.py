@@ -113,4 +113,3 @@ FUNCTIONS: dict[str, Function] = {
     "equal_greater_than": comparison("equal_greater_than"),
     "not_equal_to": comparison("not_equal_to"),
 }
-

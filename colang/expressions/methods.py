@@ -14,10 +14,50 @@ from colang.errors import ColangValueError
 from colang.values import type_name
 
 _TEXT = frozenset(
-    "capitalize casefold center count endswith expandtabs find index isalnum isalpha isascii isdecimal isdigit "
-    "isidentifier islower isnumeric isprintable isspace istitle isupper join ljust lower lstrip partition "
-    "removeprefix removesuffix replace rfind rindex rjust rpartition rsplit rstrip split splitlines startswith "
-    "strip swapcase title upper zfill".split()
+    [
+        "capitalize",
+        "casefold",
+        "center",
+        "count",
+        "endswith",
+        "expandtabs",
+        "find",
+        "index",
+        "isalnum",
+        "isalpha",
+        "isascii",
+        "isdecimal",
+        "isdigit",
+        "isidentifier",
+        "islower",
+        "isnumeric",
+        "isprintable",
+        "isspace",
+        "istitle",
+        "isupper",
+        "join",
+        "ljust",
+        "lower",
+        "lstrip",
+        "partition",
+        "removeprefix",
+        "removesuffix",
+        "replace",
+        "rfind",
+        "rindex",
+        "rjust",
+        "rpartition",
+        "rsplit",
+        "rstrip",
+        "split",
+        "splitlines",
+        "startswith",
+        "strip",
+        "swapcase",
+        "title",
+        "upper",
+        "zfill",
+    ]
 )
 _READING: dict[type, frozenset[str]] = {
     str: _TEXT,
@@ -25,17 +65,35 @@ _READING: dict[type, frozenset[str]] = {
     tuple: frozenset({"index", "count"}),
     dict: frozenset({"get", "keys", "values", "items", "copy"}),
     set: frozenset(
-        "union intersection difference symmetric_difference issubset issuperset isdisjoint copy".split()
+        [
+            "union",
+            "intersection",
+            "difference",
+            "symmetric_difference",
+            "issubset",
+            "issuperset",
+            "isdisjoint",
+            "copy",
+        ]
     ),
     int: frozenset({"bit_length", "bit_count"}),
     float: frozenset({"is_integer"}),
 }
 _CHANGING: dict[type, frozenset[str]] = {
-    list: frozenset("append extend insert remove pop clear sort reverse".split()),
-    dict: frozenset("update pop popitem setdefault clear".split()),
+    list: frozenset(["append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse"]),
+    dict: frozenset(["update", "pop", "popitem", "setdefault", "clear"]),
     set: frozenset(
-        "add remove discard pop clear update intersection_update difference_update "
-        "symmetric_difference_update".split()
+        [
+            "add",
+            "remove",
+            "discard",
+            "pop",
+            "clear",
+            "update",
+            "intersection_update",
+            "difference_update",
+            "symmetric_difference_update",
+        ]
     ),
 }
 _WIDTH = frozenset({"center", "ljust", "rjust", "zfill", "expandtabs"})
@@ -67,7 +125,9 @@ def call(target: Any, method: str, arguments: list[Any], named: dict[str, Any]) 
 
 def _check_before(target: Any, method: str, arguments: list[Any]) -> None:
     if method in _WIDTH and arguments:
-        limits.check_text(len(target) * max(int(arguments[0]), 1) if method == "expandtabs" else int(arguments[0]))
+        limits.check_text(
+            len(target) * max(int(arguments[0]), 1) if method == "expandtabs" else int(arguments[0])
+        )
     elif method == "replace" and len(arguments) >= 2:
         limits.check_text(len(target) + target.count(arguments[0]) * len(arguments[1]))
     elif method == "join" and arguments:

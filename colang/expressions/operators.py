@@ -72,7 +72,9 @@ def _bounded(value: Any) -> Any:
 
 def identical(left: Any, right: Any) -> bool:
     """`is`: the same object, or the same atom."""
-    return left is right or (type(left) is type(right) and isinstance(left, (int, float, str)) and left == right)
+    return left is right or (
+        type(left) is type(right) and isinstance(left, (int, float, str)) and left == right
+    )
 
 
 def equal(left: Any, right: Any) -> bool:

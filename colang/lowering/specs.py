@@ -42,7 +42,9 @@ def matched_form(spec: tree.Spec) -> Form:
             refuse(spec, f"the event {spec.name} has no members")
         return EventForm(spec.name, arguments(spec.arguments), _literal_text(spec.arguments, "event"))
     if not spec.members:
-        refuse(spec, f"`match` waits for an event; write `{_shown(spec)}.Finished()`, or `await` without `match`")
+        refuse(
+            spec, f"`match` waits for an event; write `{_shown(spec)}.Finished()`, or `await` without `match`"
+        )
     return _member_form(spec)
 
 

@@ -39,7 +39,9 @@ def _check_index(state: State) -> None:
         for head in instance.heads.values()
         for entry in head.entries
     )
-    _require(filed == waiting, f"index and heads differ: {sorted(map(str, filed - waiting + (waiting - filed)))}")
+    _require(
+        filed == waiting, f"index and heads differ: {sorted(map(str, filed - waiting + (waiting - filed)))}"
+    )
 
 
 def _check_loops(state: State) -> None:
@@ -50,15 +52,20 @@ def _check_loops(state: State) -> None:
 def _check_family(state: State, instance: Instance) -> None:
     for uid in instance.children:
         _require(uid in state.instances, f"{instance.uid} has the child {uid}, which is gone")
-        _require(instance.uid in state.instances[uid].parents, f"{uid} does not know its parent {instance.uid}")
+        _require(
+            instance.uid in state.instances[uid].parents, f"{uid} does not know its parent {instance.uid}"
+        )
     for uid in instance.actions:
         action = state.actions.get(uid)
-        _require(action is not None and instance.uid in action.owners, f"{instance.uid} does not own action {uid}")
+        _require(
+            action is not None and instance.uid in action.owners, f"{instance.uid} does not own action {uid}"
+        )
     if instance.status in RUNNING:
         listed = state.flows.get(instance.flow.flow_id, {})
         _require(instance.uid in listed, f"{instance.uid} runs but is not listed by name")
         _require(
-            not instance.parents or any(instance.uid in state.instances[p].children for p in instance.parents),
+            not instance.parents
+            or any(instance.uid in state.instances[p].children for p in instance.parents),
             f"{instance.uid} is an orphan",
         )
 

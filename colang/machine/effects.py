@@ -8,8 +8,8 @@ from colang.events import History
 from colang.instructions import FlowCode
 from colang.machine.lifecycle import RESERVED, bind, create, fail, finish, flow_arguments, launch, stop
 from colang.machine.run import Run, Signal
-from colang.machine.state import RUNNING, Head, Instance, Status
 from colang.machine.slide import includes
+from colang.machine.state import RUNNING, Head, Instance, Status
 
 START_MAIN = "StartMain"
 """What `begin` sends; no program can."""

@@ -83,7 +83,9 @@ def bind(run: Run, instance: Instance, passed: Any) -> None:
         if f"${i}" in passed:
             instance.arguments[f"${i}"] = passed[f"${i}"]
     if instance.shares is None:
-        instance.locals = {parameter.name: instance.arguments[parameter.name] for parameter in code.parameters}
+        instance.locals = {
+            parameter.name: instance.arguments[parameter.name] for parameter in code.parameters
+        }
     for member in code.members:
         instance.locals[member.name] = member.default(bare) if member.default else None
 

@@ -199,7 +199,9 @@ def _score_flow(run: Run, instance: Instance, form: FlowForm, signal: Signal) ->
         parameter.name: parameter.default(frame) if parameter.default else None
         for parameter in code.parameters
     }
-    expected |= evaluate_arguments(run, instance, form.start) | evaluate_arguments(run, instance, form.arguments)
+    expected |= evaluate_arguments(run, instance, form.start) | evaluate_arguments(
+        run, instance, form.arguments
+    )
     expected["flow_id"] = form.flow_id
     return _score_values(expected, signal, 0)
 

@@ -44,7 +44,18 @@ class EngineFault(Exception):  # noqa: N818 - it never leaves the machine: it ca
 class Run:
     """The surroundings of one step; thrown away at its end."""
 
-    __slots__ = ("commands", "faults", "frame", "growth", "merging", "program", "queue", "sending", "state", "steps")
+    __slots__ = (
+        "commands",
+        "faults",
+        "frame",
+        "growth",
+        "merging",
+        "program",
+        "queue",
+        "sending",
+        "state",
+        "steps",
+    )
 
     def __init__(self, program: Program, state: State) -> None:
         self.program = program

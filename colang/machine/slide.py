@@ -291,7 +291,9 @@ def internal_signal(run: Run, instance: Instance, instruction: Send) -> Signal |
         return Signal(form.name, arguments, flow_uid=instance.uid)
     if isinstance(form, FlowForm):
         arguments = evaluate_arguments(run, instance, form.start)
-        return Signal(_flow_command(form.member), {"flow_id": form.flow_id, **arguments}, flow_uid=instance.uid)
+        return Signal(
+            _flow_command(form.member), {"flow_id": form.flow_id, **arguments}, flow_uid=instance.uid
+        )
     if isinstance(form, MemberForm):
         target = resolve(run, instance, form)
         if isinstance(target, FlowRef):

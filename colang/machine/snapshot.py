@@ -234,7 +234,9 @@ class _Writer:
             return {"#": self._number(value, pending)}
         encode = _ENCODERS.get(kind)
         if encode is None:
-            raise ColangStateError(f"a variable holds a {kind.__name__}, which is no plain data and cannot be saved")
+            raise ColangStateError(
+                f"a variable holds a {kind.__name__}, which is no plain data and cannot be saved"
+            )
         return encode(value)
 
     def _number(self, value: Any, pending: list[tuple[int, Any]]) -> int:

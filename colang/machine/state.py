@@ -47,7 +47,18 @@ class Place(IntEnum):
 class Head:
     """A position in a flow; `scores` is the causal chain since the last event from outside."""
 
-    __slots__ = ("entries", "handlers", "number", "parent", "pc", "place", "scope", "scores", "since", "waited")
+    __slots__ = (
+        "entries",
+        "handlers",
+        "number",
+        "parent",
+        "pc",
+        "place",
+        "scope",
+        "scores",
+        "since",
+        "waited",
+    )
 
     def __init__(self, number: int, pc: int = 0) -> None:
         self.number = number

@@ -190,4 +190,3 @@ def _name_loops(_: Run, signal: Signal) -> None:
             "event": original.name,
             "loop_ids": set(signal.arguments["&loops"]),
         }
-

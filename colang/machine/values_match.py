@@ -6,6 +6,7 @@ None is no fit at all.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from colang.values import Comparison, Regex
@@ -85,7 +86,7 @@ def _fit_set(expected: set[Any], received: Any) -> int | None:
     return exponent
 
 
-_FITS = {
+_FITS: Mapping[type, Callable[[Any, Any], int | None]] = {
     Regex: _fit_regex,
     Comparison: _fit_comparison,
     list: _fit_list,
