@@ -1,6 +1,6 @@
 """The machine: a conversation's state, and the step that advances it.
 
-`state` has the tables; `run` is what one step works with; `step` is the loop; `effects` says what internal events do
+`state` has the tables; `run` is what one step works with; `stepper` is the loop; `effects` says what internal events do
 by themselves; `matching` and `index` find the heads that wait for an event; `slide` moves heads; `heads` forks and
 joins them; `conflicts` decides who acts; `lifecycle` and `actions` keep the books; `sweep` forgets; `snapshot`
 writes and reads states; `check` says what always holds.
@@ -8,7 +8,7 @@ writes and reads states; `check` says what always holds.
 
 from colang.machine.overlay import add_flows, flows, remove_flows
 from colang.machine.state import State
-from colang.machine.step import step
+from colang.machine.stepper import step
 from colang.machine.story import begin, new_state
 from colang.machine.views import (
     FlowView,

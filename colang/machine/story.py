@@ -7,7 +7,7 @@ from colang.machine.effects import START_MAIN
 from colang.machine.lifecycle import bind, register
 from colang.machine.run import Run, Signal
 from colang.machine.state import Instance, State, Status
-from colang.machine.step import run_signal
+from colang.machine.stepper import run_signal
 from colang.program import MAIN, Program
 
 
