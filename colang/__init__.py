@@ -29,9 +29,11 @@ from colang.machine import (
     add_flows,
     awaited_flows,
     begin,
+    check_state,
     event_awaited,
     flow_known,
     flows,
+    from_json,
     function_names,
     globals_of,
     instances,
@@ -40,6 +42,7 @@ from colang.machine import (
     remove_flows,
     set_globals,
     step,
+    to_json,
 )
 from colang.program import FlowInfo, Program, load
 from colang.source import Source, Span
@@ -68,9 +71,11 @@ __all__ = [
     "add_flows",
     "awaited_flows",
     "begin",
+    "check_state",
     "event_awaited",
     "flow_known",
     "flows",
+    "from_json",
     "function_names",
     "globals_of",
     "instances",
@@ -80,4 +85,5 @@ __all__ = [
     "remove_flows",
     "set_globals",
     "step",
+    "to_json",
 ]

@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from types import ModuleType
 from typing import Any, Protocol
 
 from colang.errors import ColangValueError
-
-try:
-    import re2
-except ImportError:  # pragma: no cover - depends on the installation
-    re2 = None
 
 MAX_PATTERN = 4096
 """Longest pattern in characters."""
@@ -52,20 +48,28 @@ def compile_pattern(pattern: str) -> Compiled:
     for construct, name in _UNSUPPORTED:
         if re.search(construct, pattern):
             raise ColangValueError(f"{name} is not supported in the regular expression {pattern!r}")
+    re2 = _linear_engine()
     try:
-        return _engine_compile(pattern)
+        return re.compile(pattern) if re2 is None else _compile_linear(re2, pattern)
     except (re.error, getattr(re2, "error", re.error)) as error:
         raise ColangValueError(f"malformed regular expression {pattern!r}: {error}") from None
 
 
-def _engine_compile(pattern: str) -> Compiled:
-    compiled: Compiled
-    if re2 is None:
-        compiled = re.compile(pattern)
-    else:
-        options = re2.Options()
-        options.log_errors = False
-        compiled = re2.compile(pattern, options)
+@lru_cache(maxsize=1)
+def _linear_engine() -> ModuleType | None:
+    """google-re2, imported when the first pattern is compiled."""
+    try:
+        import re2
+    except ImportError:
+        return None
+    module: ModuleType = re2
+    return module
+
+
+def _compile_linear(re2: ModuleType, pattern: str) -> Compiled:
+    options = re2.Options()
+    options.log_errors = False
+    compiled: Compiled = re2.compile(pattern, options)
     return compiled
 
 

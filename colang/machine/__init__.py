@@ -6,7 +6,9 @@ joins them; `conflicts` decides who acts; `lifecycle` and `actions` keep the boo
 writes and reads states; `check` says what always holds.
 """
 
+from colang.machine.check import check_state
 from colang.machine.overlay import add_flows, flows, remove_flows
+from colang.machine.snapshot import from_json, to_json
 from colang.machine.state import State
 from colang.machine.stepper import step
 from colang.machine.story import begin, new_state
@@ -28,9 +30,11 @@ __all__ = [
     "add_flows",
     "awaited_flows",
     "begin",
+    "check_state",
     "event_awaited",
     "flow_known",
     "flows",
+    "from_json",
     "function_names",
     "globals_of",
     "instances",
@@ -39,4 +43,5 @@ __all__ = [
     "remove_flows",
     "set_globals",
     "step",
+    "to_json",
 ]

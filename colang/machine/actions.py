@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from colang.machine.run import Run, Signal
+from colang.machine.run import Run
+from colang.machine.signal import Signal
 from colang.machine.state import Action, Instance
 
 _ENDED = frozenset({"finished", "initialized"})

@@ -8,7 +8,7 @@ from colang.errors import ColangStateError
 from colang.machine.state import RUNNING, Instance, Place, State, Status
 
 
-def check(state: State) -> None:
+def check_state(state: State) -> None:
     """Look through the whole state.
 
     Raises:

@@ -16,7 +16,8 @@ from colang.instructions import ActionForm, EventForm, MemberForm, Send
 from colang.machine.actions import release_action
 from colang.machine.heads import best, fail_head
 from colang.machine.matching import evaluate_arguments, resolve
-from colang.machine.run import EngineFault, Run, Signal
+from colang.machine.run import EngineFault, Run
+from colang.machine.signal import Signal
 from colang.machine.slide import advance
 from colang.machine.state import Head, Instance, Place
 from colang.values import ActionRef, EventRef

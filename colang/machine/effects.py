@@ -7,7 +7,8 @@ from collections.abc import Callable
 from colang.events import History
 from colang.instructions import FlowCode
 from colang.machine.lifecycle import RESERVED, bind, create, fail, finish, flow_arguments, launch, stop
-from colang.machine.run import Run, Signal
+from colang.machine.run import Run
+from colang.machine.signal import Signal
 from colang.machine.slide import includes
 from colang.machine.state import RUNNING, Head, Instance, Status
 

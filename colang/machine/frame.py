@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from colang import limits
 from colang.errors import ColangValueError
+from colang.instructions import FlowCode
 from colang.machine.sharing import unshare
-from colang.machine.state import Action, Instance, Status
+from colang.machine.signal import Signal
+from colang.machine.state import Action, Instance, State, Status
+from colang.program import Program
 from colang.values import ActionRef, FlowRef, StateRef, SystemRef
 from colang.values import Status as StatusView
 
-if TYPE_CHECKING:
-    from colang.machine.run import Run
+
+def flow_code(program: Program, state: State, flow_id: str) -> FlowCode | None:
+    """The flow of a name in a conversation: an added one, or one of the program that was not removed."""
+    overlay = state.overlay
+    if flow_id in overlay.code:
+        return overlay.code[flow_id]
+    return None if flow_id in overlay.removed else program.code.get(flow_id)
+
 
 STATUS_NAMES = {
     Status.WAITING: "waiting",
@@ -27,17 +36,20 @@ STATUS_NAMES = {
 class Frame:
     """Implements `colang.expressions.Scope` for one instance at a time."""
 
-    __slots__ = ("instance", "run")
+    __slots__ = ("growth", "instance", "program", "queue", "state")
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self, program: Program, state: State, queue: Iterable[Signal]) -> None:
+        self.program = program
+        self.state = state
+        self.queue = queue
+        self.growth = 0
         self.instance: Instance
 
     def variables(self) -> Instance:
         """The instance whose variables are used: this one, or the one that shares its own with it."""
         instance = self.instance
         while instance.shares is not None:
-            instance = self.run.state.own(instance.shares)
+            instance = self.state.own(instance.shares)
         return instance
 
     def read(self, name: str) -> Any:
@@ -45,7 +57,7 @@ class Frame:
         if instance.shares is not None:
             instance = self.variables()
         if name in instance.globals:
-            return self.run.state.globals.get(name)
+            return self.state.globals.get(name)
         value = instance.locals.get(name)
         if value is None and name in _SPECIAL:
             return FlowRef(self.instance.uid) if name == "self" else SystemRef()
@@ -61,29 +73,29 @@ class Frame:
         if instance.shares is not None:
             instance = self.variables()
         if name in instance.globals:
-            self.run.state.globals[name] = value
+            self.state.globals[name] = value
         else:
             instance.locals[name] = value
 
     def attribute(self, target: FlowRef | ActionRef | SystemRef | StateRef, name: str) -> Any:
         if isinstance(target, FlowRef):
-            return flow_attribute(self.run.state.instances.get(target.uid), name)
+            return flow_attribute(self.state.instances.get(target.uid), name)
         if isinstance(target, ActionRef):
-            return action_attribute(self.run.state.actions.get(target.uid), name)
+            return action_attribute(self.state.actions.get(target.uid), name)
         if isinstance(target, SystemRef) and name in {"config", "state"}:
-            return self.run.program.config if name == "config" else StateRef()
+            return self.program.config if name == "config" else StateRef()
         if isinstance(target, StateRef) and name == "context":
-            return self.run.state.globals
+            return self.state.globals
         raise AttributeError(f"Attribute '{name}' does not exist")
 
     def uid(self) -> str:
-        return self.run.state.random.uid()
+        return self.state.random.uid()
 
     def random(self) -> float:
-        return self.run.state.random.unit()
+        return self.state.random.unit()
 
     def flows_info(self, uid: str | None) -> Any:
-        instances = self.run.state.instances
+        instances = self.state.instances
         if uid is None:
             return {each: flow_info(instance) for each, instance in instances.items()}
         if uid not in instances:
@@ -91,10 +103,10 @@ class Frame:
         return flow_info(instances[uid])
 
     def flow_defined(self, name: str) -> bool:
-        return self.run.flow_code(name) is not None
+        return flow_code(self.program, self.state, name) is not None
 
     def within(self, name: str) -> bool:
-        instances = self.run.state.instances
+        instances = self.state.instances
         above = instances.get(self.instance.origin or "")
         while above is not None:
             if above.flow.flow_id == name:
@@ -103,11 +115,11 @@ class Frame:
         return False
 
     def unshare(self, container: Any) -> Any:
-        return unshare(self.run, container)
+        return unshare(self.state, self.queue, container)
 
     def charge(self, size: int) -> None:
-        self.run.growth += size
-        if self.run.growth > limits.MAX_GROWTH:
+        self.growth += size
+        if self.growth > limits.MAX_GROWTH:
             raise ColangValueError("the values made in one step take too much memory")
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from colang.machine.lifecycle import fail
-from colang.machine.run import Run, Scores
+from colang.machine.run import Run
+from colang.machine.signal import Scores
 from colang.machine.state import Head, Instance, Place
 
 

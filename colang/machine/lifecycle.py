@@ -12,7 +12,8 @@ from typing import Any
 from colang.expressions import to_text
 from colang.instructions import FlowCode
 from colang.machine.actions import release_actions
-from colang.machine.run import Run, Scores, Signal
+from colang.machine.run import Run
+from colang.machine.signal import Scores, Signal
 from colang.machine.state import RUNNING, Head, Instance, Status
 
 RESERVED = frozenset(

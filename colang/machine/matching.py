@@ -8,6 +8,8 @@ longer come (the flow whose end it awaited has failed, for instance).
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import accumulate
+from operator import mul
 from typing import Any
 
 from colang.errors import ColangRuntimeError
@@ -23,7 +25,8 @@ from colang.instructions import (
     Started,
 )
 from colang.machine.index import Entry
-from colang.machine.run import Run, Signal
+from colang.machine.run import Run
+from colang.machine.signal import Signal
 from colang.machine.state import Head, Instance
 from colang.machine.values_match import fit
 from colang.values import ActionRef, EventRef, FlowRef
@@ -31,9 +34,7 @@ from colang.values import ActionRef, EventRef, FlowRef
 MISMATCH = -1.0
 _INSTANCE = "flow_instance_uid"
 _FLOW_EVENTS = {"Started": "FlowStarted", "Finished": "FlowFinished", "Failed": "FlowFailed"}
-_POWERS = [1.0]
-for _ in range(400):
-    _POWERS.append(_POWERS[-1] * 0.9)
+_POWERS: tuple[float, ...] = tuple(accumulate([1.0] + [0.9] * 400, mul))
 
 
 def power(exponent: int) -> float:

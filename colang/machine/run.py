@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from colang import limits
 from colang.errors import ColangBudgetError, ColangRuntimeError
 from colang.events import Command, Event, Send
 from colang.instructions import FlowCode
-from colang.machine.frame import Frame
+from colang.machine.frame import Frame, flow_code
 from colang.machine.index import HeadKey
+from colang.machine.signal import Signal
 from colang.machine.state import Head, Instance, State
 from colang.program import Program
-
-Scores = tuple[float, ...]
-
-
-@dataclass(slots=True)
-class Signal:
-    """An event on its way through the machine, with the scores of the chain that caused it."""
-
-    name: str
-    arguments: Mapping[str, Any]
-    scores: Scores = ()
-    flow_uid: str | None = None
-    """The instance that an internal event is about: `$event.flow`."""
-    action_uid: str | None = None
-    unhandled: Signal | None = None
-    """For UnhandledEvent: what was not handled."""
 
 
 class EngineFault(Exception):  # noqa: N818 - it never leaves the machine: it carries the error that does
@@ -66,10 +49,9 @@ class Run:
         self.merging: dict[tuple[str, int], None] = {}
         """Sleeping parents (instance uid, head number) of heads that stand at a `Merge`."""
         self.commands: list[Command] = []
-        self.frame = Frame(self)
+        self.frame = Frame(program, state, self.queue)
         self.steps = 0
         self.faults = 0
-        self.growth = 0
 
     def push(self, signal: Signal) -> None:
         self.queue.append(signal)
@@ -90,11 +72,8 @@ class Run:
             )
 
     def flow_code(self, flow_id: str) -> FlowCode | None:
-        """The flow of a name in this conversation: an added one, or one of the program that was not removed."""
-        overlay = self.state.overlay
-        if flow_id in overlay.code:
-            return overlay.code[flow_id]
-        return None if flow_id in overlay.removed else self.program.code.get(flow_id)
+        """The flow of a name in this conversation."""
+        return flow_code(self.program, self.state, flow_id)
 
     def wants_unhandled(self, name: str) -> bool:
         """True if some flow may wait for the UnhandledEvent of this event."""

@@ -7,13 +7,12 @@ one pass that keeps shared parts shared (two variables with the same list still 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from colang.machine.signal import Signal
+from colang.machine.state import State
 from colang.values import EventRef
-
-if TYPE_CHECKING:
-    from colang.machine.run import Run
 
 
 class Copier:
@@ -63,9 +62,8 @@ class Copier:
         return twin
 
 
-def unshare(run: Run, container: Any) -> Any:
+def unshare(state: State, queue: Iterable[Signal], container: Any) -> Any:
     """Make the state the only owner of its containers; returns what `container` has become."""
-    state = run.state
     if state.owns_values:
         return container
     state.owns_values = True
@@ -80,6 +78,6 @@ def unshare(run: Run, container: Any) -> Any:
         action.arguments = copier.mapping(action.arguments)
         action.context = copier.mapping(action.context)
     state.globals = copier.mapping(state.globals)
-    for signal in run.queue:
+    for signal in queue:
         signal.arguments = copier.mapping(signal.arguments)
     return copier.copies.get(id(container), container)

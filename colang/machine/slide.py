@@ -44,7 +44,8 @@ from colang.machine.actions import make_action, release_action
 from colang.machine.heads import collect, fail_head, fork
 from colang.machine.lifecycle import confirm_start, finish, release, restart_signal
 from colang.machine.matching import evaluate_arguments, file, file_started, resolve
-from colang.machine.run import EngineFault, Run, Signal
+from colang.machine.run import EngineFault, Run
+from colang.machine.signal import Signal
 from colang.machine.state import RUNNING, Head, Instance, Place, Status
 from colang.values import ActionRef, FlowRef
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from colang.errors import ColangError, ColangStateError
 from colang.instructions import FlowCode
+from colang.machine.check import check_state
 from colang.machine.overlay import install_texts
 from colang.machine.state import Action, Head, Instance, Overlay, Place, Random, State, Status
 from colang.program import Program
@@ -38,7 +39,7 @@ _INSTANCE_FIELDS = (
 _STATE_FIELDS = ("main", "sequence", "ended", "sweep_at")
 
 
-def dump(program: Program, state: State) -> str:
+def to_json(program: Program, state: State) -> str:
     """The whole state as JSON text.
 
     Raises:
@@ -63,8 +64,8 @@ def dump(program: Program, state: State) -> str:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
-def restore(program: Program, text: str) -> State:
-    """Read back what `dump` wrote for the same program; the conversation continues identically.
+def from_json(program: Program, text: str) -> State:
+    """Read back what `to_json` wrote for the same program; the conversation continues identically.
 
     Raises:
         ColangStateError: the text is no state, or belongs to another program.
@@ -104,7 +105,7 @@ def _restored(program: Program, document: Mapping[str, Any]) -> State:
     state.loops = dict(document["loops"])
     state.known = dict.fromkeys(document["known"])
     _file_heads(state)
-    state.check()
+    check_state(state)
     return state
 
 

@@ -15,7 +15,6 @@ from typing import Any
 from colang import tree
 from colang.instructions import FlowCode
 from colang.machine.index import Entry, Index
-from colang.program import Program
 
 _MASK = (1 << 64) - 1
 
@@ -291,29 +290,6 @@ class State:
         twin.random = Random(self.random.state)
         self.owns_values = twin.owns_values = False
         return twin
-
-    def to_json(self, program: Program) -> str:
-        """The whole state as text; `from_json` continues identically."""
-        from colang.machine.snapshot import dump
-
-        return dump(program, self)
-
-    @classmethod
-    def from_json(cls, program: Program, text: str) -> State:
-        """Read back what `to_json` wrote for the same program.
-
-        Raises:
-            ColangStateError: the text is no state, or belongs to another program.
-        """
-        from colang.machine.snapshot import restore
-
-        return restore(program, text)
-
-    def check(self) -> None:
-        """Raise ColangStateError where an invariant does not hold."""
-        from colang.machine.check import check
-
-        check(self)
 
     def own(self, uid: str) -> Instance:
         """The instance, free to be changed."""

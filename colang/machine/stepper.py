@@ -15,7 +15,8 @@ from colang.machine.conflicts import resolve_conflicts
 from colang.machine.effects import Handled, Moves, apply
 from colang.machine.heads import fail_head, merge_all
 from colang.machine.matching import captured, score
-from colang.machine.run import EngineFault, Run, Signal
+from colang.machine.run import EngineFault, Run
+from colang.machine.signal import Signal
 from colang.machine.slide import advance
 from colang.machine.state import Head, Instance, Place, State
 from colang.machine.sweep import sweep

@@ -5,7 +5,8 @@ from __future__ import annotations
 from colang.events import Command
 from colang.machine.effects import START_MAIN
 from colang.machine.lifecycle import bind, register
-from colang.machine.run import Run, Signal
+from colang.machine.run import Run
+from colang.machine.signal import Signal
 from colang.machine.state import Instance, State, Status
 from colang.machine.stepper import run_signal
 from colang.program import MAIN, Program

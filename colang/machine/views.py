@@ -12,7 +12,8 @@ from colang.expressions import FUNCTIONS
 from colang.instructions import FlowForm, Match, MemberForm
 from colang.machine.frame import STATUS_NAMES, visible
 from colang.machine.matching import resolve, score
-from colang.machine.run import Run, Signal
+from colang.machine.run import Run
+from colang.machine.signal import Signal
 from colang.machine.state import Head, Instance, Place, State
 from colang.program import Program
 from colang.source import Span
