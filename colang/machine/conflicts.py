@@ -165,7 +165,7 @@ def _share(run: Run, intent: Intent, winner: Intent) -> None:
         return
     instance = intent.instance
     variables = run.at(instance).variables()
-    for table in (variables.locals, run.state.globals):
+    for table in (instance.locals, variables.locals, run.state.globals):
         for name, value in table.items():
             if value == ActionRef(old):
                 table[name] = ActionRef(new)

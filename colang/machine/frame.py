@@ -52,10 +52,14 @@ class Frame:
             instance = self.state.own(instance.shares)
         return instance
 
+    def holder(self, name: str) -> Instance:
+        """The instance that has the variable; hidden ones are never shared."""
+        return self.instance if name.startswith("&") else self.variables()
+
     def read(self, name: str) -> Any:
         instance = self.instance
         if instance.shares is not None:
-            instance = self.variables()
+            instance = self.holder(name)
         if name in instance.globals:
             return self.state.globals.get(name)
         value = instance.locals.get(name)
@@ -65,13 +69,13 @@ class Frame:
 
     def known(self, name: str) -> bool:
         """True if the variable was ever set."""
-        instance = self.variables()
+        instance = self.holder(name)
         return name in instance.globals or name in instance.locals or name in _SPECIAL
 
     def write(self, name: str, value: Any) -> None:
         instance = self.instance
         if instance.shares is not None:
-            instance = self.variables()
+            instance = self.holder(name)
         if name in instance.globals:
             self.state.globals[name] = value
         else:
