@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app.cli.engine import engine
 from app.cli.faults import UsageError, explained
 
 app = typer.Typer(
@@ -15,6 +16,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+app.add_typer(engine)
 
 
 def main(version: str) -> None:

@@ -1,0 +1,160 @@
+"""Deltas of the engine to the objects of OpenAI's API."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from inference_backend import CalledTool, ChatModel, Delta, Prepared, TokenLogprob, ToolCallReader
+
+
+@dataclass(slots=True)
+class Choice:
+    """One choice while it is being written."""
+
+    index: int
+    tools: ToolCallReader | None
+    text: str = ""
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+    finish: str | None = None
+    stop_reason: str | int | None = None
+    calls: list[CalledTool] = field(default_factory=list)
+    tokens: int = 0
+
+    def take(self, delta: Delta) -> str:
+        """Add a delta; returns the text that may be shown now."""
+        shown = delta.text if self.tools is None else self.tools.push(delta.text)
+        self.logprobs += delta.logprobs
+        self.tokens += len(delta.token_ids)
+        if delta.finish is not None:
+            if self.tools is not None:
+                rest, self.calls = self.tools.finish()
+                shown += rest
+            self.finish = "tool_calls" if self.calls else delta.finish
+            self.stop_reason = delta.stop_reason
+        self.text += shown
+        return shown
+
+
+class Answer:
+    """One request's answer: the frame that its pieces share, and its choices."""
+
+    def __init__(self, model: ChatModel, prepared: Prepared, *, tools: bool = False) -> None:
+        self.model = model
+        self.prepared = prepared
+        self.created = int(time.time())
+        self.prompt_tokens = len(prepared.request.prompt_ids)
+        self.cached_tokens = 0
+        count = prepared.request.sampling.n
+        self.choices = [Choice(index, ToolCallReader() if tools else None) for index in range(count)]
+
+    def take(self, delta: Delta) -> str:
+        if delta.usage is not None:
+            self.cached_tokens = max(self.cached_tokens, delta.usage.cached_tokens)
+        return self.choices[delta.index].take(delta)
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        return usage_of([self])
+
+    def frame(self, kind: str) -> dict[str, Any]:
+        return {
+            "id": self.prepared.request.id,
+            "object": kind,
+            "created": self.created,
+            "model": self.prepared.model,
+        }
+
+
+def usage_of(answers: Iterable[Answer]) -> dict[str, Any]:
+    found = list(answers)
+    prompt = sum(answer.prompt_tokens for answer in found)
+    written = sum(choice.tokens for answer in found for choice in answer.choices)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": written,
+        "total_tokens": prompt + written,
+        "prompt_tokens_details": {"cached_tokens": sum(answer.cached_tokens for answer in found)},
+    }
+
+
+def chat_completion(answer: Answer) -> dict[str, Any]:
+    choices = [
+        {
+            "index": choice.index,
+            "message": _message(answer, choice),
+            "finish_reason": choice.finish,
+            "stop_reason": choice.stop_reason,
+            "logprobs": chat_logprobs(answer.model, choice.logprobs) if choice.logprobs else None,
+        }
+        for choice in answer.choices
+    ]
+    return {**answer.frame("chat.completion"), "choices": choices, "usage": answer.usage}
+
+
+def _message(answer: Answer, choice: Choice) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": choice.text, "refusal": None}
+    if choice.calls:
+        message["content"] = choice.text or None
+        message["tool_calls"] = tool_calls(answer, choice)
+    return message
+
+
+def tool_calls(answer: Answer, choice: Choice) -> list[dict[str, Any]]:
+    return [
+        {
+            "index": number,
+            "id": f"call_{answer.prepared.request.id}_{choice.index}_{number}",
+            "type": "function",
+            "function": {"name": call.name, "arguments": call.arguments},
+        }
+        for number, call in enumerate(choice.calls)
+    ]
+
+
+def completion(answers: list[Answer], echo: list[str]) -> dict[str, Any]:
+    """A completion of one prompt or several; `echo` are the prompts' texts, or empty ones."""
+    choices: list[dict[str, Any]] = []
+    for answer, prompt in zip(answers, echo, strict=True):
+        for choice in answer.choices:
+            choices.append(
+                {
+                    "index": len(choices),
+                    "text": prompt + choice.text,
+                    "finish_reason": choice.finish,
+                    "stop_reason": choice.stop_reason,
+                    "logprobs": text_logprobs(answer.model, choice.logprobs) if choice.logprobs else None,
+                }
+            )
+    return {**answers[0].frame("text_completion"), "choices": choices, "usage": usage_of(answers)}
+
+
+def chat_logprobs(model: ChatModel, entries: list[TokenLogprob]) -> dict[str, Any]:
+    return {
+        "content": [
+            {
+                **_token(model, entry.token_id, entry.logprob),
+                "top_logprobs": [_token(model, token, value) for token, value in entry.top],
+            }
+            for entry in entries
+        ]
+    }
+
+
+def _token(model: ChatModel, token: int, logprob: float) -> dict[str, Any]:
+    text = model.tokenizer.token_text(token)
+    return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
+
+
+def text_logprobs(model: ChatModel, entries: list[TokenLogprob]) -> dict[str, Any]:
+    show = model.tokenizer.token_text
+    tokens = [show(entry.token_id) for entry in entries]
+    offsets = [sum(len(token) for token in tokens[:index]) for index in range(len(tokens))]
+    return {
+        "tokens": tokens,
+        "token_logprobs": [entry.logprob for entry in entries],
+        "top_logprobs": [{show(token): value for token, value in entry.top} for entry in entries],
+        "text_offset": offsets,
+    }

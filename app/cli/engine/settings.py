@@ -1,0 +1,81 @@
+"""What the engine's commands have in common: options to settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.cli.faults import UsageError
+from inference_backend import (
+    AdapterSettings,
+    EngineSettings,
+    ParallelSettings,
+    SchedulerSettings,
+    SpeculationSettings,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """Options as they are typed."""
+
+    model: Path
+    device: str = "auto"
+    quantization: str | None = None
+    kv_dtype: str = "auto"
+    max_sequences: int = 256
+    max_step_tokens: int = 2048
+    max_positions: int | None = None
+    tensor_parallel: int = 1
+    speculation: str = "off"
+    draft_model: str | None = None
+    max_adapters: int = 0
+    random_weights: bool = False
+
+
+def engine_settings(options: EngineOptions) -> EngineSettings:
+    """The settings.
+
+    Raises:
+        UsageError: an option has a value that does not exist.
+    """
+    scheduler = SchedulerSettings(
+        max_sequences=options.max_sequences,
+        max_step_tokens=options.max_step_tokens,
+        max_positions=options.max_positions,
+    )
+    speculation = SpeculationSettings(
+        method=one_of("--speculation", options.speculation, ("off", "ngram", "draft")),
+        draft_model=options.draft_model,
+    )
+    return EngineSettings(
+        str(options.model),
+        device=one_of("--device", options.device, ("auto", "cpu", "cuda")),
+        quantization=quantization(options.quantization),
+        kv_dtype=one_of("--kv-dtype", options.kv_dtype, ("auto", "fp8", "int8")),
+        random_weights=options.random_weights,
+        scheduler=scheduler,
+        speculation=speculation,
+        adapters=AdapterSettings(max_adapters=options.max_adapters, max_rank=64),
+        parallel=ParallelSettings(tensor=options.tensor_parallel),
+    )
+
+
+def quantization(name: str | None) -> Any:
+    return (
+        None
+        if name is None
+        else one_of("--quantization", name, ("fp8", "int8-weights", "smoothquant", "int4"))
+    )
+
+
+def one_of(option: str, value: str, known: tuple[str, ...]) -> Any:
+    """The value, known to be one of a few.
+
+    Raises:
+        UsageError: it is none of them.
+    """
+    if value not in known:
+        raise UsageError(f"{option} is {value!r}, but must be one of {', '.join(known)}.")
+    return value

@@ -1,0 +1,220 @@
+"""The engine's server, through the official OpenAI client and over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import httpx
+import openai
+import pytest
+import uvicorn
+
+from app.cli.engine.server import ServerOptions, create_app
+from inference_backend import ChatModel
+from tests.inference_backend.checkpoints import Checkpoint, make_chat
+from tests.inference_backend.conftest import open_chat
+
+KEY = "let-me-in"
+
+
+@dataclass(frozen=True)
+class Served:
+    url: str
+    model: ChatModel
+
+    @property
+    def client(self) -> openai.OpenAI:
+        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=KEY, max_retries=0)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    return make_chat(tmp_path_factory.mktemp("served"))
+
+
+@pytest.fixture(scope="module")
+def served(made: Checkpoint) -> Iterator[Served]:
+    model = ChatModel(open_chat(made))
+    app = create_app(model, ServerOptions(api_key=KEY, max_body_bytes=100_000))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    yield Served(f"http://127.0.0.1:{port}", model)
+    server.should_exit = True
+    thread.join()
+
+
+MESSAGES: list[Any] = [{"role": "user", "content": "Hello"}]
+
+
+def chat(served: Served, **more: Any) -> Any:
+    body: dict[str, Any] = {
+        "model": served.model.name,
+        "messages": MESSAGES,
+        "max_tokens": 8,
+        "temperature": 0.0,
+    }
+    return served.client.chat.completions.create(**{**body, **more})
+
+
+def test_a_chat_is_answered(served: Served) -> None:
+    answer = chat(served)
+    assert answer.object == "chat.completion"
+    assert answer.choices[0].message.role == "assistant"
+    assert answer.choices[0].finish_reason in {"stop", "length"}
+    assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
+
+
+def test_a_streamed_chat_says_the_same(served: Served) -> None:
+    whole = chat(served, logprobs=True, top_logprobs=2)
+    chunks = list(chat(served, stream=True, stream_options={"include_usage": True}, logprobs=True))
+    assert chunks[0].choices[0].delta.role == "assistant"
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert text == whole.choices[0].message.content
+    assert chunks[-1].usage.completion_tokens == whole.usage.completion_tokens
+    assert [c for c in chunks if c.choices][-1].choices[0].finish_reason == whole.choices[0].finish_reason
+    assert len(whole.choices[0].logprobs.content[0].top_logprobs) == 2
+
+
+def test_several_choices_and_a_json_schema(served: Served) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    form = {
+        "type": "json_schema",
+        "json_schema": {"name": "n", "schema": {**schema, "additionalProperties": False}},
+    }
+    answer = chat(served, n=2, temperature=1.0, seed=3, max_tokens=40, response_format=form)
+    assert all(isinstance(json.loads(choice.message.content)["n"], int) for choice in answer.choices)
+
+
+def test_completions_take_texts_tokens_and_several_prompts(served: Served) -> None:
+    made = served.client.completions.create(
+        model=served.model.name, prompt=["One", "Two"], max_tokens=4, temperature=0.0, logprobs=1, echo=True
+    )
+    assert [choice.index for choice in made.choices] == [0, 1]
+    assert made.choices[0].text.startswith("One")
+    ids = served.model.tokenizer.encode("One")
+    again = served.client.completions.create(
+        model=served.model.name, prompt=ids, max_tokens=4, temperature=0.0
+    )
+    assert made.choices[0].text == "One" + again.choices[0].text
+    stream = served.client.completions.create(
+        model=served.model.name, prompt="One", max_tokens=4, temperature=0.0, stream=True
+    )
+    assert "".join(chunk.choices[0].text for chunk in stream) == again.choices[0].text
+
+
+def test_embeddings_have_length_one(served: Served) -> None:
+    made = served.client.embeddings.create(
+        model=served.model.name, input=["a text", "another"], encoding_format="float"
+    )
+    for item in made.data:
+        assert sum(value * value for value in item.embedding) == pytest.approx(1.0, abs=1e-4)
+    assert made.data[0].embedding != made.data[1].embedding
+
+
+def test_tools_reach_the_template_and_calls_come_back(served: Served) -> None:
+    from inference_backend import ToolCallReader
+
+    reader = ToolCallReader()
+    shown = reader.push('Let me look. <tool_call>{"name": "find", ') + reader.push(
+        '"arguments": {"q": 1}}</tool_call>'
+    )
+    rest, calls = reader.finish()
+    assert (shown, rest) == ("Let me look. ", "")
+    assert [(call.name, json.loads(call.arguments)) for call in calls] == [("find", {"q": 1})]
+    tool = {"type": "function", "function": {"name": "find", "parameters": {"type": "object"}}}
+    assert chat(served, tools=[tool]).choices[0].finish_reason in {"stop", "length"}
+
+
+def test_models_are_listed(served: Served) -> None:
+    assert [model.id for model in served.client.models.list()] == [served.model.name]
+    assert served.client.models.retrieve(served.model.name).id == served.model.name
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "code"),
+    [
+        ({"model": "nobody"}, 404, "model_not_found"),
+        ({"temperature": -1}, 400, None),
+        ({"max_tokens": 100_000}, 400, "context_length_exceeded"),
+        ({"messages": []}, 400, None),
+        ({"messages": [{"role": "pirate", "content": "Arr"}]}, 400, None),
+        ({"stop": [""]}, 400, None),
+        ({"response_format": {"type": "poem"}}, 400, None),
+        ({"stream": True, "max_tokens": 100_000}, 400, "context_length_exceeded"),
+    ],
+)
+def test_a_bad_request_gets_a_status_and_a_reason(
+    served: Served, more: dict[str, Any], status: int, code: str | None
+) -> None:
+    with pytest.raises(openai.APIStatusError) as caught:
+        list(chat(served, **more)) if more.get("stream") else chat(served, **more)
+    assert caught.value.status_code == status
+    assert caught.value.code == code
+
+
+def test_health_is_open_and_the_rest_is_not(served: Served) -> None:
+    assert httpx.get(f"{served.url}/health").status_code == 200
+    assert httpx.get(f"{served.url}/v1/models").status_code == 401
+    answer = httpx.get(
+        f"{served.url}/v1/models", headers={"Authorization": f"Bearer {KEY}", "X-Request-ID": "mine"}
+    )
+    assert answer.headers["X-Request-ID"] == "mine"
+
+
+def test_bodies_are_bounded(served: Served) -> None:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    url = f"{served.url}/v1/completions"
+    assert httpx.post(url, content=b"x" * 200_000, headers=headers).status_code == 400
+    assert httpx.post(url, content=b"[1]", headers=headers).status_code == 400
+    assert httpx.post(url, content=b"{", headers=headers).json()["error"]["type"] == "invalid_request_error"
+
+
+def test_metrics_are_scraped(served: Served) -> None:
+    chat(served)
+    text = httpx.get(f"{served.url}/metrics", headers={"Authorization": f"Bearer {KEY}"}).text
+    assert f'vllm:num_requests_running{{model_name="{served.model.name}"}}' in text
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("it did not happen within ten seconds")
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_client_that_vanishes_frees_its_blocks(served: Served, stream: bool) -> None:
+    scheduler = served.model.opened.engine.scheduler
+    body = {
+        "model": served.model.name,
+        "messages": MESSAGES,
+        "max_tokens": 450,
+        "ignore_eos": True,
+        "stream": stream,
+    }
+    headers = {"Authorization": f"Bearer {KEY}"}
+    async with aiohttp.ClientSession() as session:
+        sent = asyncio.create_task(
+            session.post(f"{served.url}/v1/chat/completions", json=body, headers=headers)
+        )
+        await until(lambda: bool(scheduler.running))
+        if stream:
+            (await sent).close()
+        sent.cancel()
+    await until(lambda: not scheduler.running)
+    assert scheduler.usage == 0.0
