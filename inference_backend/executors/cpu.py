@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections import deque
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from inference_backend.adapting import load_lora, load_prefix, prepare_lora
 from inference_backend.errors import ExecutorError, ResourceError
 from inference_backend.executor import Capacity
 from inference_backend.executors.inputs import adapter_rows, attention_inputs, long_tensor
@@ -54,6 +56,7 @@ class CpuExecutor:
     def load(self) -> Capacity:
         self._loaded = load_model(self.settings, torch.device("cpu"), self.group, scheme=self._scheme)
         config = self._loaded.config
+        prepare_lora(self._loaded.model, self.settings.adapters)
         blocks = cache_blocks(self._loaded, self.settings)
         self._caches = allocate_cache(self._loaded, self.settings, blocks, config.layers)
         self._sampler = Sampler(config.vocab_size)
@@ -99,10 +102,10 @@ class CpuExecutor:
         return self._results.popleft()
 
     def load_adapter(self, slot: int, folder: str) -> None:
-        raise NotImplementedError
+        load_lora(self.loaded.model, slot, Path(folder), self.settings.adapters)
 
     def load_prefix(self, start: int, folder: str) -> int:
-        raise NotImplementedError
+        return load_prefix(self.loaded.model, start, Path(folder), self.settings.adapters)
 
     def close(self) -> None:
         self._loaded = None

@@ -86,9 +86,26 @@ class Linear(nn.Module):
     def __init__(self, spec: LinearSpec, place: Placement) -> None:
         super().__init__()
         self.spec = spec
+        self.placement = place
         self.group = place.group if spec.split != "none" else SINGLE
         self.adapters: AdapterStack | None = None
         self.bias: Tensor | None = None
+
+    @property
+    def input_columns(self) -> tuple[int, int]:
+        """Which inputs this rank holds."""
+        return input_range(self.spec, self.placement)
+
+    @property
+    def local_shape(self) -> tuple[int, int]:
+        """This rank's inputs and outputs."""
+        start, stop = self.input_columns
+        rows = [self.output_rows(piece) for piece in self.spec.pieces]
+        return stop - start, sum(end - begin for begin, end in rows)
+
+    def output_rows(self, piece: Piece) -> tuple[int, int]:
+        """Which rows of a piece's stored tensor this rank holds."""
+        return output_range(self.spec, piece, self.placement)
 
     def set_bias(self, bias: Tensor | None, place: Placement) -> None:
         """The bias [outputs of this rank], kept in the placement's dtype."""

@@ -15,7 +15,7 @@ from inference_backend.models import gemma2, gpt2, gptj, llama, mixtral, phi3, q
 from inference_backend.models.base import CausalLM, Family
 from inference_backend.models.config import Fields, ModelConfig, read_json
 
-__all__ = ["CausalLM", "ModelConfig", "build_model", "load_config", "read_json"]
+__all__ = ["CausalLM", "Fields", "ModelConfig", "build_model", "load_config", "read_json"]
 
 FAMILIES: dict[str, Family] = {
     name: family
