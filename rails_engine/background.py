@@ -1,0 +1,64 @@
+"""The one private event loop behind the synchronous API.
+
+A synchronous call hands its coroutine to this loop's thread and waits. Model clients that it opens stay open for the
+next call, and an event loop of the caller is never touched: called inside a running one, the synchronous API refuses,
+since it would block it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Coroutine
+from functools import cache
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class BackgroundLoop:
+    """An event loop in a daemon thread, started by the first call and again after a fork."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = 0
+
+    def run(self, work: Coroutine[Any, Any, T], instead: str) -> T:
+        """Run `work` to its end and return its result; an interrupt cancels it.
+
+        Raises:
+            RuntimeError: called inside a running event loop; `instead` names the method to await there.
+        """
+        if _inside_a_loop():
+            work.close()
+            raise RuntimeError(f"this call would block the running event loop: await `{instead}` there instead")
+        future = asyncio.run_coroutine_threadsafe(work, self._started())
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None or self._process != os.getpid():
+                self._loop = asyncio.new_event_loop()
+                self._process = os.getpid()
+                threading.Thread(target=self._loop.run_forever, name="rails-sync", daemon=True).start()
+            return self._loop
+
+
+def _inside_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+@cache
+def background_loop() -> BackgroundLoop:
+    """The loop of this process."""
+    return BackgroundLoop()

@@ -1,0 +1,11 @@
+"""What the runtime itself can do for flows: change the program, and ask a model for what to say or do next.
+
+Each action takes the scene of its turn and the arguments that the flow wrote, and returns an outcome. `flow_actions`
+needs no model. `generation` builds the variables of a prompt task from the conversation, asks, and gives the text to
+`completions`, which knows what a model's answer to each task must look like and is strict about it: text that does
+not have the form is an error, never a guess.
+"""
+
+from rails_engine.dialog.table import SYSTEM_ACTIONS
+
+__all__ = ["SYSTEM_ACTIONS"]

@@ -1,0 +1,85 @@
+"""The engine of one configuration: it opens a conversation's state, runs a turn on a fork, and keeps the fork.
+
+It holds what all conversations share and none may change: the program, the actions, the services. Whatever belongs to
+one conversation is in its `State`, except for asynchronous actions still on their way, which no JSON could carry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import colang
+from rails_engine.effects import Effects
+from rails_engine.scene import Scene, Services
+from rails_engine.state import EVENT_BOUND, HISTORY_BOUND, Snapshot, State
+from rails_engine.turn import Call, Job, Turn
+from rails_engine.umim import EventDict
+
+WAITING_BOUND: Final = 10_000
+"""Conversations with asynchronous actions on their way; beyond it the oldest are given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Runs turns; calls for different conversations may overlap, those for one wait for each other."""
+
+    program: colang.Program
+    effects: Effects
+    source_uid: str
+    _unfinished: dict[str, list[Job]] = field(default_factory=dict)
+
+    async def run(self, state: State, call: Call, services: Services) -> list[EventDict]:
+        """Run one call and return the events for the caller; `state` changes only if it succeeds.
+
+        Raises:
+            InvalidStateError: the state is not one of this program.
+            ColangBudgetError: a flow ran past its step budget.
+            LLMCallException: the main model failed.
+        """
+        async with state.lock:
+            before = state.open(self.program)
+            scene = self._scene(before, services)
+            turn = Turn(scene, self.effects, call, self.source_uid)
+            running = await turn.run(self._of_this_loop(state))
+            self._keep(state, running)
+            state.snapshot = _after(scene)
+            return turn.outputs
+
+    def _scene(self, before: Snapshot | None, services: Services) -> Scene:
+        if before is None:
+            machine = colang.new_state(self.program, secrets.randbits(64))
+            return Scene(self.program, machine, [], [], services)
+        return Scene(
+            self.program, before.machine.fork(), list(before.history), list(before.events), services
+        )
+
+    def _of_this_loop(self, state: State) -> Sequence[Job]:
+        """Actions of earlier calls; those of an event loop that has ended since can never be awaited."""
+        loop = asyncio.get_running_loop()
+        jobs = self._unfinished.get(state.uid, ())
+        return [job for job in jobs if job.launch().get_loop() is loop or job.launch().done()]
+
+    def _keep(self, state: State, running: list[Job]) -> None:
+        self._unfinished.pop(state.uid, None)
+        if running:
+            self._unfinished[state.uid] = running
+            if len(self._unfinished) > WAITING_BOUND:
+                for job in self._unfinished.pop(next(iter(self._unfinished))):
+                    job.launch().cancel()
+
+
+def _after(scene: Scene) -> Snapshot:
+    return Snapshot(
+        scene.machine, tuple(scene.history[-HISTORY_BOUND:]), tuple(scene.events[-EVENT_BOUND:])
+    )
+
+
+def instant_actions(configured: Sequence[str] | None) -> frozenset[str]:
+    """The actions that end at once under `generate`, where nobody plays them: utterances by default."""
+    return frozenset(("UtteranceBotAction",) if configured is None else configured)
+
+

@@ -1,0 +1,89 @@
+"""What a caller may ask of one request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel, Field, model_validator
+
+RailChoice: TypeAlias = bool | list[str]
+
+
+class GenerationRailsOptions(BaseModel):
+    """Which rails run: all, none, or the named ones."""
+
+    input: RailChoice = True
+    output: RailChoice = True
+    retrieval: RailChoice = True
+    dialog: bool = True
+    tool_output: RailChoice = True
+    tool_input: RailChoice = True
+
+
+class GenerationLogOptions(BaseModel):
+    """Which parts of the log come back with the answer."""
+
+    activated_rails: bool = False
+    llm_calls: bool = False
+    internal_events: bool = False
+    colang_history: bool = False
+
+    @property
+    def wanted(self) -> bool:
+        return self.activated_rails or self.llm_calls or self.internal_events or self.colang_history
+
+
+class GenerationOptions(BaseModel):
+    """The `options` of `generate`; `rails` may also be a list of the kinds that shall run."""
+
+    rails: GenerationRailsOptions = Field(default_factory=GenerationRailsOptions)
+    llm_params: dict[str, Any] | None = None
+    llm_output: bool = False
+    output_vars: bool | list[str] | None = None
+    log: GenerationLogOptions = Field(default_factory=GenerationLogOptions)
+
+    @model_validator(mode="before")
+    @classmethod
+    def expand_list(cls, values: Any) -> Any:
+        """`rails: [input, output]` runs these kinds and no others."""
+        if isinstance(values, Mapping) and isinstance(values.get("rails"), list):
+            named = values["rails"]
+            kinds = GenerationRailsOptions.model_fields
+            return {**values, "rails": {kind: kind in named for kind in kinds}}
+        return values
+
+
+class RailType(str, Enum):  # noqa: UP042 - users compare members with plain text and print them
+    """The kinds of rails that `check` can be limited to."""
+
+    INPUT = "input"
+    OUTPUT = "output"
+
+
+class RailStatus(str, Enum):  # noqa: UP042 - as RailType
+    """What `check` found."""
+
+    PASSED = "passed"
+    MODIFIED = "modified"
+    BLOCKED = "blocked"
+
+
+class RailsResult(BaseModel):
+    """The answer of `check`: the text as it may be used, and the rail that blocked it."""
+
+    status: RailStatus
+    content: str
+    rail: str | None = None
+
+
+def read_options(options: GenerationOptions | Mapping[str, Any] | None) -> GenerationOptions | None:
+    """The caller's options, checked.
+
+    Raises:
+        ValueError: a field of the wrong type (pydantic's ValidationError).
+    """
+    if options is None or isinstance(options, GenerationOptions):
+        return options
+    return GenerationOptions.model_validate(dict(options))

@@ -1,0 +1,223 @@
+"""One call into the runtime: events in, events out, and the actions in between.
+
+The machine knows no time: each input is stepped to quiescence. What it sends goes to the caller, or is an action that
+is carried out here; either way it is given back to the machine once, so that flows can watch their own conversation.
+
+    inputs ──> step ──> sent ──> output to the caller
+      ^          ^        ├────> local action ──> its Finished event ──┐
+      │          └────────┘ (the next pass)                            │
+      └────────────────────────────────────────────────────────────────┘
+
+The turn works on a fork of the state and belongs to one task; whoever started it keeps the fork or drops it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import colang
+from colang import Command, Event, History, LogLine, PrintLine, Send
+from rails_engine import umim
+from rails_engine.effects import Effects, Plan
+from rails_engine.scene import Outcome, Scene
+from rails_engine.umim import EventDict
+
+log = logging.getLogger(__name__)
+
+EVENT_BOUND: Final = 500
+"""Events that one call processes at most; flows that answer each other for ever end here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the caller asks: the events, whether to wait for asynchronous actions, and which actions end at once."""
+
+    events: tuple[Mapping[str, Any], ...]
+    blocking: bool = False
+    instant: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """An action on its way; `task` is None while it has not been given to the event loop."""
+
+    start: Event
+    arguments: Mapping[str, Any]
+    plan: Plan
+    scene: Scene
+    task: asyncio.Task[Outcome] | None = None
+
+    async def run(self) -> Outcome:
+        return await self.plan.run(self.scene, self.arguments)
+
+    def launch(self) -> asyncio.Task[Outcome]:
+        if self.task is None:
+            self.task = asyncio.ensure_future(self.run())
+        return self.task
+
+
+class Turn:
+    """Runs one call to its end; `outputs` is what the caller gets."""
+
+    def __init__(self, scene: Scene, effects: Effects, call: Call, source_uid: str) -> None:
+        self.outputs: list[EventDict] = []
+        self._scene = scene
+        self._effects = effects
+        self._call = call
+        self._source_uid = source_uid
+        self._inbox: deque[Event] = deque()
+        self._sent: list[Event] = []
+        self._local: list[Job] = []
+        self._deferred: list[Job] = []
+        self._processed = 0
+        self._count_asked = False
+
+    async def run(self, unfinished: Sequence[Job]) -> list[Job]:
+        """Process the call; `unfinished` are asynchronous actions of earlier calls. Returns those still running.
+
+        Where it raises, the actions that this call started are cancelled; the earlier ones go on.
+
+        Raises:
+            ColangBudgetError: a flow ran away.
+            LLMCallException: the main model failed.
+        """
+        self._deferred = list(unfinished)
+        try:
+            self._perform(colang.begin(self._scene.program, self._scene.machine))
+            self._processed += bool(self._sent)
+            self._inbox.extend(umim.received(event) for event in self._call.events)
+            self._collect()
+            self._drain()
+            while await self._wait():
+                self._drain()
+        except BaseException:
+            self._cancel(unfinished)
+            raise
+        if self._count_asked:
+            self.outputs.append(umim.as_dict(umim.engine_event("LocalAsyncCounter", counter=len(self._deferred))))
+        return self._deferred
+
+    # --- events to the machine -------------------------------------------------------------------------------------
+
+    def _drain(self) -> None:
+        """Step through the inputs; then once through all that was sent meanwhile; and so on until nothing is."""
+        while self._inbox or self._sent:
+            if not self._inbox:
+                self._inbox.extend(self._sent)
+                self._sent.clear()
+            event = self._inbox.popleft()
+            if event.name == "CheckLocalAsync":
+                self._count_asked = True
+                continue
+            if self._processed >= EVENT_BOUND:
+                log.warning("stopped at %d events in one call; the next one was %s", EVENT_BOUND, event.name)
+                self._inbox.clear()
+                self._sent.clear()
+                return
+            self._processed += 1
+            self._scene.events.append(umim.as_dict(event))
+            self._perform(colang.step(self._scene.program, self._scene.machine, event))
+
+    def _perform(self, commands: Iterable[Command]) -> None:
+        for command in commands:
+            if isinstance(command, Send):
+                if not self._send(command):
+                    return
+            elif isinstance(command, History):
+                self._scene.history.append(command)
+            elif isinstance(command, LogLine):
+                log.info("%s", command.text)
+            elif isinstance(command, PrintLine):
+                sys.stdout.write(f"{command.text}\n")
+
+    # --- events from the machine -----------------------------------------------------------------------------------
+
+    def _send(self, command: Send) -> bool:
+        """Send one event; False where it was refused, which drops the rest of its step."""
+        try:
+            event = umim.stamped(command.event, self._source_uid)
+        except umim.InvalidEventError as error:
+            # Users' flows know this refusal by the type name `AssertionError`.
+            refusal = Event("ColangError", {"type": "AssertionError", "error": str(error)})
+            self._inbox.append(refusal)
+            return False
+        self._sent.append(event)
+        action = umim.started_action(event.name)
+        if action is None:
+            self.outputs.append(umim.as_dict(event))
+        elif action in self._call.instant:
+            self._finish_instantly(action, event)
+        else:
+            self._start(action, event, command)
+        return True
+
+    def _finish_instantly(self, action: str, start: Event) -> None:
+        end = umim.finished(action, start, {})
+        self.outputs.append(umim.as_dict(end))
+        self._inbox.append(end)
+
+    def _start(self, action: str, start: Event, command: Send) -> None:
+        plan = self._effects.find(action)
+        if plan is None:
+            self.outputs.append(umim.as_dict(start))
+            return
+        arguments = {key: value for key, value in command.event.arguments.items() if key != "action_uid"}
+        job = Job(start, arguments, plan, replace(self._scene, flow_uid=command.flow_uid))
+        if plan.execute_async:
+            self._deferred.append(job)
+            job.launch()
+        else:
+            self._local.append(job)
+
+    # --- actions ---------------------------------------------------------------------------------------------------
+
+    async def _wait(self) -> bool:
+        """Wait for the next action to end and queue its event; False if there is nothing to wait for."""
+        if len(self._local) == 1 and self._local[0].task is None and not self._deferred:
+            # The usual case needs no task of its own.
+            job = self._local.pop()
+            self._finish(job, await job.run())
+            return True
+        waiting = [*self._local, *(self._deferred if self._call.blocking else ())]
+        if not waiting:
+            return False
+        await asyncio.wait([job.launch() for job in waiting], return_when=asyncio.FIRST_COMPLETED)
+        self._collect()
+        return True
+
+    def _collect(self) -> None:
+        """Queue the end of every action that has ended."""
+        for jobs in (self._local, self._deferred):
+            for job in [job for job in jobs if job.task is not None and job.task.done()]:
+                jobs.remove(job)
+                self._finish(job, _outcome(job))
+
+    def _finish(self, job: Job, outcome: Outcome) -> None:
+        if outcome.context_updates:
+            colang.set_globals(self._scene.machine, outcome.context_updates)
+        action = job.plan.name
+        self._inbox.append(umim.finished(action, job.start, {"return_value": outcome.value}))
+        if outcome.failure is not None:
+            failed = umim.engine_event("ActionFailed", action_name=action, error=str(outcome.failure))
+            self._inbox.append(failed)
+        for extra in outcome.events:
+            self._send(Send(umim.received(extra)))
+
+    def _cancel(self, unfinished: Sequence[Job]) -> None:
+        for job in (*self._local, *self._deferred):
+            if job.task is not None and job not in unfinished:
+                job.task.cancel()
+
+
+def _outcome(job: Job) -> Outcome:
+    """What an ended task gave; one that was cancelled from outside counts as failed."""
+    task = job.launch()
+    if task.cancelled():
+        return Outcome(failure=asyncio.CancelledError("the action was cancelled"))
+    return task.result()

@@ -1,0 +1,135 @@
+"""The border between UMIM event dictionaries and the machine's events.
+
+Dictionaries exist on the outer side alone. On their way out events are stamped (`uid`, time, source), action events
+get their modality hints, and the few arguments that every interactive system relies on are checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, TypeAlias
+from uuid import uuid4
+
+from colang import Event
+
+EventDict: TypeAlias = dict[str, Any]
+
+MODALITIES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "UtteranceBotAction": ("bot_speech", "replace"),
+        "UtteranceUserAction": ("user_speech", "replace"),
+        "TimerBotAction": ("time", "parallel"),
+        "FacialGestureBotAction": ("bot_face", "replace"),
+        "GestureBotAction": ("bot_gesture", "override"),
+        "PostureBotAction": ("bot_posture", "override"),
+        "VisualChoiceSceneAction": ("information", "override"),
+        "VisualInformationSceneAction": ("information", "override"),
+        "VisualFormSceneAction": ("information", "override"),
+        "MotionEffectCameraAction": ("camera_motion_effect", "override"),
+        "ShotCameraAction": ("camera_shot", "override"),
+    }
+)
+"""Action to (modality, policy): what the interactive system does when two actions want the same channel."""
+
+ENGINE_UID = "NeMoGuardrails"
+"""`source_uid` of events that the engine itself makes, as users' flows know it."""
+
+_ORDERS = ("Start", "Change", "Stop")
+
+
+class InvalidEventError(ValueError):
+    """An event that no interactive system could carry out; says which argument is wrong."""
+
+
+def now_text() -> str:
+    """The current time as UMIM writes it: ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat()
+
+
+def ordered_action(name: str) -> str | None:
+    """`StartFooAction` (or `Change…`, `Stop…`) to `FooAction`; None for any other event."""
+    if name.endswith("Action"):
+        for order in _ORDERS:
+            if name.startswith(order) and len(name) > len(order) + len("Action"):
+                return name[len(order) :]
+    return None
+
+
+def started_action(name: str) -> str | None:
+    """`StartFooAction` to `FooAction`; None for any other event."""
+    return name[5:] if name.startswith("Start") and name.endswith("Action") and len(name) > 11 else None
+
+
+def stamped(event: Event, source_uid: str) -> Event:
+    """An outgoing event with everything that UMIM asks for among its arguments.
+
+    Raises:
+        InvalidEventError: an argument that everybody relies on is missing or of the wrong type.
+    """
+    arguments: EventDict = {"uid": str(uuid4()), "event_created_at": now_text(), "source_uid": source_uid}
+    arguments.update(event.arguments)
+    action = ordered_action(event.name)
+    if action is not None:
+        check_order(event.name, arguments)
+        modality = MODALITIES.get(action)
+        if modality is not None:
+            arguments["action_info_modality"], arguments["action_info_modality_policy"] = modality
+    return Event(event.name, arguments)
+
+
+def as_dict(event: Event) -> EventDict:
+    """The UMIM dictionary of an event."""
+    return {"type": event.name, **event.arguments}
+
+
+def check_order(name: str, event: Mapping[str, Any]) -> None:
+    """Check an order to the interactive system (`Start…`, `Change…`, `Stop…Action`).
+
+    Raises:
+        InvalidEventError: no action uid, or a script that is no text.
+    """
+    if not isinstance(event.get("action_uid"), str):
+        raise InvalidEventError(f"{name} needs a text `action_uid`")
+    if name == "StartUtteranceBotAction" and not isinstance(event.get("script"), str):
+        raise InvalidEventError(f"{name} needs a text `script`, not {type(event.get('script')).__name__}")
+
+
+def received(event: Mapping[str, Any]) -> Event:
+    """An incoming dictionary as the machine's event, its arguments untouched: they count in match scores.
+
+    Raises:
+        InvalidEventError: the event has no type.
+    """
+    name = event.get("type")
+    if not isinstance(name, str) or not name:
+        raise InvalidEventError(f"an event needs a text `type`, not {name!r}")
+    return Event(name, {key: value for key, value in event.items() if key != "type"})
+
+
+def finished(action: str, start: Event, outcome: Mapping[str, Any]) -> Event:
+    """The `…Finished` event that answers the `Start…` event of an action carried out here."""
+    now = now_text()
+    arguments: EventDict = {
+        "uid": str(uuid4()),
+        "event_created_at": now,
+        "source_uid": ENGINE_UID,
+        "action_uid": start.arguments["action_uid"],
+        "action_name": action,
+        "status": "success",
+        "is_success": True,
+        "return_value": None,
+        "events": [],
+        "action_finished_at": now,
+        **outcome,
+    }
+    if action == "UtteranceBotAction":
+        arguments["final_script"] = start.arguments.get("script", "")
+    return Event(f"{action}Finished", arguments)
+
+
+def engine_event(name: str, **arguments: Any) -> Event:
+    """A stamped event that the engine itself sends."""
+    stamp: EventDict = {"uid": str(uuid4()), "event_created_at": now_text(), "source_uid": ENGINE_UID}
+    return Event(name, {**stamp, **arguments})
