@@ -33,7 +33,9 @@ class BackgroundLoop:
         """
         if _inside_a_loop():
             work.close()
-            raise RuntimeError(f"this call would block the running event loop: await `{instead}` there instead")
+            raise RuntimeError(
+                f"this call would block the running event loop: await `{instead}` there instead"
+            )
         future = asyncio.run_coroutine_threadsafe(work, self._started())
         try:
             return future.result()

@@ -53,9 +53,7 @@ class Engine:
         if before is None:
             machine = colang.new_state(self.program, secrets.randbits(64))
             return Scene(self.program, machine, [], [], services)
-        return Scene(
-            self.program, before.machine.fork(), list(before.history), list(before.events), services
-        )
+        return Scene(self.program, before.machine.fork(), list(before.history), list(before.events), services)
 
     def _of_this_loop(self, state: State) -> Sequence[Job]:
         """Actions of earlier calls; those of an event loop that has ended since can never be awaited."""
@@ -73,13 +71,9 @@ class Engine:
 
 
 def _after(scene: Scene) -> Snapshot:
-    return Snapshot(
-        scene.machine, tuple(scene.history[-HISTORY_BOUND:]), tuple(scene.events[-EVENT_BOUND:])
-    )
+    return Snapshot(scene.machine, tuple(scene.history[-HISTORY_BOUND:]), tuple(scene.events[-EVENT_BOUND:]))
 
 
 def instant_actions(configured: Sequence[str] | None) -> frozenset[str]:
     """The actions that end at once under `generate`, where nobody plays them: utterances by default."""
     return frozenset(("UtteranceBotAction",) if configured is None else configured)
-
-

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 import colang
+from rails_engine.errors import LLMCallException
 from rails_engine.umim import EventDict
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,20 @@ class Services(Protocol):
         """
         ...
 
-    async def relevant_chunks(self, query: str) -> str:
-        """The pieces of the knowledge base nearest to `query`, one a line; empty where there is none."""
+    async def answer(self, message: str) -> str:
+        """The main model's answer to a bare user message.
+
+        Raises:
+            LLMCallException: the model failed.
+        """
+        ...
+
+    async def relevant_chunks(self, query: str) -> list[str] | None:
+        """The pieces of the knowledge base nearest to `query`, best first; None where there is no knowledge base."""
+        ...
+
+    def fill(self, template: str, variables: Mapping[str, Any]) -> str:
+        """A Jinja template with its variables filled in."""
         ...
 
 
@@ -68,5 +84,43 @@ class Scene:
         """The global variables."""
         return colang.globals_of(self.machine)
 
+    def log_events(self) -> list[EventDict]:
+        """The interaction history as events, as prompt templates receive it."""
+        return [log_event(line) for line in self.history]
+
+
+def log_event(line: colang.History) -> EventDict:
+    """A line of the interaction history as the event that stands for it, such as `UserIntentLog`."""
+    kind = "".join(part.capitalize() for part in line.kind.split("_"))
+    return {
+        "type": f"{kind}Log",
+        "flow_id": line.flow_id,
+        "parameter": line.parameter,
+        "intent_flow_id": line.intent_flow_id,
+    }
+
 
 Effect: TypeAlias = Callable[[Scene, Mapping[str, Any]], Awaitable[Outcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one action is carried out; an asynchronous one does not hold up its turn."""
+
+    name: str
+    effect: Effect
+    execute_async: bool = False
+
+    async def run(self, scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
+        """Carry it out. What an action raises becomes a failed outcome: the flow gets None and goes on.
+
+        Raises:
+            LLMCallException: a model call failed; this alone ends the turn.
+        """
+        try:
+            return await self.effect(scene, arguments)
+        except LLMCallException:
+            raise
+        except Exception as error:  # noqa: BLE001 -- the rim: users' actions may raise anything
+            log.warning("action %s failed: %s: %s", self.name, type(error).__name__, error, exc_info=error)
+            return Outcome(failure=error)

@@ -116,7 +116,9 @@ def from_dict(data: Any) -> State:
     if not data:
         return State()
     if data.get("version") != VERSION or not isinstance(data.get("uid"), str) or "machine" not in data:
-        raise InvalidStateError("this dictionary is no saved state: pass `{}` to begin a conversation, then `response.state`")
+        raise InvalidStateError(
+            "this dictionary is no saved state: pass `{}` to begin a conversation, then `response.state`"
+        )
     body = {key: data.get(key) for key in ("machine", "history", "events")}
     return State(uid=data["uid"], saved=json.dumps(body))
 

@@ -24,8 +24,8 @@ from typing import Any, Final
 import colang
 from colang import Command, Event, History, LogLine, PrintLine, Send
 from rails_engine import umim
-from rails_engine.effects import Effects, Plan
-from rails_engine.scene import Outcome, Scene
+from rails_engine.effects import Effects
+from rails_engine.scene import Outcome, Plan, Scene
 from rails_engine.umim import EventDict
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,9 @@ class Turn:
             self._cancel(unfinished)
             raise
         if self._count_asked:
-            self.outputs.append(umim.as_dict(umim.engine_event("LocalAsyncCounter", counter=len(self._deferred))))
+            self.outputs.append(
+                umim.as_dict(umim.engine_event("LocalAsyncCounter", counter=len(self._deferred)))
+            )
         return self._deferred
 
     # --- events to the machine -------------------------------------------------------------------------------------

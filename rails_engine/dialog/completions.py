@@ -18,20 +18,24 @@ UNCLEAR = "user was unclear"
 _RESERVED = (("and", "_and_"), ("or", "_or_"), ("as", "_as_"))
 _NUMBER = re.compile(r"(?<=\s)\d+(?=\s|$)")
 _ODD = re.compile(r"[^\w\s]")
-_BLANKS = re.compile(r"\s+")
 
 
-def value(completion: str) -> Any:
-    """The Python literal on the first line.
+def value(completion: str, name: str = "") -> Any:
+    """The Python literal on the first line; a repeated `$name = ` in front of it is passed over.
 
     Raises:
         LlmResponseError: the line is no literal.
     """
     line = first_line(completion).removesuffix(";")
+    line = (
+        line.removeprefix(f"${name}").lstrip().removeprefix("=").lstrip()
+        if line.startswith(f"${name}")
+        else line
+    )
     try:
         return ast.literal_eval(line)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
-        raise LlmResponseError(f"expected one literal value, such as 5 or \"text\", not {line!r}") from None
+        raise LlmResponseError(f'expected one literal value, such as 5 or "text", not {line!r}') from None
 
 
 def first_line(text: str) -> str:
@@ -56,14 +60,14 @@ def flow_name(text: str) -> str:
     for word, wrapped in _RESERVED:
         name = name.replace(f" {word} ", wrapped)
     name = _NUMBER.sub(lambda match: f"_{match.group()}_", name.replace("-", "_"))
-    return _BLANKS.sub(" ", _ODD.sub("", name)).strip()
+    return _ODD.sub("", name).strip()
 
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
     """How the bot goes on: an intent's name and the statement that carries it out, possibly of several lines."""
 
-    intent: str | None
+    intent: str
     action: str
 
 
@@ -74,14 +78,19 @@ def continuation(completion: str) -> Continuation:
         LlmResponseError: there is no `bot action:` line.
     """
     lines = completion.splitlines()
-    return Continuation(_bot_intent(lines), _bot_action(lines))
+    action = bot_action(lines)
+    if not action:
+        raise LlmResponseError("expected a line `bot action: …`")
+    return Continuation(bot_intent(lines) or flow_name(action), action)
 
 
-def _bot_intent(lines: list[str]) -> str | None:
+def bot_intent(lines: list[str]) -> str | None:
+    """The bot's intent: the first line if it begins so, else what follows `bot intent:`."""
     filled = [line.strip() for line in lines if line.strip()]
     if filled and filled[0].startswith("bot ") and not filled[0].startswith(("bot action:", "bot intent:")):
-        return filled[0]
-    return labelled(filled, "bot intent")
+        return flow_name(filled[0])
+    named = labelled(filled, "bot intent")
+    return flow_name(named) if named else None
 
 
 def labelled(lines: list[str], label: str) -> str | None:
@@ -92,16 +101,22 @@ def labelled(lines: list[str], label: str) -> str | None:
     return None
 
 
-def _bot_action(lines: list[str]) -> str:
-    start = next((number for number, line in enumerate(lines) if line.strip().startswith("bot action:")), None)
+def bot_action(lines: list[str]) -> str:
+    """The statement of the first `bot action:` line; empty where there is none.
+
+    Lines that go on with `and` or `or` belong to it, and so do those up to the end of an open quotation.
+    """
+    start = next(
+        (number for number, line in enumerate(lines) if line.strip().startswith("bot action:")), None
+    )
     if start is None:
-        raise LlmResponseError("expected a line `bot action: …`")
+        return ""
     action = lines[start].strip().removeprefix("bot action:").strip()
     for line in lines[start + 1 :]:
         if _open_quote(action):
             action += "\\n" + line
         elif line.startswith("  ") and line.strip().startswith(("and ", "or ")):
-            action += "\n" + line
+            action += line
         else:
             break
     return action
@@ -109,3 +124,27 @@ def _bot_action(lines: list[str]) -> str:
 
 def _open_quote(text: str) -> bool:
     return text.replace('\\"', "").count('"') % 2 == 1
+
+
+def indented(text: str) -> list[str]:
+    """The lines of a flow's body, moved in by two blanks unless the first one is already."""
+    lines = text.strip("\n").splitlines()
+    if lines and lines[0].startswith("  "):
+        return lines
+    return [f"  {line}" for line in lines]
+
+
+def flow_body(text: str) -> list[str]:
+    """A body that a model wrote for `...`, cut where the model has to be asked again.
+
+    It is cut after the first `await`, since what follows depends on its result, and at a `...` of the model's own.
+    """
+    lines = indented(text) if text.strip() else []
+    for number, line in enumerate(lines):
+        if line.strip() == "...":
+            before = lines[:number]
+            waits = any(earlier.strip() == "wait user input" for earlier in before)
+            return [*before, *([] if waits else ["  wait user input"]), "  ..."]
+        if re.search(r"\bawait\b", line) and lines[number + 1 :]:
+            return [*lines[: number + 1], "  ..."]
+    return lines

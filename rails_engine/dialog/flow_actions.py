@@ -70,7 +70,9 @@ async def flow_exists(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
 
 async def event_awaited(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
     """`CheckForActiveEventMatchAction(event_name, event_params)`: some flow waits for this event."""
-    event = colang.Event(str(arguments["event_name"]), dict(arguments.get("event_params") or arguments.get("args") or {}))
+    event = colang.Event(
+        str(arguments["event_name"]), dict(arguments.get("event_params") or arguments.get("args") or {})
+    )
     return Outcome(colang.event_awaited(scene.program, scene.machine, event))
 
 

@@ -1,0 +1,144 @@
+"""Chat messages to events and back, for Colang 2.x: pure functions, no state.
+
+A list of messages is cut into turns: each assistant message ends one. What a turn sent out becomes one reply: texts of
+finished utterances, actions that the caller has to carry out as tool calls, and whatever else was sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+from uuid import uuid4
+
+from rails_engine.errors import InvalidRequestError
+from rails_engine.umim import EventDict, started_action
+
+ChatMessage: TypeAlias = Mapping[str, Any]
+
+POLLING_TIMER: Final = "llm_response_polling"
+"""A timer of the library that asks the host to call again; it is no tool of the caller's."""
+
+_TECHNICAL = {"type", "uid", "event_created_at", "source_uid", "action_uid"}
+
+
+@dataclass(frozen=True, slots=True)
+class TurnInput:
+    """What one turn of a conversation begins with, and where it stood in the list: `messages[:end]` lead up to it."""
+
+    events: tuple[EventDict, ...]
+    end: int
+
+
+def turns_of(messages: Sequence[ChatMessage]) -> list[TurnInput]:
+    """The messages cut behind each assistant message; the last turn is the one that wants an answer.
+
+    Raises:
+        InvalidRequestError: a message is no mapping, or lacks what its role needs.
+    """
+    turns: list[TurnInput] = []
+    events: list[EventDict] = []
+    for number, message in enumerate(messages):
+        if not isinstance(message, Mapping):
+            raise InvalidRequestError(f"messages[{number}] is no mapping but {type(message).__name__}")
+        if message.get("role") == "assistant":
+            turns.append(TurnInput(tuple(events), number))
+            events = []
+        else:
+            events.extend(events_of(message, number))
+    turns.append(TurnInput(tuple(events), len(messages)))
+    return turns
+
+
+def events_of(message: ChatMessage, number: int) -> list[EventDict]:
+    """The events that one message stands for; roles that flows know nothing of give none.
+
+    Raises:
+        InvalidRequestError: the message lacks what its role needs.
+    """
+    role = message.get("role")
+    if role == "user":
+        return [{"type": "UtteranceUserActionFinished", "final_transcript": text_content(message, number)}]
+    if role == "context":
+        return [{"type": "ContextUpdate", "data": dict(_mapping(message, "content", number))}]
+    if role == "event":
+        return [dict(_mapping(message, "event", number))]
+    if role == "tool":
+        return [_tool_result(message, number)]
+    return []
+
+
+def text_content(message: ChatMessage, number: int) -> str:
+    """The text of a user message; of a list of parts their texts, one a line."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "\n".join(str(part.get("text", "")) for part in content if isinstance(part, Mapping))
+    raise InvalidRequestError(f"messages[{number}].content must be text or a list of parts")
+
+
+def _mapping(message: ChatMessage, key: str, number: int) -> Mapping[str, Any]:
+    value = message.get(key)
+    if not isinstance(value, Mapping):
+        raise InvalidRequestError(f"messages[{number}].{key} must be a mapping")
+    return value
+
+
+def _tool_result(message: ChatMessage, number: int) -> EventDict:
+    """The answer to a tool call: its id is the action's uid, its name the action's."""
+    uid, name = message.get("tool_call_id"), message.get("name")
+    if not isinstance(uid, str) or not isinstance(name, str):
+        raise InvalidRequestError(f"messages[{number}] needs `tool_call_id` and `name`, both text")
+    return {
+        "type": f"{name}Finished",
+        "action_uid": uid,
+        "action_name": name,
+        "is_success": True,
+        "return_value": message.get("content"),
+    }
+
+
+def reply_of(outputs: Iterable[EventDict]) -> dict[str, Any]:
+    """The assistant message that a turn's outputs amount to."""
+    said: list[str] = []
+    tools: list[dict[str, Any]] = []
+    rest: list[EventDict] = []
+    hidden: set[Any] = set()
+    for event in outputs:
+        kind = event["type"]
+        action = started_action(kind)
+        if kind == "UtteranceBotActionFinished":
+            said.append(str(event.get("final_script", "")))
+        elif event.get("timer_name") == POLLING_TIMER:
+            hidden.add(event.get("action_uid"))
+        elif action is not None:
+            tools.append(_tool_call(action, event))
+        elif event.get("action_uid") not in hidden:
+            rest.append(event)
+    reply: dict[str, Any] = {"role": "assistant", "content": "\n".join(said)}
+    if tools:
+        reply["tool_calls"] = tools
+    if rest:
+        reply["events"] = rest
+    return reply
+
+
+def _tool_call(action: str, event: EventDict) -> dict[str, Any]:
+    arguments = {key: value for key, value in event.items() if key not in _TECHNICAL}
+    return {
+        "id": event.get("action_uid") or str(uuid4()),
+        "type": "function",
+        "function": {"name": action, "arguments": arguments},
+    }
+
+
+def digest(messages: Iterable[ChatMessage]) -> str:
+    """Identifies a list of messages by roles and contents; no two different lists share one (up to SHA-256)."""
+    parts = [
+        json.dumps([m.get("role"), m.get("content"), m.get("event"), m.get("tool_call_id")], default=str)
+        for m in messages
+    ]
+    return hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,87 @@
+"""What of the program a prompt should show: example utterances, intents worth offering, flows to imitate.
+
+All of it is read from the flows' own text, and ranked by the words it shares with what was said; no index is built and
+no model asked, so it costs microseconds and needs no network.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import colang
+from rails_engine.scene import Scene
+
+_UTTERANCE = re.compile(
+    r"""(?:\buser said\s*\(?|final_transcript\s*=)\s*(?P<quote>["'])(?P<text>.*?)(?<!\\)(?P=quote)"""
+)
+_SPECIAL = re.compile(r"\bregex\s*\(")
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Something a user may say, and the intent that it stands for."""
+
+    text: str
+    intent: str
+
+    def __str__(self) -> str:
+        return f'user action: user said "{self.text}"\nuser intent: {self.intent}'
+
+
+def shown_flows(scene: Scene) -> list[colang.FlowInfo]:
+    """The flows that prompts may show, in the program's order."""
+    return [flow for flow in colang.flows(scene.program, scene.machine).values() if not flow.excluded]
+
+
+def intent_examples(scene: Scene, said: str, most: int) -> list[Example]:
+    """Example utterances of the user intents nearest to `said`, of at most `most` flows, best first."""
+    intents = [flow for flow in shown_flows(scene) if is_user_intent(flow)]
+    examples = [Example(text, flow.name) for flow in intents for text in utterances(flow)]
+    ranked = sorted(examples, key=lambda example: likeness(said, example.text), reverse=True)
+    names = list(dict.fromkeys(example.intent for example in ranked))[:most]
+    return [example for example in ranked if example.intent in names]
+
+
+def is_user_intent(flow: colang.FlowInfo) -> bool:
+    return flow.name.startswith("user ") or bool(flow.meta.get("user_intent"))
+
+
+def utterances(flow: colang.FlowInfo) -> list[str]:
+    """The literal texts that a flow of nothing but one such statement waits for."""
+    body = [
+        line
+        for line in flow.text.splitlines()[1:]
+        if line.strip() and not line.strip().startswith(("#", '"""'))
+    ]
+    if not body or any(not line.strip().startswith(("user said", "match ", "or ")) for line in body):
+        return []
+    return [
+        match.group("text")
+        for line in body
+        if not _SPECIAL.search(line)
+        for match in _UTTERANCE.finditer(line)
+    ]
+
+
+def awaited_intents(scene: Scene) -> list[str]:
+    """The user intents that some flow waits for now."""
+    flows = colang.flows(scene.program, scene.machine)
+    awaited = colang.awaited_flows(scene.program, scene.machine)
+    return [
+        name for name in awaited if name in flows and is_user_intent(flows[name]) and not flows[name].excluded
+    ]
+
+
+def similar_flows(scene: Scene, text: str, most: int = 5) -> str:
+    """The text of the flows nearest to `text`, best first."""
+    flows = [flow for flow in shown_flows(scene) if flow.text.strip()]
+    flows.sort(key=lambda flow: likeness(text, flow.text), reverse=True)
+    return "\n\n".join(flow.text.strip() for flow in flows[:most])
+
+
+def likeness(one: str, other: str) -> float:
+    """Dice's coefficient over the sets of words, 0 to 1 (L. R. Dice, Ecology 26, 1945)."""
+    left, right = set(_WORD.findall(one.lower())), set(_WORD.findall(other.lower()))
+    return 2 * len(left & right) / (len(left) + len(right)) if left and right else 0.0

@@ -1,0 +1,178 @@
+"""Actions that ask a model what to say or do next.
+
+Each builds the variables of one prompt task from the conversation, asks, and reads the answer with `completions`.
+The tasks' names are public: configurations override their prompts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import colang
+from rails_engine.dialog import completions, examples
+from rails_engine.dialog.flow_actions import short_id
+from rails_engine.scene import Completion, Outcome, Scene
+
+STEADY: float = -1.0
+"""Stands for the configuration's `lowest_temperature`."""
+
+INVENTIVE = 0.1
+"""Temperature where the model chooses among several good answers."""
+
+APOLOGY = "Sorry! There was an issue in the LLM result form {action}!"
+"""What users see where a model answered nothing."""
+
+
+async def user_intent(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
+    """`GenerateUserIntentAction(user_action, max_example_flows)`: the intent's flow name."""
+    variables = _intent_variables(scene, arguments)
+    text = await _ask(scene, "generate_user_intent_from_user_action", variables)
+    return Outcome(completions.user_intent(text))
+
+
+async def user_intent_and_bot_action(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
+    """`GenerateUserIntentAndBotAction(user_action, max_example_flows)`: both from one completion."""
+    variables = _intent_variables(scene, arguments)
+    text = await _ask(scene, "generate_user_intent_and_bot_action_from_user_action", variables)
+    lines = text.splitlines()
+    return Outcome(
+        {
+            "user_intent": completions.user_intent(text),
+            "bot_intent": completions.bot_intent(lines),
+            "bot_action": completions.bot_action(lines),
+        }
+    )
+
+
+def _intent_variables(scene: Scene, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    said = str(arguments["user_action"])
+    shown = examples.intent_examples(scene, said, int(arguments.get("max_example_flows") or 5))
+    exemplified = list(dict.fromkeys(example.intent for example in shown))
+    awaited = [name for name in examples.awaited_intents(scene) if name not in exemplified]
+    return {
+        "user_action": said,
+        "examples": "\n\n".join([*map(str, shown), *(f"user intent: {name}" for name in awaited)]),
+        "potential_user_intents": ", ".join([*exemplified, *awaited]),
+    }
+
+
+async def value(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
+    """`GenerateValueAction(instructions, var_name)`: a Python literal."""
+    instructions = str(arguments["instructions"])
+    name = arguments.get("var_name") or "result"
+    variables = {
+        "instructions": instructions,
+        "var_name": name,
+        "examples": examples.similar_flows(scene, instructions),
+    }
+    text = await _ask(scene, "generate_value_from_instruction", variables, temperature=INVENTIVE)
+    return Outcome(completions.value(text, str(name)))
+
+
+async def flow_from_docstring(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
+    """`GenerateFlowAction(flow_id)`: the body that a flow's docstring asks for, as a flow of its own."""
+    flow = colang.flows(scene.program, scene.machine)[str(arguments["flow_id"])]
+    variables = {**scene.context, **colang.locals_of(scene.machine, scene.flow_uid), **_tools(scene)}
+    wish = scene.services.fill(flow.docstring or "", variables)
+    shown = examples.similar_flows(scene, wish)
+    text = await _ask(
+        scene, "generate_flow_continuation_from_flow_nld", {"flow_nld": wish, "examples": shown}
+    )
+    return Outcome(_own_flow(text, "_dynamic_", "GenerateFlowContinuationAction"))
+
+
+def _tools(scene: Scene) -> dict[str, Any]:
+    tools = [flow for flow in examples.shown_flows(scene) if flow.meta.get("tool")]
+    return {
+        "tools": "\n\n".join(flow.text for flow in tools),
+        "tool_names": ", ".join(flow.name for flow in tools),
+    }
+
+
+async def flow_from_instructions(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
+    """`GenerateFlowFromInstructionsAction(instructions)`: a flow that does as told."""
+    instructions = str(arguments["instructions"])
+    shown = examples.similar_flows(scene, instructions)
+    text = await _ask(
+        scene, "generate_flow_from_instructions", {"instructions": instructions, "examples": shown}
+    )
+    return Outcome(_own_flow(text, "dynamic_", "GenerateFlowFromInstructionsAction"))
+
+
+def _own_flow(text: str, prefix: str, action: str) -> dict[str, Any]:
+    lines = completions.flow_body(text)
+    if not lines:
+        return _apology(action)
+    name = f"{prefix}{short_id()}"
+    return {"name": name, "parameters": [], "body": "\n".join([f"flow {name}", *lines])}
+
+
+def _apology(action: str) -> dict[str, Any]:
+    name = "bot inform LLM issue"
+    return {"name": name, "body": f'flow {name}\n  bot say "{APOLOGY.format(action=action)}"'}
+
+
+async def flow_from_name(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
+    """`GenerateFlowFromNameAction(name)`: the source of the flow that this name promises."""
+    name = str(arguments["name"])
+    variables = {"flow_name": name, "examples": examples.similar_flows(scene, name)}
+    text = await _ask(scene, "generate_flow_from_name", variables, stop=("\nflow",))
+    if text.strip().startswith("flow"):
+        return Outcome(text.strip())
+    return Outcome("\n".join([f"flow {name}", *completions.indented(text)]))
+
+
+async def flow_continuation(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
+    """`GenerateFlowContinuationAction(temperature)`: a flow for how the bot goes on."""
+    temperature = arguments.get("temperature")
+    said = _last_words(scene)
+    text = await _ask(
+        scene,
+        "generate_flow_continuation",
+        {"examples": examples.similar_flows(scene, said)},
+        temperature=STEADY if temperature is None else float(temperature),
+    )
+    if not text.strip():
+        return Outcome(_apology("GenerateFlowContinuationAction"))
+    answer = completions.continuation(text)
+    name = f"_dynamic_{short_id()} {answer.intent}"
+    body = f'@meta(bot_intent="{answer.intent}")\nflow {name}\n  {answer.action}'
+    return Outcome({"name": name, "parameters": [], "body": body})
+
+
+async def passthrough(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
+    """`PassthroughLLMAction(user_message)`: the model's own answer to the bare message."""
+    return Outcome(await scene.services.answer(str(arguments["user_message"])))
+
+
+async def relevant_chunks(scene: Scene, _arguments: Mapping[str, Any]) -> Outcome:
+    """`RetrieveRelevantChunksAction()`: what the knowledge base says to `$last_user_message`, None without one."""
+    query = scene.context.get("last_user_message") or _last_words(scene)
+    chunks = await scene.services.relevant_chunks(str(query)) if query else None
+    if chunks is None:
+        return Outcome()
+    text = "\n".join(chunks)
+    updates = {"relevant_chunks": text, "relevant_chunks_sep": list(chunks), "retrieved_for": query}
+    return Outcome(text, context_updates=updates)
+
+
+def _last_words(scene: Scene) -> str:
+    for event in reversed(scene.events):
+        if event["type"] == "UtteranceUserActionFinished":
+            return str(event.get("final_transcript") or "")
+    return ""
+
+
+async def _ask(
+    scene: Scene,
+    task: str,
+    variables: Mapping[str, Any],
+    *,
+    temperature: float = STEADY,
+    stop: tuple[str, ...] = (),
+) -> str:
+    everything = {"context": dict(scene.context), "history": scene.log_events(), **variables}
+    return await scene.services.complete(
+        Completion(task, everything, None if temperature < 0 else temperature, stop)
+    )

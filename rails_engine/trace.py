@@ -1,0 +1,82 @@
+"""The record of one call: every event, action and model call in order. `explain()`, the log and spans read it alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rails_engine.llm import LLMCall
+from rails_engine.response import ExecutedAction, GenerationStats, LLMCallInfo
+from rails_engine.umim import EventDict
+
+
+@dataclass(slots=True)
+class ActionRun:
+    """One action that was carried out here. Times are seconds since the epoch."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    started_at: float
+    llm_calls: list[LLMCall] = field(default_factory=list)
+    value: Any = None
+    finished_at: float | None = None
+    failure: BaseException | None = None
+
+
+@dataclass(slots=True)
+class Trace:
+    """Filled by one turn, read after it."""
+
+    started_at: float = field(default_factory=time.time)
+    events: list[EventDict] = field(default_factory=list)
+    actions: list[ActionRun] = field(default_factory=list)
+    llm_calls: list[LLMCall] = field(default_factory=list)
+
+
+def call_info(call: LLMCall) -> LLMCallInfo:
+    """A model call as callers see it."""
+    usage = call.completion.usage
+    return LLMCallInfo(
+        task=call.task,
+        duration=call.duration_s,
+        total_tokens=usage.total_tokens if usage else 0,
+        prompt_tokens=usage.prompt_tokens if usage else 0,
+        completion_tokens=usage.completion_tokens if usage else 0,
+        started_at=call.started_at,
+        finished_at=call.started_at + call.duration_s,
+        request_id=call.completion.request_id,
+        prompt=call.prompt_text,
+        completion=call.completion.text,
+        llm_model_name=call.model_name,
+        llm_provider_name=call.provider_name,
+        from_cache=call.completion.cached,
+    )
+
+
+def executed(run: ActionRun) -> ExecutedAction:
+    """An action as the log shows it."""
+    duration = run.finished_at - run.started_at if run.finished_at is not None else None
+    return ExecutedAction(
+        action_name=run.name,
+        action_params=dict(run.arguments),
+        return_value=run.value,
+        llm_calls=[call_info(call) for call in run.llm_calls],
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        duration=duration,
+    )
+
+
+def statistics(calls: Iterable[LLMCallInfo], started_at: float) -> GenerationStats:
+    """Sums over the model calls of one request."""
+    calls = list(calls)
+    return GenerationStats(
+        total_duration=time.time() - started_at,
+        llm_calls_duration=sum(call.duration or 0 for call in calls),
+        llm_calls_count=len(calls),
+        llm_calls_total_prompt_tokens=sum(call.prompt_tokens or 0 for call in calls),
+        llm_calls_total_completion_tokens=sum(call.completion_tokens or 0 for call in calls),
+        llm_calls_total_tokens=sum(call.total_tokens or 0 for call in calls),
+    )
