@@ -16,7 +16,8 @@ import colang
 from rails_engine.effects import Effects
 from rails_engine.scene import Scene, Services
 from rails_engine.state import EVENT_BOUND, HISTORY_BOUND, Snapshot, State
-from rails_engine.turn import Call, Job, Turn
+from rails_engine.trace import Trace
+from rails_engine.turn import Call, Job, Stage, Turn
 from rails_engine.umim import EventDict
 
 WAITING_BOUND: Final = 10_000
@@ -32,8 +33,10 @@ class Engine:
     source_uid: str
     _unfinished: dict[str, list[Job]] = field(default_factory=dict)
 
-    async def run(self, state: State, call: Call, services: Services) -> list[EventDict]:
+    async def run(self, state: State, call: Call, services: Services, trace: Trace) -> list[EventDict]:
         """Run one call and return the events for the caller; `state` changes only if it succeeds.
+
+        `trace` is filled in either case.
 
         Raises:
             InvalidStateError: the state is not one of this program.
@@ -42,18 +45,20 @@ class Engine:
         """
         async with state.lock:
             before = state.open(self.program)
-            scene = self._scene(before, services)
-            turn = Turn(scene, self.effects, call, self.source_uid)
+            scene = self._scene(state, before, services)
+            turn = Turn(scene, self.effects, call, Stage(self.source_uid, trace))
             running = await turn.run(self._of_this_loop(state))
             self._keep(state, running)
             state.snapshot = _after(scene)
+            trace.history = state.snapshot.history
             return turn.outputs
 
-    def _scene(self, before: Snapshot | None, services: Services) -> Scene:
+    def _scene(self, state: State, before: Snapshot | None, services: Services) -> Scene:
         if before is None:
             machine = colang.new_state(self.program, secrets.randbits(64))
-            return Scene(self.program, machine, [], [], services)
-        return Scene(self.program, before.machine.fork(), list(before.history), list(before.events), services)
+            return Scene(self.program, machine, [], [], services, state)
+        machine = before.machine.fork()
+        return Scene(self.program, machine, list(before.history), list(before.events), services, state)
 
     def _of_this_loop(self, state: State) -> Sequence[Job]:
         """Actions of earlier calls; those of an event loop that has ended since can never be awaited."""

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias
 
 import colang
 from rails_engine.errors import LLMCallException
+from rails_engine.state import State
 from rails_engine.umim import EventDict
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,8 @@ class Services(Protocol):
 class Scene:
     """The turn as an effect sees it.
 
-    `machine` belongs to the turn: only effects that run at once (no `await` before the change) may change it.
+    `machine` belongs to the turn: only effects that run at once (no `await` before the change) may change it. `state`
+    is the conversation as it was when the turn began.
     """
 
     program: colang.Program
@@ -77,6 +79,7 @@ class Scene:
     history: list[colang.History]
     events: list[EventDict]
     services: Services
+    state: State
     flow_uid: str = ""
 
     @property

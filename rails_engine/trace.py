@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from colang import History
 from rails_engine.llm import LLMCall
-from rails_engine.response import ExecutedAction, GenerationStats, LLMCallInfo
+from rails_engine.response import ActivatedRail, ExecutedAction, GenerationStats, LLMCallInfo
 from rails_engine.umim import EventDict
 
 
@@ -33,6 +34,18 @@ class Trace:
     events: list[EventDict] = field(default_factory=list)
     actions: list[ActionRun] = field(default_factory=list)
     llm_calls: list[LLMCall] = field(default_factory=list)
+    history: Sequence[History] = ()
+
+
+def history_text(history: Iterable[History]) -> str:
+    """The interaction so far, a line for each intent and action."""
+    return "\n".join(_history_line(line) for line in history)
+
+
+def _history_line(line: History) -> str:
+    label = line.kind.replace("_", " ")
+    argument = f' "{line.parameter}"' if line.parameter is not None else ""
+    return f"{label}: {line.flow_id}{argument}"
 
 
 def call_info(call: LLMCall) -> LLMCallInfo:
@@ -67,6 +80,19 @@ def executed(run: ActionRun) -> ExecutedAction:
         finished_at=run.finished_at,
         duration=duration,
     )
+
+
+def executed_rails(trace: Trace) -> list[ActivatedRail]:
+    """The actions of a Colang 2.x turn as one dialog rail: flows there are all of one kind."""
+    if not trace.actions:
+        return []
+    actions = [executed(run) for run in trace.actions]
+    names = [action.action_name for action in actions]
+    return [
+        ActivatedRail(
+            type="dialog", name="main", decisions=[f"execute {n}" for n in names], executed_actions=actions
+        )
+    ]
 
 
 def statistics(calls: Iterable[LLMCallInfo], started_at: float) -> GenerationStats:

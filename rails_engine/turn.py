@@ -16,8 +16,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from colang import Command, Event, History, LogLine, PrintLine, Send
 from rails_engine import umim
 from rails_engine.effects import Effects
 from rails_engine.scene import Outcome, Plan, Scene
+from rails_engine.trace import ActionRun, Trace
 from rails_engine.umim import EventDict
 
 log = logging.getLogger(__name__)
@@ -38,9 +40,19 @@ EVENT_BOUND: Final = 500
 class Call:
     """What the caller asks: the events, whether to wait for asynchronous actions, and which actions end at once."""
 
-    events: tuple[Mapping[str, Any], ...]
+    events: Sequence[Mapping[str, Any]]
     blocking: bool = False
     instant: frozenset[str] = frozenset()
+    listener: Callable[[EventDict], None] | None = None
+    """Told of each output as it comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What a turn writes under and to: the `source_uid` of its events, and its record."""
+
+    source_uid: str
+    trace: Trace
 
 
 @dataclass(slots=True, eq=False)
@@ -51,6 +63,7 @@ class Job:
     arguments: Mapping[str, Any]
     plan: Plan
     scene: Scene
+    record: ActionRun
     task: asyncio.Task[Outcome] | None = None
 
     async def run(self) -> Outcome:
@@ -65,12 +78,13 @@ class Job:
 class Turn:
     """Runs one call to its end; `outputs` is what the caller gets."""
 
-    def __init__(self, scene: Scene, effects: Effects, call: Call, source_uid: str) -> None:
+    def __init__(self, scene: Scene, effects: Effects, call: Call, stage: Stage) -> None:
         self.outputs: list[EventDict] = []
         self._scene = scene
         self._effects = effects
         self._call = call
-        self._source_uid = source_uid
+        self._source_uid = stage.source_uid
+        self._trace = stage.trace
         self._inbox: deque[Event] = deque()
         self._sent: list[Event] = []
         self._local: list[Job] = []
@@ -100,9 +114,7 @@ class Turn:
             self._cancel(unfinished)
             raise
         if self._count_asked:
-            self.outputs.append(
-                umim.as_dict(umim.engine_event("LocalAsyncCounter", counter=len(self._deferred)))
-            )
+            self._output(umim.engine_event("LocalAsyncCounter", counter=len(self._deferred)))
         return self._deferred
 
     # --- events to the machine -------------------------------------------------------------------------------------
@@ -123,7 +135,9 @@ class Turn:
                 self._sent.clear()
                 return
             self._processed += 1
-            self._scene.events.append(umim.as_dict(event))
+            seen = umim.as_dict(event)
+            self._scene.events.append(seen)
+            self._trace.events.append(seen)
             self._perform(colang.step(self._scene.program, self._scene.machine, event))
 
     def _perform(self, commands: Iterable[Command]) -> None:
@@ -152,25 +166,33 @@ class Turn:
         self._sent.append(event)
         action = umim.started_action(event.name)
         if action is None:
-            self.outputs.append(umim.as_dict(event))
+            self._output(event)
         elif action in self._call.instant:
             self._finish_instantly(action, event)
         else:
             self._start(action, event, command)
         return True
 
+    def _output(self, event: Event) -> None:
+        output = umim.as_dict(event)
+        self.outputs.append(output)
+        if self._call.listener is not None:
+            self._call.listener(output)
+
     def _finish_instantly(self, action: str, start: Event) -> None:
         end = umim.finished(action, start, {})
-        self.outputs.append(umim.as_dict(end))
+        self._output(end)
         self._inbox.append(end)
 
     def _start(self, action: str, start: Event, command: Send) -> None:
         plan = self._effects.find(action)
         if plan is None:
-            self.outputs.append(umim.as_dict(start))
+            self._output(start)
             return
         arguments = {key: value for key, value in command.event.arguments.items() if key != "action_uid"}
-        job = Job(start, arguments, plan, replace(self._scene, flow_uid=command.flow_uid))
+        record = ActionRun(action, arguments, time.time())
+        self._trace.actions.append(record)
+        job = Job(start, arguments, plan, replace(self._scene, flow_uid=command.flow_uid), record)
         if plan.execute_async:
             self._deferred.append(job)
             job.launch()
@@ -201,6 +223,8 @@ class Turn:
                 self._finish(job, _outcome(job))
 
     def _finish(self, job: Job, outcome: Outcome) -> None:
+        job.record.finished_at, job.record.value = time.time(), outcome.value
+        job.record.failure = outcome.failure
         if outcome.context_updates:
             colang.set_globals(self._scene.machine, outcome.context_updates)
         action = job.plan.name

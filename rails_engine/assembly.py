@@ -1,0 +1,74 @@
+"""A configuration put together: program, actions, models, prompts, knowledge, engine, in one place.
+
+Programs are the costly part and are shared: two configurations of the same text get the same one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import colang
+from colang import Program, Source
+from rails_engine.actions import ActionRegistry, discover, load_config_modules
+from rails_engine.config import RailsConfig, search_path
+from rails_engine.dialog import SYSTEM_ACTIONS
+from rails_engine.effects import Effects
+from rails_engine.engine import Engine
+from rails_engine.knowledge import Knowledge
+from rails_engine.llm import LLM, create_models
+from rails_engine.prompts import PromptLibrary
+from rails_engine.registered import RegisteredActions
+from rails_engine.services import Resources
+
+PROGRAMS_KEPT = 64
+
+INSTALLED = Path(__file__).resolve().parents[1]
+"""Where `import nemoguardrails.library.…` is looked up: beside the installed packages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """The parts of one `LLMRails`; `params` and `registry` grow as the caller registers."""
+
+    resources: Resources
+    engine: Engine
+    registry: ActionRegistry
+    params: dict[str, Any]
+    modules: Sequence[Any]
+
+
+def assemble(config: RailsConfig, llm: LLM | None) -> Assembly:
+    """Put a configuration together.
+
+    Raises:
+        ConfigurationError: a model, a prompt or code beside the configuration is at fault.
+        ColangError: the flows are at fault.
+    """
+    models = create_models(config.models)
+    resources = Resources(
+        config, models if llm is None else models.replaced("main", llm), PromptLibrary(config), Knowledge(config)
+    )
+    registry = discover(config)
+    params: dict[str, Any] = {}
+    effects = Effects(RegisteredActions(registry, params, resources), SYSTEM_ACTIONS)
+    engine = Engine(program_of(config), effects, config.event_source_uid)
+    return Assembly(resources, engine, registry, params, load_config_modules(config))
+
+
+def program_of(config: RailsConfig) -> Program:
+    """The program of a configuration; only `$system.config` differs between two of the same text."""
+    folders = [Path(part) for part in (config.config_path or "").split(",") if part]
+    roots = [folder if folder.is_dir() else folder.parent for folder in folders]
+    path = dict.fromkeys(entry for root in roots or [None] for entry in search_path(root))
+    program = _loaded(config.sources, tuple(path))
+    return dataclasses.replace(program, config=config.model_dump())
+
+
+@lru_cache(maxsize=PROGRAMS_KEPT)
+def _loaded(sources: tuple[Source, ...], path: tuple[Path, ...]) -> Program:
+    return colang.load(sources, search_path=path, library_roots=(INSTALLED,))

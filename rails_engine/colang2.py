@@ -1,0 +1,223 @@
+"""Colang 2.x behind `generate`: chat messages in, one reply out, with the state in between.
+
+A conversation held as a list of messages has no state of its own. The state after each answer is kept for a while
+under the digest of the list that led to it; where the list is not known here its earlier turns are played again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from rails_engine import state as states
+from rails_engine.chat import ChatMessage, TurnInput, digest, reply_of, turns_of
+from rails_engine.engine import Engine, instant_actions
+from rails_engine.errors import InvalidStateError
+from rails_engine.options import GenerationOptions
+from rails_engine.response import GenerationLog, GenerationResponse
+from rails_engine.services import Resources, TurnServices
+from rails_engine.state import Snapshot, State
+from rails_engine.trace import Trace, call_info, executed_rails, history_text, statistics
+from rails_engine.turn import Call
+from rails_engine.umim import EventDict
+
+KEPT: Final = 256
+"""Conversations that are remembered by their messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call of `generate`: `messages`, what the caller wants back, and where the conversation stood."""
+
+    messages: Sequence[ChatMessage]
+    options: GenerationOptions | None = None
+    state: State | None = None
+    as_text: bool = False
+    """True for a prompt: the answer is a text, not a message."""
+    state_wanted: bool = False
+    """True where the state came as a dictionary: the answer brings the new one."""
+
+    @property
+    def wants_response(self) -> bool:
+        return self.options is not None or self.state is not None
+
+
+class Remembered:
+    """States by the messages that led to them; the least recently used go first."""
+
+    def __init__(self) -> None:
+        self._snapshots: OrderedDict[str, Snapshot] = OrderedDict()
+
+    def find(self, messages: Sequence[ChatMessage]) -> Snapshot | None:
+        key = digest(messages)
+        if key in self._snapshots:
+            self._snapshots.move_to_end(key)
+        return self._snapshots.get(key)
+
+    def keep(self, messages: Sequence[ChatMessage], state: State) -> None:
+        if state.snapshot is not None:
+            self._snapshots[digest(messages)] = state.snapshot
+            if len(self._snapshots) > KEPT:
+                self._snapshots.popitem(last=False)
+
+
+class Colang2:
+    """Answers requests with a Colang 2.x engine."""
+
+    def __init__(self, engine: Engine, resources: Resources) -> None:
+        self._engine = engine
+        self._resources = resources
+        self._instant = instant_actions(resources.config.rails.actions.instant_actions)
+        self._remembered = Remembered()
+
+    async def process_events(
+        self, call: Call, state: State | Mapping[str, Any] | None, trace: Trace
+    ) -> tuple[list[EventDict], State]:
+        """One call into the runtime with UMIM events; the state that was passed is changed and returned.
+
+        Raises:
+            InvalidStateError: the state is not one of this program.
+            LLMCallException: the main model failed; the state is as it was.
+        """
+        live = open_state(state) or State()
+        return await self._engine.run(live, call, self._services(trace, None), trace), live
+
+    async def generate(self, request: Request, trace: Trace) -> str | dict[str, Any] | GenerationResponse:
+        """Answer the last turn of the messages.
+
+        Raises:
+            InvalidRequestError: a message is malformed.
+            LLMCallException: the main model failed.
+        """
+        state, reply = await self._answer(request, trace)
+        return self._shaped(request, state, reply, trace)
+
+    async def stream(self, request: Request, trace: Trace) -> AsyncIterator[str]:
+        """The texts of the answer, each as soon as its utterance stands; rails have passed it by then.
+
+        Raises:
+            as `generate`.
+        """
+        pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        task = asyncio.ensure_future(self._answer(request, trace, pieces))
+        task.add_done_callback(lambda _: pieces.put_nowait(None))
+        try:
+            while (piece := await pieces.get()) is not None:
+                yield piece
+            await task
+        finally:
+            task.cancel()
+
+    async def _answer(
+        self, request: Request, trace: Trace, pieces: asyncio.Queue[str | None] | None = None
+    ) -> tuple[State, dict[str, Any]]:
+        turns = turns_of(request.messages)
+        services = self._services(trace, request.options)
+        state = request.state or await self._reached(request.messages, turns, services)
+        call = self._call(turns[-1], pieces)
+        reply = reply_of(await self._engine.run(state, call, services, trace))
+        if request.state is None:
+            self._remembered.keep(
+                [*request.messages, {"role": "assistant", "content": reply["content"]}], state
+            )
+        return state, reply
+
+    async def _reached(
+        self, messages: Sequence[ChatMessage], turns: Sequence[TurnInput], services: TurnServices
+    ) -> State:
+        """The state after the last assistant message: remembered, or reached by playing the turns before it."""
+        known = 0
+        state = State()
+        for number in range(len(turns) - 1, 0, -1):
+            snapshot = self._remembered.find(messages[: turns[number - 1].end + 1])
+            if snapshot is not None:
+                state.snapshot, known = snapshot, number
+                break
+        for turn in turns[known:-1]:
+            await self._engine.run(state, self._call(turn, None), services, Trace())
+        return state
+
+    def _call(self, turn: TurnInput, pieces: asyncio.Queue[str | None] | None) -> Call:
+        said = _Said(pieces) if pieces is not None else None
+        return Call(turn.events, blocking=True, instant=self._instant, listener=said)
+
+    def _services(self, trace: Trace, options: GenerationOptions | None) -> TurnServices:
+        params = (options.llm_params if options else None) or {}
+        return TurnServices(self._resources, trace.llm_calls.append, params)
+
+    def _shaped(
+        self, request: Request, state: State, reply: dict[str, Any], trace: Trace
+    ) -> str | dict[str, Any] | GenerationResponse:
+        answer: str | list[dict[str, Any]] = reply["content"] if request.as_text else [reply]
+        if not request.wants_response:
+            return reply["content"] if request.as_text else reply
+        response = GenerationResponse(response=answer)
+        if request.state_wanted:
+            response.state = states.to_dict(state)
+        if request.options is not None:
+            _add_wanted(response, request.options, state, trace)
+        return response
+
+
+@dataclass(slots=True)
+class _Said:
+    """Puts the text of each finished utterance into a queue; all but the first begin on a new line."""
+
+    pieces: asyncio.Queue[str | None]
+    any: bool = False
+
+    def __call__(self, event: EventDict) -> None:
+        if event["type"] == "UtteranceBotActionFinished":
+            text = str(event.get("final_script", ""))
+            self.pieces.put_nowait(f"\n{text}" if self.any else text)
+            self.any = True
+
+
+def open_state(state: State | Mapping[str, Any] | None) -> State | None:
+    """A state as callers pass it: live, as a dictionary, or none.
+
+    Raises:
+        InvalidStateError: it is neither.
+    """
+    if state is None or isinstance(state, State):
+        return state
+    if isinstance(state, Mapping):
+        return states.from_dict(dict(state))
+    raise InvalidStateError(f"a state is a State or a dictionary, not {type(state).__name__}")
+
+
+def _add_wanted(response: GenerationResponse, options: GenerationOptions, state: State, trace: Trace) -> None:
+    """Fill in what the options ask for."""
+    context = state.context
+    if options.output_vars is True:
+        response.output_data = dict(context)
+    elif options.output_vars:
+        response.output_data = {name: context.get(name) for name in options.output_vars}
+    if options.llm_output:
+        response.llm_output = _last_call(trace)
+    wanted = options.log
+    if wanted.wanted:
+        calls = [call_info(call) for call in trace.llm_calls]
+        response.log = GenerationLog(
+            activated_rails=executed_rails(trace) if wanted.activated_rails else [],
+            stats=statistics(calls, trace.started_at),
+            llm_calls=calls if wanted.llm_calls else None,
+            internal_events=trace.events if wanted.internal_events else None,
+            colang_history=history_text(trace.history) if wanted.colang_history else None,
+        )
+
+
+def _last_call(trace: Trace) -> dict[str, Any] | None:
+    return call_info(trace.llm_calls[-1]).model_dump() if trace.llm_calls else None
+
+
+def with_state(request: Request, state: State | Mapping[str, Any] | None) -> Request:
+    """The request with the caller's state.
+
+    Raises:
+        InvalidStateError: it is no state.
+    """
+    return replace(request, state=open_state(state), state_wanted=isinstance(state, Mapping))

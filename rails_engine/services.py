@@ -1,0 +1,96 @@
+"""The outside world of a turn: models with their prompts, and the knowledge base."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rails_engine.config import RailsConfig
+from rails_engine.errors import ConfigurationError, LLMCallException
+from rails_engine.knowledge import Knowledge
+from rails_engine.llm import LLM, LLMCall, LLMRequest, Message, Models, Observed, complete, request_of
+from rails_engine.prompts import PromptLibrary
+from rails_engine.scene import Completion
+
+NO_MODEL = (
+    "no main model: add one to `models` in config.yml, pass one as `LLMRails(config, llm=…)`, "
+    "or use flows that need none"
+)
+
+
+@dataclass(slots=True)
+class Resources:
+    """What all turns of one configuration share. Only `use_main` changes it, when the caller says so."""
+
+    config: RailsConfig
+    models: Models
+    prompts: PromptLibrary
+    knowledge: Knowledge
+
+    def use_main(self, llm: LLM) -> None:
+        """Another main model from now on; calls on their way keep theirs."""
+        self.models = self.models.replaced("main", llm)
+
+    def model(self, task: str) -> LLM:
+        """The model of this task: one whose type is the task's name, else the main model.
+
+        Raises:
+            ConfigurationError: there is no such model.
+        """
+        model = self.models.get(task) or self.models.main
+        if model is None:
+            raise ConfigurationError(NO_MODEL)
+        return model
+
+
+@dataclass(frozen=True, slots=True)
+class TurnServices:
+    """What one turn may use; `sink` is told of each model call, `llm_params` go into each one."""
+
+    resources: Resources
+    sink: Callable[[LLMCall], None]
+    llm_params: Mapping[str, Any] = field(default_factory=dict)
+
+    async def complete(self, completion: Completion) -> str:
+        """See `Services.complete`."""
+        prompts = self.resources.prompts
+        model = self.resources.model(completion.task)
+        rendered = prompts.render(completion.task, completion.variables, model=model.model_name)
+        temperature = completion.temperature
+        if temperature is None:
+            temperature = self.resources.config.lowest_temperature
+        asked = {
+            "temperature": temperature,
+            "max_tokens": rendered.max_tokens,
+            **self.llm_params,
+        }
+        stop = list(completion.stop or rendered.stop or ())
+        request = request_of(rendered.prompt if rendered.prompt is not None else "", stop, asked)
+        if rendered.messages:
+            request = replace(request, prompt=None, messages=tuple(rendered.messages))
+        text = await self._call(model, request, completion.task)
+        return prompts.parse(completion.task, text)
+
+    async def answer(self, message: str) -> str:
+        """See `Services.answer`."""
+        request = LLMRequest(messages=(Message("user", message),))
+        if self.llm_params:
+            request = replace(request_of("", None, self.llm_params), prompt=None, messages=request.messages)
+        return await self._call(self.resources.model("main"), request, "general")
+
+    async def relevant_chunks(self, query: str) -> list[str] | None:
+        """See `Services.relevant_chunks`."""
+        return await self.resources.knowledge.chunks(query)
+
+    def fill(self, template: str, variables: Mapping[str, Any]) -> str:
+        """See `Services.fill`."""
+        return self.resources.prompts.fill(template, variables)
+
+    async def _call(self, model: LLM, request: LLMRequest, task: str) -> str:
+        try:
+            return (await complete(Observed(model, self.sink, task), request)).text
+        except (ConfigurationError, LLMCallException):
+            raise
+        except Exception as error:  # a user's model may raise anything; callers know one name
+            raise LLMCallException(error, f"the model call for `{task}` failed") from error

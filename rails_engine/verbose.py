@@ -1,0 +1,24 @@
+"""Showing what happens, for people: log lines of this package on the console."""
+
+from __future__ import annotations
+
+import logging
+
+_NAMES = ("rails_engine", "colang")
+
+
+def set_verbose(verbose: bool, level: int = logging.INFO) -> None:
+    """Write the packages' log lines to standard error from now on, or stop doing so."""
+    for name in _NAMES:
+        logger = logging.getLogger(name)
+        for handler in [handler for handler in logger.handlers if isinstance(handler, _Console)]:
+            logger.removeHandler(handler)
+        if verbose:
+            logger.setLevel(level)
+            logger.addHandler(_Console())
+
+
+class _Console(logging.StreamHandler[object]):
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s", "%H:%M:%S"))
