@@ -14,7 +14,13 @@ from typing import Any
 
 import colang
 from colang import Program, Source
-from rails_engine.actions import ActionRegistry, discover, load_config_modules
+from rails_engine.actions import (
+    ActionRegistry,
+    ConfigModule,
+    code_folders,
+    discover_actions,
+    load_config_modules,
+)
 from rails_engine.config import RailsConfig, search_path
 from rails_engine.dialog import SYSTEM_ACTIONS
 from rails_engine.effects import Effects
@@ -39,7 +45,7 @@ class Assembly:
     engine: Engine
     registry: ActionRegistry
     params: dict[str, Any]
-    modules: Sequence[Any]
+    modules: Sequence[ConfigModule]
 
 
 def assemble(config: RailsConfig, llm: LLM | None) -> Assembly:
@@ -51,13 +57,17 @@ def assemble(config: RailsConfig, llm: LLM | None) -> Assembly:
     """
     models = create_models(config.models)
     resources = Resources(
-        config, models if llm is None else models.replaced("main", llm), PromptLibrary(config), Knowledge(config)
+        config,
+        models if llm is None else models.replaced("main", llm),
+        PromptLibrary(config),
+        Knowledge(config),
     )
-    registry = discover(config)
+    registry = ActionRegistry()
+    discover_actions(config, registry)
     params: dict[str, Any] = {}
     effects = Effects(RegisteredActions(registry, params, resources), SYSTEM_ACTIONS)
     engine = Engine(program_of(config), effects, config.event_source_uid)
-    return Assembly(resources, engine, registry, params, load_config_modules(config))
+    return Assembly(resources, engine, registry, params, load_config_modules(code_folders(config)))
 
 
 def program_of(config: RailsConfig) -> Program:

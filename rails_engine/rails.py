@@ -1,9 +1,10 @@
-"""`LLMRails`: a configuration that answers. Both dialects stand behind it; it keeps nothing of a request but the record
-of the last one, for `explain()`."""
+"""`LLMRails`: a configuration that answers.
+
+Both dialects stand behind it. It keeps nothing of a request but the record of the last one, for `explain()`.
+"""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Self
 
@@ -41,13 +42,8 @@ class LLMRails:
         self._parts: Assembly = assemble(config, as_llm(llm) if llm is not None else None)
         self._last = Trace()
         self._dialect = Colang2(self._parts.engine, self._parts.resources)
-        self._init_modules()
-
-    def _init_modules(self) -> None:
         for module in self._parts.modules:
-            result = module.init(self)
-            if inspect.isawaitable(result):
-                background_loop().run(_awaited(result), "an async init")
+            module.initialise(self)
 
     # --- answering -------------------------------------------------------------------------------------------------
 
@@ -90,7 +86,7 @@ class LLMRails:
         work = self.generate_async(prompt, messages, options, state)
         return background_loop().run(work, "generate_async(…)")
 
-    async def stream_async(
+    async def stream_async(  # noqa: PLR0913, PLR0917 -- the public signature that users call
         self,
         prompt: str | None = None,
         messages: Messages | None = None,
@@ -109,7 +105,9 @@ class LLMRails:
             ValueError: as `generate_async`.
         """
         framed = bool(include_metadata or include_generation_metadata)
-        pieces = generator if generator is not None else self._pieces(_request(prompt, messages, options, state))
+        pieces = (
+            generator if generator is not None else self._pieces(_request(prompt, messages, options, state))
+        )
         async for piece in pieces:
             yield {"text": piece, "metadata": {}} if framed and not piece.startswith('{"error"') else piece
 
@@ -224,7 +222,3 @@ def _request(prompt: str | None, messages: Messages | None, options: Options, st
     asked: Messages = [{"role": "user", "content": prompt}] if prompt is not None else messages or []
     request = Request(asked, read_options(options), as_text=prompt is not None)
     return with_state(request, state)
-
-
-async def _awaited(result: Any) -> Any:
-    return await result

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from rails_engine.actions import Action, ActionRegistry, ActionResult
-from rails_engine.llm import Models, Observed, public_model
+from rails_engine.actions import Action, ActionRegistry, ActionRunner
+from rails_engine.llm import Observed, public_model
 from rails_engine.scene import Outcome, Plan, Scene
 from rails_engine.services import Resources, TurnServices
 
@@ -20,6 +20,7 @@ class RegisteredActions:
         self._registry = registry
         self._params = params
         self._resources = resources
+        self._runner = ActionRunner()
 
     def find(self, name: str) -> Plan | None:
         """See `Registered.find`."""
@@ -28,68 +29,47 @@ class RegisteredActions:
             return None
 
         async def effect(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
-            return outcome_of(await action.run(arguments, self._injected(action, scene)))
+            injected = self._injected(action, scene)
+            output = await self._runner.run(action, arguments, injected)
+            return Outcome(output.value, output.context_updates, output.events)
 
         return Plan(name, effect, action.execute_async)
 
     def _injected(self, action: Action, scene: Scene) -> dict[str, Any]:
-        """The values for those parameters that have a meaning by their name."""
-        return {name: self._value(name, scene) for name in action.parameters if self._knows(name)}
-
-    def _knows(self, name: str) -> bool:
-        return (
-            name in _FROM_SCENE
-            or name in _FROM_RESOURCES
-            or name in self._params
-            or name.startswith(CONTEXT_PREFIX)
-            or self._model_type(name) is not None
+        """The values for those parameters whose names have a meaning."""
+        wanted = (
+            (*action.parameters, f"{action.name}_llm") if "llm" in action.parameters else action.parameters
         )
-
-    def _value(self, name: str, scene: Scene) -> Any:
-        if name in self._params:
-            return self._params[name]
-        if name in _FROM_SCENE:
-            return _FROM_SCENE[name](scene)
-        if name.startswith(CONTEXT_PREFIX):
-            return scene.context.get(name.removeprefix(CONTEXT_PREFIX))
-        kind = self._model_type(name)
-        return _model(scene, kind) if kind else _FROM_RESOURCES[name](self._resources)
-
-    def _model_type(self, name: str) -> str | None:
-        """`llm` is the main model, `<type>_llm` the model of that type."""
-        kind = "main" if name == "llm" else name.removesuffix("_llm") if name.endswith("_llm") else ""
-        return kind if kind in self._resources.models else None
+        found: dict[str, Any] = {}
+        for name in wanted:
+            if name in self._params:
+                found[name] = self._params[name]
+            elif name in _MEANINGS:
+                found[name] = _MEANINGS[name](scene, self._resources)
+            elif name.startswith(CONTEXT_PREFIX):
+                found[name] = scene.context.get(name.removeprefix(CONTEXT_PREFIX))
+            elif name.endswith("_llm") and name.removesuffix("_llm") in self._resources.models:
+                found[name] = _model(scene, self._resources, name.removesuffix("_llm"))
+        return found
 
 
-def _model(scene: Scene, kind: str) -> Any:
-    services = scene.services
-    if not isinstance(services, TurnServices):
+def _model(scene: Scene, resources: Resources, kind: str) -> Any:
+    """The model as users' code knows it; its calls go into the record of the turn."""
+    model = resources.models.get(kind)
+    if model is None:
         return None
-    return public_model(Observed(services.resources.models[kind], services.sink, None))
+    services = scene.services
+    return public_model(Observed(model, services.sink) if isinstance(services, TurnServices) else model)
 
 
-def outcome_of(result: Any) -> Outcome:
-    """What an action returned, as an outcome."""
-    if isinstance(result, ActionResult):
-        return Outcome(result.return_value, result.context_updates or {}, tuple(result.events or ()))
-    return Outcome(result)
-
-
-def _models(resources: Resources) -> dict[str, Any]:
-    models: Models = resources.models
-    return {kind: public_model(model) for kind, model in models.items()}
-
-
-_FROM_SCENE = {
-    "context": lambda scene: dict(scene.context),
-    "events": lambda scene: list(scene.events),
-    "state": lambda scene: scene.state,
+_MEANINGS: Mapping[str, Callable[[Scene, Resources], Any]] = {
+    "context": lambda scene, _resources: dict(scene.context),
+    "events": lambda scene, _resources: list(scene.events),
+    "state": lambda scene, _resources: scene.state,
+    "config": lambda _scene, resources: resources.config,
+    "llm": lambda scene, resources: _model(scene, resources, "main"),
+    "llms": lambda scene, resources: {kind: _model(scene, resources, kind) for kind in resources.models},
+    "llm_task_manager": lambda _scene, resources: resources.prompts,
+    "kb": lambda _scene, resources: resources.knowledge.base,
 }
-
-_FROM_RESOURCES = {
-    "config": lambda resources: resources.config,
-    "llm": lambda _resources: None,
-    "llms": _models,
-    "llm_task_manager": lambda resources: resources.prompts,
-    "kb": lambda resources: resources.knowledge.base,
-}
+"""Parameter name to what is handed to it."""

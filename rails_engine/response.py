@@ -104,9 +104,9 @@ class GenerationLog(BaseModel):
     def print_summary(self) -> None:
         """Write the statistics and one line a rail to standard output."""
         stats = self.stats
+        calls = f"{stats.llm_calls_count or 0} LLM call(s), {stats.llm_calls_duration or 0:.2f} s"
         lines = [
-            f"total {stats.total_duration or 0:.2f} s, {stats.llm_calls_count or 0} LLM call(s), "
-            f"{stats.llm_calls_duration or 0:.2f} s, {stats.llm_calls_total_tokens or 0} tokens"
+            f"total {stats.total_duration or 0:.2f} s, {calls}, {stats.llm_calls_total_tokens or 0} tokens"
         ]
         lines += [
             f"{number}. {rail.type} rail `{rail.name}`: {rail.duration or 0:.2f} s{' (stopped)' if rail.stop else ''}"

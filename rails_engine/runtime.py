@@ -29,7 +29,9 @@ class Runtime:
     def llm_task_manager(self) -> Any:
         return self._parts.resources.prompts
 
-    def register_action(self, action: Callable[..., Any], name: str | None = None, override: bool = True) -> None:
+    def register_action(
+        self, action: Callable[..., Any], name: str | None = None, override: bool = True
+    ) -> None:
         """Register an action; without `override` an existing one of that name stays."""
         known = name or getattr(action, "__name__", "")
         if override or self._parts.registry.get(known) is None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 import colang
-from rails_engine.errors import LLMCallException
+from rails_engine.errors import ConfigurationError, LLMCallException
+from rails_engine.llm import LLMCall
 from rails_engine.state import State
 from rails_engine.umim import EventDict
 
@@ -59,6 +60,10 @@ class Services(Protocol):
 
     async def relevant_chunks(self, query: str) -> list[str] | None:
         """The pieces of the knowledge base nearest to `query`, best first; None where there is no knowledge base."""
+        ...
+
+    def scoped(self, sink: Callable[[LLMCall], None]) -> Services:
+        """The same services for one action; `sink` is told of each model call that it makes."""
         ...
 
     def fill(self, template: str, variables: Mapping[str, Any]) -> str:
@@ -118,12 +123,12 @@ class Plan:
         """Carry it out. What an action raises becomes a failed outcome: the flow gets None and goes on.
 
         Raises:
-            LLMCallException: a model call failed; this alone ends the turn.
+            LLMCallException, ConfigurationError: a model could not be asked; these alone end the turn.
         """
         try:
             return await self.effect(scene, arguments)
-        except LLMCallException:
+        except (LLMCallException, ConfigurationError):
             raise
-        except Exception as error:  # noqa: BLE001 -- the rim: users' actions may raise anything
+        except Exception as error:
             log.warning("action %s failed: %s: %s", self.name, type(error).__name__, error, exc_info=error)
             return Outcome(failure=error)

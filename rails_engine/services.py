@@ -52,6 +52,15 @@ class TurnServices:
     sink: Callable[[LLMCall], None]
     llm_params: Mapping[str, Any] = field(default_factory=dict)
 
+    def scoped(self, sink: Callable[[LLMCall], None]) -> TurnServices:
+        """The same services for one action: `sink` is told of its calls too."""
+
+        def both(call: LLMCall) -> None:
+            self.sink(call)
+            sink(call)
+
+        return replace(self, sink=both)
+
     async def complete(self, completion: Completion) -> str:
         """See `Services.complete`."""
         prompts = self.resources.prompts

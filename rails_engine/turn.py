@@ -192,7 +192,9 @@ class Turn:
         arguments = {key: value for key, value in command.event.arguments.items() if key != "action_uid"}
         record = ActionRun(action, arguments, time.time())
         self._trace.actions.append(record)
-        job = Job(start, arguments, plan, replace(self._scene, flow_uid=command.flow_uid), record)
+        services = self._scene.services.scoped(record.llm_calls.append)
+        scene = replace(self._scene, services=services, flow_uid=command.flow_uid)
+        job = Job(start, arguments, plan, scene, record)
         if plan.execute_async:
             self._deferred.append(job)
             job.launch()

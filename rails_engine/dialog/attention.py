@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any, Final
 
 from rails_engine.scene import Outcome, Scene
@@ -53,7 +54,7 @@ def share(view: Any, wanted: set[str]) -> float:
     if end <= start:
         return 1.0 if _level_at(levels, end) in wanted else 0.0
     marks = sorted({start, end, *(time for time, _ in levels if start < time < end)})
-    good = sum(b - a for a, b in zip(marks, marks[1:], strict=False) if _level_at(levels, a) in wanted)
+    good = sum(b - a for a, b in pairwise(marks) if _level_at(levels, a) in wanted)
     return float(good / (end - start))
 
 

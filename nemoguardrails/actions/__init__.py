@@ -1,0 +1,5 @@
+"""Actions: Python functions that flows call."""
+
+from rails_engine.actions import action
+
+__all__ = ["action"]

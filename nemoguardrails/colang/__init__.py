@@ -1,0 +1,1 @@
+"""Colang under its older paths."""

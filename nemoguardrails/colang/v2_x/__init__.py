@@ -1,0 +1,1 @@
+"""Colang 2.x under its older paths."""

@@ -1,0 +1,1 @@
+"""The Colang 2.x runtime under its older paths."""

@@ -1,0 +1,6 @@
+"""The sections of `config.yml` as users construct and read them."""
+
+from rails_engine.config import RailsConfig
+from rails_engine.config.schema import *  # noqa: F403 -- the public names are those of the schema
+
+__all__ = ["RailsConfig"]
