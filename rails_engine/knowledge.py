@@ -1,34 +1,46 @@
-"""The knowledge base of a configuration, made when it is first asked."""
+"""Retrieval for one configuration, made when it is first needed: most configurations never search."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rails_engine.config import RailsConfig
 
 if TYPE_CHECKING:
-    from rails_engine.retrieval import KnowledgeBase, Searcher
+    from rails_engine.retrieval import KnowledgeBase, RetrievalSetup
 
 
 class Knowledge:
-    """What `kb/*.md` and `docs` say; nothing is embedded before the first question."""
+    """What `kb/*.md` and `docs` say, and the search providers that the caller registered."""
 
-    def __init__(self, config: RailsConfig, searcher: Searcher | None) -> None:
-        self._documents = [doc for doc in config.docs or () if doc.content]
-        self._searcher = searcher
+    def __init__(self, config: RailsConfig) -> None:
+        self._config = config
+        self._providers: dict[str, type[Any]] = {}
+        self._setup: RetrievalSetup | None = None
         self._base: KnowledgeBase | None = None
+
+    @property
+    def setup(self) -> RetrievalSetup:
+        """Searchers as the configuration wants them."""
+        if self._setup is None:
+            from rails_engine.retrieval import RetrievalSetup, SearchProviders
+
+            providers = SearchProviders()
+            for name, provider in self._providers.items():
+                providers.register(name, provider)
+            self._setup = RetrievalSetup(self._config, providers)
+        return self._setup
 
     @property
     def base(self) -> KnowledgeBase | None:
         """The knowledge base; None where the configuration has no documents."""
-        if self._base is None and self._documents and self._searcher is not None:
-            from rails_engine.retrieval import Document, KnowledgeBase
-
-            documents = [
-                Document(f"kb/{n}.{doc.format}", doc.content) for n, doc in enumerate(self._documents)
-            ]
-            self._base = KnowledgeBase(documents, self._searcher)
+        if self._base is None and self._config.docs:
+            self._base = self.setup.knowledge_base()
         return self._base
+
+    def register(self, name: str, provider: type[Any]) -> None:
+        """Let the configuration name a search provider; counts until the first search."""
+        self._providers[name] = provider
 
     async def chunks(self, query: str) -> list[str] | None:
         """The chunks nearest to `query`, best first; None where there are no documents.

@@ -213,6 +213,18 @@ class LLMRails:
         self._parts.resources.prompts.register_context(name, value_or_fn)
         return self
 
+    def register_embedding_search_provider(self, name: str, cls: type[Any]) -> Self:
+        """Let the configuration name a search provider of the caller's (an `EmbeddingsIndex`)."""
+        self._parts.resources.knowledge.register(name, cls)
+        return self
+
+    def register_embedding_provider(self, cls: type[Any], name: str | None = None) -> Self:
+        """Let models of type `embeddings` name an engine of the caller's (an `EmbeddingModel`)."""
+        from rails_engine.retrieval import EMBEDDING_PROVIDERS
+
+        EMBEDDING_PROVIDERS.register(cls, name)
+        return self
+
 
 def _request(prompt: str | None, messages: Messages | None, options: Options, state: AnyState) -> Request:
     if prompt is not None and messages is not None:
