@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import colang
-from colang import Program, Source
+from colang import ImportPath, Program, Source
 from rails_engine.actions import (
     ActionRegistry,
     ConfigModule,
@@ -33,8 +33,8 @@ from rails_engine.services import Resources
 
 PROGRAMS_KEPT = 64
 
-INSTALLED = Path(__file__).resolve().parents[1]
-"""Where `import nemoguardrails.library.…` is looked up: beside the installed packages."""
+LIBRARY = Path(__file__).parent / "library"
+"""What `import nemoguardrails.library.…` stands for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +75,11 @@ def program_of(config: RailsConfig) -> Program:
     folders = [Path(part) for part in (config.config_path or "").split(",") if part]
     roots = [folder if folder.is_dir() else folder.parent for folder in folders]
     path = dict.fromkeys(entry for root in roots or [None] for entry in search_path(root))
-    program = _loaded(config.sources, tuple(path))
+    program = _loaded(config.sources, tuple(config.import_paths or ()), tuple(path))
     return dataclasses.replace(program, config=config.model_dump())
 
 
 @lru_cache(maxsize=PROGRAMS_KEPT)
-def _loaded(sources: tuple[Source, ...], path: tuple[Path, ...]) -> Program:
-    return colang.load(sources, search_path=path, library_roots=(INSTALLED,))
+def _loaded(sources: tuple[Source, ...], imports: tuple[str, ...], folders: tuple[Path, ...]) -> Program:
+    path = ImportPath(folders, {"nemoguardrails.library": LIBRARY})
+    return colang.load(sources, imports=imports, path=path)

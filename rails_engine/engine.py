@@ -76,7 +76,8 @@ class Engine:
 
 
 def _after(scene: Scene) -> Snapshot:
-    return Snapshot(scene.machine, tuple(scene.history[-HISTORY_BOUND:]), tuple(scene.events[-EVENT_BOUND:]))
+    history, events = tuple(scene.history[-HISTORY_BOUND:]), tuple(scene.events[-EVENT_BOUND:])
+    return Snapshot(scene.program, scene.machine, history, events)
 
 
 def instant_actions(configured: Sequence[str] | None) -> frozenset[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Self
 
+from colang import Program
 from rails_engine.assembly import Assembly, assemble
 from rails_engine.background import background_loop
 from rails_engine.colang2 import Colang2, Request, with_state
@@ -180,9 +181,18 @@ class LLMRails:
         return public_model(main) if main is not None else None
 
     @property
+    def program(self) -> Program:
+        """The flows, as loaded."""
+        return self._parts.engine.program
+
+    @property
     def runtime(self) -> Runtime:
         """The actions, as older code reaches them."""
         return Runtime(self._parts)
+
+    async def aclose(self) -> None:
+        """Close the connections to models; await it on the loop that used them."""
+        await self._parts.resources.models.close()
 
     def update_llm(self, llm: Any) -> None:
         """Use another main model from now on."""

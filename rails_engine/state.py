@@ -28,6 +28,7 @@ class Snapshot:
     `history`: the interaction log that prompts quote. `events`: the last UMIM events, in and out.
     """
 
+    program: colang.Program
     machine: colang.State
     history: tuple[colang.History, ...] = ()
     events: tuple[Mapping[str, Any], ...] = ()
@@ -79,7 +80,7 @@ def to_json(state: State) -> str:
         {
             "version": VERSION,
             "uid": state.uid,
-            "machine": snapshot.machine.to_json(),
+            "machine": snapshot.machine.to_json(snapshot.program),
             "history": [_line(entry) for entry in snapshot.history],
             "events": [_plain(event) for event in snapshot.events],
         }
@@ -130,7 +131,7 @@ def _read(program: colang.Program, text: str) -> Snapshot:
         history = tuple(colang.History(*entry) for entry in data.get("history") or ())
     except (colang.ColangStateError, TypeError, KeyError, ValueError) as error:
         raise InvalidStateError(f"the saved state cannot be continued: {error}") from error
-    return Snapshot(machine, history, tuple(data.get("events") or ()))
+    return Snapshot(program, machine, history, tuple(data.get("events") or ()))
 
 
 def _line(entry: colang.History) -> list[str | None]:

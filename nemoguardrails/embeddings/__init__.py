@@ -1,0 +1,1 @@
+"""Embeddings and the indexes that search them."""
