@@ -1,0 +1,5 @@
+"""The exact index."""
+
+from rails_engine.retrieval import BasicEmbeddingsIndex
+
+__all__ = ["BasicEmbeddingsIndex"]
