@@ -69,7 +69,7 @@ _MEANINGS: Mapping[str, Callable[[Scene, Resources], Any]] = {
     "config": lambda _scene, resources: resources.config,
     "llm": lambda scene, resources: _model(scene, resources, "main"),
     "llms": lambda scene, resources: {kind: _model(scene, resources, kind) for kind in resources.models},
-    "llm_task_manager": lambda _scene, resources: resources.prompts,
+    "llm_task_manager": lambda _scene, resources: resources.task_manager,
     "kb": lambda _scene, resources: resources.knowledge.base,
 }
 """Parameter name to what is handed to it."""

@@ -31,12 +31,18 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One model call for a prompt task; None leaves a parameter to the prompt, then to the model."""
+    """One model call for a prompt task.
+
+    `steady` asks with the configuration's lowest temperature, else `temperature` counts, None leaving it to the
+    model. `tunable`: the caller's `llm_params` go into it.
+    """
 
     task: str
     variables: Mapping[str, Any]
     temperature: float | None = None
+    steady: bool = False
     stop: tuple[str, ...] = ()
+    tunable: bool = True
 
 
 class Services(Protocol):

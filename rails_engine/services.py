@@ -10,7 +10,8 @@ from rails_engine.config import RailsConfig
 from rails_engine.errors import ConfigurationError, LLMCallException
 from rails_engine.knowledge import Knowledge
 from rails_engine.llm import LLM, LLMCall, LLMRequest, Message, Models, Observed, complete, request_of
-from rails_engine.prompts import PromptLibrary
+from rails_engine.llm import Completion as Answer
+from rails_engine.prompts import LLMTaskManager, PromptLibrary
 from rails_engine.scene import Completion
 
 NO_MODEL = (
@@ -27,6 +28,11 @@ class Resources:
     models: Models
     prompts: PromptLibrary
     knowledge: Knowledge
+
+    @property
+    def task_manager(self) -> LLMTaskManager:
+        """The prompts as users' actions know them."""
+        return LLMTaskManager(self.config, self.prompts)
 
     def use_main(self, llm: LLM) -> None:
         """Another main model from now on; calls on their way keep theirs."""
@@ -63,30 +69,29 @@ class TurnServices:
 
     async def complete(self, completion: Completion) -> str:
         """See `Services.complete`."""
-        prompts = self.resources.prompts
-        model = self.resources.model(completion.task)
-        rendered = prompts.render(completion.task, completion.variables, model=model.model_name)
-        temperature = completion.temperature
-        if temperature is None:
-            temperature = self.resources.config.lowest_temperature
-        asked = {
-            "temperature": temperature,
-            "max_tokens": rendered.max_tokens,
-            **self.llm_params,
-        }
-        stop = list(completion.stop or rendered.stop or ())
-        request = request_of(rendered.prompt if rendered.prompt is not None else "", stop, asked)
+        prompts, task = self.resources.prompts, completion.task
+        rendered = prompts.render(task, completion.variables)
+        temperature = (
+            self.resources.config.lowest_temperature if completion.steady else completion.temperature
+        )
+        tuned = self.llm_params if completion.tunable else {}
+        asked = {"temperature": temperature, "max_tokens": rendered.max_tokens, **tuned}
+        request = request_of(rendered.prompt or "", list(completion.stop or rendered.stop), asked)
         if rendered.messages:
-            request = replace(request, prompt=None, messages=tuple(rendered.messages))
-        text = await self._call(model, request, completion.task)
-        return prompts.parse(completion.task, text)
+            request = replace(request, prompt=None, messages=rendered.messages)
+        answer = await self.call(self.resources.model(task), request, task)
+        return str(prompts.parse(task, answer.text))
 
     async def answer(self, message: str) -> str:
         """See `Services.answer`."""
-        request = LLMRequest(messages=(Message("user", message),))
-        if self.llm_params:
-            request = replace(request_of("", None, self.llm_params), prompt=None, messages=request.messages)
-        return await self._call(self.resources.model("main"), request, "general")
+        request = self.tuned((Message("user", message),))
+        return (await self.call(self.resources.model("main"), request, "general")).text
+
+    def tuned(self, messages: tuple[Message, ...]) -> LLMRequest:
+        """A request of these messages with the caller's parameters."""
+        if not self.llm_params:
+            return LLMRequest(messages=messages)
+        return replace(request_of("", None, self.llm_params), prompt=None, messages=messages)
 
     async def relevant_chunks(self, query: str) -> list[str] | None:
         """See `Services.relevant_chunks`."""
@@ -96,9 +101,15 @@ class TurnServices:
         """See `Services.fill`."""
         return self.resources.prompts.fill(template, variables)
 
-    async def _call(self, model: LLM, request: LLMRequest, task: str) -> str:
+    async def call(self, model: LLM, request: LLMRequest, task: str) -> Answer:
+        """The whole answer of a model.
+
+        Raises:
+            LLMCallException: the model failed.
+            ConfigurationError: it cannot be asked as configured.
+        """
         try:
-            return (await complete(Observed(model, self.sink, task), request)).text
+            return await complete(Observed(model, self.sink, task), request)
         except (ConfigurationError, LLMCallException):
             raise
         except Exception as error:  # a user's model may raise anything; callers know one name

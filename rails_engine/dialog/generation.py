@@ -14,9 +14,6 @@ from rails_engine.dialog import completions, examples
 from rails_engine.dialog.flow_actions import short_id
 from rails_engine.scene import Completion, Outcome, Scene
 
-STEADY: float = -1.0
-"""Stands for the configuration's `lowest_temperature`."""
-
 INVENTIVE = 0.1
 """Temperature where the model chooses among several good answers."""
 
@@ -131,7 +128,7 @@ async def flow_continuation(scene: Scene, arguments: Mapping[str, Any]) -> Outco
         scene,
         "generate_flow_continuation",
         {"examples": examples.similar_flows(scene, said)},
-        temperature=STEADY if temperature is None else float(temperature),
+        temperature=None if temperature is None else float(temperature),
     )
     if not text.strip():
         return Outcome(_apology("GenerateFlowContinuationAction"))
@@ -169,10 +166,9 @@ async def _ask(
     task: str,
     variables: Mapping[str, Any],
     *,
-    temperature: float = STEADY,
+    temperature: float | None = None,
     stop: tuple[str, ...] = (),
 ) -> str:
     everything = {"context": dict(scene.context), "history": scene.log_events(), **variables}
-    return await scene.services.complete(
-        Completion(task, everything, None if temperature < 0 else temperature, stop)
-    )
+    steady = temperature is None
+    return await scene.services.complete(Completion(task, everything, temperature, steady=steady, stop=stop))
