@@ -10,8 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rails_engine.guardrails import Guardrails
-
+    from rails_engine import Guardrails, LLMRails
     from rails_engine.config import RailsConfig
     from rails_engine.llm import (
         ChatMessage,
@@ -29,13 +28,12 @@ if TYPE_CHECKING:
         set_default_framework,
     )
     from rails_engine.llm import PublicToolCall as ToolCall
-    from rails_engine.rails import LLMRails
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "LLMRails": "rails_engine.rails",
-    "Guardrails": "rails_engine.guardrails",
+    "LLMRails": "rails_engine",
+    "Guardrails": "rails_engine",
     "RailsConfig": "rails_engine.config",
     "ChatMessage": "rails_engine.llm",
     "FinishReason": "rails_engine.llm",

@@ -73,7 +73,7 @@ def assemble(config: RailsConfig, llm: LLM | None) -> Assembly:
 def program_of(config: RailsConfig) -> Program:
     """The program of a configuration; only `$system.config` differs between two of the same text."""
     folders = [Path(part) for part in (config.config_path or "").split(",") if part]
-    roots = [folder if folder.is_dir() else folder.parent for folder in folders]
+    roots: list[Path | None] = [folder if folder.is_dir() else folder.parent for folder in folders]
     path = dict.fromkeys(entry for root in roots or [None] for entry in search_path(root))
     program = _loaded(config.sources, tuple(config.import_paths or ()), tuple(path))
     return dataclasses.replace(program, config=config.model_dump())

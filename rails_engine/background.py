@@ -39,7 +39,7 @@ class BackgroundLoop:
         future = asyncio.run_coroutine_threadsafe(work, self._started())
         try:
             return future.result()
-        except BaseException:
+        except BaseException:  # an interrupt too must not leave the work running
             future.cancel()
             raise
 

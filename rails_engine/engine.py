@@ -58,7 +58,14 @@ class Engine:
             machine = colang.new_state(self.program, secrets.randbits(64))
             return Scene(self.program, machine, [], [], services, state)
         machine = before.machine.fork()
-        return Scene(self.program, machine, list(before.history), list(before.events), services, state)
+        return Scene(
+            self.program,
+            machine,
+            list(before.history),
+            [dict(event) for event in before.events],
+            services,
+            state,
+        )
 
     def _of_this_loop(self, state: State) -> Sequence[Job]:
         """Actions of earlier calls; those of an event loop that has ended since can never be awaited."""

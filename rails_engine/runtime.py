@@ -33,7 +33,7 @@ class Runtime:
         self, action: Callable[..., Any], name: str | None = None, override: bool = True
     ) -> None:
         """Register an action; without `override` an existing one of that name stays."""
-        known = name or getattr(action, "__name__", "")
+        known = str(name or getattr(action, "__name__", ""))
         if override or self._parts.registry.get(known) is None:
             self._parts.registry.register(action, name)
 

@@ -135,6 +135,6 @@ class Plan:
             return await self.effect(scene, arguments)
         except (LLMCallException, ConfigurationError):
             raise
-        except Exception as error:
+        except Exception as error:  # the rim: users' actions may raise anything
             log.warning("action %s failed: %s: %s", self.name, type(error).__name__, error, exc_info=error)
             return Outcome(failure=error)

@@ -80,7 +80,7 @@ def to_json(state: State) -> str:
         {
             "version": VERSION,
             "uid": state.uid,
-            "machine": snapshot.machine.to_json(snapshot.program),
+            "machine": colang.to_json(snapshot.program, snapshot.machine),
             "history": [_line(entry) for entry in snapshot.history],
             "events": [_plain(event) for event in snapshot.events],
         }
@@ -127,7 +127,7 @@ def from_dict(data: Any) -> State:
 def _read(program: colang.Program, text: str) -> Snapshot:
     data = json.loads(text)
     try:
-        machine = colang.State.from_json(program, data["machine"])
+        machine = colang.from_json(program, data["machine"])
         history = tuple(colang.History(*entry) for entry in data.get("history") or ())
     except (colang.ColangStateError, TypeError, KeyError, ValueError) as error:
         raise InvalidStateError(f"the saved state cannot be continued: {error}") from error

@@ -103,14 +103,15 @@ class Turn:
         """
         self._deferred = list(unfinished)
         try:
+            self._inbox.extend(umim.received(event) for event in self._call.events)
+            # What main says at once ends behind the inputs: nobody hears a greeting before it was spoken.
             self._perform(colang.begin(self._scene.program, self._scene.machine))
             self._processed += bool(self._sent)
-            self._inbox.extend(umim.received(event) for event in self._call.events)
             self._collect()
             self._drain()
             while await self._wait():
                 self._drain()
-        except BaseException:
+        except BaseException:  # whatever ends the call early, its actions must not go on unheard
             self._cancel(unfinished)
             raise
         if self._count_asked:

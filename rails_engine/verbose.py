@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sys
+from typing import TextIO
 
 _NAMES = ("rails_engine", "colang")
 
@@ -18,7 +20,7 @@ def set_verbose(verbose: bool, level: int = logging.INFO) -> None:
             logger.addHandler(_Console())
 
 
-class _Console(logging.StreamHandler[object]):
+class _Console(logging.StreamHandler[TextIO]):
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(sys.stderr)
         self.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s", "%H:%M:%S"))

@@ -44,8 +44,6 @@ SLIDE_BOUND: Final = 20_000
 _LOOKED_AT = frozenset({"UserIntent", "BotIntent", "InternalSystemActionFinished"})
 """Events that every flow under way looks at."""
 
-_UNSEEN = frozenset({"uid", "event_created_at", "source_uid", "action_uid"})
-
 
 class Status(Enum):
     ACTIVE = "active"
@@ -113,8 +111,10 @@ class _Step:
 
 
 def step(program: Program, state: State, event: Event) -> list[Command]:
-    """Advance by one event; the decision is a `ContextUpdate` with what was assigned, then at most one
-    `BotIntent` or `StartInternalSystemAction`.
+    """Advance by one event, and decide.
+
+    The decision is a `ContextUpdate` with what was assigned, then at most one `BotIntent` or
+    `StartInternalSystemAction`.
 
     Raises:
         ColangRuntimeError: an expression failed, or `do` names no flow; the state is then of no use.
@@ -201,7 +201,9 @@ def _starting(work: _Step) -> None:
     for code in work.program.beginning_with(work.event.name, work.event.arguments):
         if code.allow_multiple or code.name not in present:
             slid = _slide(work, code, 0)
-            head = _matching_head(work, code, slid) if not isinstance(_element(code, slid), CallFlow) else None
+            head = (
+                _matching_head(work, code, slid) if not isinstance(_element(code, slid), CallFlow) else None
+            )
             if head is not None:
                 _begin(work, code, head + 1, first_step=True)
 
@@ -364,7 +366,9 @@ def _fits(element: Element | None, event: Event) -> bool:
             and element.name == arguments.get("action_name")
             and arguments.get("status") == "success"
         )
-    return isinstance(element, WaitEvent) and element.type == event.name and _same(element.properties, arguments)
+    return (
+        isinstance(element, WaitEvent) and element.type == event.name and _same(element.properties, arguments)
+    )
 
 
 def _same(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
@@ -387,22 +391,8 @@ def _decided(work: _Step) -> list[Command]:
     else:
         arguments = {
             "action_name": element.name,
-            "action_params": _resolved(work, element.arguments),
+            "action_params": dict(element.arguments),
             "action_result_key": element.result,
         }
         commands.append(Send(Event("StartInternalSystemAction", arguments), flow))
     return commands
-
-
-def _resolved(work: _Step, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments with each text `$name` replaced by the variable, if there is one of that name."""
-    variables = work.state.variables
-
-    def value(given: Any) -> Any:
-        if isinstance(given, str) and given.startswith("$") and given[1:] in variables:
-            return variables[given[1:]]
-        if isinstance(given, Mapping):
-            return {key: value(inner) for key, inner in given.items()}
-        return given
-
-    return {name: value(given) for name, given in arguments.items()}

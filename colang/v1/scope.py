@@ -38,6 +38,12 @@ class Variables:
     def flows_info(self, uid: str | None) -> Any:
         raise ColangValueError(f"Colang 1.0 has no flows_info({uid or ''})")
 
+    def flow_defined(self, name: str) -> bool:
+        raise ColangValueError(f"Colang 1.0 has no flow_defined({name})")
+
+    def within(self, name: str) -> bool:
+        raise ColangValueError(f"Colang 1.0 has no within({name})")
+
     def unshare(self, container: Any) -> Any:
         return container
 

@@ -1,5 +1,5 @@
 """Model calls as `explain()` shows them."""
 
-from rails_engine.response import ExplainInfo, LLMCallInfo, LLMCallSummary
+from rails_engine import ExplainInfo, LLMCallInfo, LLMCallSummary
 
 __all__ = ["ExplainInfo", "LLMCallInfo", "LLMCallSummary"]

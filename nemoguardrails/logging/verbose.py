@@ -1,5 +1,5 @@
 """Log lines on the console."""
 
-from rails_engine.verbose import set_verbose
+from rails_engine import set_verbose
 
 __all__ = ["set_verbose"]

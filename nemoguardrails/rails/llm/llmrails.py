@@ -1,5 +1,5 @@
 """`LLMRails` under its older path."""
 
-from rails_engine.rails import LLMRails
+from rails_engine import LLMRails
 
 __all__ = ["LLMRails"]

@@ -1,19 +1,17 @@
 """Options of a request and what comes back."""
 
-from rails_engine.options import (
-    GenerationLogOptions,
-    GenerationOptions,
-    GenerationRailsOptions,
-    RailsResult,
-    RailStatus,
-    RailType,
-)
-from rails_engine.response import (
+from rails_engine import (
     ActivatedRail,
     ExecutedAction,
     GenerationLog,
+    GenerationLogOptions,
+    GenerationOptions,
+    GenerationRailsOptions,
     GenerationResponse,
     GenerationStats,
+    RailsResult,
+    RailStatus,
+    RailType,
 )
 
 __all__ = [

@@ -1,5 +1,5 @@
 """The state of a conversation."""
 
-from rails_engine.state import State
+from rails_engine import State
 
 __all__ = ["State"]
