@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rails_engine import LLMRails  # type: ignore[attr-defined]
+    from rails_engine import LLMRails
 
 
 def open_rails(path: Path) -> LLMRails:
@@ -15,7 +15,7 @@ def open_rails(path: Path) -> LLMRails:
     Raises:
         ConfigurationError, ColangError: the configuration cannot be used.
     """
-    from rails_engine import LLMRails  # type: ignore[attr-defined]
+    from rails_engine import LLMRails
     from rails_engine.config import RailsConfig
 
     return LLMRails(RailsConfig.from_path(str(path)))

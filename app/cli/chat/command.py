@@ -22,7 +22,7 @@ from app.cli.progress import progress
 from app.wiring import open_rails
 
 if TYPE_CHECKING:
-    from rails_engine import LLMRails  # type: ignore[attr-defined]
+    from rails_engine import LLMRails
 
 
 @dataclass(frozen=True, slots=True)

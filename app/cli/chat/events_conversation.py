@@ -14,7 +14,7 @@ from app.cli.faults import describe
 from app.cli.logs import Verbosity
 
 if TYPE_CHECKING:
-    from rails_engine import LLMRails, State  # type: ignore[attr-defined]
+    from rails_engine import LLMRails, State
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from app.cli.chat.messages_conversation import Message
 
 if TYPE_CHECKING:
-    from rails_engine import LLMRails  # type: ignore[attr-defined]
+    from rails_engine import LLMRails
 
 
 class RailsAnswers:
@@ -17,7 +17,7 @@ class RailsAnswers:
 
     async def answer(self, messages: Sequence[Message]) -> str:
         reply = await self._rails.generate_async(messages=list(messages))
-        return str(reply["content"])
+        return str(reply["content"]) if isinstance(reply, dict) else str(reply)
 
     async def pieces(self, messages: Sequence[Message]) -> AsyncIterator[str]:
         async for piece in self._rails.stream_async(messages=list(messages)):
