@@ -1,4 +1,8 @@
-"""Colang 1.0: its instructions, its program and its machine.
+"""Colang 1.0: its language, its instructions, its program and its machine.
+
+`grammar.lark` knows the kinds of lines and how they nest; names are free text, so `lines` takes apart what stands behind
+the first words, `builder` makes `tree` nodes of it, and `coyml` reads the same trees from YAML. `lowering` turns flows into
+`elements`, `definitions` gathers what several files define.
 
 The two dialects share expressions, errors and the seam (an event in, commands out) but not the stepper. A flow of
 Colang 2.x acts when it is matched, and conflicts are settled among those that act; a flow of Colang 1.0 only offers
@@ -6,3 +10,18 @@ what it would do next, one offer is taken, and what was not taken is interrupted
 instructions of 1.0, `program` indexes flows by the event that they begin with, and `machine` makes one decision an
 event.
 """
+
+from colang.v1.coyml import flows_of_yaml
+from colang.v1.definitions import Definitions, definitions_of, flow_of_body
+from colang.v1.elements import FlowCode
+from colang.v1.parser import parse, parse_all
+
+__all__ = [
+    "Definitions",
+    "FlowCode",
+    "definitions_of",
+    "flow_of_body",
+    "flows_of_yaml",
+    "parse",
+    "parse_all",
+]

@@ -7,7 +7,7 @@ than its brackets; the precedence of arithmetic is worked out here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
 from lark import Token, Tree
@@ -15,7 +15,7 @@ from lark.tree import Meta
 
 from colang import tree
 from colang.source import Span
-from colang.v2.strings import Part, quote_width, split
+from colang.v2.strings import Part, quote_width, split, unescape
 
 Child: TypeAlias = Tree[Token] | Token
 
@@ -49,6 +49,8 @@ class Place:
     column: int = 1
     strings: int = 0
     """How many strings enclose this text."""
+    has_parts: bool = True
+    """Whether `{...}` in a string holds an expression; not so in Colang 1.0."""
 
     def span(self, child: Child) -> Span:
         at = child if isinstance(child, Token) else child.meta
@@ -64,6 +66,10 @@ class Place:
         first = (child.column or 1) + len(skipped) if len(lines) == 1 else len(lines[-1]) + 1
         line, column = self._shift((child.line or 1) + len(lines) - 1, first)
         return Place(self.source, line, column, self.strings + 1)
+
+    def moved(self, columns: int) -> Place:
+        """The place so many columns to the right."""
+        return replace(self, column=self.column + columns)
 
     def _shift(self, line: int, column: int) -> tuple[int, int]:
         return line + self.line - 1, column + self.column - 1 if line == 1 else column
@@ -143,7 +149,7 @@ class ExpressionBuilder:
     def text(self, content: str, token: Token, skip: int) -> tree.Literal | tree.Text:
         """The `content` of a string that begins `skip` characters into `token`."""
         parts: list[str | tree.Expression] = []
-        for piece in split(content):
+        for piece in split(content) if self.place.has_parts else (unescape(content),):
             part = self._part(piece, token, skip) if isinstance(piece, Part) else piece
             if isinstance(part, str) and parts and isinstance(parts[-1], str):
                 parts[-1] += part

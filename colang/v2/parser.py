@@ -15,9 +15,9 @@ from lark.exceptions import UnexpectedInput
 from colang import tree
 from colang.errors import ColangSyntaxError
 from colang.grammars import load_parser
+from colang.layout import Indentation, LayoutError
 from colang.source import Source, Span
 from colang.v2.expressions import BuildError, Child, ExpressionBuilder, Place
-from colang.v2.layout import Indentation, LayoutError
 from colang.v2.mistakes import explain
 from colang.v2.statements import FileBuilder
 
@@ -74,6 +74,15 @@ def _merged(trees: list[tree.File], source: Source) -> tree.File:
     )
 
 
+def parse_expression(text: str, source: Source, place: Place) -> tree.Expression:
+    """The expression that `text` is; it stands at `place` in `source`.
+
+    Raises:
+        ColangSyntaxError: it is none.
+    """
+    return _Reader(source, text).expression(place)
+
+
 def parse_template(text: str, source: str = "<template>") -> tree.Literal | tree.Text:
     """Text that comes without quotes, such as a decorator's argument, with its `{expression}` parts parsed.
 
@@ -101,6 +110,13 @@ class _Reader:
         found = self._parse(self._text, "file", self._place)
         try:
             return FileBuilder(self._text, self._place, _inside).file(found)
+        except BuildError as error:
+            raise ColangSyntaxError(error.message, self._source, error.span) from None
+
+    def expression(self, place: Place) -> tree.Expression:
+        found = self._parse(self._text, "expression", place)
+        try:
+            return ExpressionBuilder(place, _inside).build(found.children[0])
         except BuildError as error:
             raise ColangSyntaxError(error.message, self._source, error.span) from None
 

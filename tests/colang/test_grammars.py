@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 import json
+from types import ModuleType
+
+import pytest
 
 from colang import grammars
-from colang.v2 import expressions, groups, parser, statements
-from colang.v2.layout import Indentation
+from colang.layout import Indentation
+from colang.v1 import builder as builder_1
+from colang.v1 import parser as parser_1
+from colang.v2 import expressions, groups, statements
+from colang.v2 import parser as parser_2
+
+CLAIMED = {
+    parser_1: {*builder_1.RULES, *builder_1.PARTS},
+    parser_2: {
+        *(name for part in (expressions, groups, statements) for name in part.RULES),
+        *(name for part in (expressions, groups, statements) for name in part.PARTS),
+    },
+}
 
 
-def test_tables_are_made_from_the_grammar_as_it_is() -> None:
+@pytest.mark.parametrize("parser", CLAIMED, ids=lambda parser: parser.__name__)
+def test_tables_are_made_from_the_grammar_as_it_is(parser: ModuleType) -> None:
     saved = json.loads((parser.FOLDER / grammars.TABLES).read_text())
     grammar = (parser.FOLDER / grammars.GRAMMAR).read_text()
     assert saved["made_from"].endswith(grammars._made_from(grammar, parser.START).partition("sha256")[2])
 
 
-def test_every_rule_has_a_builder_and_every_builder_a_rule() -> None:
+@pytest.mark.parametrize("parser", CLAIMED, ids=lambda parser: parser.__name__)
+def test_every_rule_has_a_builder_and_every_builder_a_rule(parser: ModuleType) -> None:
     grammar = (parser.FOLDER / grammars.GRAMMAR).read_text()
     built = grammars.build_parser(grammar, Indentation(), parser.START)
-    names = {rule.alias or rule.options.template_source or rule.origin.name for rule in built.rules}
-    visible = {str(name) for name in names if not name.startswith("_")}
-    builders = [expressions.RULES, groups.RULES, statements.RULES]
-    claimed = set().union(*builders, expressions.PARTS, groups.PARTS, statements.PARTS)
-    assert visible == claimed
+    names = {str(rule.alias or rule.origin.name) for rule in built.rules}
+    assert {name for name in names if not name.startswith("_")} == CLAIMED[parser]
+
+
+def test_without_fitting_tables_the_parser_is_built_from_the_grammar() -> None:
+    grammar = (parser_1.FOLDER / grammars.GRAMMAR).read_text()
+    built = grammars.build_parser(grammar, Indentation(), parser_1.START)
+    text = "define flow x\n  user a\n  bot b"
+    assert built.parse(text, start="file") == parser_1.parser().parse(text, start="file")

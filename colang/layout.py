@@ -1,4 +1,4 @@
-"""Lines and indentation of Colang 2.x, as a filter on the token stream.
+"""Lines and indentation of both Colangs, as a filter on the token stream.
 
 The lexer gives one NEWLINE token for a line end and all blank and comment lines behind it. The filter drops it inside
 brackets; elsewhere it becomes _NEWLINE, followed by _INDENT or one _DEDENT for each block that ends. Comment lines never

@@ -1,0 +1,124 @@
+"""CoYML: flows of Colang 1.0 written as YAML data in a configuration.
+
+An element is a map whose first key says what it is; beside `if` stand `then` and `else`, beside `while` stands `do`. Lists
+among the elements are branches: each begins with what it waits for. The data is written out as Colang and read like any
+other, so both forms have one meaning and prompts quote flows of both alike.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from colang.errors import ColangLoadError
+from colang.source import Source, Span
+from colang.tree import Constant
+from colang.v1 import tree
+from colang.v1.elements import FlowCode
+from colang.v1.lowering import lower_flow
+from colang.v1.parser import parse_body
+
+_INDENT = "  "
+_WORDS = {
+    "user": "user",
+    "bot": "bot",
+    "event": "event",
+    "execute": "execute",
+    "run": "execute",
+    "do": "do",
+    "flow": "do",
+    "set": "set",
+    "create_event": "create event",
+    "label": "label",
+    "goto": "goto",
+}
+_SETTINGS = ("priority", "is_subflow", "is_extension", "allow_multiple", "interruptable")
+
+
+def flows_of_yaml(flows: Iterable[Mapping[str, Any]], source: str = "config.yml") -> tuple[FlowCode, ...]:
+    """The flows of a configuration's `flows` list.
+
+    Raises:
+        ColangSyntaxError: what an element says is no Colang.
+        ColangLoadError: an entry is no flow, or an element is none.
+    """
+    return tuple(lower_flow(flow_of_yaml(entry, source)) for entry in flows)
+
+
+def flow_of_yaml(entry: Mapping[str, Any], source: str = "config.yml") -> tree.Flow:
+    """The tree of one entry: `{id, priority?, is_subflow?, elements}`."""
+    name, elements = entry.get("id"), entry.get("elements")
+    if not isinstance(name, str) or not isinstance(elements, list) or not elements:
+        raise ColangLoadError(f"a flow in {source} needs an `id` and a list of `elements`, unlike {entry!r}")
+    text = "\n".join(_lines(elements, f"flow `{name}` in {source}"))
+    span = Span(source, 1, 1, 1, 1)
+    body = parse_body(Source(f"{source}, flow {name}", text))
+    settings: tuple[tuple[str, Constant], ...] = tuple((key, entry[key]) for key in _SETTINGS if key in entry)
+    if settings:
+        body = (tree.Meta(entries=settings, span=span), *body)
+    return tree.Flow(name=name, modifiers=frozenset(), body=body, text=text, span=span)
+
+
+def _lines(elements: Sequence[Any], where: str) -> Iterator[str]:
+    """The elements as lines of Colang; lists in a row are the branches of one `when`."""
+    word = "when"
+    for element in elements:
+        if isinstance(element, list):
+            yield from _branch(word, element, where)
+            word = "else when"
+        else:
+            yield from _element(element, where)
+            word = "when"
+
+
+def _branch(word: str, elements: Sequence[Any], where: str) -> Iterator[str]:
+    if not elements:
+        raise ColangLoadError(f"an empty branch in {where}")
+    condition = " ".join(_element(elements[0], where))
+    yield f"{word} {condition}"
+    yield from _body(elements[1:], where)
+
+
+def _body(elements: object, where: str) -> Iterator[str]:
+    listed = elements if isinstance(elements, list) else [elements]
+    lines = list(_lines(listed, where)) if elements else ["pass"]
+    return (_INDENT + line for line in lines)
+
+
+def _element(element: object, where: str) -> Iterator[str]:
+    if isinstance(element, str):
+        yield element
+        return
+    if not isinstance(element, Mapping) or not element:
+        raise ColangLoadError(f"an element of {where} is a map or a line of Colang, not {element!r}")
+    key, value = next(iter(element.items()))
+    if key == "if":
+        yield f"if {value}"
+        yield from _body(element.get("then"), where)
+        if "else" in element:
+            yield "else"
+            yield from _body(element["else"], where)
+    elif key == "while":
+        yield f"while {value}"
+        yield from _body(element.get("do"), where)
+    elif key == "any":
+        yield "any"
+        yield from _body(value, where)
+    elif key in _WORDS:
+        yield from _simple(_WORDS[key], value, element)
+    else:
+        raise ColangLoadError(f"`{key}` is no element of a flow, in {where}; known are {', '.join(_WORDS)}")
+
+
+def _simple(word: str, value: object, element: Mapping[str, Any]) -> Iterator[str]:
+    text = " ".join(str(value).split())
+    result = element.get("result")
+    yield f"${str(result).removeprefix('$')} = {word} {text}" if result else f"{word} {text}"
+    for name, argument in (element.get("params") or {}).items():
+        is_variable = isinstance(argument, str) and argument.startswith("$")
+        yield f"{_INDENT}{name}: {argument if is_variable else _literal(argument)}"
+
+
+def _literal(value: object) -> str:
+    return repr(value) if value is None or isinstance(value, bool) else json.dumps(value)

@@ -1,0 +1,224 @@
+"""The surface tree of Colang 1.0, whether it was written in Colang or in YAML.
+
+Expressions are those of `colang.tree`. An argument that stands for a variable is an expression like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from colang.tree import Constant, Expression, Node
+
+Arguments: TypeAlias = tuple[tuple[str, Expression], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User(Node):
+    """`user a or user b`: one of these intents; None stands for any."""
+
+    intents: tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bot(Node):
+    """`bot NAME "text"`; the name is None for `bot ...`, and `$name` for a variable. Texts define the message in place."""
+
+    intent: str | None
+    texts: tuple[str, ...] = ()
+    arguments: Arguments = ()
+    instructions: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitFor(Node):
+    """`event TYPE(p=v)`."""
+
+    type: str
+    properties: Arguments = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnyOf(Node):
+    """An `any` block: the first of these."""
+
+    items: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Create(Node):
+    """`create event TYPE(p=v)`."""
+
+    type: str
+    properties: Arguments = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Do(Node):
+    """`$a, $b = do FLOW(p=v)`; the flow may be a `$variable`."""
+
+    flow: str
+    arguments: Arguments = ()
+    results: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execute(Node):
+    """`$result = execute ACTION(p=v)`."""
+
+    action: str
+    arguments: Arguments = ()
+    result: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assign(Node):
+    """`$x = value`, `$x += value`, `$x -= value`."""
+
+    target: str
+    operator: str
+    value: Expression
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask(Node):
+    """`$x = ...`: the model is asked, with the comment above as its instruction."""
+
+    target: str
+    instructions: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label(Node):
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goto(Node):
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop(Node):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Return(Node):
+    values: tuple[Expression, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Continue(Node):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Break(Node):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check(Node):
+    """`check EXPR`: the flow goes on only if it holds."""
+
+    test: Expression
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meta(Node):
+    """`priority 2`, `meta {"key": value}` and its lines."""
+
+    entries: tuple[tuple[str, Constant], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch(Node):
+    test: Expression
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class If(Node):
+    branches: tuple[Branch, ...]
+    otherwise: tuple[Statement, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class While(Node):
+    test: Expression
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case(Node):
+    condition: Condition
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class When(Node):
+    cases: tuple[Case, ...]
+    otherwise: tuple[Statement, ...] | None = None
+
+
+Condition: TypeAlias = User | Bot | WaitFor
+Statement: TypeAlias = (
+    User
+    | Bot
+    | WaitFor
+    | AnyOf
+    | Create
+    | Do
+    | Execute
+    | Assign
+    | Ask
+    | Label
+    | Goto
+    | Stop
+    | Return
+    | Continue
+    | Break
+    | Check
+    | Meta
+    | If
+    | While
+    | When
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserMessage(Node):
+    """`define user NAME`: examples, other intents whose examples count too, and an intent of the bot that answers."""
+
+    name: str
+    examples: tuple[str, ...]
+    references: tuple[str, ...] = ()
+    answers: tuple[Bot, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotMessage(Node):
+    """`define bot NAME`: the texts to choose from, as written."""
+
+    name: str
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow(Node):
+    """`define MODIFIERS flow NAME`; an unnamed flow is named after its body."""
+
+    name: str
+    modifiers: frozenset[str]
+    body: tuple[Statement, ...]
+    text: str = field(default="", compare=False, repr=False)
+    """The body as written, without the indentation that it has as a whole: prompts quote it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File(Node):
+    user_messages: tuple[UserMessage, ...]
+    bot_messages: tuple[BotMessage, ...]
+    flows: tuple[Flow, ...]
+    imports: tuple[str, ...] = ()
