@@ -11,8 +11,10 @@ from inference_backend.adapters import AdapterRegistry
 from inference_backend.engine import Engine, EngineParts
 from inference_backend.errors import CheckpointError, ResourceError
 from inference_backend.executor import Capacity, Executor
-from inference_backend.executors import CpuExecutor
+from inference_backend.executors import CpuExecutor, Stage
 from inference_backend.metrics import EngineMetrics
+from inference_backend.parallel import SINGLE, TensorGroup
+from inference_backend.ranks import Link, open_ranks
 from inference_backend.settings import EngineSettings, SchedulerSettings, SpeculationSettings
 from inference_backend.speculation import Drafter, DraftModelDrafter, NgramDrafter
 from inference_backend.text import ChatTemplate, ConstraintCompiler, Tokenizer
@@ -55,14 +57,32 @@ def open_model(settings: EngineSettings, name: str | None = None) -> OpenedModel
 
 
 def make_executor(settings: EngineSettings) -> Executor:
-    """The executor for the device that is asked for, or the best there is.
+    """The executor for the device that is asked for, or the best there is; several ranks where they are asked for.
 
     Raises:
-        ResourceError: a GPU is asked for and there is none.
+        ResourceError: a GPU is asked for and there is none, or there are too few.
     """
-    if settings.device == "cuda" and not torch.cuda.is_available():
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if settings.device == "cuda" and not gpus:
         raise ResourceError("device: cuda is asked for, but torch sees no NVIDIA GPU")
-    return CpuExecutor(settings)
+    ranks = settings.parallel.tensor * settings.parallel.pipeline
+    if ranks == 1:
+        return make_local_executor(settings, SINGLE, None)
+    if settings.device != "cpu" and 0 < gpus < ranks:
+        raise ResourceError(f"{ranks} ranks are asked for, but torch sees {gpus} NVIDIA GPUs")
+    return open_ranks(settings, make_local_executor)
+
+
+def make_local_executor(settings: EngineSettings, group: TensorGroup, link: Link | None) -> Executor:
+    """This process's own executor; `link` is set where it is one rank of several."""
+    stage = Stage() if link is None else Stage(link.place.stage, settings.parallel.pipeline, link)
+    if settings.device == "cpu" or not torch.cuda.is_available():
+        return CpuExecutor(settings, group, stage=stage)
+    from inference_backend.executors.cuda import CudaExecutor
+
+    if stage.count > 1:
+        raise ResourceError("pipeline stages run on the CPU alone so far: use tensor parallel ranks on GPUs")
+    return CudaExecutor(settings, group)
 
 
 def _tokenizer(settings: EngineSettings, folder: Path) -> Tokenizer | None:

@@ -5,7 +5,7 @@ same protocol (`inference_backend.executor`). `loading.py` turns settings into a
 cache; `inputs.py` turns a plan's arrays into the tensors that models take. Both serve all torch executors.
 """
 
-from inference_backend.executors.cpu import CpuExecutor
+from inference_backend.executors.cpu import CpuExecutor, Stage
 from inference_backend.executors.loading import LoadedModel, allocate_cache, cache_bytes_per_block, load_model
 
-__all__ = ["CpuExecutor", "LoadedModel", "allocate_cache", "cache_bytes_per_block", "load_model"]
+__all__ = ["CpuExecutor", "LoadedModel", "Stage", "allocate_cache", "cache_bytes_per_block", "load_model"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -26,13 +27,38 @@ _GIB = 2**30
 _LARGEST_DEFAULT = 4 * _GIB
 
 
+class StageLink(Protocol):
+    """How a pipeline stage hears from the one before and speaks to the one after."""
+
+    def receive_states(self, like: Tensor) -> Tensor: ...
+
+    def send_states(self, states: Tensor) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Pipeline stage `number` of `count`; `link` is set where there are several."""
+
+    number: int = 0
+    count: int = 1
+    link: StageLink | None = None
+
+
+WHOLE = Stage()
+
+
 class CpuExecutor:
     """An `Executor`. Steps run where they are launched, so planning ahead brings nothing but is supported."""
 
     def __init__(
-        self, settings: EngineSettings, group: TensorGroup = SINGLE, scheme: Scheme | None = None
+        self,
+        settings: EngineSettings,
+        group: TensorGroup = SINGLE,
+        scheme: Scheme | None = None,
+        stage: Stage = WHOLE,
     ) -> None:
         self.settings = settings
+        self._stage = stage
         self._scheme = scheme
         self.plans_ahead = bool(settings.plan_ahead)
         self.group = group
@@ -54,11 +80,13 @@ class CpuExecutor:
         return self._loaded
 
     def load(self) -> Capacity:
-        self._loaded = load_model(self.settings, torch.device("cpu"), self.group, scheme=self._scheme)
+        stage = (self._stage.number, self._stage.count)
+        self._loaded = load_model(self.settings, torch.device("cpu"), self.group, stage, self._scheme)
         config = self._loaded.config
+        layers = self._loaded.layers
         prepare_lora(self._loaded.model, self.settings.adapters)
-        blocks = cache_blocks(self._loaded, self.settings)
-        self._caches = allocate_cache(self._loaded, self.settings, blocks, config.layers)
+        blocks = cache_blocks(self._loaded, self.settings, layers)
+        self._caches = allocate_cache(self._loaded, self.settings, blocks, layers)
         self._sampler = Sampler(config.vocab_size)
         return Capacity(
             blocks=blocks,
@@ -82,8 +110,18 @@ class CpuExecutor:
         fed = self._sampler.resolve(plan)
         device = self.loaded.place.device
         step = StepContext(attention_inputs(plan, device), self._caches, adapter_rows(plan, device))
-        hidden = self.loaded.model(long_tensor(fed, device), step)
-        self._launched = plan, fed, hidden
+        self._launched = plan, fed, self._through_stage(long_tensor(fed, device), step)
+
+    def _through_stage(self, token_ids: Tensor, step: StepContext) -> Tensor:
+        """The stage's share of the model; hidden states come from the stage before and go to the one after."""
+        x, loaded, link = token_ids, self.loaded, self._stage.link
+        if self._stage.number and link is not None:
+            shape = len(token_ids), loaded.config.hidden_size
+            x = link.receive_states(torch.empty(shape, dtype=loaded.place.dtype, device=loaded.place.device))
+        hidden: Tensor = loaded.model(x, step)
+        if self._stage.number < self._stage.count - 1 and link is not None:
+            link.send_states(hidden)
+        return hidden
 
     @torch.inference_mode()
     def sample(self, masks: TokenMasks | None) -> None:
@@ -113,7 +151,7 @@ class CpuExecutor:
         self._results.clear()
 
 
-def cache_blocks(loaded: LoadedModel, settings: EngineSettings) -> int:
+def cache_blocks(loaded: LoadedModel, settings: EngineSettings, layers: int) -> int:
     """How many blocks the cache gets: as set, else a quarter of the free memory, and no more than can be used.
 
     Raises:
@@ -122,7 +160,7 @@ def cache_blocks(loaded: LoadedModel, settings: EngineSettings) -> int:
     size = settings.scheduler.block_size
     if settings.kv_blocks is not None:
         return settings.kv_blocks
-    each = cache_bytes_per_block(loaded, settings, loaded.config.layers)
+    each = cache_bytes_per_block(loaded, settings, layers)
     if settings.kv_memory_gib is not None:
         budget = int(settings.kv_memory_gib * _GIB)
     else:

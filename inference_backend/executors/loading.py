@@ -22,12 +22,16 @@ _CACHE_DTYPES = {"fp8": torch.float8_e4m3fn, "int8": torch.int8}
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model, its shape, and where and in what it computes. `positions` is the longest sequence it is set up for."""
+    """A model or a stage of it, its shape, and where and in what it computes.
+
+    `positions` is the longest sequence it is set up for; `layers` how many layers this stage has.
+    """
 
     model: CausalLM
     config: ModelConfig
     place: Placement
     positions: int
+    layers: int
 
     @property
     def local_kv_heads(self) -> int:
@@ -65,7 +69,8 @@ def load_model(
         model = build_model(builder, config).eval()
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise ResourceError(f"the weights of {folder} do not fit into the memory of {device}") from error
-    return LoadedModel(model, config, place, positions)
+    start, stop = builder.layers
+    return LoadedModel(model, config, place, positions, stop - start)
 
 
 def compute_dtype(settings: EngineSettings, config: ModelConfig, device: torch.device) -> torch.dtype:
