@@ -12,10 +12,16 @@ transcript. A turn looks like this:
     # carry out the commands, give every sent event back to `step` once, and so on until none is left
 """
 
+from colang.checking import check
+from colang.dialect import Dialect, dialect_of
 from colang.errors import (
     ColangBudgetError,
     ColangError,
+    ColangFlowError,
+    ColangImportError,
     ColangLoadError,
+    ColangMainError,
+    ColangParsingError,
     ColangRuntimeError,
     ColangStateError,
     ColangSyntaxError,
@@ -44,18 +50,24 @@ from colang.machine import (
     step,
     to_json,
 )
+from colang.problems import Problem, Severity
 from colang.program import FlowInfo, Program, load
 from colang.source import Source, Span
 
 __all__ = [
     "ColangBudgetError",
     "ColangError",
+    "ColangFlowError",
+    "ColangImportError",
     "ColangLoadError",
+    "ColangMainError",
+    "ColangParsingError",
     "ColangRuntimeError",
     "ColangStateError",
     "ColangSyntaxError",
     "ColangValueError",
     "Command",
+    "Dialect",
     "Event",
     "FlowInfo",
     "FlowView",
@@ -63,15 +75,19 @@ __all__ = [
     "ImportPath",
     "LogLine",
     "PrintLine",
+    "Problem",
     "Program",
     "Send",
+    "Severity",
     "Source",
     "Span",
     "State",
     "add_flows",
     "awaited_flows",
     "begin",
+    "check",
     "check_state",
+    "dialect_of",
     "event_awaited",
     "flow_known",
     "flows",

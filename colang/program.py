@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from colang import tree
-from colang.errors import ColangLoadError
+from colang.errors import ColangLoadError, ColangMainError
 from colang.imports import ImportPath
 from colang.instructions import EventForm, FlowCode, Match
 from colang.loader import first_error, load_files
@@ -87,7 +87,7 @@ def program_of(table: Mapping[str, tree.Flow], config: Mapping[str, Any] = _NOTH
         except ColangLoadError as error:
             problems.append(error)
     if MAIN not in table:
-        problems.append(ColangLoadError("there is no flow `main`: a program starts there"))
+        problems.append(ColangMainError("there is no flow `main`: a program starts there"))
     return Program(
         flows={name: flow_info(flow) for name, flow in table.items()},
         code=code,

@@ -11,6 +11,7 @@ instructions of 1.0, `program` indexes flows by the event that they begin with, 
 event.
 """
 
+from colang.v1.checking import check
 from colang.v1.coyml import flows_of_yaml
 from colang.v1.definitions import Definitions, definitions_of, flow_of_body
 from colang.v1.elements import FlowCode
@@ -19,6 +20,7 @@ from colang.v1.parser import parse, parse_all
 __all__ = [
     "Definitions",
     "FlowCode",
+    "check",
     "definitions_of",
     "flow_of_body",
     "flows_of_yaml",

@@ -27,7 +27,7 @@ def test_expressions_survive(expression: tree.Expression) -> None:
 
 
 @given(FILES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_files_survive(file: tree.File) -> None:
     assert reread(file) == file
 

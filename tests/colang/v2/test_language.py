@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from colang.checking import check
+from colang import check
 from tests.colang.chunks import Chunk, chunks, disagreements
 
 PROGRAMS = list(chunks(Path(__file__).parent / "programs"))
-FUNCTIONS = {"len", "regex", "uid", "str", "int", "less_than"}
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
 def test_program(program: Chunk) -> None:
-    assert disagreements(program, check([program.source], functions=FUNCTIONS)) == []
+    assert disagreements(program, check([program.source])) == []

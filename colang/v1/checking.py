@@ -1,0 +1,115 @@
+"""What most likely is not meant in a Colang 1.0 program, seen without running it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from colang.errors import ColangLoadError, ColangSyntaxError
+from colang.expressions import FUNCTIONS
+from colang.problems import Problem, Severity, did_you_mean
+from colang.source import Source, Span
+from colang.tree import Call
+from colang.v1 import tree
+from colang.v1.lowering import lower_flow
+from colang.v1.parser import parse_all
+from colang.walk import walk
+
+_ENDING = (tree.Return, tree.Stop, tree.Goto, tree.Break, tree.Continue)
+
+
+def check(sources: Iterable[Source], known_flows: Collection[str] = ()) -> tuple[Problem, ...]:
+    """What is wrong with the files of a program, errors first; `known_flows` are those that it gets from elsewhere."""
+    files: list[tree.File] = []
+    found: list[Problem] = []
+    for source in sources:
+        file, errors = parse_all(source)
+        files.append(file)
+        found.extend(_as_problem(error) for error in errors)
+    flows = {flow.name: flow for file in files for flow in file.flows}
+    for flow in flows.values():
+        try:
+            lower_flow(flow)
+        except ColangLoadError as error:
+            found.append(_as_problem(error))
+    intents = {message.name for file in files for message in file.user_messages}
+    for flow in flows.values():
+        found.extend(_Checker({*flows, *known_flows}, intents).flow(flow))
+    found.extend(_twice(files))
+    return tuple(found)
+
+
+def _as_problem(error: ColangLoadError | ColangSyntaxError) -> Problem:
+    return Problem(Severity.ERROR, error.message, error.span)
+
+
+def _warning(message: str, span: Span, hint: str | None = None) -> Problem:
+    return Problem(Severity.WARNING, message, span, hint)
+
+
+def _twice(files: Iterable[tree.File]) -> Iterator[Problem]:
+    """Messages that are defined twice: the later definition has no effect."""
+    seen: dict[str, Span] = {}
+    for file in files:
+        named: list[tuple[str, Span]] = [
+            (f"bot {message.name}", message.span) for message in file.bot_messages
+        ]
+        named += [(f"user {message.name}", message.span) for message in file.user_messages]
+        for name, span in named:
+            first = seen.setdefault(name, span)
+            if first is not span:
+                yield _warning(
+                    f"`define {name}` has no effect: the first definition counts, at {first}", span
+                )
+
+
+class _Checker:
+    def __init__(self, flows: Collection[str], intents: Collection[str]) -> None:
+        self._flows = flows
+        self._intents = intents
+
+    def flow(self, flow: tree.Flow) -> Iterator[Problem]:
+        yield from self._body(flow.body, in_loop=False)
+        for node in walk(flow):
+            if isinstance(node, tree.Do) and not node.flow.startswith("$") and node.flow not in self._flows:
+                yield _warning(
+                    f"there is no flow `{node.flow}`", node.span, did_you_mean(node.flow, self._flows)
+                )
+            elif isinstance(node, tree.User) and self._intents:
+                yield from self._user(node)
+            elif isinstance(node, Call) and node.function not in FUNCTIONS:
+                hint = (
+                    did_you_mean(node.function, FUNCTIONS)
+                    or f"an action is run by `execute {node.function}(...)`"
+                )
+                yield _warning(f"there is no function `{node.function}`", node.span, hint)
+
+    def _user(self, node: tree.User) -> Iterator[Problem]:
+        for intent in node.intents:
+            if intent is not None and intent not in self._intents:
+                hint = did_you_mean(intent, self._intents) or f"write `define user {intent}` with examples"
+                yield _warning(f"no user message is called `{intent}`", node.span, hint)
+
+    def _body(self, body: Sequence[tree.Statement], *, in_loop: bool) -> Iterator[Problem]:
+        for index, statement in enumerate(body):
+            if isinstance(statement, tree.Break) and not in_loop:
+                yield _warning("`break` outside a loop does nothing", statement.span)
+            after = body[index + 1] if index + 1 < len(body) else None
+            leaves = isinstance(statement, _ENDING) and (
+                in_loop or not isinstance(statement, tree.Break | tree.Continue)
+            )
+            if leaves and after is not None and not isinstance(after, tree.Label | tree.Meta):
+                yield _warning("this is never reached", after.span)
+            for inner, loops in _bodies(statement):
+                yield from self._body(inner, in_loop=in_loop or loops)
+
+
+def _bodies(statement: tree.Statement) -> Iterator[tuple[tuple[tree.Statement, ...], bool]]:
+    """The bodies inside a statement, and whether it is a loop."""
+    if isinstance(statement, tree.While):
+        yield statement.body, True
+    elif isinstance(statement, tree.If):
+        yield from ((branch.body, False) for branch in statement.branches)
+    elif isinstance(statement, tree.When):
+        yield from ((case.body, False) for case in statement.cases)
+    if isinstance(statement, tree.If | tree.When) and statement.otherwise is not None:
+        yield statement.otherwise, False
