@@ -100,7 +100,8 @@ class LLMRequest:
 
     `streaming`: the caller reads piece by piece, so the endpoint is asked for pieces; without it the whole answer may
     come as one chunk. `priority`: smaller runs first. `deadline_s`: seconds from the call until it must be over. `cache_salt` keeps
-    prefix caches of tenants apart. `extra` is sent to the endpoint as further body fields.
+    prefix caches of tenants apart. `task` says what the call is for, in logs. `extra` is sent to the endpoint as
+    further body fields.
     """
 
     messages: tuple[Message, ...] = ()
@@ -116,6 +117,7 @@ class LLMRequest:
     priority: int = 0
     deadline_s: float | None = None
     cache_salt: str | None = None
+    task: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

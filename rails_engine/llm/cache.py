@@ -160,7 +160,7 @@ class Cached:
 
 def request_key(request: LLMRequest, model_name: str) -> str:
     """A key that equal requests share: everything that shapes the answer, and the tenant's salt."""
-    shaping = asdict(replace(request, streaming=False, priority=0, deadline_s=None))
+    shaping = asdict(replace(request, streaming=False, priority=0, deadline_s=None, task=None))
     text = json.dumps([model_name, shaping], sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()
 

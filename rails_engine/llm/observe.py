@@ -74,6 +74,13 @@ class Observed:
             name = completion.model or request.model or self.model_name
             duration_s = time.perf_counter() - start
             call = LLMCall(
-                self._task, name, self.provider_name, request, completion, started_at, duration_s, failure
+                request.task or self._task,
+                name,
+                self.provider_name,
+                request,
+                completion,
+                started_at,
+                duration_s,
+                failure,
             )
             self._sink(call)

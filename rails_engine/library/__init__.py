@@ -1,0 +1,46 @@
+"""The built-in rails: Colang flows in both dialects, and the actions that they call.
+
+`colang_1` has the flows of Colang 1.0, which every 1.0 configuration has loaded. `colang_2` has those of 2.x; a file
+there is imported by its path, so that `import nemoguardrails.library.self_check.input_check` finds
+`colang_2/self_check/input_check.co`, and `import nemoguardrails.library` brings them all. Names of flows, actions,
+prompt tasks and exception events are public.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rails_engine.actions import ActionRegistry
+from rails_engine.library import actions
+
+COLANG_1 = Path(__file__).parent / "colang_1"
+COLANG_2 = Path(__file__).parent / "colang_2"
+IMPORT_NAME = "nemoguardrails.library"
+
+ACTIONS: tuple[Callable[..., Any], ...] = (
+    actions.content_safety_check_input,
+    actions.content_safety_check_output,
+    actions.context_bloat_detection,
+    actions.detect_language,
+    actions.detect_regex_pattern,
+    actions.jailbreak_detection_heuristics,
+    actions.jailbreak_detection_model,
+    actions.llama_guard_check_input,
+    actions.llama_guard_check_output,
+    actions.self_check_facts,
+    actions.self_check_hallucination,
+    actions.self_check_input,
+    actions.self_check_output,
+    actions.tool_call_validation,
+    actions.tool_result_validation,
+    actions.topic_safety_check_input,
+)
+
+
+def register_library(registry: ActionRegistry) -> None:
+    """Register the actions of every built-in rail."""
+    for function in ACTIONS:
+        registry.register(function)
+
+
+__all__ = ["ACTIONS", "COLANG_1", "COLANG_2", "IMPORT_NAME", "register_library"]

@@ -1,0 +1,46 @@
+"""The actions of the built-in rails. Each answers with a verdict and raises where it cannot judge, which blocks.
+
+A rail that asks a model goes through `asking`: the prompt of its task, the model of its type, the answer through the
+prompt's parser. `regex`, `context_bloat` and `tools` are plain Python, `jailbreak` calls an endpoint.
+"""
+
+from rails_engine.library.actions.content_safety import (
+    content_safety_check_input,
+    content_safety_check_output,
+    detect_language,
+)
+from rails_engine.library.actions.context_bloat import context_bloat_detection
+from rails_engine.library.actions.endpoints import EndpointError, JsonPoster, post_json
+from rails_engine.library.actions.jailbreak import jailbreak_detection_heuristics, jailbreak_detection_model
+from rails_engine.library.actions.llama_guard import llama_guard_check_input, llama_guard_check_output
+from rails_engine.library.actions.regex import detect_regex_pattern
+from rails_engine.library.actions.self_check import (
+    self_check_facts,
+    self_check_hallucination,
+    self_check_input,
+    self_check_output,
+)
+from rails_engine.library.actions.tools import tool_call_validation, tool_result_validation
+from rails_engine.library.actions.topic_safety import topic_safety_check_input
+
+__all__ = [
+    "EndpointError",
+    "JsonPoster",
+    "content_safety_check_input",
+    "content_safety_check_output",
+    "context_bloat_detection",
+    "detect_language",
+    "detect_regex_pattern",
+    "jailbreak_detection_heuristics",
+    "jailbreak_detection_model",
+    "llama_guard_check_input",
+    "llama_guard_check_output",
+    "post_json",
+    "self_check_facts",
+    "self_check_hallucination",
+    "self_check_input",
+    "self_check_output",
+    "tool_call_validation",
+    "tool_result_validation",
+    "topic_safety_check_input",
+]

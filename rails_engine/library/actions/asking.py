@@ -1,0 +1,105 @@
+"""How a rail's action puts its question to a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rails_engine.config import RailsConfig
+from rails_engine.errors import ConfigurationError
+from rails_engine.llm import LLM, Completion, LLMRequest, Message, Sampling, as_llm, complete
+from rails_engine.prompts import LLMTaskManager
+
+MAX_TOKENS = 1024
+"""The bound on an answer where its prompt sets none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One prompt task for one model. `kind` is the `type` of the model; the main model serves where there is none."""
+
+    task: str
+    variables: Mapping[str, Any]
+    kind: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = MAX_TOKENS
+    conversation: tuple[Message, ...] = ()
+    system_suffix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """What an action was handed to ask with."""
+
+    config: RailsConfig
+    manager: LLMTaskManager
+    llm: Any = None
+    llms: Mapping[str, Any] = field(default_factory=dict)
+
+    def model(self, kind: str | None) -> LLM:
+        """The model of type `kind`, else the main one.
+
+        Raises:
+            ConfigurationError: there is neither.
+        """
+        found = self.llms.get(kind) if kind else None
+        found = found or self.llm or self.llms.get("main")
+        if found is None:
+            raise ConfigurationError(f"this rail needs a model of type `{kind or 'main'}`; `models` has none")
+        return as_llm(found)
+
+    def named_model(self, kind: str) -> LLM:
+        """The model of type `kind` and no other.
+
+        Raises:
+            ConfigurationError: there is none.
+        """
+        if kind not in self.llms:
+            known = ", ".join(sorted(self.llms)) or "none"
+            raise ConfigurationError(f"this rail needs a model of type `{kind}`; types given: {known}")
+        return as_llm(self.llms[kind])
+
+    async def ask(self, question: Question, model: LLM | None = None) -> Completion:
+        """The model's answer to the filled-in prompt of the task.
+
+        Raises:
+            PromptError, ConfigurationError: there is no such prompt or model.
+            LLMClientError: the model failed.
+        """
+        rendered = self.manager.library.render(question.task, question.variables)
+        temperature = question.temperature
+        sampling = Sampling(
+            temperature=self.config.lowest_temperature if temperature is None else temperature,
+            max_tokens=rendered.max_tokens or question.max_tokens,
+            stop=rendered.stop,
+        )
+        request = LLMRequest(
+            prompt=rendered.prompt, messages=rendered.messages, sampling=sampling, task=question.task
+        )
+        if question.conversation:
+            request = _in_conversation(request, question)
+        return await complete(model or self.model(question.kind), request)
+
+    async def verdict(self, question: Question, parser: str, model: LLM | None = None) -> list[Any]:
+        """The answer through the prompt's output parser, or through `parser`: True or False, then what is violated.
+
+        Raises:
+            ValueError: the parser refuses the answer, or gives something else.
+            PromptError, ConfigurationError, LLMClientError: as `ask`.
+        """
+        completion = await self.ask(question, model)
+        parsed = self.manager.library.parse(question.task, completion.text, parser)
+        result = list(parsed) if isinstance(parsed, list | tuple) else [parsed]
+        if not result or not isinstance(result[0], bool):
+            raise ValueError(f"the output parser of `{question.task}` gave no verdict: {parsed!r}")
+        return result
+
+
+def _in_conversation(request: LLMRequest, question: Question) -> LLMRequest:
+    """The prompt as the system message in front of the conversation."""
+    own = request.messages or (Message("system", request.prompt or ""),)
+    first = own[0]
+    text = first.content if isinstance(first.content, str) else ""
+    head = replace(first, role="system", content=f"{text}{question.system_suffix}")
+    return replace(request, prompt=None, messages=(head, *own[1:], *question.conversation))

@@ -1,0 +1,77 @@
+"""Content safety by a guard model: NemoGuard, Nemotron, Llama Guard or any model with a prompt and a parser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rails_engine.actions import RailOutcome, action
+from rails_engine.config import RailsConfig
+from rails_engine.library.actions.asking import Asker, Question
+from rails_engine.library.actions.languages import language_of, refusal_in
+from rails_engine.prompts import LLMTaskManager
+
+COLDEST = 1e-20
+"""As good as greedy, for servers that refuse a temperature of 0."""
+
+
+@action(is_system_action=True)
+async def content_safety_check_input(
+    llm_task_manager: LLMTaskManager,
+    config: RailsConfig,
+    context: Mapping[str, Any],
+    llms: Mapping[str, Any],
+    model_name: str | None = None,
+) -> RailOutcome:
+    """Whether the guard model finds the user's message safe; `policy_violations` has what it finds."""
+    variables = {**context, "user_input": context.get("user_message") or ""}
+    asker = Asker(config, llm_task_manager, None, llms)
+    return await _judged(asker, "content_safety_check_input", variables, model_name or context.get("model"))
+
+
+@action(is_system_action=True)
+async def content_safety_check_output(
+    llm_task_manager: LLMTaskManager,
+    config: RailsConfig,
+    context: Mapping[str, Any],
+    llms: Mapping[str, Any],
+    model_name: str | None = None,
+) -> RailOutcome:
+    """Whether the guard model finds the bot's message safe; `policy_violations` has what it finds."""
+    variables = {
+        **context,
+        "user_input": context.get("user_message") or "",
+        "bot_response": context.get("bot_message") or "",
+    }
+    asker = Asker(config, llm_task_manager, None, llms)
+    return await _judged(asker, "content_safety_check_output", variables, model_name or context.get("model"))
+
+
+async def _judged(asker: Asker, base: str, variables: Mapping[str, Any], kind: str | None) -> RailOutcome:
+    if not kind:
+        raise ValueError(f"{base} needs the type of its model: write `$model=TYPE` after the rail's name")
+    question = Question(f"{base} $model={kind}", variables, kind, temperature=COLDEST)
+    safe, *violations = await asker.verdict(question, "is_content_safe", asker.named_model(kind))
+    metadata = {"policy_violations": violations, **_refusal(asker.config, variables, safe=safe)}
+    return RailOutcome.allow(metadata=metadata) if safe else RailOutcome.block(metadata=metadata)
+
+
+def _refusal(config: RailsConfig, variables: Mapping[str, Any], *, safe: bool) -> dict[str, Any]:
+    """The refusal in the user's language, where the configuration wants that."""
+    options = config.rails.config.content_safety
+    if safe or options is None or not options.multilingual.enabled:
+        return {}
+    language = language_of(str(variables.get("user_input") or ""))
+    return {
+        "language": language,
+        "refusal": refusal_in(language, options.multilingual.refusal_messages or {}),
+    }
+
+
+@action(is_system_action=True)
+async def detect_language(context: Mapping[str, Any], config: RailsConfig) -> dict[str, str]:
+    """The language of the user's message, and the refusal in it."""
+    language = language_of(str(context.get("user_message") or ""))
+    options = config.rails.config.content_safety
+    own = (options.multilingual.refusal_messages if options else None) or {}
+    return {"language": language, "refusal_message": refusal_in(language, own)}

@@ -1,0 +1,52 @@
+"""Patterns that must not occur. RE2 runs them in linear time, whatever the text."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from rails_engine.actions import RailOutcome, action
+from rails_engine.config import RailsConfig
+
+if TYPE_CHECKING:
+    from rails_engine.config.schema import RegexDetectionOptions
+
+SOURCES = ("input", "output", "retrieval")
+
+
+@action(is_system_action=True)
+async def detect_regex_pattern(source: str, text: str | None, config: RailsConfig) -> RailOutcome:
+    """Whether any pattern for `source` (input, output or retrieval) occurs in `text`.
+
+    Raises:
+        ValueError: the source is unknown.
+        TimeoutError: a pattern of the backtracking engine took too long.
+    """
+    if source not in SOURCES:
+        raise ValueError(f"unknown source {source!r}; use input, output or retrieval")
+    detection = config.rails.config.regex_detection
+    options: RegexDetectionOptions | None = getattr(detection, source) if detection else None
+    found = await _found(options, text) if options and text else []
+    metadata: dict[str, Any] = {
+        "is_match": bool(found), "text": text, "detections": found, "source": source,
+    }  # fmt: skip
+    return RailOutcome.block(metadata=metadata) if found else RailOutcome.allow(metadata=metadata)
+
+
+async def _found(options: RegexDetectionOptions, text: str) -> list[str]:
+    if options.engine == "backtracking":
+        return await asyncio.to_thread(_backtracking, options, text)
+    pairs = zip(options.patterns, options.compiled_patterns, strict=True)
+    return [pattern for pattern, compiled in pairs if compiled.search(text)]
+
+
+def _backtracking(options: RegexDetectionOptions, text: str) -> list[str]:
+    """Patterns beyond RE2, each bounded in time."""
+    import regex
+
+    flags = regex.IGNORECASE if options.case_insensitive else 0
+    return [
+        pattern
+        for pattern in options.patterns
+        if regex.search(pattern, text, flags=flags, timeout=options.timeout_s, concurrent=True)
+    ]
