@@ -1,0 +1,33 @@
+"""The index for so many vectors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rails_engine.retrieval.base import Index
+from rails_engine.retrieval.index.faiss_index import FaissIndex
+from rails_engine.retrieval.index.flat import ExactIndex
+from rails_engine.retrieval.index.gpu import pick_device
+from rails_engine.retrieval.index.settings import EXACT_UP_TO, IndexSettings, Kind, choose
+
+
+def make_index(dimension: int, count: int, settings: IndexSettings | None = None) -> Index:
+    """An empty index for about `count` vectors.
+
+    Raises:
+        EmbeddingConfigError: the settings ask for a device or a kind that is not there.
+    """
+    wanted = settings or IndexSettings()
+    if wanted.kind is Kind.EXACT or (
+        wanted.kind is Kind.AUTO and count <= EXACT_UP_TO and wanted.device != "cuda"
+    ):
+        return ExactIndex(dimension)
+    kind = choose(wanted.kind, count, pick_device(wanted.device))
+    if kind is Kind.EXACT:  # a small index on a GPU that was asked for
+        kind = Kind.FLAT
+    return FaissIndex(dimension, with_kind(wanted, kind))
+
+
+def with_kind(settings: IndexSettings, kind: Kind) -> IndexSettings:
+    """The same settings for another kind."""
+    return replace(settings, kind=kind)

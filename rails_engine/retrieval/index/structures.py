@@ -1,0 +1,87 @@
+"""FAISS structures: making and training them, and the parameters of a search."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rails_engine.retrieval.errors import EmbeddingConfigError
+from rails_engine.retrieval.index.settings import IndexSettings, Kind
+from rails_engine.retrieval.vectors import Vectors
+
+TRAINING_VECTORS_PER_LIST = 64
+_SEED = 1234
+
+
+def make_structure(kind: Kind, settings: IndexSettings, vectors: Vectors) -> Any:
+    """An empty, trained FAISS index of `kind` for inner products, dimensioned for `vectors` `[n, d]`."""
+    import faiss
+
+    count, dimension = vectors.shape
+    inner = faiss.METRIC_INNER_PRODUCT
+    if kind is Kind.FLAT:
+        return faiss.IndexFlatIP(dimension)
+    if kind in (Kind.HNSW, Kind.CAGRA):
+        graph = faiss.IndexHNSWFlat(dimension, settings.links, inner)
+        graph.hnsw.efConstruction = settings.ef_construction
+        return graph
+    lists = min(settings.lists(count), count)
+    quantizer = faiss.IndexFlatIP(dimension)
+    if kind is Kind.IVF_FLAT:
+        structure = faiss.IndexIVFFlat(quantizer, dimension, lists, inner)
+    elif kind is Kind.IVF_PQ:
+        bits = 8 if count >= 256 else max(1, int(np.log2(count)))
+        structure = faiss.IndexIVFPQ(quantizer, dimension, lists, settings.code_bytes(dimension), bits, inner)
+    else:
+        raise EmbeddingConfigError(f"{kind.value} is no FAISS structure")
+    structure.nprobe = settings.probes(lists)
+    structure.cp.seed = _SEED
+    structure.cp.spherical = True  # unit vectors: centroids of unit length serve the inner product
+    structure.cp.min_points_per_centroid = 1
+    # A handful of vectors is repeated, since clustering wants at least as many points as clusters.
+    sample = _sample(vectors, max(lists * TRAINING_VECTORS_PER_LIST, 20_000))
+    structure.train(np.resize(sample, (max(len(sample), 2), dimension)))
+    return structure
+
+
+def search_parameters(structure: Any, settings: IndexSettings, allowed: NDArray[np.bool_] | None) -> Any:
+    """The parameters of one search; `allowed` `[rows]` masks rows out."""
+    import faiss
+
+    packed = None if allowed is None else np.packbits(allowed, bitorder="little")
+    selector = None if packed is None else faiss.IDSelectorBitmap(packed)
+    if isinstance(structure, faiss.IndexIVF):
+        return faiss.SearchParametersIVF(sel=selector, nprobe=structure.nprobe)
+    if isinstance(structure, faiss.IndexHNSW):
+        return faiss.SearchParametersHNSW(sel=selector, efSearch=settings.ef_search)
+    return faiss.SearchParameters(sel=selector)
+
+
+def emptied(structure: Any) -> Any:
+    """A structure with the same training and no vectors."""
+    import faiss
+
+    copy = faiss.clone_index(structure)
+    copy.reset()
+    return copy
+
+
+def vectors_of(structure: Any, rows: NDArray[np.int64]) -> Vectors:
+    """The vectors in these rows (of a product quantizer, what it keeps of them)."""
+    import faiss
+
+    if isinstance(structure, faiss.IndexIVF):
+        structure.make_direct_map()
+    vectors: Vectors = structure.reconstruct_batch(rows)
+    if isinstance(structure, faiss.IndexIVF):
+        structure.set_direct_map_type(faiss.DirectMap.NoMap)
+    return vectors
+
+
+def _sample(vectors: Vectors, count: int) -> Vectors:
+    if len(vectors) <= count:
+        return vectors
+    chosen = np.random.default_rng(_SEED).choice(len(vectors), count, replace=False)
+    return np.ascontiguousarray(vectors[np.sort(chosen)])
