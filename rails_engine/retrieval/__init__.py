@@ -20,9 +20,11 @@ from rails_engine.retrieval.errors import (
     IndexStorageError,
     RetrievalError,
 )
-from rails_engine.retrieval.index import ExactIndex
+from rails_engine.retrieval.hybrid import HybridSearcher, RerankedSearcher, Reranker
+from rails_engine.retrieval.index import ExactIndex, IndexSettings, make_index
 from rails_engine.retrieval.intents import IntentIndex, IntentMatch, Intents
-from rails_engine.retrieval.kb import Chunk, ChunkSettings, Document, KnowledgeBase, Provenance
+from rails_engine.retrieval.kb import Chunk, ChunkSettings, Document, KnowledgeBase, Provenance, Sources
+from rails_engine.retrieval.lexical import LexicalSearcher
 from rails_engine.retrieval.peer import (
     EmbeddingModel,
     EmbeddingsIndex,
@@ -31,7 +33,7 @@ from rails_engine.retrieval.peer import (
     peer_similarity,
 )
 from rails_engine.retrieval.registry import EMBEDDING_PROVIDERS, EmbeddingProviders, SearchProviders
-from rails_engine.retrieval.searcher import VectorSearcher
+from rails_engine.retrieval.searcher import SearcherSettings, VectorSearcher
 from rails_engine.retrieval.setup import RetrievalSetup
 
 __all__ = [
@@ -54,22 +56,30 @@ __all__ = [
     "EndpointEmbedder",
     "ExactIndex",
     "Hit",
+    "HybridSearcher",
     "Index",
     "IndexFormatError",
     "IndexItem",
+    "IndexSettings",
     "IndexStorageError",
     "IntentIndex",
     "IntentMatch",
     "Intents",
     "Item",
     "KnowledgeBase",
+    "LexicalSearcher",
     "Provenance",
+    "RerankedSearcher",
+    "Reranker",
     "RetrievalError",
     "RetrievalSetup",
     "SearchProviders",
     "Searcher",
+    "SearcherSettings",
+    "Sources",
     "StaticEmbedder",
     "VectorSearcher",
     "cosine_of",
+    "make_index",
     "peer_similarity",
 ]

@@ -7,14 +7,17 @@ own search provider takes the place of ours without anything else noticing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Told of a long piece of work: what is done, of how much."""
 
 
 class EmbeddingKind(Enum):
@@ -50,6 +53,11 @@ class Index(Protocol):
 
     @property
     def dimension(self) -> int: ...
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """The ids that are held, in no particular order."""
+        ...
 
     def __len__(self) -> int: ...
 

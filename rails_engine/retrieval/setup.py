@@ -6,6 +6,7 @@ where neither does, it is the built-in one. Embedders are shared between searche
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from collections.abc import Mapping
@@ -14,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from rails_engine.config import RailsConfig
-from rails_engine.config.schema import EmbeddingsCacheConfig, EmbeddingSearchProvider
-from rails_engine.retrieval.base import Embedder, EmbeddingKind, Searcher
+from rails_engine.config.schema import EmbeddingsCacheConfig, EmbeddingSearchProvider, RerankConfig
+from rails_engine.retrieval.base import Embedder, Progress, Searcher
 from rails_engine.retrieval.embedding import (
     BatchingEmbedder,
     CachingEmbedder,
+    EncoderSettings,
     EndpointEmbedder,
     MemoryStore,
     RedisStore,
@@ -27,12 +29,17 @@ from rails_engine.retrieval.embedding import (
     is_built_in,
 )
 from rails_engine.retrieval.errors import EmbeddingConfigError
+from rails_engine.retrieval.hybrid import HybridSearcher, RerankedSearcher, Reranker
+from rails_engine.retrieval.index import IndexSettings, make_index
 from rails_engine.retrieval.intents import FittedHeads, IntentIndex, Intents, SearchedIntents, cache_folder
-from rails_engine.retrieval.kb import Document, KnowledgeBase
+from rails_engine.retrieval.kb import ChunkSettings, Document, KnowledgeBase, Sources
+from rails_engine.retrieval.lexical import LexicalSearcher
 from rails_engine.retrieval.peer import ForeignSearcher, cosine_of
 from rails_engine.retrieval.registry import EMBEDDING_PROVIDERS, SearchProviders
+from rails_engine.retrieval.rerankers import CrossEncoder, NvidiaReranker
+from rails_engine.retrieval.rest import Service, key_from
 from rails_engine.retrieval.scale import built_in_cosine
-from rails_engine.retrieval.searcher import VectorSearcher
+from rails_engine.retrieval.searcher import SearcherSettings, VectorSearcher
 
 _log = logging.getLogger(__name__)
 _KNOWN_PARAMETERS = frozenset(
@@ -45,6 +52,7 @@ _KNOWN_PARAMETERS = frozenset(
         "max_batch_hold",
         "matx_batch_hold",  # the spelling that older configurations carry
         "search_threshold",
+        "index",
     }
 )
 
@@ -61,8 +69,15 @@ class EmbeddingChoice:
 class RetrievalSetup:
     """Makes the parts for one configuration, lazily; nothing is read or asked before its first use."""
 
-    def __init__(self, config: RailsConfig, search_providers: SearchProviders | None = None) -> None:
+    def __init__(
+        self,
+        config: RailsConfig,
+        search_providers: SearchProviders | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """`progress` hears of documents being embedded: texts done, of how many."""
         self._config = config
+        self._progress = progress
         self._search_providers = search_providers or SearchProviders()
         self._embedders: dict[str, Embedder] = {}
         self._open: list[EndpointEmbedder | SqliteStore] = []
@@ -101,11 +116,9 @@ class RetrievalSetup:
         return EmbeddingChoice(engine, model, default.parameters if own is None else own)
 
     def searcher(
-        self,
-        provider: EmbeddingSearchProvider | None = None,
-        kind: EmbeddingKind = EmbeddingKind.PASSAGE,
+        self, provider: EmbeddingSearchProvider | None = None, folder: Path | None = None
     ) -> Searcher:
-        """A new, empty searcher of a search provider (default: the core one); `kind` says what its items are.
+        """A new, empty searcher of a search provider (default: the core one); `folder` keeps its index.
 
         Raises:
             EmbeddingConfigError: the provider or its engine is unknown, or lacks what it needs.
@@ -115,7 +128,15 @@ class RetrievalSetup:
         if foreign is not None:
             return ForeignSearcher(foreign)
         _warn_of_unknown(chosen.parameters)
-        return VectorSearcher(self.embedder(chosen), kind=kind)
+        settings = IndexSettings.read(chosen.parameters.get("index") or {})
+        return VectorSearcher(
+            self.embedder(chosen),
+            SearcherSettings(
+                make_index=lambda dimension, count: make_index(dimension, count, settings),
+                folder=folder,
+                progress=self._progress,
+            ),
+        )
 
     def threshold(self, similarity: float, provider: EmbeddingSearchProvider | None = None) -> float:
         """The cosine for a threshold of the configuration, on the scale of the embedder that is used.
@@ -158,20 +179,43 @@ class RetrievalSetup:
         Raises:
             EmbeddingConfigError: its search provider or engine is unknown, or lacks what it needs.
         """
-        documents = self._documents()
-        if not documents:
+        config = self._config.knowledge_base
+        sources = self._sources()
+        if sources is None:
             return None
-        return KnowledgeBase(documents, self.searcher(self._config.knowledge_base.embedding_search_provider))
+        provider = config.embedding_search_provider
+        searcher = self.searcher(provider, self._index_folder())
+        own = isinstance(searcher, VectorSearcher)
+        if own and (config.search == "hybrid" or (config.search == "auto" and self._is_built_in(provider))):
+            searcher = HybridSearcher(searcher, LexicalSearcher())
+        if config.rerank is not None:
+            searcher = RerankedSearcher(searcher, make_reranker(config.rerank), config.rerank.candidates)
+        chunking = ChunkSettings(**config.chunking.model_dump())
+        return KnowledgeBase(sources, searcher, self.embedder(provider) if own else None, chunking)
 
-    def _documents(self) -> list[Document]:
-        return [
-            Document(
-                f"{self._config.knowledge_base.folder}/{number}.{document.format}",
-                document.content,
-                document.format,
-            )
+    def _sources(self) -> Sources | None:
+        """The configuration's documents and its `kb` folder; None where there is neither."""
+        name = self._config.knowledge_base.folder
+        documents = tuple(
+            Document(f"{name}/{number}.{document.format}", document.content, document.format)
             for number, document in enumerate(self._config.docs or (), start=1)
-        ]
+        )
+        root = Path(self._config.config_path) if self._config.config_path else None
+        folder = root / name if root is not None and (root / name).is_dir() else None
+        return Sources(documents, folder) if documents or folder is not None else None
+
+    def _index_folder(self) -> Path | None:
+        """Where the knowledge base's index is kept: where vectors cost little, nowhere unless asked for."""
+        config = self._config.knowledge_base
+        if config.index_folder is not None:
+            return Path(config.index_folder).expanduser()
+        if self._is_built_in(config.embedding_search_provider) or not self._config.config_path:
+            return None
+        name = f"{Path(self._config.config_path).resolve()}|{self.choice(config.embedding_search_provider)}"
+        return cache_folder() / "kb" / hashlib.sha256(name.encode()).hexdigest()[:32]
+
+    def _is_built_in(self, provider: EmbeddingSearchProvider) -> bool:
+        return is_built_in(self.choice(provider).engine)
 
     def _made(self, provider: EmbeddingSearchProvider) -> Embedder:
         choice = self.choice(provider)
@@ -217,6 +261,34 @@ def make_store(cache: EmbeddingsCacheConfig) -> VectorStore:
     raise EmbeddingConfigError(
         f"there is no embedding cache store {cache.store!r}; known are in_memory, filesystem, sqlite, redis"
     )
+
+
+def make_reranker(config: RerankConfig) -> Reranker:
+    """The reranker of a configuration. A NIM's `base_url` ends in `/v1`; the hosted model needs `url` in full.
+
+    Raises:
+        EmbeddingConfigError: the folder or the address is missing, or the key.
+    """
+    parameters = config.parameters
+    if config.engine == "local":
+        folder = Path(config.model).expanduser()
+        if not folder.is_dir():
+            raise EmbeddingConfigError(
+                f"`rerank: engine: local` wants the folder of a cross-encoder, not {config.model!r}"
+            )
+        return CrossEncoder(
+            EncoderSettings(folder, parameters.get("device", "auto"), parameters.get("max_tokens"))
+        )
+    base_url = parameters.get("base_url")
+    hosted = f"https://ai.api.nvidia.com/v1/retrieval/{config.model}/reranking"
+    url = parameters.get("url") or (f"{str(base_url).rstrip('/')}/ranking" if base_url else hosted)
+    headers = {}
+    if parameters.get("api_key") or not (base_url or parameters.get("url")):
+        headers["Authorization"] = (
+            f"Bearer {key_from('the reranker', parameters.get('api_key'), 'NVIDIA_API_KEY')}"
+        )
+    service = Service(f"reranker {config.model}", headers, float(parameters.get("timeout", 30.0)))
+    return NvidiaReranker(config.model, url, service)
 
 
 def _warn_of_unknown(parameters: Mapping[str, Any]) -> None:

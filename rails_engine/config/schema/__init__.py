@@ -55,11 +55,13 @@ from rails_engine.config.schema.rails import (
     UserMessagesConfig,
 )
 from rails_engine.config.schema.retrieval import (
+    ChunkingConfig,
     CoreConfig,
     Document,
     EmbeddingsCacheConfig,
     EmbeddingSearchProvider,
     KnowledgeBaseConfig,
+    RerankConfig,
 )
 from rails_engine.config.schema.root import (
     ConfigData,
@@ -101,6 +103,7 @@ __all__ = [
     "AutoAlignOptions",
     "AutoAlignRailConfig",
     "CacheStatsConfig",
+    "ChunkingConfig",
     "ClavataRailConfig",
     "ClavataRailOptions",
     "ConfigData",
@@ -152,6 +155,7 @@ __all__ = [
     "RegexDetection",
     "RegexDetectionOptions",
     "RemoteHFClassifierConfig",
+    "RerankConfig",
     "RetrievalRails",
     "Section",
     "SensitiveDataDetection",

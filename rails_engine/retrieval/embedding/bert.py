@@ -121,11 +121,13 @@ class Bert:
         weights = self._weights
         places = torch.arange(ids.shape[1], device=ids.device) + self.shape.first_position
         positions = torch.where(mask, places, self.shape.pad if self.shape.first_position else places)
-        kinds = torch.zeros_like(ids) if segments is None else segments
+        segment_table = weights["embeddings.token_type_embeddings.weight"]
+        # RoBERTa's table has one row: its models do not tell the two texts of a pair apart.
+        kinds = torch.zeros_like(ids) if segments is None else segments.clamp_max(len(segment_table) - 1)
         states = (
             functional.embedding(ids, weights["embeddings.word_embeddings.weight"])
             + functional.embedding(positions, weights["embeddings.position_embeddings.weight"])
-            + functional.embedding(kinds, weights["embeddings.token_type_embeddings.weight"])
+            + functional.embedding(kinds, segment_table)
         )
         return self._norm(states, "embeddings.LayerNorm")
 

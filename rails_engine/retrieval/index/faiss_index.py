@@ -59,6 +59,10 @@ class FaissIndex:
     def device(self) -> Literal["cpu", "cuda"]:
         return self._device
 
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        return self._table.ids[self._table.alive]
+
     def __len__(self) -> int:
         return len(self._table)
 

@@ -29,6 +29,10 @@ class ExactIndex:
     def dimension(self) -> int:
         return self._dimension
 
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        return self._ids[: len(self)]
+
     def __len__(self) -> int:
         return len(self._rows)
 

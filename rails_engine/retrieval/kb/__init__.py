@@ -1,13 +1,33 @@
 """The knowledge base: documents are read, cut into chunks that know where they come from, and searched.
 
-Reading turns a file of any kind into sections (`sections`): a path of headings and the blocks below it with their
-lines. Cutting (`chunks`) gathers blocks until a chunk is long enough and divides a block that is too long, with
-overlap. `KnowledgeBase` gives the chunks to a searcher and answers with them, best first.
+Reading turns a file of any kind (`documents`: Markdown, text, HTML, PDF) into sections: a path of headings and the
+blocks below it with their lines. Cutting (`chunks`) gathers blocks until a chunk is long enough and divides a block that
+is too long, with overlap. `KnowledgeBase` gives the chunks to a searcher and answers with them, best first; `citations`
+numbers them for a prompt and reads the numbers back, and `extract` answers from them without a language model.
 """
 
-from rails_engine.retrieval.kb.chunks import Chunk, ChunkSettings, Provenance, cut
-from rails_engine.retrieval.kb.documents import Document
-from rails_engine.retrieval.kb.knowledge_base import KnowledgeBase
-from rails_engine.retrieval.kb.markdown import read_markdown
+from rails_engine.retrieval.kb.chunks import Chunk, ChunkSettings, Provenance, cut, split_sentences
+from rails_engine.retrieval.kb.citations import Citation, citations_in, numbered, unknown_citations
+from rails_engine.retrieval.kb.documents import Document, read_document, read_folder
+from rails_engine.retrieval.kb.extract import Answer, ExtractSettings, extract_answer
+from rails_engine.retrieval.kb.knowledge_base import KnowledgeBase, Sources
 
-__all__ = ["Chunk", "ChunkSettings", "Document", "KnowledgeBase", "Provenance", "cut", "read_markdown"]
+__all__ = [
+    "Answer",
+    "Chunk",
+    "ChunkSettings",
+    "Citation",
+    "Document",
+    "ExtractSettings",
+    "KnowledgeBase",
+    "Provenance",
+    "Sources",
+    "citations_in",
+    "cut",
+    "extract_answer",
+    "numbered",
+    "read_document",
+    "read_folder",
+    "split_sentences",
+    "unknown_citations",
+]

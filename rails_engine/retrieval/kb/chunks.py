@@ -32,15 +32,17 @@ class ChunkSettings:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a chunk was found: file, path of headings, and lines from 1, both ends included."""
+    """Where a chunk was found: file, path of headings, and lines from 1, both ends included, of `page` where there are pages."""
 
     path: str
     headings: tuple[str, ...]
     first_line: int
     last_line: int
+    page: int | None = None
 
     def __str__(self) -> str:
-        place = f"{self.path}:{self.first_line}-{self.last_line}"
+        page = "" if self.page is None else f", page {self.page}"
+        place = f"{self.path}{page}:{self.first_line}-{self.last_line}"
         return f"{place} ({' > '.join(self.headings)})" if self.headings else place
 
 
@@ -67,7 +69,7 @@ def cut(outline: Outline, path: str, settings: ChunkSettings | None = None) -> l
         Chunk(
             title=str(meta.get("title", " - ".join(section.headings))),
             body=block.text,
-            provenance=Provenance(path, section.headings, block.first_line, block.last_line),
+            provenance=Provenance(path, section.headings, block.first_line, block.last_line, block.page),
             meta={key: value for key, value in meta.items() if key != "title"},
         )
         for section in outline.sections
@@ -88,6 +90,9 @@ def split_sentences(text: str) -> list[str]:
 def _gathered(section: Section, settings: ChunkSettings) -> Iterator[Block]:
     held: list[Block] = []
     for block in section.blocks:
+        if held and held[-1].page != block.page:
+            yield from _joined(held)
+            held = []
         if count_tokens(block.text) > settings.max_tokens:
             yield from _joined(held)
             held = []
@@ -107,7 +112,7 @@ def _joined(blocks: Sequence[Block]) -> Iterator[Block]:
     text = blocks[0].text
     for before, block in pairwise(blocks):
         text += "\n" * max(1, block.first_line - before.last_line) + block.text
-    yield Block(text, blocks[0].first_line, blocks[-1].last_line)
+    yield Block(text, blocks[0].first_line, blocks[-1].last_line, blocks[0].page)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +127,12 @@ def _divided(block: Block, settings: ChunkSettings) -> Iterator[Block]:
     used = 0
     for sentence in _sentences(block, settings.max_tokens):
         if part and used + sentence.tokens > settings.max_tokens:
-            yield _part(part)
+            yield _part(part, block.page)
             part = _overlap(part, min(settings.overlap_tokens, settings.max_tokens - sentence.tokens))
             used = sum(one.tokens for one in part)
         part.append(sentence)
         used += sentence.tokens
-    yield _part(part)
+    yield _part(part, block.page)
 
 
 def _sentences(block: Block, max_tokens: int) -> Iterator[_Sentence]:
@@ -150,8 +155,8 @@ def _overlap(part: Sequence[_Sentence], budget: int) -> list[_Sentence]:
     return kept
 
 
-def _part(sentences: Sequence[_Sentence]) -> Block:
+def _part(sentences: Sequence[_Sentence], page: int | None) -> Block:
     text = sentences[0].text
     for before, sentence in pairwise(sentences):
         text += (" " if sentence.line == before.line else "\n") + sentence.text
-    return Block(text, sentences[0].line, sentences[-1].line)
+    return Block(text, sentences[0].line, sentences[-1].line, page)

@@ -4,25 +4,53 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from rails_engine.retrieval.base import Item, Searcher
+from rails_engine.retrieval.base import Embedder, Item, Searcher
 from rails_engine.retrieval.kb.chunks import Chunk, ChunkSettings, cut
-from rails_engine.retrieval.kb.documents import Document
-from rails_engine.retrieval.kb.markdown import read_markdown
+from rails_engine.retrieval.kb.documents import Document, read_document, read_folder
+from rails_engine.retrieval.kb.extract import Answer, ExtractSettings, extract_answer
 
 CHUNKS_SHOWN = 3
 """How many chunks an answer is given, unless asked otherwise."""
+_CHUNKS_READ = 8
+"""How many chunks an extracted answer is looked for in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What the documents are: given ones, and all those below a folder."""
+
+    documents: tuple[Document, ...] = ()
+    folder: Path | None = None
+
+    def read(self) -> list[Document]:
+        """Every document; a given one that the folder holds too counts once.
+
+        Raises:
+            DocumentError: the folder holds a file that cannot be read.
+        """
+        found = read_folder(self.folder) if self.folder is not None else []
+        held = {document.content for document in found}
+        return found + [document for document in self.documents if _as_bytes(document.content) not in held]
 
 
 class KnowledgeBase:
     """Documents behind one search. `build` once; then searches may run concurrently."""
 
     def __init__(
-        self, documents: Sequence[Document], searcher: Searcher, settings: ChunkSettings | None = None
+        self,
+        sources: Sources | Sequence[Document],
+        searcher: Searcher,
+        embedder: Embedder | None = None,
+        settings: ChunkSettings | None = None,
     ) -> None:
-        self._documents = tuple(documents)
+        """`embedder` finds the sentences of extracted answers; without one there are none."""
+        self._sources = sources if isinstance(sources, Sources) else Sources(tuple(sources))
         self._searcher = searcher
+        self._embedder = embedder
         self._settings = settings or ChunkSettings()
         self._chunks: tuple[Chunk, ...] = ()
         self._built = False
@@ -49,9 +77,11 @@ class KnowledgeBase:
             self._built = True
 
     async def search(
-        self, text: str, limit: int = CHUNKS_SHOWN, threshold: float | None = None
+        self, text: str, limit: int = CHUNKS_SHOWN, threshold: float | None = None, tenant: str | None = None
     ) -> list[Chunk]:
         """The best chunks for `text`, best first; builds on the first call.
+
+        A document whose metadata has a `tenant` is seen by that tenant alone.
 
         Raises:
             DocumentError: a document cannot be read.
@@ -61,7 +91,7 @@ class KnowledgeBase:
             await self.build()
         if not self._chunks:
             return []
-        hits = await self._searcher.search(text, limit, threshold)
+        hits = await self._searcher.search(text, limit, threshold, tenant)
         return [chunk for hit in hits if isinstance(chunk := hit.item.meta.get("chunk"), Chunk)]
 
     async def search_relevant_chunks(
@@ -70,13 +100,25 @@ class KnowledgeBase:
         """The same as plain dictionaries (`title`, `body`, the document's metadata, `source`), for users' actions."""
         return [chunk_as_dict(chunk) for chunk in await self.search(text, max_results)]
 
+    async def answer(
+        self, question: str, settings: ExtractSettings | None = None, tenant: str | None = None
+    ) -> Answer | None:
+        """An answer in the documents' own words, None where they hold none or there is no embedder.
+
+        Raises:
+            DocumentError: a document cannot be read.
+            EmbeddingError: a text could not be embedded.
+        """
+        if self._embedder is None:
+            return None
+        chunks = await self.search(question, _CHUNKS_READ, tenant=tenant)
+        return await extract_answer(question, chunks, self._embedder, settings)
+
     def _cut_all(self) -> tuple[Chunk, ...]:
         return tuple(
             chunk
-            for document in self._documents
-            for chunk in cut(
-                read_markdown(str(document.content), document.path), document.path, self._settings
-            )
+            for document in self._sources.read()
+            for chunk in cut(read_document(document), document.path, self._settings)
         )
 
 
@@ -86,4 +128,10 @@ def chunk_as_dict(chunk: Chunk) -> dict[str, Any]:
 
 
 def _item(chunk: Chunk) -> Item:
-    return Item(chunk.text, {"title": chunk.title, "body": chunk.body, **chunk.meta, "chunk": chunk})
+    meta = {"title": chunk.title, "body": chunk.body, **chunk.meta, "chunk": chunk}
+    tenant = chunk.meta.get("tenant")
+    return Item(chunk.text, meta, None if tenant is None else str(tenant))
+
+
+def _as_bytes(content: str | bytes) -> bytes:
+    return content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from rails_engine.retrieval import ChunkSettings, Document, DocumentError, KnowledgeBase, VectorSearcher
-from rails_engine.retrieval.kb import cut, read_markdown
+from rails_engine.retrieval import (
+    ChunkSettings,
+    Document,
+    DocumentError,
+    KnowledgeBase,
+    StaticEmbedder,
+    VectorSearcher,
+)
+from rails_engine.retrieval.kb import Sources, citations_in, cut, numbered, unknown_citations
+from rails_engine.retrieval.kb.markdown import read_markdown
 from tests.rails_engine.retrieval.doubles import WordEmbedder
 
 MANUAL = """\
@@ -134,3 +144,72 @@ def test_broken_metadata_names_the_file_and_the_line() -> None:
 
 def test_a_rule_at_the_top_is_no_metadata() -> None:
     assert chunks_of("---\njust text\n---\nmore\n") != []
+
+
+SHOP = """# Delivery
+
+We ship on Mondays. A parcel takes two days within the country. Islands take a week.
+
+# Returns
+
+Send unused goods back within 30 days. The refund takes a week. We pay for the parcel if the goods are broken.
+"""
+
+
+def shop() -> KnowledgeBase:
+    embedder = StaticEmbedder()
+    return KnowledgeBase([Document("shop.md", SHOP)], VectorSearcher(embedder), embedder)
+
+
+@pytest.mark.parametrize(
+    ("question", "expected", "heading"),
+    [
+        ("how long does a parcel take", "A parcel takes two days within the country.", "Delivery"),
+        ("until when can I send goods back", "Send unused goods back within 30 days.", "Returns"),
+    ],
+)
+async def test_answers_are_sentences_of_the_documents(question: str, expected: str, heading: str) -> None:
+    answer = await shop().answer(question)
+    assert answer is not None
+    assert expected in answer.text
+    assert answer.citation.provenance.headings == (heading,)
+    assert answer.with_source == f"{answer.text} [shop.md > {heading}]"
+    assert all(f"{part}." in SHOP for part in answer.text.rstrip(".").split(". "))
+
+
+async def test_what_the_documents_do_not_say_is_not_answered() -> None:
+    assert await shop().answer("who won the world cup in 1998") is None
+    assert await shop().answer("") is None
+
+
+async def test_without_an_embedder_nothing_is_extracted(embedder: WordEmbedder) -> None:
+    assert await knowledge_base(embedder, SHOP).answer("how long does a parcel take") is None
+
+
+async def test_documents_of_a_tenant_are_its_own(embedder: WordEmbedder) -> None:
+    base = knowledge_base(embedder, "---\ntenant: acme\n---\nthe price is ten", "the price is public")
+    assert [chunk.body for chunk in await base.search("price")] == ["the price is public"]
+    assert "the price is ten" in [chunk.body for chunk in await base.search("price", tenant="acme")]
+
+
+async def test_a_given_document_that_the_folder_holds_too_counts_once(
+    embedder: WordEmbedder, tmp_path: Path
+) -> None:
+    folder = tmp_path / "kb"
+    folder.mkdir()
+    (folder / "a.md").write_text("# A\nsame text")
+    sources = Sources((Document("1.md", "# A\nsame text"), Document("2.md", "# B\nother text")), folder)
+    base = KnowledgeBase(sources, VectorSearcher(embedder))
+    await base.build()
+    assert [chunk.provenance.path for chunk in base.chunks] == ["kb/a.md", "2.md"]
+
+
+def test_citations_go_from_numbers_to_places_and_back() -> None:
+    chunks = cut(read_markdown(SHOP, "shop.md"), "shop.md")
+    assert numbered(chunks).startswith("[1] Delivery\nWe ship on Mondays.")
+    cited = citations_in("Two days [1], refunds a week [2, 1]. See [7] and [x].", chunks)
+    assert [(c.number, c.title, str(c.provenance)) for c in cited] == [
+        (1, "Delivery", "shop.md:3-3 (Delivery)"),
+        (2, "Returns", "shop.md:7-7 (Returns)"),
+    ]
+    assert unknown_citations("Two days [1], see [7].", chunks) == [7]

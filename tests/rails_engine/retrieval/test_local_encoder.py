@@ -16,6 +16,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from rails_engine.retrieval import EmbeddingConfigError, EmbeddingKind  # noqa: E402
 from rails_engine.retrieval.embedding import EncoderSettings, LocalEncoder, batches_by_length  # noqa: E402
 from rails_engine.retrieval.embedding.bert import Bert  # noqa: E402
+from rails_engine.retrieval.rerankers import CrossEncoder  # noqa: E402
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "my", "card", "is", "lost", "hello", "world", "query", ":"]
 TEXTS = ["my card is lost", "hello", "hello world is my card hello world", "something unknown"]
@@ -121,3 +122,35 @@ async def test_a_folder_that_is_no_encoder_is_a_clear_error(
 def test_batches_hold_rows_of_like_length() -> None:
     rows = [[0] * length for length in (5000, 3, 4, 2, 5000, 3)]
     assert batches_by_length(rows) == [[3, 1, 5, 2], [0], [4]]
+
+
+async def test_a_cross_encoder_scores_pairs_as_the_reference_does(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    shape = transformers.BertConfig(
+        vocab_size=len(WORDS),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=24,
+        num_labels=1,
+    )
+    model = transformers.BertForSequenceClassification(shape).eval()
+    model.save_pretrained(tmp_path)
+    write_tokenizer(tmp_path)
+    tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    expected = []
+    for passage in TEXTS:
+        pair = tokenizer.encode("my card", passage)
+        with torch.no_grad():
+            logits = model(
+                input_ids=torch.tensor([pair.ids]), token_type_ids=torch.tensor([pair.type_ids])
+            ).logits
+        expected.append(float(logits[0, 0]))
+    scores = await CrossEncoder(EncoderSettings(tmp_path, "cpu")).scores("my card", TEXTS)
+    assert scores.tolist() == pytest.approx(expected, abs=1e-5)
+
+
+async def test_an_encoder_is_no_cross_encoder(checkpoint: Path) -> None:
+    with pytest.raises(EmbeddingConfigError, match="no cross-encoder"):
+        await CrossEncoder(EncoderSettings(checkpoint, "cpu")).scores("a", ["b"])

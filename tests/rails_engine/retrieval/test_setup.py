@@ -185,5 +185,83 @@ async def test_the_documents_of_the_configuration_are_the_knowledge_base() -> No
     ]
 
 
+def folder_with(tmp_path: Path, yaml: str, **files: str) -> RailsConfig:
+    (tmp_path / "kb").mkdir()
+    (tmp_path / "config.yml").write_text(yaml)
+    for name, text in files.items():
+        (tmp_path / "kb" / name.replace("__", ".")).write_text(text)
+    return RailsConfig.from_path(tmp_path)
+
+
+async def test_every_kind_of_document_in_the_folder_is_found_with_its_place(tmp_path: Path) -> None:
+    config = folder_with(
+        tmp_path,
+        "models: []\n",
+        birds__md="# Wren\nThe wren weighs nine grams.",
+        hours__html="<h1>Hours</h1><p>We open at eight.",
+        fish__txt="A carp eats snails.",
+    )
+    base = RetrievalSetup(config).knowledge_base()
+    assert base is not None
+    for question, place in [
+        ("how heavy is a wren", "kb/birds.md:2-2 (Wren)"),
+        ("when do you open", "kb/hours.html:1-1 (Hours)"),
+        ("what do carps eat", "kb/fish.txt:1-1"),
+    ]:
+        assert str((await base.search(question, 1))[0].provenance) == place
+    assert len(base.chunks) == 3
+
+
+async def test_the_index_folder_keeps_the_vectors(tmp_path: Path, server: EmbeddingServer) -> None:
+    yaml = (
+        "models:\n- {type: embeddings, engine: openai, model: m,"
+        f" parameters: {{base_url: '{server.base_url}', api_key: k}}}}\n"
+        f"knowledge_base: {{index_folder: '{tmp_path / 'index'}'}}\n"
+    )
+    config = folder_with(tmp_path, yaml, birds__md="# Wren\nThe wren weighs nine grams.")
+    for _ in range(2):
+        setup = RetrievalSetup(config)
+        base = setup.knowledge_base()
+        assert base is not None
+        await base.build()
+        await setup.aclose()
+    sent = [text for request in server.requests for text in request["input"]]
+    assert sum("nine grams" in text for text in sent) == 1
+
+
+async def test_reranking_is_wired_from_the_configuration(tmp_path: Path, server: EmbeddingServer) -> None:
+    yaml = (
+        "models: []\nknowledge_base: {rerank: {engine: nim, model: r,"
+        f" parameters: {{base_url: '{server.base_url}'}}}}}}\n"
+    )
+    config = folder_with(tmp_path, yaml, a__md="# A\nthe wren sings", b__md="# B\nthe wren flies")
+    base = RetrievalSetup(config).knowledge_base()
+    assert base is not None
+    server.reply = {"rankings": [{"index": 1, "logit": 3.0}, {"index": 0, "logit": 1.0}]}
+    first, second = await base.search("wren", 2)
+    sent = [passage["text"] for passage in server.requests[0]["passages"]]
+    assert [first.text, second.text] == sent[::-1]
+
+
+@pytest.mark.parametrize(
+    ("yaml", "message"),
+    [
+        ("knowledge_base: {rerank: {engine: local, model: nowhere}}", "wants the folder of a cross-encoder"),
+        ("core: {embedding_search_provider: {parameters: {index: {kind: annoy}}}}", "no index kind 'annoy'"),
+        (
+            "core: {embedding_search_provider: {cache: {enabled: true, store: floppy}}}",
+            "no embedding cache store",
+        ),
+    ],
+)
+def test_what_cannot_be_made_is_a_clear_error(yaml: str, message: str) -> None:
+    config = RailsConfig.from_content(
+        yaml_content=f"models: []\ndocs: [{{format: md, content: text}}]\n{yaml}\n"
+    )
+    setup = RetrievalSetup(config)
+    with pytest.raises(EmbeddingConfigError, match=message):
+        (setup.searcher(), setup.knowledge_base())
+
+
 def test_no_documents_no_knowledge_base() -> None:
     assert setup_of("").knowledge_base() is None
