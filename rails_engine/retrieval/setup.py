@@ -20,6 +20,7 @@ from rails_engine.retrieval.base import Embedder, Progress, Searcher
 from rails_engine.retrieval.embedding import (
     BatchingEmbedder,
     CachingEmbedder,
+    CrossEncoder,
     EncoderSettings,
     EndpointEmbedder,
     MemoryStore,
@@ -36,7 +37,7 @@ from rails_engine.retrieval.kb import ChunkSettings, Document, KnowledgeBase, So
 from rails_engine.retrieval.lexical import LexicalSearcher
 from rails_engine.retrieval.peer import ForeignSearcher, cosine_of
 from rails_engine.retrieval.registry import EMBEDDING_PROVIDERS, SearchProviders
-from rails_engine.retrieval.rerankers import CrossEncoder, NvidiaReranker
+from rails_engine.retrieval.rerankers import NvidiaReranker
 from rails_engine.retrieval.rest import Service, key_from
 from rails_engine.retrieval.scale import built_in_cosine
 from rails_engine.retrieval.searcher import SearcherSettings, VectorSearcher

@@ -14,9 +14,9 @@ transformers = pytest.importorskip("transformers")
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors  # noqa: E402
 
 from rails_engine.retrieval import EmbeddingConfigError, EmbeddingKind  # noqa: E402
-from rails_engine.retrieval.embedding import EncoderSettings, LocalEncoder, batches_by_length  # noqa: E402
+from rails_engine.retrieval.embedding import CrossEncoder, EncoderSettings, LocalEncoder  # noqa: E402
 from rails_engine.retrieval.embedding.bert import Bert  # noqa: E402
-from rails_engine.retrieval.rerankers import CrossEncoder  # noqa: E402
+from rails_engine.retrieval.embedding.encoder import batches_by_length  # noqa: E402
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "my", "card", "is", "lost", "hello", "world", "query", ":"]
 TEXTS = ["my card is lost", "hello", "hello world is my card hello world", "something unknown"]
