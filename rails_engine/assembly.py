@@ -26,15 +26,13 @@ from rails_engine.dialog import SYSTEM_ACTIONS
 from rails_engine.effects import Effects
 from rails_engine.engine import Engine
 from rails_engine.knowledge import Knowledge
+from rails_engine.library import COLANG_2, IMPORT_NAME, register_library
 from rails_engine.llm import LLM, create_models
 from rails_engine.prompts import PromptLibrary
 from rails_engine.registered import RegisteredActions
 from rails_engine.services import Resources
 
 PROGRAMS_KEPT = 64
-
-LIBRARY = Path(__file__).parent / "library"
-"""What `import nemoguardrails.library.…` stands for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +61,7 @@ def assemble(config: RailsConfig, llm: LLM | None) -> Assembly:
         Knowledge(config),
     )
     registry = ActionRegistry()
+    register_library(registry)
     discover_actions(config, registry)
     params: dict[str, Any] = {}
     effects = Effects(RegisteredActions(registry, params, resources), SYSTEM_ACTIONS)
@@ -81,5 +80,5 @@ def program_of(config: RailsConfig) -> Program:
 
 @lru_cache(maxsize=PROGRAMS_KEPT)
 def _loaded(sources: tuple[Source, ...], imports: tuple[str, ...], folders: tuple[Path, ...]) -> Program:
-    path = ImportPath(folders, {"nemoguardrails.library": LIBRARY})
+    path = ImportPath(folders, {IMPORT_NAME: COLANG_2})
     return colang.load(sources, imports=imports, path=path)

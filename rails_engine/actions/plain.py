@@ -45,8 +45,10 @@ def _converted(value: Any, depth: int) -> Any:
         return to_plain(value.value, depth)
     if isinstance(value, Mapping):
         return {key: to_plain(item, depth) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return [to_plain(item, depth) for item in value]
+    if isinstance(value, tuple):
+        return tuple(to_plain(item, depth) for item in value)
     if isinstance(value, set | frozenset):
         return {item for item in value if isinstance(item, str | int | float | bool | None)}
     return _object(value, depth)
@@ -74,4 +76,4 @@ def unwrapped(value: Any) -> Any:
         return {key: unwrapped(item) for key, item in value.items()}
     if isinstance(value, list):
         return [unwrapped(item) for item in value]
-    return value
+    return tuple(unwrapped(item) for item in value) if isinstance(value, tuple) else value

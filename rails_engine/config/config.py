@@ -13,9 +13,12 @@ from colang import Source
 from rails_engine.config.checks import findings
 from rails_engine.config.loading import Draft, draft_of_content, draft_of_path, merge_drafts
 from rails_engine.config.merge import merge
+from rails_engine.config.outline import ONE, SOURCE_CODE, outline_of
 from rails_engine.config.problems import ConfigProblemsError, Problem
 from rails_engine.config.report import log_warnings, problems_of
 from rails_engine.config.schema import ConfigData
+
+_OUTLINED = ("user_messages", "bot_messages", "flows")
 
 
 class RailsConfig(ConfigData):
@@ -26,6 +29,7 @@ class RailsConfig(ConfigData):
 
     _sources: tuple[Source, ...] = PrivateAttr(default=())
     _problems: tuple[Problem, ...] = PrivateAttr(default=())
+    _yaml: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -34,6 +38,11 @@ class RailsConfig(ConfigData):
     @property
     def problems(self) -> tuple[Problem, ...]:
         return self._problems
+
+    @property
+    def yaml_flows(self) -> list[Any]:
+        """The flows written in YAML; `flows` shows those of the Colang 1.0 sources too."""
+        return [flow for flow in self.flows if not (isinstance(flow, dict) and SOURCE_CODE in flow)]
 
     @model_validator(mode="after")
     def _parts_fit(self, info: Any) -> Self:
@@ -78,6 +87,7 @@ class RailsConfig(ConfigData):
         if config is None or any(problem.severity == "error" for problem in problems):
             raise ConfigProblemsError(problems)
         log_warnings(problems)
+        config.outline()
         return config
 
     @classmethod
@@ -92,6 +102,20 @@ class RailsConfig(ConfigData):
         """Take these Colang sources and warnings as this configuration's own, instead of what it had."""
         self._sources = tuple(sources)
         self._problems = tuple(problems)
+
+    def outline(self) -> None:
+        """Show what the Colang 1.0 sources define in `user_messages`, `bot_messages` and `flows`.
+
+        Raises:
+            ColangError: a source cannot be read.
+        """
+        if self.colang_version != ONE:
+            return
+        self._yaml = {name: getattr(self, name) for name in _OUTLINED}
+        found = outline_of(self._sources)
+        self.user_messages = {**found.user_messages, **self.user_messages}
+        self.bot_messages = {**found.bot_messages, **self.bot_messages}
+        self.flows = [*self.flows, *found.flows]
 
     @classmethod
     def inspect(cls, config_path: str | Path) -> tuple[Self | None, list[Problem]]:
@@ -117,7 +141,11 @@ class RailsConfig(ConfigData):
         return RailsConfig._of_draft(merge_drafts(self._draft(), other._draft()))
 
     def _draft(self) -> Draft:
-        return Draft(data=merge({}, self.explicit()), sources=list(self._sources))
+        data = {**self.explicit(), **{name: value for name, value in self._yaml.items() if value}}
+        for name in _OUTLINED:
+            if not self._yaml.get(name) and self._yaml:
+                data.pop(name, None)
+        return Draft(data=merge({}, data), sources=list(self._sources))
 
     @staticmethod
     def joined(configs: Sequence[RailsConfig]) -> RailsConfig:

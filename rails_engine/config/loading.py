@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from rails_engine.config.folder import FolderFiles, read_text, scan
 from rails_engine.config.imports import resolve_import
 from rails_engine.config.keys import own_keys
 from rails_engine.config.merge import merge
+from rails_engine.config.outline import TWO, imports_of
 from rails_engine.config.problems import ConfigProblemsError, Problem
 from rails_engine.config.schema import ConfigData
 from rails_engine.errors import InvalidRailsConfigurationError
@@ -126,20 +127,42 @@ def _keep_own_keys(draft: Draft) -> None:
 
 
 def _with_imports(draft: Draft, root: Path | None, seen: set[Path]) -> Draft:
-    """`draft` laid over what it imports; a folder is imported once, so circles are legal."""
+    """`draft` laid over what it imports; a folder is imported once, so circles are legal.
+
+    Under Colang 2.x an import path may name a Colang module, which `colang.load` finds, and the Colang files of a
+    folder are left to it too; its YAML files are read here.
+    """
     own = draft.data
+    two = str(own.get("colang_version")) == TWO
     imported = Draft(MarkedDict())
     paths: dict[str, str] = {}
     for name in own.get("import_paths") or ():
-        path = resolve_import(str(name), root)
+        path = _resolved(str(name), root, optional=two)
+        if path is None:
+            continue
         paths[str(name)] = str(path)
         if path.resolve() not in seen:
             seen.add(path.resolve())
-            imported = _laid_over(imported, _draft_of_folder(scan(path), seen))
+            below = _draft_of_folder(scan(path), seen)
+            imported = _laid_over(imported, replace(below, sources=[]) if two else below)
     result = _laid_over(imported, draft)
     if paths:
         result.data["imported_paths"] = {**(result.data.get("imported_paths") or {}), **paths}
+    named = imports_of(draft.sources) if two else []
+    if named:
+        given = result.data.get("import_paths") or []
+        result.data["import_paths"] = [*given, *(name for name in named if name not in given)]
     return result
+
+
+def _resolved(name: str, root: Path | None, *, optional: bool) -> Path | None:
+    try:
+        path = resolve_import(name, root)
+    except InvalidRailsConfigurationError:
+        if not optional:
+            raise
+        return None
+    return None if optional and not path.is_dir() else path
 
 
 def _laid_over(below: Draft, above: Draft) -> Draft:

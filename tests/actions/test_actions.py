@@ -243,8 +243,8 @@ class Handle:
 
 
 def test_results_become_plain_data() -> None:
-    assert to_plain(Order(amount=1, at=Point(2, ("a",)))) == {"amount": 1, "at": {"x": 2, "tags": ["a"]}}
-    assert to_plain([Colour.RED, {"k": (1, 2)}, {1, "a"}]) == ["red", {"k": [1, 2]}, {1, "a"}]
+    assert to_plain(Order(amount=1, at=Point(2, ("a",)))) == {"amount": 1, "at": {"x": 2, "tags": ("a",)}}
+    assert to_plain([Colour.RED, {"k": (1, 2)}, {1, "a"}]) == ["red", {"k": (1, 2)}, {1, "a"}]
 
 
 def test_anything_else_is_a_handle_that_actions_look_into() -> None:
@@ -266,9 +266,9 @@ async def test_a_result_with_events_and_context(runner: ActionRunner, registry: 
     )
     registry.register(lambda: result, "full")
     output = await run(runner, registry, "full", {})
-    assert output.value == {"x": 1, "tags": []}
+    assert output.value == {"x": 1, "tags": ()}
     assert output.events == ({"type": "X"},)
-    assert output.context_updates == {"p": {"x": 2, "tags": []}}
+    assert output.context_updates == {"p": {"x": 2, "tags": ()}}
 
 
 async def test_a_verdict_is_kept_and_shown(runner: ActionRunner, registry: ActionRegistry) -> None:

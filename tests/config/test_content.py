@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from colang import ColangError
 from rails_engine.config import ConfigProblemsError, RailsConfig, nearest, parse_flow_ref
 from rails_engine.errors import ConfigurationError, InvalidRailsConfigurationError
 
@@ -291,3 +292,45 @@ def test_any_text_loads_or_is_refused_with_a_place(text: str) -> None:
         config, problems = RailsConfig.inspect(folder)
     assert all(problem.place for problem in problems)
     assert (config is None) == any(problem.severity == "error" for problem in problems)
+
+
+# --- what Colang sources show --------------------------------------------------------------------------------------
+
+TEA = """
+define user asks about tea
+  "green tea"
+  "black tea"
+define bot talks about tea
+  "Tea is warm."
+define flow tea
+  user asks about tea
+  bot talks about tea
+"""
+
+
+def test_the_definitions_of_1_0_sources_are_shown() -> None:
+    config = RailsConfig.from_content(TEA, "user_messages: {asks about milk: [milk]}")
+    assert config.user_messages == {"asks about tea": ["green tea", "black tea"], "asks about milk": ["milk"]}
+    assert config.bot_messages == {"talks about tea": ["Tea is warm."]}
+    assert [flow["id"] for flow in config.flows] == ["tea"]
+    assert config.yaml_flows == []
+
+
+def test_adding_does_not_show_definitions_twice() -> None:
+    yaml_flow = "flows: [{id: y, elements: [{user: a}, {bot: b}]}]"
+    total = RailsConfig.from_content(TEA, yaml_flow) + RailsConfig.from_content(yaml_content="models: []")
+    assert [flow["id"] for flow in total.flows] == ["y", "tea"]
+    assert [flow["id"] for flow in total.yaml_flows] == ["y"]
+    assert total.user_messages == {"asks about tea": ["green tea", "black tea"]}
+
+
+def test_a_1_0_source_that_cannot_be_read_is_refused_when_loaded() -> None:
+    with pytest.raises(ColangError, match=r"main\.co:2"):
+        RailsConfig.from_content("define flow x\n  ???\n", "models: []")
+
+
+def test_imports_of_2_x_sources_are_shown() -> None:
+    source = 'import core\nimport timing # later\n"""\nimport nothing\n"""\nflow main\n  match X()\n'
+    config = RailsConfig.from_content(source, "colang_version: '2.x'\nimport_paths: [llm]")
+    assert config.import_paths == ["llm", "core", "timing"]
+    assert config.flows == []

@@ -1,0 +1,60 @@
+"""What Colang sources say about themselves: the messages and flows of 1.0 files, the imports of 2.x files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from colang import Dialect, Source, dialect_of
+from colang.v1 import definitions_of
+
+ONE = Dialect.ONE.value
+TWO = Dialect.TWO.value
+SOURCE_CODE = "source_code"
+OUTLINES_KEPT = 64
+
+_LONG_TEXT = re.compile(r'"""[\s\S]*?"""')
+_IMPORT = re.compile(r'^import[ \t]+"?([^"\n#]+?)"?[ \t]*(?:#.*)?$', re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """Messages by intent, and for each flow its name (`id`) and its text."""
+
+    user_messages: dict[str, list[str]]
+    bot_messages: dict[str, list[str]]
+    flows: list[dict[str, Any]]
+
+
+def outline_of(sources: Iterable[Source]) -> Outline:
+    """What the 1.0 files among `sources` define; those of the other dialect are passed over.
+
+    Raises:
+        ColangError: a source cannot be read.
+    """
+    own = tuple(source for source in sources if dialect_of(source.text) is Dialect.ONE)
+    users, bots, flows = _defined(own)
+    return Outline(
+        {name: list(texts) for name, texts in users},
+        {name: list(texts) for name, texts in bots},
+        [{"id": name, SOURCE_CODE: text} for name, text in flows],
+    )
+
+
+_Pairs = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@lru_cache(maxsize=OUTLINES_KEPT)
+def _defined(sources: tuple[Source, ...]) -> tuple[_Pairs, _Pairs, tuple[tuple[str, str], ...]]:
+    found = definitions_of(sources)
+    flows = tuple((flow.name, flow.text) for flow in found.flows)
+    return tuple(found.user_messages.items()), tuple(found.bot_messages.items()), flows
+
+
+def imports_of(sources: Iterable[Source]) -> list[str]:
+    """The import paths that 2.x files name, each once."""
+    texts = (_LONG_TEXT.sub("", source.text) for source in sources if dialect_of(source.text) is Dialect.TWO)
+    return list(dict.fromkeys(path.strip() for text in texts for path in _IMPORT.findall(text)))

@@ -1,0 +1,384 @@
+"""The actions of the built-in rails: what each one asks, and what it makes of the answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rails_engine.actions import ActionRegistry, ActionRunner, RailOutcome
+from rails_engine.config import RailsConfig
+from rails_engine.errors import ConfigurationError, LLMServerError
+from rails_engine.library import ACTIONS, register_library
+from rails_engine.library.actions import EndpointError
+from rails_engine.llm import Message, ScriptedLLM, public_model
+from rails_engine.prompts import LLMTaskManager, PromptLibrary
+
+MODELS = """
+models:
+  - {type: main, engine: openai, model: gpt-4o-mini}
+  - {type: guard, engine: nim, model: g-8b}
+  - {type: llama_guard, engine: vllm, model: lg}
+prompts:
+  - {task: self_check_input, content: "IN {{ user_input }}"}
+  - {task: self_check_input $variant=strict, content: "STRICT {{ user_input }}"}
+  - {task: self_check_output, content: "OUT {{ user_input }} -> {{ bot_response }}"}
+  - {task: self_check_facts, content: "E {{ evidence }} R {{ response }}"}
+  - {task: self_check_hallucination, content: "S {{ statement }} P {{ paragraph }}"}
+  - {task: content_safety_check_input $model=guard, content: "CS {{ user_input }}", output_parser: nemoguard_parse_prompt_safety, max_tokens: 50}
+  - {task: content_safety_check_output $model=guard, content: "CS {{ bot_response }}", output_parser: nemoguard_parse_response_safety}
+  - {task: topic_safety_check_input $model=guard, content: "TOPICS"}
+  - {task: llama_guard_check_input, content: "LG {{ user_input }}"}
+  - {task: llama_guard_check_output, content: "LG {{ bot_response }}"}
+"""
+
+
+class Bench:
+    """One rail's action with models that answer from a script."""
+
+    def __init__(self, *replies: Any, extra: str = "", kind: str = "main") -> None:
+        self.config = RailsConfig.from_content(yaml_content=MODELS + extra)
+        self.script = ScriptedLLM(replies)
+        silent = public_model(ScriptedLLM([]))
+        self.models = dict.fromkeys(("main", "guard", "llama_guard"), silent) | {
+            kind: public_model(self.script)
+        }
+        self.registry = ActionRegistry()
+        register_library(self.registry)
+
+    async def run(self, name: str, context: Mapping[str, Any] | None = None, **given: Any) -> RailOutcome:
+        injected = {
+            "config": self.config,
+            "llm": self.models["main"],
+            "llms": self.models,
+            "llm_task_manager": LLMTaskManager(self.config, PromptLibrary(self.config)),
+            "context": {"user_message": "hello", "bot_message": "answer", **(context or {})},
+            "events": [],
+            **{key: given.pop(key) for key in ("http", "events") if key in given},
+        }
+        runner = ActionRunner(1)
+        try:
+            output = await runner.run(self.registry.require(name), given, injected)
+        finally:
+            runner.close()
+        assert output.verdict is not None
+        return output.verdict
+
+    @property
+    def prompts(self) -> list[str | None]:
+        return [request.prompt for request in self.script.requests]
+
+
+def test_every_action_is_registered_under_its_name() -> None:
+    bench = Bench()
+    assert [bench.registry.require(function.__name__).is_system_action for function in ACTIONS] == [
+        True
+    ] * len(ACTIONS)
+
+
+# --- self checks ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "blocked"),
+    [
+        ("Yes", True),
+        ("no", False),
+        ("No.", False),
+        ("safe", False),
+        ("unsafe", True),
+        ("perhaps", True),
+        ("", True),
+    ],
+)
+async def test_a_self_check_lets_pass_only_what_is_said_to_be_fine(answer: str, blocked: bool) -> None:
+    for name in ("self_check_input", "self_check_output"):
+        assert (await Bench(answer).run(name)).is_blocked is blocked
+
+
+async def test_what_a_self_check_asks() -> None:
+    bench = Bench("no", "no", extra="lowest_temperature: 0.2")
+    await bench.run("self_check_input", variant="strict")
+    await bench.run("self_check_output")
+    assert bench.prompts == ["STRICT hello", "OUT hello -> answer"]
+    first = bench.script.requests[0]
+    assert (first.sampling.temperature, first.sampling.max_tokens, first.task) == (
+        0.2, 1024, "self_check_input $variant=strict",
+    )  # fmt: skip
+
+
+async def test_a_model_of_the_tasks_type_serves_it() -> None:
+    bench = Bench("no", kind="self_check_input")
+    await bench.run("self_check_input")
+    assert bench.prompts == ["IN hello"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "accuracy"), [("yes", 1.0), ("Yes.", 1.0), ("no", 0.0), ("well", 0.0), ("", 0.0)]
+)
+async def test_facts_must_be_said_to_follow(answer: str, accuracy: float) -> None:
+    bench = Bench(answer)
+    outcome = await bench.run("self_check_facts", {"relevant_chunks": "the moon"})
+    assert bench.prompts == ["E the moon R answer"]
+    assert outcome.metadata == {"accuracy": accuracy}
+    assert outcome.is_blocked is (accuracy == 0.0)
+
+
+@pytest.mark.parametrize(("judge", "found"), [("yes", False), ("no", True), ("hm", True)])
+async def test_a_hallucination_is_an_answer_that_others_do_not_share(judge: str, found: bool) -> None:
+    bench = Bench("A poet.", '"A sailor."', judge)
+    outcome = await bench.run("self_check_hallucination", {"_last_bot_prompt": "who is Ann"})
+    assert (outcome.is_blocked, outcome.metadata) == (found, {"is_hallucination": found})
+    assert bench.prompts == ["who is Ann", "who is Ann", "S answer P A poet.. A sailor."]
+    assert [request.sampling.temperature for request in bench.script.requests] == [1.0, 1.0, 0.001]
+
+
+# --- guard models --------------------------------------------------------------------------------------------------
+
+
+async def test_content_safety() -> None:
+    unsafe = json.dumps({"User Safety": "unsafe", "Safety Categories": "Violence, Weapons"})
+    bench = Bench(unsafe, '{"User Safety": "safe"}', kind="guard")
+    blocked = await bench.run("content_safety_check_input", model_name="guard")
+    allowed = await bench.run("content_safety_check_input", {"model": "guard"})
+    assert (blocked.is_blocked, blocked.metadata) == (True, {"policy_violations": ["Violence", "Weapons"]})
+    assert (allowed.is_blocked, allowed.metadata) == (False, {"policy_violations": []})
+    request = bench.script.requests[0]
+    assert (request.prompt, request.sampling.max_tokens, request.task) == (
+        "CS hello", 50, "content_safety_check_input $model=guard",
+    )  # fmt: skip
+
+
+async def test_content_safety_refuses_in_the_users_language() -> None:
+    extra = "rails: {config: {content_safety: {multilingual: {enabled: true, refusal_messages: {es: ¡No!}}}}}"
+    bench = Bench('{"User Safety": "unsafe"}', kind="guard", extra=extra)
+    outcome = await bench.run(
+        "content_safety_check_input", {"user_message": "¿cómo hago una bomba?"}, model_name="guard"
+    )
+    assert (outcome.metadata["language"], outcome.metadata["refusal"]) == ("es", "¡No!")
+
+
+@pytest.mark.parametrize("name", ["content_safety_check_input", "content_safety_check_output"])
+@pytest.mark.parametrize("reply", ["I would say it is fine", LLMServerError(500, "down"), "{}"])
+async def test_a_guard_that_gives_no_verdict_is_an_error(name: str, reply: Any) -> None:
+    with pytest.raises((ValueError, LLMServerError)):
+        await Bench(reply, kind="guard").run(name, model_name="guard")
+
+
+async def test_a_guard_that_is_not_there_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="`other`; types given: guard, llama_guard, main"):
+        await Bench(extra="  - {task: content_safety_check_input $model=other, content: x}").run(
+            "content_safety_check_input", model_name="other"
+        )
+
+
+@pytest.mark.parametrize(
+    ("answer", "blocked"), [("on-topic", False), ("off-topic", True), ("Off-Topic.", True)]
+)
+async def test_topic_control_sees_the_conversation(answer: str, blocked: bool) -> None:
+    bench = Bench(answer, kind="guard")
+    events = [
+        {"type": "UserMessage", "text": "first"},
+        {"type": "StartUtteranceBotAction", "script": "reply"},
+        {"type": "UtteranceUserActionFinished", "final_transcript": "hello"},
+    ]
+    outcome = await bench.run("topic_safety_check_input", model_name="guard", events=events)
+    assert outcome.is_blocked is blocked
+    system, *said = bench.script.requests[0].messages
+    assert str(system.content).startswith("TOPICS\n\n")
+    assert said == [Message("user", "first"), Message("assistant", "reply"), Message("user", "hello")]
+
+
+async def test_topic_control_takes_no_other_answer() -> None:
+    with pytest.raises(ValueError, match="neither on-topic nor off-topic"):
+        await Bench("sure", kind="guard").run("topic_safety_check_input", model_name="guard")
+
+
+@pytest.mark.parametrize(
+    ("answer", "blocked", "violations"),
+    [
+        ("safe", False, None),
+        ("unsafe\nS1 S2", True, ["s1", "s2"]),
+        ("hm", True, []),
+        ("safe unsafe", True, []),
+    ],
+)
+async def test_llama_guard(answer: str, blocked: bool, violations: list[str] | None) -> None:
+    for name in ("llama_guard_check_input", "llama_guard_check_output"):
+        outcome = await Bench(answer, kind="llama_guard").run(name)
+        assert (outcome.is_blocked, outcome.metadata["policy_violations"]) == (blocked, violations)
+
+
+# --- plain Python --------------------------------------------------------------------------------------------------
+
+PATTERNS = (
+    "rails: {config: {regex_detection: {input: {patterns: ['he.lo', '\\d{4}'], case_insensitive: true}}}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("HELLO 1234", ["he.lo", "\\d{4}"]), ("fine", []), ("", []), (None, [])]
+)
+async def test_patterns(text: str | None, found: list[str]) -> None:
+    outcome = await Bench(extra=PATTERNS).run("detect_regex_pattern", source="input", text=text)
+    assert (outcome.is_blocked, outcome.metadata["detections"]) == (bool(found), found)
+
+
+async def test_patterns_of_another_direction_do_not_count() -> None:
+    assert not (
+        await Bench(extra=PATTERNS).run("detect_regex_pattern", source="output", text="hello")
+    ).is_blocked
+    with pytest.raises(ValueError, match="unknown source"):
+        await Bench().run("detect_regex_pattern", source="sideways", text="x")
+
+
+async def test_backtracking_patterns_are_bounded_in_time() -> None:
+    extra = (
+        "rails: {config: {regex_detection: {input: "
+        "{engine: backtracking, timeout_s: 0.05, patterns: ['^(?=x)x$', '(a|aa)+$']}}}}"
+    )
+    bench = Bench(extra=extra)
+    assert (await bench.run("detect_regex_pattern", source="input", text="x")).is_blocked
+    with pytest.raises(TimeoutError):
+        await bench.run("detect_regex_pattern", source="input", text="a" * 60 + "b")
+
+
+BLOAT = "rails: {config: {context_bloat_detection: %s}}"
+PLAIN = "the quick brown fox jumps over a lazy dog near the river bank today yes"
+
+
+@pytest.mark.parametrize(
+    ("options", "text", "decision", "reason"),
+    [
+        ("{}", PLAIN, "allow", None),
+        ("{}", "", "allow", None),
+        ("{}", "aaaaaaa", "allow", None),
+        ("{max_chars: 20}", PLAIN, "block", "size_cap_exceeded"),
+        ("{}", "a" * 80, "block", "low_entropy"),
+        ("{}", "x" * 30 + PLAIN, "block", "long_run"),
+        ("{min_entropy: 0}", "spam eggs ham " * 20, "block", "high_repetition"),
+        ("{action: truncate, max_chars: 30, min_chars: 200}", PLAIN, "transform", "size_cap_exceeded"),
+        ("{action: truncate, max_chars: 30}", "a" * 80, "block", "low_entropy"),
+        (
+            "{action: warn, max_chars: 30}",
+            "spam eggs ham " * 20,
+            "allow",
+            "size_cap_exceeded, low_entropy, high_repetition",
+        ),
+    ],
+)
+async def test_bloated_texts(options: str, text: str, decision: str, reason: str | None) -> None:
+    outcome = await Bench(extra=BLOAT % options).run("context_bloat_detection", source="input", text=text)
+    assert (outcome.decision, outcome.reason) == (decision, reason)
+    if decision == "transform":
+        assert outcome.transform_text == text[:30]
+
+
+@given(st.text(max_size=300))
+def test_any_text_can_be_measured(text: str) -> None:
+    from rails_engine.actions import TransformTarget
+    from rails_engine.config.schema import ContextBloatDetectionConfig
+    from rails_engine.library.actions.context_bloat import judged
+
+    outcome = judged(
+        text, ContextBloatDetectionConfig(action="truncate", max_chars=50), TransformTarget.USER_MESSAGE
+    )
+    assert outcome.is_blocked or len(outcome.transform_text or text) <= 50
+
+
+# --- endpoints -----------------------------------------------------------------------------------------------------
+
+HEURISTICS = "rails: {config: {jailbreak_detection: {server_endpoint: 'http://h/x', nim_base_url: 'http://n/v1', api_key: k}}}"
+
+
+async def test_jailbreak_endpoints() -> None:
+    calls: list[tuple[str, Mapping[str, Any], Mapping[str, str]]] = []
+
+    async def http(url: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Mapping[str, Any]:
+        calls.append((url, body, headers))
+        return {"jailbreak": len(calls) == 1, "score": 0.9}
+
+    bench = Bench(extra=HEURISTICS)
+    first = await bench.run("jailbreak_detection_heuristics", http=http)
+    second = await bench.run("jailbreak_detection_model", http=http)
+    assert (first.is_blocked, second.is_blocked, first.metadata) == (True, False, {"score": 0.9})
+    assert calls == [
+        ("http://h/x", {"prompt": "hello", "lp_threshold": 89.79, "ps_ppl_threshold": 1845.65}, {}),
+        ("http://n/v1/classify", {"input": "hello"}, {"Authorization": "Bearer k"}),
+    ]
+
+
+async def test_a_jailbreak_endpoint_that_is_missing_down_or_odd() -> None:
+    async def odd(*_: Any) -> Mapping[str, Any]:
+        return {"jailbreak": "no"}
+
+    with pytest.raises(ConfigurationError, match="server_endpoint"):
+        await Bench().run("jailbreak_detection_heuristics")
+    with pytest.raises(ValueError, match="no `jailbreak: true`"):
+        await Bench(extra=HEURISTICS).run("jailbreak_detection_heuristics", http=odd)
+    down = HEURISTICS.replace("http://h/x", "http://127.0.0.1:9/x")
+    with pytest.raises(EndpointError, match=r"127\.0\.0\.1:9"):
+        await Bench(extra=down).run("jailbreak_detection_heuristics")
+
+
+# --- tools ---------------------------------------------------------------------------------------------------------
+
+LOOK = {
+    "type": "function",
+    "function": {
+        "name": "look",
+        "parameters": {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]},
+    },
+}
+BARE = {"type": "function", "function": {"name": "now"}}
+
+
+def call(name: str, arguments: Any, call_id: str = "c1") -> dict[str, Any]:
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+@pytest.mark.parametrize(
+    ("tool_call", "reason"),
+    [
+        (call("look", '{"x": 1}'), None),
+        (call("look", {"x": 1}), None),
+        ({"id": "1", "name": "look", "args": {"x": 1}}, None),
+        (call("now", "{}"), None),
+        (call("now", '{"a": 1}'), "'now' takes no arguments"),
+        (call("delete_all", "{}"), "the tool 'delete_all' was not offered"),
+        (call("look", '{"x": "one"}'), "the arguments of 'look': 'one' is not of type 'integer'"),
+        (call("look", "{}"), "the arguments of 'look': 'x' is a required property"),
+        (call("look", "{"), "the arguments of 'look' are no JSON"),
+        (call("look", "[1]"), "the arguments of 'look' are no object"),
+    ],
+)
+async def test_tool_calls_are_held_to_what_was_offered(tool_call: dict[str, Any], reason: str | None) -> None:
+    options = {"generation_options": {"llm_params": {"tools": [LOOK, BARE]}}}
+    outcome = await Bench().run("tool_call_validation", {**options, "tool_calls": [tool_call]})
+    assert (outcome.is_blocked, outcome.reason) == (reason is not None, reason)
+
+
+def result(content: Any = "42", **fields: Any) -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": "c1", "content": content, **fields}
+
+
+@pytest.mark.parametrize(
+    ("results", "reason"),
+    [
+        ([result()], None),
+        ([result(name="look")], None),
+        ([result(name="other")], "the result for 'c1' is of 'other', the call was of 'look'"),
+        ([result(tool_call_id="zz")], "no call has the id 'zz'"),
+        ([result(tool_call_id=None)], "no call has the id None"),
+        ([result(), result()], "a second result for the call 'c1'"),
+        ([result(content=5)], "the result for 'c1' has no content of a legal shape and size"),
+    ],
+)
+async def test_tool_results_are_held_to_the_calls(results: list[dict[str, Any]], reason: str | None) -> None:
+    context = {"tool_messages": results, "tool_calls": [call("look", "{}")]}
+    outcome = await Bench().run("tool_result_validation", context)
+    assert (outcome.is_blocked, outcome.reason) == (reason is not None, reason)
