@@ -8,7 +8,7 @@ from textwrap import dedent
 
 _LONG_TEXT = re.compile(r'"""(?:[^\\]|\\[\s\S])*?"""|\'\'\'(?:[^\\]|\\[\s\S])*?\'\'\'')
 _COMMENT = re.compile(r"#[^\n]*")
-_DEFINE = re.compile(r"^define\b", re.MULTILINE)
+_DEFINE = re.compile(r"^(?:define\b|def[ \t]+(?:user|bot|(?:[\w-]+[ \t]+)*(?:sub)?flow)\b)", re.MULTILINE)
 
 
 class Dialect(Enum):
@@ -19,8 +19,8 @@ class Dialect(Enum):
 
 
 def dialect_of(text: str) -> Dialect:
-    """Colang 1.0 if a line outside comments and triple-quoted text begins with `define`."""
-    if "define" not in text:
+    """Colang 1.0 if a line outside comments and triple-quoted text begins with `define` (or `def flow` and the like)."""
+    if "def" not in text:
         return Dialect.TWO
     code = dedent(_COMMENT.sub("", _LONG_TEXT.sub("", text)))
     return Dialect.ONE if _DEFINE.search(code) else Dialect.TWO

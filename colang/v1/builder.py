@@ -239,7 +239,7 @@ class Builder:
         return tree.Return(values=values, span=self._place.span(node))
 
     def check(self, node: Tree[Token]) -> tree.Check:
-        return tree.Check(test=self._rest(node).expression(), span=self._place.span(node))
+        return tree.Check(test=self._rest(node).test(), span=self._place.span(node))
 
     def priority(self, node: Tree[Token]) -> tree.Meta:
         line = self._rest(node)
@@ -272,7 +272,7 @@ class Builder:
         return tree.If(branches=branches, otherwise=self._otherwise(parts), span=self._place.span(node))
 
     def _branch(self, node: Tree[Token]) -> tree.Branch:
-        test = self._rest(node, 0).expression()
+        test = self._rest(node, 0).test()
         return tree.Branch(test=test, body=self.body(as_tree(node.children[1])), span=self._place.span(node))
 
     def while_(self, node: Tree[Token]) -> tree.While:

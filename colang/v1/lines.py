@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 
 from colang import tree as expressions
-from colang.source import Source
+from colang.errors import ColangSyntaxError
+from colang.source import Source, Span
 from colang.v1 import tree
 from colang.v2 import Place, parse_expression
 
@@ -18,6 +19,7 @@ _DOLLAR = re.compile(r"([^$]*?[^$\s])\s+(\$\w+\s*=.*)\Z", re.DOTALL)
 _NAMED = re.compile(r"\$(\w+)\s*=(?!=)")
 _QUOTED = re.compile(r'"(.*)"\s*\Z', re.DOTALL)
 _BLANK_SEPARATED = re.compile(r",?\s+(?=\$\w+\s*=(?!=))")
+_ASSIGNMENT = re.compile(r"\s*\$\w+\s*=(?!=)")
 _ANY_INTENT = {"...", "something", "something else", "*"}
 
 
@@ -40,7 +42,20 @@ class Line:
         Raises:
             ColangSyntaxError: it is none.
         """
-        return parse_expression(_without_colon(self.text), self.source, self.place)
+        return parse_expression(_one_line(_without_colon(self.text)), self.source, self.place)
+
+    def test(self) -> expressions.Expression:
+        """The text as a condition.
+
+        Raises:
+            ColangSyntaxError: it is none.
+        """
+        if _ASSIGNMENT.match(self.text):
+            span = Span(
+                self.source.name, self.place.line, self.place.column, self.place.line, self.place.column + 1
+            )
+            raise ColangSyntaxError("`=` assigns; a comparison is written `==`", self.source, span)
+        return self.expression()
 
     def part(self, text: str) -> Line:
         """A part of this line as a line of its own."""
@@ -48,7 +63,7 @@ class Line:
 
     def arguments(self) -> tree.Arguments:
         """`a=1, $b=2` or `$a=1 $b=2` as arguments; positional ones are called `$1`, `$2`, ..."""
-        separated = _BLANK_SEPARATED.sub(", ", self.text.strip())
+        separated = _BLANK_SEPARATED.sub(", ", _one_line(self.text).strip())
         text = "_(" + _NAMED.sub(r"\1=", separated) + ")"
         call = parse_expression(text, self.source, self.place.moved(-2))
         if not isinstance(call, expressions.Call):
@@ -87,6 +102,11 @@ def _intent(text: str) -> str | None:
     if name in _ANY_INTENT or (name.startswith("about ") and name.endswith(("something", "..."))):
         return None
     return unquoted(name) or name
+
+
+def _one_line(text: str) -> str:
+    """The text without the line ends that a backslash or `or` may stand before."""
+    return text.replace("\\\n", "  ").replace("\n", " ")
 
 
 def _without_colon(text: str) -> str:

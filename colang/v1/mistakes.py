@@ -14,21 +14,23 @@ _STATEMENTS = (
     "check", "priority", "meta", "if", "else", "while", "when", "any", "define", "pass", "abort", "done",
 )  # fmt: skip
 _BODY = frozenset({"_INDENT", "NEWLINE", "COMMENT", "BLANK"})
+_ONLY_VARIABLE = re.compile(r"\s*\$\w+\s*(?:#.*)?\Z")
 _DEFINITION = re.compile(r"\s*def(?:ine)?\b(?P<rest>[^\n]*)")
 
 
 def explain(error: UnexpectedInput, text: str) -> tuple[str, Token]:
     """The message for `error` in `text`, and the token to point at."""
     token, expected = _stopped_at(error, text)
-    lines = text.split("\n")
+    lines = text.rstrip().split("\n")
     line = lines[(token.line or 1) - 1]
     if expected <= _BODY:
         return "an indented body is missing below this line", _last_line(lines, token)
     if token.type == "_INDENT":
         return "this line is indented more than the one above it, which opens no block", token
     first = not line[: (token.column or 1) - 1].strip()
-    if token.type in {"_NEWLINE", "_REMARK", "$END"}:
+    if token.type in {"_NEWLINE", "_REMARK", "$END"} and not _ONLY_VARIABLE.match(line):
         return "the line ends too early", token
+    first = first or token.type in {"_NEWLINE", "_REMARK"}
     return (_first_word(line) if first else f"`{token}` cannot stand here"), token
 
 
@@ -66,8 +68,8 @@ def _stopped_at(error: UnexpectedInput, text: str) -> tuple[Token, frozenset[str
 
 def _last_line(lines: list[str], token: Token) -> Token:
     """The last line that says something before the token's, or the token's own at the end of the file."""
-    number = token.line or 1
-    for above in range(number if token.type in {"$END", "_DEDENT"} else number - 1, 0, -1):
+    last = len(lines) if token.type == "$END" else token.line or 1  # at the end of a file lark says line 1
+    for above in range(last if token.type in {"$END", "_DEDENT"} else last - 1, 0, -1):
         code = lines[above - 1].partition("#")[0].rstrip()
         if code:
             column = len(code) - len(code.lstrip()) + 1

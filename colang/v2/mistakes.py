@@ -245,17 +245,22 @@ def _mistake(error: UnexpectedInput, text: str) -> Mistake:
     # lark says `int` for the state; it is the parser's state object, which holds the stack.
     states = tuple(getattr(error.state, "state_stack", ()))
     if isinstance(error, UnexpectedToken):
-        return Mistake(text, error.token, states, frozenset(error.accepts or error.expected))
+        token = error.token if error.token.type != "$END" else _end(text)
+        return Mistake(text, token, states, frozenset(error.accepts or error.expected))
     if isinstance(error, UnexpectedCharacters):
         behind = error.column + 1
         token = Token(
             "CHARACTER", error.char, error.pos_in_stream, error.line, error.column, error.line, behind
         )
         return Mistake(text, token, states, frozenset(error.allowed or ()))
-    lines = text.split("\n")
+    return Mistake(text, _end(text), states, frozenset())
+
+
+def _end(text: str) -> Token:
+    """The end of the text; lark says line 1."""
+    lines = text.rstrip().split("\n")
     column = len(lines[-1]) + 1
-    end = Token("$END", "", len(text), len(lines), column, len(lines), column + 1)
-    return Mistake(text, end, states, frozenset())
+    return Token("$END", "", len(text), len(lines), column, len(lines), column + 1)
 
 
 @functools.lru_cache(maxsize=1)
