@@ -49,7 +49,6 @@ class _Group:
     request: Request
     arrived: float
     streams: dict[int, Stream]
-    first_token_at: float | None = None
     last_token_at: float | None = None
 
 
@@ -81,6 +80,8 @@ class Engine:
         self._groups: dict[str, _Group] = {}
         self._arrivals = 0
         self._under_way: PlannedStep | None = None
+        self._deadlines: dict[str, float] = {}
+        self._gaps: dict[float, int] = {}
 
     # --- requests -------------------------------------------------------------------------------------------
 
@@ -122,7 +123,10 @@ class Engine:
             streams[index] = Stream(sequence, self._detokenizer(request), _fork(prepared.matcher))
             self.scheduler.add(sequence)
         self._arrivals += 1
-        self._groups[request.id] = _Group(request, self.parts.clock(), streams)
+        now = self.parts.clock()
+        self._groups[request.id] = _Group(request, now, streams)
+        if request.deadline_s is not None:
+            self._deadlines[request.id] = now + request.deadline_s
 
     def cancel(self, request_id: str, error: EngineError | None = None) -> list[Delta]:
         """End what is left of a request; unknown ids are ignored."""
@@ -162,6 +166,8 @@ class Engine:
         except ExecutorError as error:
             deltas += self._fail(error)
         self.metrics.observe_load(self.scheduler)
+        self.metrics.observe_tokens(self._gaps)
+        self._gaps = {}
         return deltas
 
     def _step(self) -> list[Delta]:
@@ -196,7 +202,8 @@ class Engine:
         sequence = outcome.sequence
         group = self._groups[sequence.request.id]
         delta = group.streams[sequence.index].advance(outcome, result)
-        self._observe(group, len(outcome.tokens), now)
+        if outcome.tokens:
+            self._observe(group, now)
         if delta.finish is not None:
             self.scheduler.finish(sequence)
             self._close(group, sequence.index, delta.finish)
@@ -227,12 +234,10 @@ class Engine:
     # --- ends -----------------------------------------------------------------------------------------------
 
     def _expire(self) -> list[Delta]:
+        if not self._deadlines:
+            return []
         now = self.parts.clock()
-        late = [
-            group
-            for group in self._groups.values()
-            if group.request.deadline_s is not None and now - group.arrived > group.request.deadline_s
-        ]
+        late = [self._groups[name] for name, at in self._deadlines.items() if now > at]
         deltas = []
         for group in late:
             error = DeadlineError(f"not complete within its deadline of {group.request.deadline_s} s")
@@ -259,18 +264,17 @@ class Engine:
         self.metrics.observe_end(stream.usage, finish, now - group.arrived)
         if not group.streams:
             del self._groups[group.request.id]
+            self._deadlines.pop(group.request.id, None)
             if self.parts.adapters is not None and group.request.adapter:
                 self.parts.adapters.release(group.request.adapter)
 
-    def _observe(self, group: _Group, tokens: int, now: float) -> None:
-        if not tokens:
-            return
-        if group.first_token_at is None:
-            group.first_token_at = now
+    def _observe(self, group: _Group, now: float) -> None:
+        last, group.last_token_at = group.last_token_at, now
+        if last is None:
             self.metrics.observe_first_token(now - group.arrived)
-        elif group.last_token_at is not None:
-            self.metrics.observe_token(now - group.last_token_at)
-        group.last_token_at = now
+        else:
+            gap = now - last
+            self._gaps[gap] = self._gaps.get(gap, 0) + 1
 
     # --- what a request needs -------------------------------------------------------------------------------
 

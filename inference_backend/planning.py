@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,16 +12,15 @@ from inference_backend.sequence import Sequence
 from inference_backend.step import Int32s, Join, StepPlan
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Row:
-    """A sequence's part in one step: tokens [start, start + count), of which the last `drafts` are guesses.
+class Row(NamedTuple):
+    """A sequence's part in one step: tokens [start, start + length), of which the last `drafts` are guesses.
 
     `samples` positions at the row's end are sampled; `epoch` is the sequence's preemption count at planning.
     """
 
     sequence: Sequence
     start: int
-    count: int
+    length: int
     drafts: tuple[int, ...]
     samples: int
     epoch: int
@@ -44,25 +44,28 @@ class Step:
 
     def add(self, row: Row) -> None:
         self.rows.append(row)
-        self.budget -= row.count
+        self.budget -= row.length
 
 
 def build(number: int, step: Step, tables: Int32s, block_size: int) -> PlannedStep:
     """Lay rows out flat, decode rows first. `tables` is int32 [slots, blocks]."""
-    ordered = sorted(step.rows, key=lambda row: row.count > 1)
+    singles = [row for row in step.rows if row.length == 1]
+    longer = [row for row in step.rows if row.length > 1]
+    rows = [*singles, *longer]
     flat = _Flat()
-    for index, row in enumerate(ordered):
+    flat.add_singles(singles)
+    for index, row in enumerate(longer, start=len(singles)):
         flat.add(index, row)
-    counts = np.asarray([row.count for row in ordered], dtype=np.int32)
-    starts = np.asarray([row.start for row in ordered], dtype=np.int32)
-    slots = np.asarray([row.sequence.slot for row in ordered], dtype=np.int32)
-    query_starts = np.zeros(len(ordered) + 1, dtype=np.int32)
+    counts = np.asarray([row.length for row in rows], dtype=np.int32)
+    starts = np.asarray([row.start for row in rows], dtype=np.int32)
+    slots = np.asarray([row.sequence.slot for row in rows], dtype=np.int32)
+    query_starts = np.zeros(len(rows) + 1, dtype=np.int32)
     np.cumsum(counts, out=query_starts[1:])
-    positions = _ranges(starts, counts, query_starts)
+    positions = starts if not longer else _ranges(starts, counts, query_starts)
     lengths = starts + counts
     width = -(-int(lengths.max()) // block_size)
     block_tables = tables[slots, :width]
-    row_of_token = np.repeat(np.arange(len(ordered)), counts)
+    row_of_token = np.repeat(np.arange(len(rows)), counts)
     blocks = block_tables[row_of_token, positions // block_size]
     plan = StepPlan(
         number=number,
@@ -74,16 +77,16 @@ def build(number: int, step: Step, tables: Int32s, block_size: int) -> PlannedSt
         query_starts=query_starts,
         context_lengths=lengths.astype(np.int32),
         block_tables=_beyond_end_zero(block_tables, lengths, block_size),
-        decode_rows=int((counts == 1).sum()),
+        decode_rows=len(singles),
         sample_tokens=np.asarray(flat.sample_tokens, dtype=np.int32),
         sample_rows=np.asarray(flat.sample_rows, dtype=np.int32),
         sample_indexes=np.asarray(flat.sample_indexes, dtype=np.int32),
         masked=np.asarray(flat.masked, dtype=np.int32),
         hidden_tokens=np.asarray(flat.hidden, dtype=np.int32),
-        adapters=np.asarray([row.sequence.adapter for row in ordered], dtype=np.int32),
+        adapters=np.asarray([row.sequence.adapter for row in rows], dtype=np.int32),
         joins=tuple(step.joins),
     )
-    return PlannedStep(plan, tuple(ordered))
+    return PlannedStep(plan, tuple(rows))
 
 
 class _Flat:
@@ -98,15 +101,32 @@ class _Flat:
         self.masked: list[int] = []
         self.hidden: list[int] = []
 
+    def add_singles(self, rows: list[Row]) -> None:
+        """The first rows, of one token each; flat, since it runs once per sequence and step."""
+        tokens, pending, indexes = self.tokens, self.pending, self.sample_indexes
+        for index, (sequence, start, _, _, samples, _) in enumerate(rows):
+            known = sequence.tokens
+            unseen = start >= len(known)
+            tokens.append(0 if unseen else known[start])
+            pending.append(unseen)
+            if samples:
+                if sequence.masked:
+                    self.masked.append(len(indexes))
+                self.sample_tokens.append(index)
+                indexes.append(start + 1 - sequence.prompt_length)
+            elif sequence.request.pooling:
+                self.hidden += _hidden(rows[index], index)
+        self.sample_rows += self.sample_tokens
+
     def add(self, index: int, row: Row) -> None:
+        """A further row."""
         sequence, begin = row.sequence, len(self.tokens)
-        known = sequence.tokens[row.start : row.start + row.count - len(row.drafts)]
-        unseen = row.count - len(row.drafts) - len(known)
+        known = sequence.tokens[row.start : row.start + row.length - len(row.drafts)]
+        unseen = row.length - len(row.drafts) - len(known)
         self.tokens += [*known, *(0,) * unseen, *row.drafts]
         self.pending += [*(False,) * len(known), *(True,) * unseen, *(False,) * len(row.drafts)]
-        end = begin + row.count
-        for offset in range(row.samples):
-            at = end - row.samples + offset
+        end = begin + row.length
+        for at in range(end - row.samples, end):
             if sequence.masked:
                 self.masked.append(len(self.sample_tokens))
             self.sample_tokens.append(at)
@@ -117,11 +137,11 @@ class _Flat:
 
 def _hidden(row: Row, begin: int) -> Iterable[int]:
     """An embedding needs all positions for a mean, the prompt's last one otherwise."""
-    request, end = row.sequence.request, row.start + row.count
+    request, end = row.sequence.request, row.start + row.length
     if request.pooling == "mean":
-        return range(begin, begin + row.count)
+        return range(begin, begin + row.length)
     if request.pooling == "last" and end == row.sequence.prompt_length:
-        return (begin + row.count - 1,)
+        return (begin + row.length - 1,)
     return ()
 
 

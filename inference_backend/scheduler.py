@@ -15,6 +15,8 @@ what they share once.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,9 +37,10 @@ from inference_backend.step import Floats, Join, StepResult
 from inference_backend.values import FinishReason
 from inference_backend.waiting import WaitingLine
 
+_rank = attrgetter("rank")
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
+
+class Outcome(NamedTuple):
     """What one step brought one sequence.
 
     `tokens` are new; `samples` their indexes into the result's S. `hidden` is float32 [n, hidden size], the states of
@@ -136,11 +139,11 @@ class Scheduler:
         step = Step(self.settings.max_step_tokens)
         preemptions = self.counters.preemptions
         self.running.sort(key=_rank)
-        for sequence in tuple(self.running):
-            self._plan_token(sequence, step)
-        for sequence in self.running:
-            if sequence.remaining > 1 and not sequence.verifying:
-                self._plan_chunk(sequence, step)
+        self._plan_tokens(step)
+        if len(step.rows) < len(self.running):
+            for sequence in self.running:
+                if sequence.remaining > 1 and not sequence.verifying:
+                    self._plan_chunk(sequence, step)
         if self.counters.preemptions == preemptions:
             self._admit(step)
         if not step.rows:
@@ -148,16 +151,43 @@ class Scheduler:
         self.counters.steps += 1
         return build(self.counters.steps - 1, step, self._tables, self.block_size)
 
-    def _plan_token(self, sequence: Sequence, step: Step) -> None:
-        """One token for a sequence that needs just that, and its drafts; may preempt it or others after it."""
-        if sequence.phase is not Phase.RUNNING or sequence.remaining != 1 or sequence.verifying:
-            return
-        drafts = tuple(sequence.drafts[: min(sequence.limit - sequence.total - 1, step.budget - 1)])
-        if step.budget and self._grow(sequence, sequence.computed + 1 + len(drafts)):
+    def _plan_tokens(self, step: Step) -> None:
+        """One token for every running sequence that needs just one; sequences may be preempted on the way.
+
+        Flat, and with the plain case first, since it runs once per sequence and step.
+        """
+        size = self.block_size
+        for sequence in tuple(self.running):
+            start = sequence.computed
+            total = len(sequence.tokens) + sequence.pending
+            if (
+                min(total, sequence.end) - start != 1
+                or sequence.verifying
+                or sequence.phase is not Phase.RUNNING
+            ):
+                continue
+            if sequence.drafts:
+                self._plan_drafts(sequence, step)
+                continue
+            if start == len(sequence.blocks) * size and not self._grow(sequence, start + 1):
+                continue
+            samples = int(start + 1 == total and not sequence.request.pooling)
+            sequence.computed = start + 1
+            sequence.pending += samples
+            step.rows.append(Row(sequence, start, 1, (), samples, sequence.preemptions))
+            step.budget -= 1
+            if not (start + 1) % size:
+                self._name_blocks(sequence)
+
+    def _plan_drafts(self, sequence: Sequence, step: Step) -> None:
+        """One token and the drafts behind it."""
+        room = min(sequence.limit - sequence.total - 1, step.budget - self.settings.max_sequences)
+        drafts = tuple(sequence.drafts[: max(room, 0)])
+        if self._grow(sequence, sequence.computed + 1 + len(drafts)):
             self._schedule(sequence, 1, drafts, step)
 
     def _plan_chunk(self, sequence: Sequence, step: Step) -> None:
-        if step.budget:
+        if step.budget > 0:
             self._schedule(sequence, min(sequence.remaining, step.budget), (), step)
 
     def _schedule(self, sequence: Sequence, count: int, drafts: tuple[int, ...], step: Step) -> None:
@@ -197,7 +227,7 @@ class Scheduler:
 
     def _admit(self, step: Step) -> None:
         """Start waiting sequences, in the line's order, until the first that does not fit."""
-        while step.budget and self._slots and (sequence := self.waiting.first()):
+        while step.budget > 0 and self._slots and (sequence := self.waiting.first()):
             if not self._take_prompt_blocks(sequence):
                 return
             self.waiting.pop()
@@ -259,16 +289,35 @@ class Scheduler:
 
     def apply(self, step: PlannedStep, result: StepResult) -> list[Outcome]:
         """Take a step's result in; sequences that ended meanwhile are passed over."""
-        outcomes = []
+        outcomes: list[Outcome] = []
+        tokens, bad = result.tokens.tolist(), result.bad.tolist()
         sample = hidden = 0
         for row in step.rows:
-            states = _hidden_rows(row)
-            if row.sequence.phase is not Phase.FINISHED:
-                outcome = self._outcome(row, result, sample, hidden)
-                outcomes += [outcome] if outcome else []
+            sequence = row.sequence
+            if sequence.phase is not Phase.FINISHED:
+                if row.samples == 1 and not bad[sample] and not row.drafts:
+                    outcomes.append(self._one_token(sequence, tokens[sample], sample))
+                elif (outcome := self._outcome(row, result, sample, hidden)) is not None:
+                    outcomes.append(outcome)
             sample += row.samples
-            hidden += states
+            if sequence.request.pooling:
+                hidden += _hidden_rows(row)
         return outcomes
+
+    def _one_token(self, sequence: Sequence, token: int, sample: int) -> Outcome:
+        """The plain case: one more token."""
+        sequence.pending -= 1
+        sequence.tokens.append(token)
+        length = len(sequence.tokens)
+        if token in sequence.stop_ids and sequence.generated > sequence.request.sampling.min_tokens:
+            self.finish(sequence)
+            return Outcome(sequence, (token,), (sample,), "stop", token)
+        if length >= sequence.limit:
+            self.finish(sequence)
+            return Outcome(sequence, (token,), (sample,), "length")
+        if not length % self.block_size and sequence.phase is Phase.RUNNING:
+            self._name_blocks(sequence)
+        return Outcome(sequence, (token,), (sample,))
 
     def _outcome(self, row: Row, result: StepResult, sample: int, hidden: int) -> Outcome | None:
         sequence = row.sequence
@@ -306,7 +355,7 @@ class Scheduler:
     def _pooled(self, row: Row, result: StepResult, hidden: int) -> Outcome | None:
         count = _hidden_rows(row)
         states = None if result.hidden is None else result.hidden[hidden : hidden + count]
-        done = row.start + row.count == row.sequence.prompt_length
+        done = row.start + row.length == row.sequence.prompt_length
         if states is not None and not np.isfinite(states).all():
             return self._failed(row)
         if done:
@@ -358,10 +407,6 @@ class Scheduler:
             raise InvariantError("a waiting sequence holds blocks")
 
 
-def _rank(sequence: Sequence) -> tuple[int, int, int]:
-    return sequence.rank
-
-
 def _join(sequence: Sequence) -> Join:
     length = sequence.prompt_length
     return Join(
@@ -385,8 +430,8 @@ def _accepted(drafts: tuple[int, ...], sampled: list[int]) -> list[int]:
 def _hidden_rows(row: Row) -> int:
     pooling = row.sequence.request.pooling
     if pooling == "mean":
-        return row.count
-    return int(pooling == "last" and row.start + row.count == row.sequence.prompt_length)
+        return row.length
+    return int(pooling == "last" and row.start + row.length == row.sequence.prompt_length)
 
 
 def _check_running(sequence: Sequence, block_size: int) -> None:

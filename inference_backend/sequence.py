@@ -36,6 +36,8 @@ class Sequence:
         names: hash chain, one per full block of known tokens; `named` of them are given to the cache.
         drafts: guesses for the tokens after the known ones, to be verified in the next step.
         verifying: a step under way checks drafts, so that nothing is known of the next position.
+        end: tokens that are ever computed: the last allowed one is never an input, except to an embedding.
+        rank: who goes first: smaller priority, then earlier arrival, then lower index.
         preemptions: also tells a step planned before a preemption from one after it.
     """
 
@@ -61,12 +63,15 @@ class Sequence:
     drafts: list[int] = field(default_factory=list)
     verifying: bool = False
 
+    prompt_length: int = field(init=False)
+    end: int = field(init=False)
+    rank: tuple[int, int, int] = field(init=False)
+
     def __post_init__(self) -> None:
         self.tokens = list(self.request.prompt_ids)
-
-    @property
-    def prompt_length(self) -> int:
-        return len(self.request.prompt_ids)
+        self.prompt_length = len(self.tokens)
+        self.end = self.limit if self.request.pooling else self.limit - 1
+        self.rank = (self.request.priority, self.arrival, self.index)
 
     @property
     def generated(self) -> int:
@@ -80,14 +85,8 @@ class Sequence:
 
     @property
     def remaining(self) -> int:
-        """Tokens to be computed. The last allowed token is never an input, except to an embedding."""
-        end = self.limit if self.request.pooling else self.limit - 1
-        return min(self.total, end) - self.computed
-
-    @property
-    def rank(self) -> tuple[int, int, int]:
-        """Who goes first: smaller priority, then earlier arrival, then lower index."""
-        return self.request.priority, self.arrival, self.index
+        """Tokens to be computed."""
+        return min(self.total, self.end) - self.computed
 
     @property
     def reusable(self) -> bool:

@@ -30,6 +30,13 @@ class Stream:
         self._detokenizer = detokenizer
         self._stops = StopFinder(self._sampling.stop, include=self._sampling.include_stop)
         self._pooled: list[Floats] = []
+        request = sequence.request
+        self._tokens_alone = (
+            detokenizer is None
+            and matcher is None
+            and request.sampling.logprobs is None
+            and not request.pooling
+        )
 
     @property
     def _sampling(self) -> SamplingParameters:
@@ -37,6 +44,8 @@ class Stream:
 
     def advance(self, outcome: Outcome, result: StepResult) -> Delta:
         """The caller's view of an outcome. A `finish` in it may be new: a stop string, or a constraint fulfilled."""
+        if self._tokens_alone and outcome.finish is None:
+            return Delta(self.sequence.request.id, self.sequence.index, "", outcome.tokens)
         if outcome.hidden is not None:
             self._pooled.append(outcome.hidden)
         end = self._end_of(outcome) or self._constraint_end(outcome)
