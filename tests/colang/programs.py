@@ -14,9 +14,11 @@ CASES = ROOT.parent / "shared" / "colang_cases"
 
 
 def own_programs(dialect: Dialect) -> list[Source]:
-    """Every program of the library and of the ready configurations."""
+    """Every program of the library, the rails and the ready configurations."""
     paths = [
-        path for folder in ("colang/library", "configs") for path in sorted((ROOT / folder).rglob("*.co"))
+        path
+        for folder in ("colang/library", "configs", "rails_engine")
+        for path in sorted((ROOT / folder).rglob("*.co"))
     ]
     sources = [Source(str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")) for path in paths]
     return [source for source in sources if dialect_of(source.text) is dialect]
