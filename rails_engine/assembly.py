@@ -26,7 +26,13 @@ from rails_engine.dialog import SYSTEM_ACTIONS
 from rails_engine.effects import Effects
 from rails_engine.engine import Engine
 from rails_engine.knowledge import Knowledge
-from rails_engine.library import COLANG_2, IMPORT_NAME, register_library
+from rails_engine.library import (
+    COLANG_2,
+    IMPORT_NAME,
+    listed_rails,
+    register_library,
+    require_listed_flows,
+)
 from rails_engine.llm import LLM, create_models
 from rails_engine.prompts import PromptLibrary
 from rails_engine.registered import RegisteredActions
@@ -70,11 +76,20 @@ def assemble(config: RailsConfig, llm: LLM | None) -> Assembly:
 
 
 def program_of(config: RailsConfig) -> Program:
-    """The program of a configuration; only `$system.config` differs between two of the same text."""
+    """The program of a configuration; only `$system.config` differs between two of the same text.
+
+    Raises:
+        ColangError: the flows are at fault.
+        InvalidRailsConfigurationError: a listed rail is no flow.
+    """
     folders = [Path(part) for part in (config.config_path or "").split(",") if part]
     roots: list[Path | None] = [folder if folder.is_dir() else folder.parent for folder in folders]
     path = dict.fromkeys(entry for root in roots or [None] for entry in search_path(root))
-    program = _loaded(config.sources, tuple(config.import_paths or ()), tuple(path))
+    listed = listed_rails(config)
+    sources = (*config.sources, listed) if listed else config.sources
+    program = _loaded(sources, tuple(config.import_paths or ()), tuple(path))
+    if listed:
+        require_listed_flows(config, program.flows)
     return dataclasses.replace(program, config=config.model_dump())
 
 

@@ -146,6 +146,14 @@ def _passthrough_or_single_call(config: ConfigData) -> Iterator[Finding]:
         yield Finding("error", ("passthrough",), message)
 
 
+def _without_effect(config: ConfigData) -> Iterator[Finding]:
+    """Colang 2.x has hooks for input and output rails; its flows call all other rails themselves."""
+    for direction, rails in config.rails.directions().items():
+        if config.colang_version == "2.x" and rails.flows and direction not in _DIRECTIONS:
+            message = "under Colang 2.x these rails run only where a flow calls them; the list has no effect"
+            yield Finding("warning", ("rails", direction, "flows"), message)
+
+
 def _jailbreak(config: ConfigData) -> Iterator[Finding]:
     options = config.rails.config.jailbreak_detection
     wanted = [key for key, ref in _guard_refs(config) if ref.name == "jailbreak detection model"]
@@ -167,5 +175,6 @@ CHECKS: tuple[Check, ...] = (
     _prompts_of_rails,
     _streaming_rewrites,
     _passthrough_or_single_call,
+    _without_effect,
     _jailbreak,
 )

@@ -3,7 +3,7 @@
 `colang_1` has the flows of Colang 1.0, which every 1.0 configuration has loaded. `colang_2` has those of 2.x; a file
 there is imported by its path, so that `import nemoguardrails.library.self_check.input_check` finds
 `colang_2/self_check/input_check.co`, and `import nemoguardrails.library` brings them all. Names of flows, actions,
-prompt tasks and exception events are public.
+prompt tasks and exception events are public. `listed` turns rails that a 2.x configuration lists in YAML into flows.
 """
 
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from typing import Any
 
 from rails_engine.actions import ActionRegistry
 from rails_engine.library import actions
+from rails_engine.library.listed import listed_rails, require_listed_flows
 
 COLANG_1 = Path(__file__).parent / "colang_1"
 COLANG_2 = Path(__file__).parent / "colang_2"
@@ -43,4 +44,12 @@ def register_library(registry: ActionRegistry) -> None:
         registry.register(function)
 
 
-__all__ = ["ACTIONS", "COLANG_1", "COLANG_2", "IMPORT_NAME", "register_library"]
+__all__ = [
+    "ACTIONS",
+    "COLANG_1",
+    "COLANG_2",
+    "IMPORT_NAME",
+    "listed_rails",
+    "register_library",
+    "require_listed_flows",
+]

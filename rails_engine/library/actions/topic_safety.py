@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from rails_engine.actions import RailOutcome, action
@@ -42,7 +42,9 @@ async def topic_safety_check_input(
         kind,
         temperature=COLD,
         max_tokens=None,
-        conversation=conversation_of(events, str(context.get("user_message") or "")),
+        conversation=conversation_of(
+            events, str(context.get("user_message") or ""), context.get("off_topic_messages") or ()
+        ),
         system_suffix=INSTRUCTION,
     )
     answer = (await asker.ask(question, asker.named_model(kind))).text
@@ -52,9 +54,20 @@ async def topic_safety_check_input(
     return RailOutcome.allow() if said == "on-topic" else RailOutcome.block()
 
 
-def conversation_of(events: Sequence[Mapping[str, Any]], last: str) -> tuple[Message, ...]:
-    """What was said so far, ending with the user's message that is being judged."""
-    shown = [message for message in FILTERS["to_chat_messages"](_spoken(events)) if message["content"]]
+def conversation_of(
+    events: Sequence[Mapping[str, Any]], last: str, refused: Collection[str] = ()
+) -> tuple[Message, ...]:
+    """What was said so far, ending with the user's message that is being judged.
+
+    Messages that were `refused` before are left out, with the answers that they got.
+    """
+    shown: list[dict[str, Any]] = []
+    dropping = False
+    for message in FILTERS["to_chat_messages"](_spoken(events)):
+        if message["role"] == "user":
+            dropping = message["content"] in refused
+        if message["content"] and not dropping:
+            shown.append(message)
     if not shown or shown[-1]["role"] != "user" or shown[-1]["content"] != last:
         shown.append({"role": "user", "content": last})
     return tuple(message_of(message) for message in shown)

@@ -1,0 +1,95 @@
+"""Rails that a Colang 2.x configuration lists in `config.yml`, as the flows that `guardrails` calls.
+
+`rails.input.flows` becomes `flow input rails $input_text`, which awaits each listed flow in order, and so for output.
+Flows of the built-in rails are imported where they are listed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from colang import Source
+from rails_engine.config import FlowRef, RailsConfig, parse_flow_ref
+from rails_engine.errors import InvalidRailsConfigurationError
+
+_HERE = Path(__file__).parent / "colang_2"
+_RUNNERS = {
+    "input": "input rails $input_text",
+    "output": "output rails $output_text",
+}
+_FLOW = re.compile(r"^flow ([^\n$(]+?)[ \t]*(?:[$(][^\n]*)?$", re.MULTILINE)
+NAME = "config.yml rails"
+
+
+def listed_rails(config: RailsConfig) -> Source | None:
+    """A 2.x source for the rails listed in `config`; None where none is.
+
+    Raises:
+        InvalidRailsConfigurationError: a direction has listed rails and a flow of the configuration's own too.
+    """
+    directions = config.rails.directions()
+    wanted = {name: directions[name].flows for name in _RUNNERS if directions[name].flows}
+    if not wanted:
+        return None
+    refs = {name: [parse_flow_ref(text) for text in flows] for name, flows in wanted.items()}
+    _refuse_two_ways(config, wanted)
+    own = {name for source in config.sources for name in _FLOW.findall(source.text)}
+    imports = ["core", "guardrails", *_modules(refs, own)]
+    lines = [f"import {module}" for module in dict.fromkeys(imports)]
+    for name, listed in refs.items():
+        lines += ["", f"flow {_RUNNERS[name]}", *(f"  await {_call(ref)}" for ref in listed)]
+    return Source(NAME, "\n".join(lines) + "\n")
+
+
+def _refuse_two_ways(config: RailsConfig, wanted: Collection[str]) -> None:
+    for source in config.sources:
+        for name in _FLOW.findall(source.text):
+            direction = name.removesuffix(" rails")
+            if direction in wanted and name.endswith(" rails"):
+                raise InvalidRailsConfigurationError(
+                    f"rails.{direction}.flows lists rails, and {source.name} defines `flow {name}` too; keep one of them"
+                )
+
+
+def _modules(refs: Mapping[str, list[FlowRef]], own: Collection[str]) -> Iterator[str]:
+    known = library_flows()
+    for listed in refs.values():
+        for ref in listed:
+            if ref.name in known and ref.name not in own:
+                yield known[ref.name]
+
+
+@lru_cache(maxsize=1)
+def library_flows() -> Mapping[str, str]:
+    """The flows of the built-in rails under 2.x, each with the module to import it from."""
+    found: dict[str, str] = {}
+    for file in sorted(_HERE.rglob("*.co")):
+        module = ".".join(("nemoguardrails", "library", *file.relative_to(_HERE).with_suffix("").parts))
+        found |= dict.fromkeys(_FLOW.findall(file.read_text(encoding="utf-8")), module)
+    return found
+
+
+def _call(ref: FlowRef) -> str:
+    arguments = (f"${name}={_value(value)}" for name, value in ref.parameters.items())
+    return " ".join((ref.name, *arguments))
+
+
+def _value(text: str) -> str:
+    """A variable stays one; anything else is a text."""
+    return text if text.startswith("$") else json.dumps(text, ensure_ascii=False)
+
+
+def require_listed_flows(config: RailsConfig, known: Collection[str]) -> None:
+    """Refuse a rail that no flow stands for.
+
+    Raises:
+        InvalidRailsConfigurationError: names the first such rail.
+    """
+    for name, rails in config.rails.directions().items():
+        for text in rails.flows:
+            if parse_flow_ref(text).name not in known:
+                raise InvalidRailsConfigurationError(f"The provided {name} rail flow `{text}` does not exist")
