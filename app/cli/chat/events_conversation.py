@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from app.cli.chat.driver import ConversationError
 from app.cli.chat.inside import TurnRecord, lines
-from app.cli.chat.inspect import Picture, answer
+from app.cli.chat.inspect import answer
+from app.cli.chat.picture import picture
 from app.cli.chat.values import Tone, UmimEvent
 from app.cli.faults import describe
 from app.cli.logs import Verbosity
@@ -48,4 +49,5 @@ class EventsConversation:
         self._state = None
 
     def inspect(self, question: str) -> str:
-        return answer(question, Picture())
+        machine = self._state.snapshot.machine if self._state and self._state.snapshot else None
+        return answer(question, picture(self._rails.program, machine))
