@@ -10,9 +10,9 @@ from app.cli.chat.inspect import FlowRow, InstanceRow, Picture
 
 def picture(program: colang.Program, state: colang.State | None) -> Picture:
     """The flows of `program`, and those that run in `state`; none run before the first turn."""
-    infos = colang.flows(program, state) if state is not None else program.flows.values()
+    infos = colang.flows(program, state) if state is not None else program.flows
     running = tuple(_instances(program, state)) if state is not None else ()
-    return Picture(tuple(_flow(info) for info in infos), running)
+    return Picture(tuple(_flow(info) for info in infos.values()), running)
 
 
 def _flow(info: colang.FlowInfo) -> FlowRow:
