@@ -15,9 +15,14 @@ def picture(program: colang.Program, state: colang.State | None) -> Picture:
     return Picture(tuple(_flow(info) for info in infos.values()), running)
 
 
+def place(span: colang.Span) -> str:
+    """`folder/file.co:line:column`: enough to find it, short enough for a table."""
+    return "/".join(str(span).replace("\\", "/").split("/")[-2:])
+
+
 def _flow(info: colang.FlowInfo) -> FlowRow:
     loop, priority = _loop(info)
-    return FlowRow(info.name, loop, priority, info.parameters, str(info.span))
+    return FlowRow(info.name, loop, priority, info.parameters, place(info.span))
 
 
 def _loop(info: colang.FlowInfo) -> tuple[str, float]:
@@ -43,5 +48,5 @@ def _instances(program: colang.Program, state: colang.State) -> Iterator[Instanc
             arguments=named,
             variables={name: value for name, value in variables.items() if name not in named},
             activated=view.activated,
-            waits=tuple(str(span) for span in view.waiting),
+            waits=tuple(place(span) for span in view.waiting),
         )

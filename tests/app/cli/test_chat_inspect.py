@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+import colang
 from app.cli.chat.inspect import FlowRow, InstanceRow, Picture, answer
+from app.cli.chat.picture import picture
 
 MAIN = "(main)11111aaaa"
 SAID = "(user said)22222bbbb"
@@ -85,3 +87,29 @@ def test_what_does_not_exist_is_said(question: str, reply: str) -> None:
 @pytest.mark.parametrize("question", ["flows", "tree"])
 def test_before_the_first_turn_no_flow_is_active(question: str) -> None:
     assert answer(question, Picture()) == "No flow is active."
+
+
+def test_the_picture_of_a_running_program_names_flows_places_and_loops() -> None:
+    text = """\
+@loop("clock", 5)
+flow ticking
+  match Tick()
+
+flow main
+  start ticking
+  match Stop()
+"""
+    program = colang.load([colang.Source("some/deep/folder/main.co", text)])
+    state = colang.new_state(program, 1)
+    for command in colang.begin(program, state):
+        if isinstance(command, colang.Send):
+            colang.step(program, state, command.event)
+    shown = picture(program, state)
+    assert answer("tree", shown).splitlines()[1].startswith("└── > ticking (")
+    assert answer("flow ticking", shown).splitlines()[:3] == [
+        "flow ticking",
+        "  defined at  folder/main.co:2:1",
+        "  loop        clock, priority 5",
+    ]
+    assert "waits at folder/main.co:3:" in answer("flow ticking", shown)
+    assert answer("tree", picture(program, None)) == "No flow is active."
