@@ -9,7 +9,7 @@ from tests.app.cli.command import nemoguardrails_command
 
 def test_hi_is_answered_over_a_pipe(tmp_path: Path) -> None:
     done = nemoguardrails_command("chat", "--config", "hello_world", stdin="hi\n", cwd=tmp_path)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "Hello World!\n", "")
+    assert (done.returncode, done.stdout) == (0, "Hello World!\n")
 
 
 def test_it_greets_again_and_hints_at_what_it_knows(tmp_path: Path) -> None:

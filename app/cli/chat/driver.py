@@ -76,7 +76,13 @@ class Driver:
                     reading = asyncio.create_task(self._screen.read())
                 await self._wait(reading)
                 if reading is not None and reading.done():
-                    line, reading = reading.result(), None
+                    line = reading.result()
+                    # A person's prompt is back before the answer is: whoever speaks next may be either side.
+                    reading = (
+                        asyncio.create_task(self._screen.read())
+                        if self._screen.eager and line is not None
+                        else None
+                    )
                     await self.perform([Leave()] if line is None else self._session.typed(line))
                 else:
                     await self.perform(self._session.tick())

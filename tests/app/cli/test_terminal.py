@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,12 +43,15 @@ class Person:
 
     def sees(self, text: str) -> None:
         """Wait until `text` is on the screen; what came before it counts as read."""
-        deadline = time.monotonic() + PATIENCE_S
-        while text not in self._seen:
-            assert time.monotonic() < deadline, f"{text!r} never came; on the screen: {self._seen[-2000:]!r}"
-            if select.select([self._terminal], [], [], 0.5)[0]:
-                self._seen = ESCAPES.sub("", self._seen + self._read())
+        self._watch(lambda: text in self._seen, f"the text {text!r}")
         self._seen = self._seen.partition(text)[2]
+
+    def _watch(self, arrived: Callable[[], bool], awaited: str) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not arrived():
+            assert time.monotonic() < deadline, f"{awaited} never came; on the screen: {self._seen[-2000:]!r}"
+            if select.select([self._terminal], [], [], 0.1)[0]:
+                self._seen = ESCAPES.sub("", self._seen + self._read())
 
     def _read(self) -> str:
         try:
@@ -57,7 +60,8 @@ class Person:
             return ""
 
     def leaves(self) -> int:
-        return self.process.wait(PATIENCE_S)
+        self._watch(lambda: self.process.poll() is not None, "the end")
+        return self.process.wait()
 
     def close(self) -> None:
         if self.process.poll() is None:
@@ -69,10 +73,13 @@ class Person:
 @pytest.fixture
 def person(tmp_path: Path) -> Iterator[Person]:
     person = Person("support_bot_v2", tmp_path)
-    person.sees("Starting the chat (Press Ctrl + C twice to quit) ...")
-    person.sees("Welcome to Harbour Bikes!")
-    yield person
-    person.close()
+    try:
+        person.sees("Starting the chat (Press Ctrl + C twice to quit) ...")
+        person.sees("Welcome to Harbour Bikes!")
+        person.sees(">")
+        yield person
+    finally:
+        person.close()
 
 
 def test_a_person_talks_looks_inside_and_leaves(person: Person) -> None:
@@ -82,7 +89,8 @@ def test_a_person_talks_looks_inside_and_leaves(person: Person) -> None:
     person.sees("main (")
     person.sees("telling the prices")
     person.types("!bogus\r")
-    person.sees("There is no command !bogus")
+    person.sees("There is no command !bogus; see !help.")
+    person.sees(">")
     person.types("\x04")
     assert person.leaves() == 0
 
@@ -90,5 +98,6 @@ def test_a_person_talks_looks_inside_and_leaves(person: Person) -> None:
 def test_ctrl_c_twice_leaves(person: Person) -> None:
     person.types("\x03")
     person.sees("Press Ctrl+C once more to leave.")
+    person.sees(">")
     person.types("\x03")
     assert person.leaves() == 0
