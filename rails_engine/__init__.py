@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rails_engine.checking import Finding, findings_of
     from rails_engine.guardrails import Guardrails
     from rails_engine.options import (
         GenerationLogOptions,
@@ -45,6 +46,7 @@ _HOMES = {
     "ActivatedRail": "response",
     "ExecutedAction": "response",
     "ExplainInfo": "response",
+    "Finding": "checking",
     "GenerationLog": "response",
     "GenerationLogOptions": "options",
     "GenerationOptions": "options",
@@ -61,6 +63,7 @@ _HOMES = {
     "State": "state",
     "StreamingHandler": "streaming_handler",
     "TestChat": "testing",
+    "findings_of": "checking",
     "from_json": "state",
     "set_verbose": "verbose",
     "to_json": "state",
@@ -72,6 +75,7 @@ __all__ = [
     "ActivatedRail",
     "ExecutedAction",
     "ExplainInfo",
+    "Finding",
     "GenerationLog",
     "GenerationLogOptions",
     "GenerationOptions",
@@ -88,6 +92,7 @@ __all__ = [
     "State",
     "StreamingHandler",
     "TestChat",
+    "findings_of",
     "from_json",
     "set_verbose",
     "to_json",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -11,14 +10,6 @@ import typer
 from app.bundled import NoSuchConfigError, find_config
 from app.cli.faults import UsageError
 from app.cli.progress import progress
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One problem; `text` begins with its place where it has one."""
-
-    is_error: bool
-    text: str
 
 
 def run_check(paths: Sequence[str], *, strict: bool) -> int:
@@ -38,8 +29,10 @@ def _located(path: str) -> Path:
 
 
 def _check(path: Path, *, strict: bool) -> int:
+    from rails_engine import findings_of
+
     with progress(f"Checking {path} ..."):
-        findings = list(findings_of(path))
+        findings = findings_of(path)
     for finding in findings:
         typer.echo(finding.text)
     errors = sum(finding.is_error for finding in findings)
@@ -50,16 +43,3 @@ def _check(path: Path, *, strict: bool) -> int:
 
 def _count(number: int, noun: str) -> str:
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
-
-
-def findings_of(path: Path) -> Iterable[Finding]:
-    """The configuration's own problems, then those of its Colang programs."""
-    import colang
-    from rails_engine.config import RailsConfig, search_path
-
-    config, problems = RailsConfig.inspect(path)
-    for problem in problems:
-        yield Finding(problem.severity == "error", str(problem))
-    if config is not None:
-        for found in colang.check(config.sources, search_path=search_path(path)):  # type: ignore[attr-defined]
-            yield Finding(found.severity == "error", str(found))
