@@ -23,6 +23,7 @@ from inference_backend.prepared import PreparedRequest
 from inference_backend.values import Delta, Request
 
 T = TypeVar("T")
+_QUIET_SECONDS = 5.0
 
 
 @dataclass(slots=True, eq=False)
@@ -202,10 +203,13 @@ class AsyncEngine:
         self._fail(cause)
 
     def _wait(self) -> bool:
-        """Sleep until there is work; False when it is time to end."""
+        """Sleep until there is work; False when it is time to end. Bookkeeping is checked after a while of quiet."""
         with self._wake:
+            checked = False
             while not self._inbox and not self.engine.busy and not self._closing:
-                self._wake.wait()
+                if not self._wake.wait(None if checked else _QUIET_SECONDS) and not checked:
+                    self.engine.scheduler.check()
+                    checked = True
             return not self._closing
 
     def _handle_messages(self) -> None:

@@ -37,7 +37,8 @@ from inference_backend.speculation import Drafter
 from inference_backend.step import StepResult, TokenMasks
 from inference_backend.stream import Stream
 from inference_backend.text import ConstraintCompiler, Detokenizer, Matcher, Tokenizer
-from inference_backend.values import Delta, FinishReason, Request
+from inference_backend.tracing import RequestTrace, TraceSink
+from inference_backend.values import Delta, FinishReason, Request, Usage
 
 _ALL_ALLOWED = -1  # every bit of an int32 word
 
@@ -49,6 +50,10 @@ class _Group:
     request: Request
     arrived: float
     streams: dict[int, Stream]
+    started_at: float | None = None
+    first_token_at: float | None = None
+    usage: Usage = field(default_factory=Usage)
+    preemptions: int = 0
     last_token_at: float | None = None
 
 
@@ -64,6 +69,7 @@ class EngineParts:
     drafter: Drafter | None = None
     adapters: AdapterRegistry | None = None
     metrics: EngineMetrics = field(default_factory=EngineMetrics)
+    trace: TraceSink | None = None
     clock: Callable[[], float] = time.monotonic
 
 
@@ -178,6 +184,7 @@ class Engine:
             self._draft()
         planned = self.scheduler.plan()
         if planned is not None:
+            self._observe_starts(planned)
             self.executor.launch(planned.plan)
             if not len(planned.plan.masked):
                 self.executor.sample(None)
@@ -261,16 +268,33 @@ class Engine:
     def _close(self, group: _Group, index: int, finish: FinishReason) -> None:
         stream = group.streams.pop(index)
         now = self.parts.clock()
-        self.metrics.observe_end(stream.usage, finish, now - group.arrived)
+        usage = stream.usage
+        self.metrics.observe_end(usage, finish, now - group.arrived)
+        group.usage = _sum(group.usage, usage)
+        group.preemptions += stream.sequence.preemptions
         if not group.streams:
+            if self.parts.trace is not None:
+                self.parts.trace(_trace(group, now, finish))
             del self._groups[group.request.id]
             self._deadlines.pop(group.request.id, None)
             if self.parts.adapters is not None and group.request.adapter:
                 self.parts.adapters.release(group.request.adapter)
 
+    def _observe_starts(self, planned: PlannedStep) -> None:
+        """Note when requests leave the waiting line, in the steps in which some do."""
+        if not planned.plan.joins:
+            return
+        now = self.parts.clock()
+        for row in planned.rows:
+            group = self._groups[row.sequence.request.id]
+            if group.started_at is None:
+                group.started_at = now
+                self.metrics.observe_queue(now - group.arrived)
+
     def _observe(self, group: _Group, now: float) -> None:
         last, group.last_token_at = group.last_token_at, now
         if last is None:
+            group.first_token_at = now
             self.metrics.observe_first_token(now - group.arrived)
         else:
             gap = now - last
@@ -319,6 +343,27 @@ class Engine:
             return None
         skip = request.sampling.skip_special_tokens
         return Detokenizer(self.parts.tokenizer, request.prompt_ids, skip_special=skip)
+
+
+def _sum(first: Usage, second: Usage) -> Usage:
+    return Usage(
+        first.prompt_tokens + second.prompt_tokens,
+        first.completion_tokens + second.completion_tokens,
+        first.cached_tokens + second.cached_tokens,
+    )
+
+
+def _trace(group: _Group, now: float, finish: FinishReason) -> RequestTrace:
+    return RequestTrace(
+        request_id=group.request.id,
+        arrived_at=group.arrived,
+        started_at=group.started_at,
+        first_token_at=group.first_token_at,
+        ended_at=now,
+        usage=group.usage,
+        preemptions=group.preemptions,
+        finish=finish,
+    )
 
 
 def _fork(matcher: Matcher | None) -> Matcher | None:

@@ -74,6 +74,7 @@ class EngineMetrics:
         self._first = self._histogram("time_to_first_token_seconds", "From arrival to the first token")
         self._between = _TokenTimes(model)
         self.registry.register(self._between)
+        self._queue = self._histogram("request_queue_time_seconds", "From arrival to the first step")
         self._whole = self._histogram("e2e_request_latency_seconds", "From arrival to the end")
 
     def observe_load(self, scheduler: Scheduler) -> None:
@@ -90,6 +91,9 @@ class EngineMetrics:
         self._raise_to("prefix_cache_hits", hits)
         self._raise_to("gpu_prefix_cache_hits", hits)
         self._raise_to("num_preemptions", counters.preemptions)
+
+    def observe_queue(self, seconds: float) -> None:
+        self._queue.observe(seconds)
 
     def observe_first_token(self, seconds: float) -> None:
         self._first.observe(seconds)

@@ -18,6 +18,7 @@ from inference_backend.ranks import Link, open_ranks
 from inference_backend.settings import EngineSettings, SchedulerSettings, SpeculationSettings
 from inference_backend.speculation import Drafter, DraftModelDrafter, NgramDrafter
 from inference_backend.text import ChatTemplate, ConstraintCompiler, Tokenizer
+from inference_backend.tracing import TraceSink, span_sink
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ def open_model(settings: EngineSettings, name: str | None = None) -> OpenedModel
         drafter=_drafter(settings),
         adapters=AdapterRegistry(executor, settings.adapters, capacity.vocab_size),
         metrics=EngineMetrics(served),
+        trace=_trace_sink(served),
     )
     return OpenedModel(served, Engine(parts, capacity), tokenizer, ChatTemplate.from_folder(folder))
 
@@ -83,6 +85,15 @@ def make_local_executor(settings: EngineSettings, group: TensorGroup, link: Link
     if stage.count > 1:
         raise ResourceError("pipeline stages run on the CPU alone so far: use tensor parallel ranks on GPUs")
     return CudaExecutor(settings, group)
+
+
+def _trace_sink(name: str) -> TraceSink | None:
+    """Spans where OpenTelemetry is installed; without a provider set up they go nowhere and cost next to nothing."""
+    try:
+        from opentelemetry import trace
+    except ImportError:
+        return None
+    return span_sink(trace.get_tracer("interlock.engine"), name)
 
 
 def _tokenizer(settings: EngineSettings, folder: Path) -> Tokenizer | None:

@@ -20,6 +20,7 @@ from inference_backend.errors import (
 )
 from inference_backend.opening import OpenedModel
 from inference_backend.settings import SpeculationSettings
+from inference_backend.tracing import RequestTrace
 from inference_backend.values import Choice, JsonSchema, Regex, Request, SamplingParameters
 from tests.inference_backend.checkpoints import Checkpoint
 from tests.inference_backend.conftest import ask, collect, open_chat, request_of, text, tokens
@@ -312,3 +313,18 @@ def test_logits_that_are_float32_arrays_stay_untouched(opened: OpenedModel) -> N
     assert entry.token_id == 70
     assert entry.logprob < entry.top[0][1]
     assert np.isfinite(entry.logprob)
+
+
+def test_a_trace_tells_a_requests_life(chat_checkpoint: Checkpoint) -> None:
+    opened = open_chat(chat_checkpoint)
+    seen: list[RequestTrace] = []
+    ticks = iter(range(10_000))
+    opened.engine.parts = replace(opened.engine.parts, clock=lambda: float(next(ticks)), trace=seen.append)
+    submit(opened, request_of(opened, "Tell me", n=2, max_tokens=4, ignore_eos=True))
+    collect(opened.engine)
+    [trace] = seen
+    assert trace.started_at is not None
+    assert trace.first_token_at is not None
+    assert trace.arrived_at < trace.started_at < trace.first_token_at < trace.ended_at
+    assert trace.usage.completion_tokens == 8
+    assert trace.finish == "length"

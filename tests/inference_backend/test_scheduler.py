@@ -102,7 +102,7 @@ moves = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(moves, st.booleans(), st.integers(14, 40), st.integers(8, 20))
 def test_every_sequence_gets_the_answer_it_would_get_alone(
     script_of_moves: list[object], ahead: bool, blocks: int, budget: int
@@ -131,7 +131,7 @@ def test_every_sequence_gets_the_answer_it_would_get_alone(
     assert bench.scheduler.usage == 0.0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     st.lists(st.lists(st.integers(1, 3), min_size=1, max_size=30), min_size=1, max_size=6), st.integers(0, 3)
 )

@@ -35,7 +35,7 @@ def test_bytes_that_never_become_a_character_are_shown_at_the_end(tokenizer: Tok
     assert detokenizer.flush() == REPLACEMENT
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.text("abc", max_size=4), max_size=8),
     st.lists(st.text("abc", min_size=1, max_size=3), min_size=1, max_size=3),
