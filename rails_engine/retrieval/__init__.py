@@ -7,6 +7,8 @@ Nothing here is loaded until a configuration has something to search, and nothin
 configuration names a model or an endpoint that lives there.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from rails_engine.retrieval.base import Embedder, EmbeddingKind, Hit, Index, Item, Searcher
 from rails_engine.retrieval.basic_index import BasicEmbeddingsIndex
 from rails_engine.retrieval.embedding import Endpoint, EndpointEmbedder, StaticEmbedder
@@ -34,7 +36,9 @@ from rails_engine.retrieval.peer import (
 )
 from rails_engine.retrieval.registry import EMBEDDING_PROVIDERS, EmbeddingProviders, SearchProviders
 from rails_engine.retrieval.searcher import SearcherSettings, VectorSearcher
-from rails_engine.retrieval.setup import RetrievalSetup
+
+if TYPE_CHECKING:
+    from rails_engine.retrieval.setup import RetrievalSetup
 
 __all__ = [
     "EMBEDDING_PROVIDERS",
@@ -83,3 +87,12 @@ __all__ = [
     "make_index",
     "peer_similarity",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`RetrievalSetup` alone knows configurations, whose schema takes longer to import than all the rest."""
+    if name == "RetrievalSetup":
+        from rails_engine.retrieval.setup import RetrievalSetup
+
+        return RetrievalSetup
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,11 +8,12 @@ import os
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-import aiohttp
+from typing import TYPE_CHECKING, Any
 
 from rails_engine.retrieval.errors import EmbeddingConfigError, EmbeddingRemoteError
+
+if TYPE_CHECKING:
+    import aiohttp
 
 MAX_REPLY_BYTES = 256 << 20
 LONGEST_WAIT_S = 20.0
@@ -38,6 +39,8 @@ async def post_json(
         EmbeddingConfigError: the key was refused.
         EmbeddingRemoteError: no usable answer after the retries.
     """
+    import aiohttp
+
     for attempt in range(service.retries + 1):
         last = attempt == service.retries
         try:
@@ -57,6 +60,8 @@ async def post_json(
 
 def open_session(service: Service) -> aiohttp.ClientSession:
     """A session for a few requests in a row; it honours the proxy variables. Close it."""
+    import aiohttp
+
     timeout = aiohttp.ClientTimeout(total=service.timeout_s)
     return aiohttp.ClientSession(headers=dict(service.headers), timeout=timeout, trust_env=True)
 

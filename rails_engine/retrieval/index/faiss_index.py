@@ -66,6 +66,13 @@ class FaissIndex:
     def __len__(self) -> int:
         return len(self._table)
 
+    def tune(self, settings: IndexSettings) -> None:
+        """Search with other knobs from now on: `nprobe`, `ef_search`. What was built stays as it is."""
+        self._settings = settings
+        for structure in (self._structure, self._on_gpu.structure if self._on_gpu else None):
+            if structure is not None and hasattr(structure, "nprobe"):
+                structure.nprobe = settings.probes(structure.nlist)
+
     def add(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         rows = check_rows(vectors, self._dimension)
         if len(set(ids.tolist())) != len(ids):

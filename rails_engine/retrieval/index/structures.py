@@ -11,7 +11,7 @@ from rails_engine.retrieval.errors import EmbeddingConfigError
 from rails_engine.retrieval.index.settings import IndexSettings, Kind
 from rails_engine.retrieval.vectors import Vectors
 
-TRAINING_VECTORS_PER_LIST = 64
+TRAINING_VECTORS_PER_LIST = 40
 _SEED = 1234
 
 

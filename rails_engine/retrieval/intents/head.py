@@ -24,8 +24,8 @@ NEIGHBOURS = 3
 
 _VECTOR_SCALE = np.float32(10.0)
 _PENALTY = 1.0
-_STEPS = 60
-_TOLERANCE = 1e-4
+_STEPS = 40
+_TOLERANCE = 3e-4
 _HELD_OUT = 5
 _HELD_OUT_TO_CALIBRATE = 50
 _DEFAULT_MIXING = (5.0, 1.0)  # what calibration finds where there are few examples an intent
