@@ -1,0 +1,254 @@
+"""The machine of Colang 1.0 as transcripts: an intent of the user in, the intents of the bot out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from colang import Event, Send, Source
+from colang.errors import ColangBudgetError, ColangRuntimeError, ColangStateError
+from colang.v1 import Program, State, definitions_of, flow_of_body, make_program, start_flow, step
+from colang.v1.snapshot import check_state, restore, snapshot
+
+TEA = "user tea\nbot pour\nuser bill\nbot total"
+
+
+def flow(body: str, head: str = "define flow") -> str:
+    return head + "\n" + "".join(f"  {line}\n" for line in body.split("\n"))
+
+
+def program(*flows: str) -> Program:
+    return make_program(definitions_of([Source("given", "".join(flows))]).flows)
+
+
+class Talk:
+    """A conversation with a program in which every decision comes true at once."""
+
+    def __init__(self, *flows: str) -> None:
+        self.program = program(*flows)
+        self.state = State()
+
+    def hear(self, name: str, **arguments: Any) -> list[str]:
+        """What the bot does next, until it waits again. Of events that come together the last decides."""
+        done: list[str] = []
+        commands = step(self.program, self.state, Event(name, arguments))
+        while commands:
+            sent = [command.event for command in commands if isinstance(command, Send)]
+            commands = []
+            for event in [heard for event in sent for heard in self._comes_true(event, done)]:
+                commands = step(self.program, self.state, event)
+                check_state(self.program, self.state)
+        return done
+
+    def user(self, intent: str) -> list[str]:
+        return self.hear("UserIntent", intent=intent)
+
+    def _comes_true(self, event: Event, done: list[str]) -> list[Event]:
+        arguments = event.arguments
+        if event.name == "BotIntent":
+            done.append(arguments["intent"])
+            return [event, Event("StartUtteranceBotAction", {"script": arguments["intent"]})]
+        if event.name == "StartInternalSystemAction":
+            done.append(f"{arguments['action_name']}()")
+            finished = {**arguments, "status": "success"}
+            return [event, Event("InternalSystemActionFinished", finished)]
+        return [event]
+
+
+def test_a_flow_goes_on_with_the_next_intent() -> None:
+    talk = Talk(flow(TEA))
+    assert [talk.user("tea"), talk.user("bill"), talk.user("bill")] == [["pour"], ["total"], []]
+
+
+def test_an_interrupted_flow_goes_on_later() -> None:
+    talk = Talk(flow(TEA), flow("user cake\nbot serve"))
+    assert [talk.user("tea"), talk.user("cake"), talk.user("bill")] == [["pour"], ["serve"], ["total"]]
+
+
+def test_a_flow_under_way_is_not_started_again_unless_it_is_parallel() -> None:
+    talk = Talk(flow(TEA))
+    assert [talk.user("tea"), talk.user("tea")] == [["pour"], []]
+    talk = Talk(flow(TEA, "define parallel flow"))
+    assert [talk.user("tea"), talk.user("tea")] == [["pour"], ["pour"]]
+
+
+def test_a_continuous_flow_is_dropped_by_another_intent() -> None:
+    talk = Talk(flow(TEA, "define continuous flow"), flow("user cake\nbot serve"))
+    assert [talk.user("tea"), talk.user("cake"), talk.user("bill")] == [["pour"], ["serve"], []]
+
+
+@pytest.mark.parametrize(("priority", "said"), [(2, "total"), (1, "pour"), (0.5, "pour")])
+def test_the_higher_priority_decides_then_the_first_declared(priority: float, said: str) -> None:
+    talk = Talk(flow("user tea\nbot pour"), flow(f"priority {priority}\nuser tea\nbot total"))
+    assert talk.user("tea") == [said]
+
+
+def test_flows_that_agree_so_far_go_on_together() -> None:
+    talk = Talk(flow("user tea\nbot pour\nuser cake\nbot serve"), flow(TEA))
+    assert [talk.user("tea"), talk.user("bill")] == [["pour"], ["total"]]
+
+
+def test_a_flow_under_way_decides_before_a_new_one() -> None:
+    talk = Talk(flow("user bill\nbot serve"), flow(TEA))
+    assert [talk.user("tea"), talk.user("bill")] == [["pour"], ["total"]]
+
+
+def test_any_of_several_intents() -> None:
+    for intent in ("tea", "cake"):
+        talk = Talk(flow("user tea or user cake\nbot serve\nuser ...\nbot total"))
+        assert [talk.user(intent), talk.user("whatever")] == [["serve"], ["total"]]
+    assert Talk(flow("user tea or user cake\nbot serve")).user("bill") == []
+
+
+def test_a_named_branch_goes_before_one_for_anything() -> None:
+    body = "user tea\nbot pour\nwhen user cake\n  bot serve\nelse\n  bot total\nbot end"
+    for intent, said in (("cake", "serve"), ("whatever", "total")):
+        talk = Talk(flow(body))
+        assert [talk.user("tea"), talk.user(intent)] == [["pour"], [said, "end"]]
+
+
+def test_a_subflow_may_wait_for_the_user() -> None:
+    talk = Talk(
+        flow("user tea\ndo settle\nbot pour"),
+        flow("bot total\nuser bill\nbot serve", "define subflow settle"),
+    )
+    assert [talk.user("tea"), talk.user("bill")] == [["total"], ["serve", "pour"]]
+
+
+def test_results_come_back_through_the_call() -> None:
+    talk = Talk(
+        flow("user tea\n$a, $b = do sums(x=2)\nif $a == 3 and $b == 4\n  bot serve"),
+        flow("return $x + 1, $x * 2", "define subflow sums"),
+    )
+    assert talk.user("tea") == ["serve"]
+
+
+def test_stop_forgets_every_flow() -> None:
+    talk = Talk(flow(TEA), flow("user cake\nbot serve\nstop\nbot total"))
+    assert [talk.user("tea"), talk.user("cake"), talk.user("bill")] == [["pour"], ["serve", "stop"], []]
+
+
+def test_loops_labels_and_guards() -> None:
+    body = "user tea\n$n = 0\nlabel again\n$n = $n + 1\nif $n == 2\n  goto again\nbot pour\nif $n < 3\n  goto again"
+    assert Talk(flow(body)).user("tea") == ["pour", "pour"]
+    talk = Talk(flow("if $on\n  user tea\n  bot serve\nelse\n  user tea\n  bot pour"))
+    assert talk.user("tea") == ["pour"]
+    talk.hear("ContextUpdate", data={"on": True})
+    assert talk.user("tea") == ["serve"]
+
+
+def test_actions_are_offered_with_their_arguments() -> None:
+    work = program(flow('user tea\n$r = execute weigh(of=$what, by="spoon")\nbot pour'))
+    state = State()
+    (command,) = step(work, state, Event("UserIntent", {"intent": "tea"}))
+    assert isinstance(command, Send)
+    assert command.event.arguments["action_name"] == "weigh"
+    assert command.event.arguments["action_result_key"] == "r"
+    failed = Event("InternalSystemActionFinished", {"action_name": "weigh", "status": "failed"})
+    assert step(work, state, failed) == []
+
+
+def test_a_generated_flow_runs_from_its_first_element() -> None:
+    work, state = program(flow("user cake\nbot serve")), State()
+    commands = start_flow(work, state, flow_of_body("made up", "bot pour\nuser bill\nbot total"))
+    assert [command.event.arguments["intent"] for command in commands if isinstance(command, Send)] == [
+        "pour"
+    ]
+    step(work, state, Event("BotIntent", {"intent": "pour"}))
+    again = restore(work, json.loads(json.dumps(snapshot(state))))
+    (command,) = step(work, again, Event("UserIntent", {"intent": "bill"}))
+    assert isinstance(command, Send)
+    assert command.event.arguments == {"intent": "total"}
+
+
+def test_a_flow_that_never_waits_is_stopped() -> None:
+    talk = Talk(flow("user tea\nwhile True\n  $n = 1"))
+    with pytest.raises(ColangBudgetError, match="does not come to a stop"):
+        talk.user("tea")
+
+
+def test_a_call_of_a_flow_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(ColangRuntimeError, match="there is no flow `ghost`"):
+        Talk(flow("user tea\ndo ghost")).user("tea")
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"instances": 1}, {"instances": [{}], "variables": {}, "counter": 0, "added": {}}]
+)
+def test_what_is_no_snapshot_is_refused(data: dict[str, Any]) -> None:
+    with pytest.raises(ColangStateError):
+        restore(program(flow(TEA)), data)
+
+
+# --- any program, any events ---------------------------------------------------------------------------------------
+
+INTENTS = st.sampled_from(["a", "b", "c"])
+LINES = st.one_of(
+    INTENTS.map("user {}".format),
+    st.tuples(INTENTS, INTENTS).map(lambda pair: f"user {pair[0]} or {pair[1]}"),
+    st.sampled_from(
+        ["user ...", "bot ...", "stop", "return", "do sub", "event Ping", "create event Ping(x=1)"]
+    ),
+    INTENTS.map("bot {}".format),
+    INTENTS.map("execute {}".format),
+    st.integers(0, 2).map("$n = {}".format),
+)
+BLOCKS = st.recursive(
+    LINES.map(lambda line: [line]),
+    lambda inner: st.tuples(
+        st.sampled_from(["if $n", "while $n < 2", "when user a", "when event Ping"]), inner
+    ).map(lambda pair: [pair[0], *(f"  {line}" for line in pair[1]), "  $n = 2"]),
+    max_leaves=3,
+)
+BODIES = st.lists(BLOCKS, min_size=1, max_size=4).map(
+    lambda blocks: [line for block in blocks for line in block]
+)
+HEADS = st.sampled_from(["", "parallel ", "extension ", "continuous ", "parallel extension "])
+PROGRAMS = st.lists(st.tuples(HEADS, BODIES), min_size=1, max_size=4)
+EVENTS = st.one_of(
+    INTENTS.map(lambda intent: Event("UserIntent", {"intent": intent})),
+    INTENTS.map(lambda intent: Event("BotIntent", {"intent": intent})),
+    st.tuples(INTENTS, st.sampled_from(["success", "failed"])).map(
+        lambda pair: Event("InternalSystemActionFinished", {"action_name": pair[0], "status": pair[1]})
+    ),
+    st.sampled_from(
+        [
+            Event("Ping", {"x": 1}),
+            Event("BotIntent", {"intent": "stop"}),
+            Event("StartUtteranceBotAction", {"script": "hi"}),
+            Event("ContextUpdate", {"data": {"n": 1}}),
+        ]
+    ),
+)
+
+
+def made(drawn: list[tuple[str, list[str]]]) -> Program:
+    flows = [flow("\n".join(body), f"define {head}flow f{index}") for index, (head, body) in enumerate(drawn)]
+    return program(*flows, flow("bot a\nuser b", "define subflow sub"))
+
+
+@given(PROGRAMS, st.lists(EVENTS, max_size=12), st.integers(0, 12))
+@settings(max_examples=150, deadline=None)
+def test_any_events_leave_a_sound_state_that_can_be_saved_anywhere(
+    drawn: list[tuple[str, list[str]]], events: list[Event], cut: int
+) -> None:
+    work, state = made(drawn), State(variables={"n": 0})
+    for index, event in enumerate(events):
+        if index == cut:
+            state = restore(work, json.loads(json.dumps(snapshot(state))))
+        before = snapshot(state)
+        fork = state.fork()
+        restored = restore(work, before)
+        try:
+            commands = step(work, fork, event)
+        except ColangBudgetError:
+            return  # the program never waits
+        assert snapshot(state) == before
+        assert step(work, restored, event) == commands
+        assert snapshot(restored) == snapshot(fork)
+        check_state(work, fork)
+        state = fork
