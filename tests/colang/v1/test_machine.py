@@ -39,7 +39,7 @@ class Talk:
         while commands:
             sent = [command.event for command in commands if isinstance(command, Send)]
             commands = []
-            for event in [heard for event in sent for heard in self._comes_true(event, done)]:
+            for event in [heard for each in sent for heard in self._comes_true(each, done)]:
                 commands = step(self.program, self.state, event)
                 check_state(self.program, self.state)
         return done
