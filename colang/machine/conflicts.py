@@ -72,7 +72,9 @@ def _intent(run: Run, instance: Instance, head: Head) -> Intent | None:
         run.push(Signal("ColangError", {"type": type(error).__name__, "error": str(error)}))
     except ColangSyntaxError as error:  # pragma: no cover - no expression raises it
         run.push(Signal("ColangError", {"type": type(error).__name__, "error": str(error)}))
-    _lose(run, instance, head, [])
+    following = fail_head(run, instance, head, head.scores)
+    if following is not None:
+        advance(run, instance, following)
     return None
 
 
@@ -180,6 +182,6 @@ def _share(run: Run, intent: Intent, winner: Intent) -> None:
 
 
 def _lose(run: Run, instance: Instance, head: Head, moving: list[tuple[Instance, Head]]) -> None:
-    following = fail_head(run, instance, head, head.scores)
+    following = fail_head(run, instance, head, head.scores, lost=True)
     if following is not None:
         moving.append((instance, following))

@@ -49,7 +49,7 @@ def _start_flow(run: Run, signal: Signal, handled: Handled) -> None:
     origin = run.state.instances.get(signal.arguments.get("source_flow_instance_uid") or "")
     if restarts is None and origin is not None and origin.status > Status.STARTED:
         return
-    if restarts is not None and (origin is None or _is_over(run, origin, restarts)):
+    if restarts is not None and _is_over(run, restarts):
         return
     reference = _reference(run, code, signal) if signal.arguments.get("activated") and not restarts else None
     if reference is not None:
@@ -60,6 +60,8 @@ def _start_flow(run: Run, signal: Signal, handled: Handled) -> None:
         instance.activated = 1
     if restarts is not None and instance.activated:
         instance.reference = signal.arguments["source_flow_instance_uid"]
+    if restarts == run.state.main:
+        run.state.main = instance.uid
     handled.moves.append((instance, launch(run, instance, ()), 1.0))
 
 
@@ -71,10 +73,14 @@ def _start_main(run: Run, _: Signal, handled: Handled) -> None:
     handled.moves.append((main, launch(run, main, ()), 1.0))
 
 
-def _is_over(run: Run, origin: Instance, restarts: str) -> bool:
+def _is_over(run: Run, restarts: str) -> bool:
     """True if the activation was given up between the end of an instance and its restart."""
-    ended = run.state.instances.get(restarts)
-    return ended is None or (ended.activated == 0 and origin.activated == 0 and origin.status not in RUNNING)
+    instances = run.state.instances
+    ended = instances.get(restarts)
+    if ended is None:
+        return True
+    reference = instances.get(ended.reference) if ended.reference else ended
+    return not ended.renewed and (reference is None or not reference.activated)
 
 
 def _reference(run: Run, code: FlowCode, signal: Signal) -> Instance | None:
@@ -139,7 +145,7 @@ def _stop_flow(run: Run, signal: Signal, handled: Handled) -> None:
             continue
         handled.loops.add(instance.loop_id)
         if not by_uid and not signal.arguments.get("deactivate"):
-            fail(run, instance, signal.scores)
+            fail(run, instance, signal.scores, again=True)
         elif not by_uid and instance.activated > 1:
             instance.activated -= 1
         else:

@@ -52,10 +52,14 @@ def revive(run: Run, instance: Instance, head: Head, pc: int, scores: Scores) ->
     return head
 
 
-def fail_head(run: Run, instance: Instance, head: Head, scores: Scores) -> Head | None:
-    """Send the head's branch to its handler; without one the flow fails. Returns the head to slide."""
+def fail_head(run: Run, instance: Instance, head: Head, scores: Scores, *, lost: bool = False) -> Head | None:
+    """Send the head's branch to its handler; without one the flow fails. Returns the head to slide.
+
+    An activated flow that fails of itself before it has waited for anything would do so for ever: it is not started
+    again. One that lost a conflict is.
+    """
     if not head.handlers:
-        fail(run, instance, scores)
+        fail(run, instance, scores, again=lost or instance.waited)
         return None
     target, owner = head.handlers[-1]
     branch = instance.heads[owner]
@@ -79,19 +83,14 @@ def collect(run: Run, instance: Instance, head: Head, count: int) -> Head | None
     return revive(run, instance, instance.heads[assert_parent], head.pc + 1, head.scores)
 
 
-def merge_all(run: Run) -> list[tuple[Instance, Head]]:
-    """Let the best arrival of each fork win; returns the parents that go on."""
-    moved = []
-    waiting, run.merging = run.merging, {}
-    for uid, number in waiting:
-        instance = run.state.own(uid)
-        parent = instance.heads[number]
-        arrived = [
-            head for head in instance.heads.values() if head.parent == number and head.place is Place.MERGING
-        ]
-        winner = best(run, arrived)
-        moved.append((instance, revive(run, instance, parent, winner.pc + 1, winner.scores)))
-    return moved
+def merge_next(run: Run) -> tuple[Instance, Head]:
+    """Let the best arrival of the fork that has waited longest win; returns the parent, which goes on."""
+    uid, number = next(iter(run.merging))
+    del run.merging[(uid, number)]
+    instance = run.state.own(uid)
+    arrived = [head for head in instance.heads.values() if head.parent == number and head.place is Place.MERGING]
+    winner = best(run, arrived)
+    return instance, revive(run, instance, instance.heads[number], winner.pc + 1, winner.scores)
 
 
 def best(run: Run, heads: list[Head]) -> Head:

@@ -138,16 +138,16 @@ def finish(run: Run, instance: Instance, scores: Scores, *, deactivate: bool = F
     if instance.uid == run.state.main:
         _rest(run, instance)
     elif not deactivate:
-        _restart(run, instance)
+        _restart(run, instance, scores)
 
 
-def fail(run: Run, instance: Instance, scores: Scores, *, deactivate: bool = False) -> None:
-    """The flow failed, lost a conflict, or was stopped."""
+def fail(run: Run, instance: Instance, scores: Scores, *, again: bool) -> None:
+    """The flow failed, lost a conflict, or was stopped; `again` lets it restart if it is activated."""
     if instance.status not in RUNNING:
         return
     _end(run, instance, Status.STOPPED, scores)
-    if not deactivate and instance.uid != run.state.main:
-        _restart(run, instance)
+    if again and instance.uid != run.state.main:
+        _restart(run, instance, scores)
 
 
 def _settle(run: Run, instance: Instance, scores: Scores) -> None:
@@ -170,7 +170,7 @@ def _end(run: Run, instance: Instance, status: Status, scores: Scores) -> None:
     if status is Status.FINISHED and instance.result:
         arguments["return_value"] = instance.result[0]
     run.push(Signal(name, arguments, scores, flow_uid=instance.uid))
-    if not instance.activated:
+    if not instance.activated or instance.reference is not None:
         retire(run, instance)
 
 
@@ -203,10 +203,14 @@ def retire(run: Run, instance: Instance) -> None:
 
 def release_children(run: Run, instance: Instance, scores: Scores) -> None:
     """The end of a flow stops the flows it started and gives up the ones it activated."""
-    children, instance.children = instance.children, ()
-    for uid in children:
-        if uid in run.state.instances:
+    kept = []
+    for uid in instance.children:
+        child = run.state.instances.get(uid)
+        if child is not None and instance.activated and child.reference == instance.uid:
+            kept.append(uid)  # it runs in place of this one
+        elif child is not None:
             release(run, run.state.own(uid), instance.uid, scores)
+    instance.children = tuple(kept)
 
 
 def release(run: Run, child: Instance, parent: str, scores: Scores) -> None:
@@ -238,22 +242,22 @@ def _rest(run: Run, instance: Instance) -> None:
     run.state.members(instance.flow.flow_id)[instance.uid] = None
 
 
-def _restart(run: Run, instance: Instance) -> None:
+def _restart(run: Run, instance: Instance, scores: Scores) -> None:
     if instance.activated and not instance.renewed:
-        run.push_front(restart_signal(instance))
+        run.push_front(restart_signal(instance, scores))
 
 
-def restart_signal(instance: Instance) -> Signal:
+def restart_signal(instance: Instance, scores: Scores) -> Signal:
     """Start the next instance of an activated flow, or of one that passed `start_new_flow_instance`."""
     arguments = {
         **instance.arguments,
         "flow_id": instance.flow.flow_id,
-        "source_flow_instance_uid": instance.reference or instance.uid,
+        "source_flow_instance_uid": instance.reference or (instance.uid if instance.activated else instance.origin),
         "flow_hierarchy_position": instance.position,
         "activated": bool(instance.activated),
         "&restarts": instance.uid,
     }
-    return Signal("StartFlow", arguments)
+    return Signal("StartFlow", arguments, scores)
 
 
 # --- history -----------------------------------------------------------------------------------------------------

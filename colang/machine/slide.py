@@ -187,7 +187,7 @@ def _fail(run: Run, instance: Instance, head: Head, _: Fail) -> Head | None:
 def _new_instance(run: Run, instance: Instance, head: Head, _: NewInstance) -> Head:
     """Before the first wait the label means nothing: the instance has not started yet."""
     if instance.status is Status.STARTED:
-        run.push_front(restart_signal(instance))
+        run.push_front(restart_signal(instance, head.scores))
         instance.renewed = True
     return _next(head)
 

@@ -13,7 +13,7 @@ from colang.instructions import Match, Started
 from colang.machine.actions import note_event
 from colang.machine.conflicts import resolve_conflicts
 from colang.machine.effects import Handled, Moves, apply
-from colang.machine.heads import fail_head, merge_all
+from colang.machine.heads import fail_head, merge_next
 from colang.machine.matching import captured, score
 from colang.machine.run import EngineFault, Run
 from colang.machine.signal import Signal
@@ -56,9 +56,7 @@ def _settle(run: Run) -> None:
         while run.queue:
             _process(run, run.queue.popleft())
         if run.merging:
-            for instance, head in merge_all(run):
-                if head.number in instance.heads:
-                    advance(run, instance, head)
+            advance(run, *merge_next(run))
         elif run.sending:
             resolve_conflicts(run)
         else:
