@@ -60,8 +60,6 @@ def _start_flow(run: Run, signal: Signal, handled: Handled) -> None:
         instance.activated = 1
     if restarts is not None and instance.activated:
         instance.reference = signal.arguments["source_flow_instance_uid"]
-    if restarts == run.state.main:
-        run.state.main = instance.uid
     handled.moves.append((instance, launch(run, instance, ()), 1.0))
 
 

@@ -88,7 +88,9 @@ def merge_next(run: Run) -> tuple[Instance, Head]:
     uid, number = next(iter(run.merging))
     del run.merging[(uid, number)]
     instance = run.state.own(uid)
-    arrived = [head for head in instance.heads.values() if head.parent == number and head.place is Place.MERGING]
+    arrived = [
+        head for head in instance.heads.values() if head.parent == number and head.place is Place.MERGING
+    ]
     winner = best(run, arrived)
     return instance, revive(run, instance, instance.heads[number], winner.pc + 1, winner.scores)
 

@@ -252,7 +252,8 @@ def restart_signal(instance: Instance, scores: Scores) -> Signal:
     arguments = {
         **instance.arguments,
         "flow_id": instance.flow.flow_id,
-        "source_flow_instance_uid": instance.reference or (instance.uid if instance.activated else instance.origin),
+        "source_flow_instance_uid": instance.reference
+        or (instance.uid if instance.activated else instance.origin),
         "flow_hierarchy_position": instance.position,
         "activated": bool(instance.activated),
         "&restarts": instance.uid,

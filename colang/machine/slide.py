@@ -102,7 +102,7 @@ def _check_started(run: Run, instance: Instance, head: Head) -> None:
         return
     code = instance.flow.code
     for other in instance.heads.values():
-        if other.place is Place.ASLEEP:
+        if other.place is Place.ASLEEP or other.place is Place.COLLECTING:
             continue
         if other.place is not Place.WAITING or not isinstance(code[other.pc], Match):
             return
@@ -185,8 +185,8 @@ def _fail(run: Run, instance: Instance, head: Head, _: Fail) -> Head | None:
 
 
 def _new_instance(run: Run, instance: Instance, head: Head, _: NewInstance) -> Head:
-    """Before the first wait the label means nothing: the instance has not started yet."""
-    if instance.status is Status.STARTED:
+    """Before the first wait the label means nothing: the instance has not started yet. Nor is there a second `main`."""
+    if instance.status is Status.STARTED and instance.uid != run.state.main:
         run.push_front(restart_signal(instance, head.scores))
         instance.renewed = True
     return _next(head)
@@ -213,8 +213,6 @@ def _call(run: Run, instance: Instance, head: Head, instruction: Call) -> Head:
         arguments["activated"] = True
     if instruction.shared:
         arguments["&shares"] = instance.uid
-    if head.scope is not None:
-        remember(instance, head.scope, "flow", uid)
     run.push(Signal("StartFlow", arguments, head.scores, flow_uid=instance.uid))
     return _next(head)
 
@@ -375,16 +373,17 @@ def _open_scope(_: Run, instance: Instance, head: Head, instruction: OpenScope) 
 
 
 def _close_scope(run: Run, instance: Instance, head: Head, instruction: CloseScope) -> Head:
-    """Stop what was started in the scope and has not ended."""
+    """Stop what was started in the scope and has not ended: flows first, then actions."""
     head.scope = None
-    for kind, uid in instance.scopes.pop(instruction.scope, ()):
-        if kind == "action":
-            if uid in instance.actions:
-                instance.actions = tuple(other for other in instance.actions if other != uid)
-                release_action(run, uid, instance.uid)
-        elif uid in instance.children:
-            instance.children = tuple(other for other in instance.children if other != uid)
-            release(run, run.state.own(uid), instance.uid, head.scores)
+    members = instance.scopes.pop(instruction.scope, ())
+    flows = [uid for kind, uid in members if kind == "flow" and uid in instance.children]
+    instance.children = tuple(uid for uid in instance.children if uid not in flows)
+    for uid in flows:
+        release(run, run.state.own(uid), instance.uid, head.scores)
+    actions = [uid for kind, uid in members if kind == "action" and uid in instance.actions]
+    instance.actions = tuple(uid for uid in instance.actions if uid not in actions)
+    for uid in actions:
+        release_action(run, uid, instance.uid)
     return _next(head)
 
 

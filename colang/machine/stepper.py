@@ -17,7 +17,7 @@ from colang.machine.heads import fail_head, merge_next
 from colang.machine.matching import captured, score
 from colang.machine.run import EngineFault, Run
 from colang.machine.signal import Signal
-from colang.machine.slide import advance
+from colang.machine.slide import advance, remember
 from colang.machine.state import Head, Instance, Place, State
 from colang.machine.sweep import sweep
 from colang.program import Program
@@ -157,6 +157,8 @@ def _receive(run: Run, instance: Instance, head: Head, signal: Signal) -> None:
         source = signal.arguments.get("source_flow_instance_uid")
         reference = FlowRef(source if source in run.state.instances else head.waited[0])
         instance.locals[instruction.hidden] = reference
+        if head.scope is not None:
+            remember(instance, head.scope, "flow", reference.uid)
         if instruction.name:
             run.at(instance).write(instruction.name, reference)
     elif isinstance(instruction, Match) and instruction.name:
