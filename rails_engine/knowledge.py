@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rails_engine.config import RailsConfig
@@ -34,9 +35,14 @@ class Knowledge:
     @property
     def base(self) -> KnowledgeBase | None:
         """The knowledge base; None where the configuration has no documents."""
-        if self._base is None and self._config.docs:
+        if self._base is None and self._has_documents():
             self._base = self.setup.knowledge_base()
         return self._base
+
+    def _has_documents(self) -> bool:
+        """Markdown is in `docs`; documents of other kinds are only in the folder."""
+        root, name = self._config.config_path, self._config.knowledge_base.folder
+        return bool(self._config.docs) or (root is not None and Path(root, name).is_dir())
 
     def register(self, name: str, provider: type[Any]) -> None:
         """Let the configuration name a search provider; counts until the first search."""

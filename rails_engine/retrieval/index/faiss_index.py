@@ -18,7 +18,13 @@ from rails_engine.retrieval.index.gpu import MOST_NEIGHBOURS, OnGpu, build_cagra
 from rails_engine.retrieval.index.rows import RowTable, last_of_each
 from rails_engine.retrieval.index.settings import IndexSettings, Kind
 from rails_engine.retrieval.index.storage import Content, open_folder, save_folder
-from rails_engine.retrieval.index.structures import emptied, make_structure, search_parameters, vectors_of
+from rails_engine.retrieval.index.structures import (
+    emptied,
+    new_structure,
+    search_parameters,
+    train,
+    vectors_of,
+)
 from rails_engine.retrieval.vectors import Vectors, check_rows
 
 SWEEP_SHARE = 0.25
@@ -147,9 +153,15 @@ class FaissIndex:
         if self._kind is Kind.CAGRA and self._device == "cuda":
             self._on_gpu = build_cagra(rows, self._settings)
             return
-        self._structure = make_structure(self._kind, self._settings, rows)
-        self._structure.add(rows)
-        self._to_gpu()
+        structure = new_structure(self._kind, self._settings, *rows.shape)
+        if self._device == "cuda":
+            self._on_gpu = to_gpu(structure, self._settings)
+            train(self._on_gpu.structure, rows)
+            self._on_gpu.add(rows)
+        else:
+            train(structure, rows)
+            structure.add(rows)
+            self._structure = structure
 
     def _to_gpu(self) -> None:
         if self._device == "cuda" and self._structure is not None:

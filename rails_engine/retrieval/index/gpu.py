@@ -14,6 +14,9 @@ from rails_engine.retrieval.vectors import Vectors
 
 MOST_NEIGHBOURS = 2048
 """The most neighbours that FAISS's GPU kernels select."""
+_ADDED_AT_ONCE = 1 << 20
+_MOST_CODES_IN_FLOAT32 = 48
+"""Code bytes from which a product quantizer's lookup tables fit a multiprocessor's memory only as float16."""
 
 _NO_GPU = (
     "device: cuda was asked for, but this FAISS has no GPU: install a faiss-gpu wheel (faiss-gpu-cuvs for CAGRA) instead of "
@@ -51,8 +54,9 @@ class OnGpu:
         return scores, rows
 
     def add(self, vectors: Vectors) -> None:
-        """Append rows."""
-        self.structure.add(vectors)
+        """Append rows, some at a time: the copy on its way to the GPU takes room there too."""
+        for start in range(0, len(vectors), _ADDED_AT_ONCE):
+            self.structure.add(vectors[start : start + _ADDED_AT_ONCE])
 
     def to_cpu(self) -> Any:
         """A copy in main memory."""
@@ -79,7 +83,8 @@ def to_gpu(structure: Any, settings: IndexSettings) -> OnGpu:
             "an HNSW graph is searched on the CPU; on a GPU use flat, ivf_flat, ivf_pq or cagra"
         )
     options = faiss.GpuClonerOptions()
-    options.useFloat16 = settings.half
+    is_pq = isinstance(structure, faiss.IndexIVFPQ)
+    options.useFloat16 = structure.pq.M > _MOST_CODES_IN_FLOAT32 if is_pq else settings.half
     placed = faiss.index_cpu_to_gpu(resources, 0, structure, options)
     if isinstance(structure, faiss.IndexIVF):
         placed.nprobe = structure.nprobe

@@ -81,8 +81,11 @@ class IndexSettings:
         return min(lists, self.nprobe or max(8, lists // 64))
 
     def code_bytes(self, dimension: int) -> int:
-        """Bytes a vector of a product quantizer: a divisor of the dimension, about one byte for four numbers."""
-        wanted = self.m or dimension // 4
+        """Bytes a vector of a product quantizer: a divisor of the dimension, about one byte for four numbers.
+
+        Left to itself it is at most 96, the most that FAISS's own GPU kernels take.
+        """
+        wanted = self.m or min(96, dimension // 4)
         return max(m for m in range(1, max(1, wanted) + 1) if dimension % m == 0)
 
 

@@ -15,11 +15,10 @@ TRAINING_VECTORS_PER_LIST = 40
 _SEED = 1234
 
 
-def make_structure(kind: Kind, settings: IndexSettings, vectors: Vectors) -> Any:
-    """An empty, trained FAISS index of `kind` for inner products, dimensioned for `vectors` `[n, d]`."""
+def new_structure(kind: Kind, settings: IndexSettings, count: int, dimension: int) -> Any:
+    """An empty FAISS index of `kind` for inner products, sized for `count` vectors; lists are not trained yet."""
     import faiss
 
-    count, dimension = vectors.shape
     inner = faiss.METRIC_INNER_PRODUCT
     if kind is Kind.FLAT:
         return faiss.IndexFlatIP(dimension)
@@ -40,10 +39,16 @@ def make_structure(kind: Kind, settings: IndexSettings, vectors: Vectors) -> Any
     structure.cp.seed = _SEED
     structure.cp.spherical = True  # unit vectors: centroids of unit length serve the inner product
     structure.cp.min_points_per_centroid = 1
-    # A handful of vectors is repeated, since clustering wants at least as many points as clusters.
-    sample = _sample(vectors, max(lists * TRAINING_VECTORS_PER_LIST, 20_000))
-    structure.train(np.resize(sample, (max(len(sample), 2), dimension)))
     return structure
+
+
+def train(structure: Any, vectors: Vectors) -> None:
+    """Fit the lists and codes of a structure, on whichever device it is, to a sample of `vectors` `[n, d]`."""
+    if structure.is_trained:
+        return
+    sample = _sample(vectors, max(structure.nlist * TRAINING_VECTORS_PER_LIST, 20_000))
+    # A handful of vectors is repeated, since clustering wants at least as many points as clusters.
+    structure.train(np.resize(sample, (max(len(sample), 2), vectors.shape[1])))
 
 
 def search_parameters(structure: Any, settings: IndexSettings, allowed: NDArray[np.bool_] | None) -> Any:
