@@ -2,8 +2,8 @@
 
 The lexer gives one NEWLINE token for a line end and all blank and comment lines behind it. The filter drops it inside
 brackets; elsewhere it becomes _NEWLINE, followed by _INDENT or one _DEDENT for each block that ends. Comment lines never
-change the indentation, at whatever column they stand. A body may consist of a comment alone: then the line end comes as
-_REMARK, which the grammar accepts in the place of a body.
+change the indentation, at whatever column they stand. A body may consist of a comment alone: then a _REMARK follows the
+_NEWLINE, which the grammar accepts in the place of a body.
 
 A tab moves to the next multiple of eight columns. The first line of a file sets its outermost level, so text that is
 indented as a whole reads well.
@@ -69,8 +69,9 @@ def _line_end(levels: list[int], newline: Token, last: Token) -> Iterator[Token]
     indent = _indent(newline)
     if _ends_with_comment(newline):
         indent = levels[0]
-    remark = indent <= levels[-1] < _deepest_comment(newline)
-    yield _behind(last, "_REMARK" if remark else "_NEWLINE")
+    yield _behind(last, "_NEWLINE")
+    if indent <= levels[-1] < _deepest_comment(newline):
+        yield _behind(last, "_REMARK")
     if indent > levels[-1]:
         if len(levels) > MAX_DEPTH:
             raise LayoutError(f"blocks are nested more than {MAX_DEPTH} deep", _at_line_start(newline))

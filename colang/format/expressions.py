@@ -101,17 +101,8 @@ class _Formatter:
     def binary(self, node: tree.Binary) -> str:
         own = _BINARY[node.operator]
         if node.operator == "**":
-            return f"{self.text(node.left, _POSTFIX)} ** {self._exponent(node.right)}"
+            return f"{self.text(node.left, _POSTFIX)} ** {self.text(node.right, _UNARY)}"
         return f"{self.text(node.left, own)} {node.operator} {self.text(node.right, own + 1)}"
-
-    def _exponent(self, node: tree.Expression) -> str:
-        """`**` groups to the right, and takes signs only in front of what is no power itself."""
-        if isinstance(node, tree.Unary) and node.operator != "not":
-            operand = node
-            while isinstance(operand.operand, tree.Unary) and operand.operand.operator != "not":
-                operand = operand.operand
-            return self.text(node, _UNARY if level(operand.operand) != _POWER else _ATOM)
-        return self.text(node, _POWER)
 
     def comparison(self, node: tree.Comparison) -> str:
         words = [self.text(node.operands[0], _BITOR)]

@@ -6,8 +6,9 @@ than its brackets; the precedence of arithmetic is worked out here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise, takewhile
 from typing import TypeAlias, TypeVar
 
 from lark import Token, Tree
@@ -28,6 +29,7 @@ MAX_STRINGS = 2
 _LEVELS = ({"|"}, {"^"}, {"&"}, {"<<", ">>"}, {"+", "-"}, {"*", "/", "//", "%"})
 _PRECEDENCE = {operator: level for level, operators in enumerate(_LEVELS) for operator in operators}
 _MAX_DIGITS = 1000
+_OPERATORS = frozenset({"OPERATOR", "SIGN", "TILDE", "POWER"})
 _CONSTANTS = {"True": True, "False": False, "None": None}
 
 
@@ -213,52 +215,68 @@ class ExpressionBuilder:
             result = self._limit(whole, test, then, result)
         return result
 
-    def disjunction(self, node: Tree[Token]) -> tree.Boolean:
-        return self._boolean("or", node)
+    def logic(self, node: Tree[Token]) -> tree.Expression:
+        """`or` over `and` over `not` over comparisons."""
+        choices = [
+            self._boolean("and", [self._negation(part) for part in _split(choice, "_AND")])
+            for choice in _split(node.children, "_OR")
+        ]
+        return self._boolean("or", choices)
 
-    def conjunction(self, node: Tree[Token]) -> tree.Boolean:
-        return self._boolean("and", node)
-
-    def _boolean(self, operator: str, node: Tree[Token]) -> tree.Boolean:
-        operands = tuple(self.build(child) for child in node.children)
-        boolean = tree.Boolean(operator=operator, operands=operands, span=self.place.span(node))
+    def _boolean(self, operator: str, operands: list[tree.Expression]) -> tree.Expression:
+        if len(operands) == 1:
+            return operands[0]
+        span = _joined(operands[0], operands[-1])
+        boolean = tree.Boolean(operator=operator, operands=tuple(operands), span=span)
         return self._limit(boolean, *operands)
 
-    def prefixed(self, node: Tree[Token]) -> tree.Expression:
-        """`not x`, `-x`, `+x`, `~x`, and several of them in a row."""
-        *operators, last = node.children
-        result = self.build(last)
-        for operator in reversed(operators):
-            start = self.place.span(operator)
-            span = Span(start.source, start.line, start.column, result.span.end_line, result.span.end_column)
-            result = self._limit(tree.Unary(operator=str(operator), operand=result, span=span), result)
-        return result
-
-    def comparison(self, node: Tree[Token]) -> tree.Comparison:
-        operands = tuple(self.build(child) for child in node.children[::2])
-        operators = tuple(" ".join(str(child).split()) for child in node.children[1::2])
-        comparison = tree.Comparison(operators=operators, operands=operands, span=self.place.span(node))
-        return self._limit(comparison, *operands)
+    def _negation(self, children: list[Child]) -> tree.Expression:
+        """A comparison with `not` in front of it."""
+        signs = list(takewhile(_is_not, children))
+        rest = children[len(signs) :]
+        for child in rest:
+            if _is_not(child):
+                raise BuildError("`not` behind a comparison needs parentheses", self.place.span(child))
+        operands = tuple(self.build(child) for child in rest[::2])
+        operators = tuple(" ".join(str(child).split()) for child in rest[1::2])
+        result = operands[0]
+        if operators:
+            span = _joined(operands[0], operands[-1])
+            comparison = tree.Comparison(operators=operators, operands=operands, span=span)
+            result = self._limit(comparison, *operands)
+        return self._signed(signs, result)
 
     def arithmetic(self, node: Tree[Token]) -> tree.Expression:
-        """Operator precedence over a flat chain: fold whatever binds at least as tightly as the next operator."""
-        operands = [self.build(node.children[0])]
+        """Terms between operators: fold whatever binds at least as tightly as the next operator."""
+        operands: list[tree.Expression] = []
         operators: list[str] = []
-        for operator, operand in zip(node.children[1::2], node.children[2::2], strict=True):
-            while operators and _PRECEDENCE[operators[-1]] >= _PRECEDENCE[str(operator)]:
+        for operator, term in _terms(node.children):
+            while operators and _PRECEDENCE[operators[-1]] >= _PRECEDENCE[operator]:
                 self._fold(operands, operators)
-            operators.append(str(operator))
-            operands.append(self.build(operand))
+            if operands:
+                operators.append(operator)
+            operands.append(self._term(term))
         while operators:
             self._fold(operands, operators)
         return operands[0]
 
-    def power(self, node: Tree[Token]) -> tree.Expression:
-        operands = [self.build(child) for child in node.children]
-        operators = ["**"] * (len(operands) - 1)
-        while operators:
-            self._fold(operands, operators)
-        return operands[0]
+    def _term(self, children: list[Child]) -> tree.Expression:
+        """Powers, which group to the right; a sign binds less tightly than the power behind it."""
+        *bases, last = _split(children, "POWER")
+        result = self._signed(last[:-1], self.build(last[-1]))
+        for base in reversed(bases):
+            left = self.build(base[-1])
+            power = tree.Binary(operator="**", left=left, right=result, span=_joined(left, result))
+            result = self._signed(base[:-1], self._limit(power, left, result))
+        return result
+
+    def _signed(self, signs: Sequence[Child], operand: tree.Expression) -> tree.Expression:
+        """`not x`, `-x`, `+x`, `~x`, and several of them in a row."""
+        for sign in reversed(signs):
+            start, end = self.place.span(sign), operand.span
+            span = Span(start.source, start.line, start.column, end.end_line, end.end_column)
+            operand = self._limit(tree.Unary(operator=str(sign), operand=operand, span=span), operand)
+        return operand
 
     def _fold(self, operands: list[tree.Expression], operators: list[str]) -> None:
         right, left = operands.pop(), operands.pop()
@@ -306,6 +324,35 @@ def _argument_values(arguments: tree.Arguments) -> tuple[tree.Expression, ...]:
     return (*arguments.positional, *(value for _, value in arguments.named))
 
 
+def _split(children: Sequence[Child], kind: str) -> Iterator[list[Child]]:
+    """The stretches between tokens of a kind."""
+    stretch: list[Child] = []
+    for child in children:
+        if isinstance(child, Token) and child.type == kind:
+            yield stretch
+            stretch = []
+        else:
+            stretch.append(child)
+    yield stretch
+
+
+def _terms(children: Sequence[Child]) -> Iterator[tuple[str, list[Child]]]:
+    """The terms of a sum or product, each with the operator in front of it; a sign behind an operator is a term's."""
+    operator, term = "", [children[0]]
+    for before, child in pairwise(children):
+        is_operator = isinstance(child, Token) and child.type in {"OPERATOR", "SIGN"}
+        if is_operator and not (isinstance(before, Token) and before.type in _OPERATORS):
+            yield operator, term
+            operator, term = str(child), []
+        else:
+            term.append(child)
+    yield operator, term
+
+
+def _is_not(child: Child) -> bool:
+    return isinstance(child, Token) and child.type == "NOT"
+
+
 def _joined(first: tree.Node, last: tree.Node) -> Span:
     start, end = first.span, last.span
     return Span(start.source, start.line, start.column, end.end_line, end.end_column)
@@ -339,14 +386,8 @@ TOKENS: Mapping[str, Callable[[ExpressionBuilder, Token], tree.Expression]] = {
 
 RULES: Mapping[str, Callable[[ExpressionBuilder, Tree[Token]], tree.Expression]] = {
     "conditional": ExpressionBuilder.conditional,
-    "disjunction": ExpressionBuilder.disjunction,
-    "conjunction": ExpressionBuilder.conjunction,
-    "negation": ExpressionBuilder.prefixed,
-    "comparison": ExpressionBuilder.comparison,
+    "logic": ExpressionBuilder.logic,
     "arithmetic": ExpressionBuilder.arithmetic,
-    "signed": ExpressionBuilder.prefixed,
-    "factor": ExpressionBuilder.prefixed,
-    "power": ExpressionBuilder.power,
     "postfix": ExpressionBuilder.postfix,
     "instruction": ExpressionBuilder.instruction,
     "parenthesis": ExpressionBuilder.parenthesis,

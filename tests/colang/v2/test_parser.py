@@ -139,3 +139,21 @@ def test_a_long_file_is_read() -> None:
     assert (
         len(parse(Source("a.co", text.replace("number_", "f ").replace("flow f ", "flow f_"))).flows) == 500
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("1 + 2 * 3 - 4", "(1 + (2 * 3)) - 4"),
+        ("2 ** -3 ** 4", "2 ** (-(3 ** 4))"),
+        ("-2 ** 2", "-(2 ** 2)"),
+        ("- -$a % +$b", "(-(-$a)) % (+$b)"),
+        ("1 | 2 ^ 3 & 4 << 5 + 6", "1 | (2 ^ (3 & (4 << (5 + 6))))"),
+        ("not $a == 1 and $b or $c", "((not ($a == 1)) and $b) or $c"),
+        ("not not $a in $b", "not (not ($a in $b))"),
+        ("1 if $a or $b else 2 if $c else 3", "1 if ($a or $b) else (2 if $c else 3)"),
+        ("-$a.b[0].c(1)", "-((($a.b)[0]).c(1))"),
+    ],
+)
+def test_what_binds_how_tightly(written: str, meant: str) -> None:
+    assert body(f"$x = {written}") == body(f"$x = {meant}")
