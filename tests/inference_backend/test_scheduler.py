@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence as Tokens
 
 import pytest
@@ -243,3 +244,19 @@ def test_less_than_four_percent_of_the_cache_is_lost_on_a_ragged_trace() -> None
     while bench.step():
         wasted.append(bench.scheduler.waste())
     assert max(wasted[:200]) < 0.04
+
+
+def test_in_flight_batching_reaches_most_of_the_gain_that_there_is() -> None:
+    """Against static batching of the same trace, in steps: at least 85 % of max / mean."""
+    width, chance = 16, random.Random(7)
+    lengths = [min(max(int(chance.expovariate(1 / 24)), 1), 160) for _ in range(640)]
+    static = [max(lengths[at : at + width]) for at in range(0, len(lengths), width)]
+    bench = Bench(blocks=800, max_sequences=width, max_step_tokens=256, max_waiting=1000)
+    bench.executor = ScriptedExecutor(bench.executor.load(), lambda _: 5)
+    for length in lengths:
+        bench.add([3, 4], max_tokens=length)
+    steps = 0
+    while bench.step():
+        steps += 1
+    ideal = width * sum(static) / sum(lengths)
+    assert sum(static) / steps > 0.85 * ideal
