@@ -13,9 +13,13 @@ def open_rails(path: Path) -> LLMRails:
     """The rails of the configuration at `path`, with its actions and `config.py` loaded.
 
     Raises:
-        ConfigurationError, ColangError: the configuration cannot be used.
+        ConfigurationError, ColangError: the configuration cannot be used; MissingKeyError among them where a model
+            would be called without its key.
     """
     from rails_engine import LLMRails
     from rails_engine.config import RailsConfig
+    from rails_engine.llm import require_keys
 
-    return LLMRails(RailsConfig.from_path(str(path)))
+    config = RailsConfig.from_path(str(path))
+    require_keys(config.models)
+    return LLMRails(config)

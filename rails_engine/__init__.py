@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         LLMCallInfo,
         LLMCallSummary,
     )
-    from rails_engine.state import State, from_json, to_json
+    from rails_engine.state import State, from_json, seeded, to_json
     from rails_engine.streaming_handler import END_OF_STREAM, StreamingHandler
     from rails_engine.testing import TestChat
     from rails_engine.verbose import set_verbose
@@ -65,6 +65,7 @@ _HOMES = {
     "TestChat": "testing",
     "findings_of": "checking",
     "from_json": "state",
+    "seeded": "state",
     "set_verbose": "verbose",
     "to_json": "state",
 }
@@ -94,6 +95,7 @@ __all__ = [
     "TestChat",
     "findings_of",
     "from_json",
+    "seeded",
     "set_verbose",
     "to_json",
 ]

@@ -65,6 +65,11 @@ class State:
         return self.snapshot
 
 
+def seeded(program: colang.Program, seed: int) -> State:
+    """A conversation that has not begun, in which what is left to chance follows from `seed`."""
+    return State(snapshot=Snapshot(program, colang.new_state(program, seed)))
+
+
 def to_json(state: State) -> str:
     """The whole conversation as JSON text; `from_json` continues it identically.
 

@@ -44,7 +44,7 @@ from rails_engine.llm.base import (
 from rails_engine.llm.cache import AnswerStore, Cached, CacheOptions, CacheStats
 from rails_engine.llm.endpoint import Endpoint, Transport
 from rails_engine.llm.limit import Limited
-from rails_engine.llm.models import Models, create_models
+from rails_engine.llm.models import Models, create_models, require_keys
 from rails_engine.llm.observe import LLMCall, Observed, Sink
 from rails_engine.llm.providers import PROVIDERS, ClientOptions, client_options
 from rails_engine.llm.public import (
@@ -139,6 +139,7 @@ __all__ = [
     "register_provider",
     "registry",
     "request_of",
+    "require_keys",
     "response_of",
     "set_default_framework",
     "split_thinking",

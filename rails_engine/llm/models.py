@@ -75,6 +75,19 @@ def create_models(entries: Iterable[Model]) -> Models:
     return Models(made, (http, sdk, local))
 
 
+def require_keys(entries: Iterable[Model]) -> None:
+    """See that every remote model has the key it needs, for doors that would rather not open than fail later.
+
+    Raises:
+        MissingKeyError: naming the variable and the ways on.
+    """
+    if registry.framework() is not None:
+        return
+    for entry in entries:
+        if entry.type != EMBEDDINGS and entry.engine != LOCAL and registry.provider(entry.engine) is None:
+            client_options(entry).endpoint.request_headers()
+
+
 def _client(entry: Model, http: Transport, sdk: Transport) -> LLM:
     provider = registry.provider(entry.engine)
     if provider is not None:

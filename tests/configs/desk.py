@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Awaitable
 from contextlib import AbstractContextManager, nullcontext
@@ -44,8 +45,8 @@ class Desk:
         numbers = itertools.count(1)
         self._page = Page()
         self._session = Session(clock=lambda: self.now, uids=lambda: f"u{next(numbers)}")
-        conversation = EventsConversation(open_rails(find_config(config)), Verbosity(), self._page.show)
-        self._driver = Driver(conversation, self._session, self._page, lambda: self.now)
+        self._conversation = EventsConversation(open_rails(find_config(config)), Verbosity(), self._page.show)
+        self._driver = Driver(self._conversation, self._session, self._page, lambda: self.now)
 
     async def opens(self) -> list[str]:
         """What the bot says before anybody else does."""
@@ -53,6 +54,17 @@ class Desk:
 
     async def hears(self, line: str) -> list[str]:
         return await self._after(self._driver.perform(self._session.typed(line)))
+
+    async def asks(self, line: str) -> list[str]:
+        """As `hears`, until the actions that it set going have come back."""
+        shown = await self.hears(line)
+        while self._session.busy:
+            await asyncio.sleep(0.01)
+            shown += await self.waits(1.0)
+        return shown
+
+    async def leaves(self) -> None:
+        await self._conversation.close()
 
     async def waits(self, seconds: float) -> list[str]:
         """Time passes, timer by timer."""

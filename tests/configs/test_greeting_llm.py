@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 
 from tests.app.cli.command import nemoguardrails_command
+from tests.configs.desk import Desk
 
 GREETINGS = {"Hello, and welcome to the library!", "Welcome! It is good to see you."}
+
+
+CONTINUATION = """\
+user intent: user asked about opening hours
+bot intent: bot inform about opening hours
+bot action: bot say "Until 8.\"
+"""
 
 
 @dataclass
@@ -56,29 +65,25 @@ def endpoint() -> Iterator[Endpoint]:
     server.server_close()
 
 
-def chat(endpoint: Endpoint, lines: str, folder: Path) -> list[str]:
-    done = nemoguardrails_command(
-        "chat",
-        "--config",
-        "greeting_llm",
-        stdin=lines,
-        cwd=folder,
-        OPENAI_API_KEY="sk-test",
-        OPENAI_BASE_URL=endpoint.url,
-    )
-    assert done.returncode == 0, done.stderr
-    return [line for line in done.stdout.splitlines() if line]
+@pytest.fixture
+async def desk(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
+    desk = Desk("greeting_llm")
+    await desk.opens()
+    yield desk
+    await desk.leaves()
 
 
-def test_a_greeting_needs_no_model(endpoint: Endpoint, tmp_path: Path) -> None:
-    (said,) = chat(endpoint, "hi\n", tmp_path)
+async def test_a_greeting_needs_no_model(endpoint: Endpoint, desk: Desk) -> None:
+    (said,) = await desk.asks("hi")
     assert said in GREETINGS
     assert endpoint.requests == []
 
 
-def test_anything_else_is_answered_by_the_model(endpoint: Endpoint, tmp_path: Path) -> None:
-    endpoint.completion = 'user intent: user asked about opening hours\nbot intent: bot inform about hours\nbot action: bot say "Until 8."'
-    assert chat(endpoint, "when do you close?\n", tmp_path)[-1] == "Until 8."
+async def test_anything_else_is_answered_by_the_model(endpoint: Endpoint, desk: Desk) -> None:
+    endpoint.completion = CONTINUATION
+    assert await desk.asks("when do you close?") == ["Until 8."]
     prompt = json.dumps(endpoint.requests[0]["messages"])
     assert "when do you close?" in prompt
     assert "greeter of a public library" in prompt
@@ -86,22 +91,47 @@ def test_anything_else_is_answered_by_the_model(endpoint: Endpoint, tmp_path: Pa
 
 
 @pytest.mark.parametrize("nonsense", ["", "%%%", "bot intent:", "x" * 5000])
-def test_nonsense_of_the_model_does_not_end_the_conversation(
-    endpoint: Endpoint, tmp_path: Path, nonsense: str
+async def test_nonsense_of_the_model_does_not_end_the_conversation(
+    endpoint: Endpoint, desk: Desk, nonsense: str
 ) -> None:
     endpoint.completion = nonsense
-    assert chat(endpoint, "when do you close?\nhi\n", tmp_path)[-1] in GREETINGS
+    await desk.asks("when do you close?")
+    (said,) = await desk.asks("hi")
+    assert said in GREETINGS
 
 
-def test_a_failing_model_does_not_end_the_conversation(endpoint: Endpoint, tmp_path: Path) -> None:
+async def test_a_failing_model_is_told_and_does_not_end_the_conversation(
+    endpoint: Endpoint, desk: Desk
+) -> None:
     endpoint.status = 400
-    assert chat(endpoint, "when do you close?\nhi\n", tmp_path)[-1] in GREETINGS
+    told = await desk.asks("when do you close?")
+    assert len([text for text in told if text.startswith("[error]") and "gpt-4o-mini" in text]) == 1
+    (said,) = await desk.asks("hi")
+    assert said in GREETINGS
+
+
+def chat(lines: str, folder: Path, **environment: str) -> CompletedProcess[str]:
+    return nemoguardrails_command("chat", "--config", "greeting_llm", stdin=lines, cwd=folder, **environment)
+
+
+def test_over_a_pipe_the_answers_keep_the_order_of_the_lines(endpoint: Endpoint, tmp_path: Path) -> None:
+    endpoint.completion = CONTINUATION
+    done = chat("when do you close?\nhi\n", tmp_path, OPENAI_API_KEY="sk-test", OPENAI_BASE_URL=endpoint.url)
+    answer, greeting = done.stdout.splitlines()
+    assert (done.returncode, answer) == (0, "Until 8.")
+    assert greeting in GREETINGS
+
+
+def test_debug_mode_makes_chance_repeatable(tmp_path: Path) -> None:
+    first, second = (chat("hi\n" * 8, tmp_path, OPENAI_API_KEY="sk-test", DEBUG_MODE="1") for _ in range(2))
+    assert first.stdout == second.stdout
+    assert set(first.stdout.splitlines()) == GREETINGS
 
 
 def test_a_missing_key_names_the_variable_and_the_ways_on(tmp_path: Path) -> None:
-    done = nemoguardrails_command(
-        "chat", "--config", "greeting_llm", stdin="hi\n", cwd=tmp_path, OPENAI_API_KEY=""
-    )
+    done = chat("hi\n", tmp_path, OPENAI_API_KEY="")
     assert done.returncode == 1
-    assert "OPENAI_API_KEY" in done.stderr
+    assert all(
+        way in done.stderr for way in ("export OPENAI_API_KEY", "local endpoint", "offline configuration")
+    )
     assert "Traceback" not in done.stderr

@@ -19,6 +19,7 @@ from app.cli.chat.session import Session
 from app.cli.faults import UsageError
 from app.cli.logs import Verbosity, set_up
 from app.cli.progress import progress
+from app.settings import Settings
 from app.wiring import open_rails
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ async def _hold(rails: LLMRails, options: ChatOptions) -> None:
     screen = _screen(eager=either_side_speaks)
     conversation: Conversation
     if either_side_speaks:
-        conversation = EventsConversation(rails, options.verbosity, screen.show)
+        conversation = EventsConversation(
+            rails, options.verbosity, screen.show, seed=0 if Settings.from_environment().debug_mode else None
+        )
     else:
         conversation = MessagesConversation(RailsAnswers(rails), screen.piece if options.streaming else None)
     session = Session(clock=time.monotonic, uids=lambda: str(uuid.uuid4()))

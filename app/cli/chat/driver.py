@@ -50,6 +50,10 @@ class Conversation(Protocol):
         """Answer a question of the debugger."""
         ...
 
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
 
 class ConversationError(Exception):
     """A turn failed; the message is for the user."""
@@ -68,9 +72,9 @@ class Driver:
         self._over = False
 
     async def run(self) -> None:
-        await self.perform(self._session.begin())
         reading: asyncio.Task[str | None] | None = None
         try:
+            await self.perform(self._session.begin())
             while not self._over:
                 if reading is None and (self._screen.eager or not self._session.busy):
                     reading = asyncio.create_task(self._screen.read())
@@ -89,6 +93,7 @@ class Driver:
         finally:
             if reading is not None:
                 reading.cancel()
+            await self._conversation.close()
 
     async def _wait(self, reading: asyncio.Task[str | None] | None) -> None:
         """Until a line is there or the session's next moment has come."""

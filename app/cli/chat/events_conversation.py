@@ -21,13 +21,28 @@ _log = logging.getLogger(__name__)
 
 
 class EventsConversation:
-    """Holds the state between turns; a failed turn leaves it as it was."""
+    """Holds the state between turns; a failed turn leaves it as it was.
 
-    def __init__(self, rails: LLMRails, verbosity: Verbosity, show: Callable[[str, Tone], None]) -> None:
+    With a `seed`, what the flows leave to chance comes out the same in every run.
+    """
+
+    def __init__(
+        self,
+        rails: LLMRails,
+        verbosity: Verbosity,
+        show: Callable[[str, Tone], None],
+        seed: int | None = None,
+    ) -> None:
         self._rails = rails
         self._verbosity = verbosity
         self._show = show
-        self._state: State | None = None
+        self._seed = seed
+        self._state = self._beginning()
+
+    def _beginning(self) -> State | None:
+        from rails_engine import seeded
+
+        return None if self._seed is None else seeded(self._rails.program, self._seed)
 
     async def tell(self, events: Sequence[UmimEvent]) -> list[UmimEvent]:
         try:
@@ -46,7 +61,10 @@ class EventsConversation:
             self._show(line, Tone.INSIDE)
 
     def restart(self) -> None:
-        self._state = None
+        self._state = self._beginning()
+
+    async def close(self) -> None:
+        await self._rails.aclose()
 
     def inspect(self, question: str) -> str:
         machine = self._state.snapshot.machine if self._state and self._state.snapshot else None

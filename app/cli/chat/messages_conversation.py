@@ -27,6 +27,8 @@ class Answering(Protocol):
 
     def pieces(self, messages: Sequence[Message]) -> AsyncIterator[str]: ...
 
+    async def close(self) -> None: ...
+
 
 class MessagesConversation:
     """Keeps the messages; a failed turn leaves them as they were.
@@ -70,6 +72,9 @@ class MessagesConversation:
 
     def restart(self) -> None:
         self._messages = []
+
+    async def close(self) -> None:
+        await self._answering.close()
 
     def inspect(self, question: str) -> str:
         return (

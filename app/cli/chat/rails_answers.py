@@ -22,3 +22,6 @@ class RailsAnswers:
     async def pieces(self, messages: Sequence[Message]) -> AsyncIterator[str]:
         async for piece in self._rails.stream_async(messages=list(messages)):
             yield str(piece)
+
+    async def close(self) -> None:
+        await self._rails.aclose()

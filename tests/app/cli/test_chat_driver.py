@@ -24,6 +24,7 @@ class Scripted:
     replies: dict[str, Reply] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
     restarts: int = 0
+    closed: bool = False
 
     async def tell(self, events: Sequence[UmimEvent]) -> list[UmimEvent]:
         self.told += [event["type"] for event in events]
@@ -34,6 +35,9 @@ class Scripted:
 
     def inspect(self, question: str) -> str:
         return f"about {question}"
+
+    async def close(self) -> None:
+        self.closed = True
 
 
 @dataclass
@@ -149,3 +153,4 @@ async def test_restart_and_questions_reach_the_conversation() -> None:
 async def test_leaving_ends_the_chat_at_once() -> None:
     conversation = Scripted({"UtteranceUserActionFinished": echo})
     assert await hold(conversation, "!quit", "never read") == []
+    assert conversation.closed

@@ -22,6 +22,9 @@ class Parrot:
         for word in (await self.answer(messages)).split():
             yield word
 
+    async def close(self) -> None:
+        """There is nothing to let go of."""
+
 
 def said(text: str) -> dict[str, str]:
     return {"type": "UtteranceUserActionFinished", "action_uid": "u", "final_transcript": text}
