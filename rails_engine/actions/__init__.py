@@ -4,7 +4,8 @@ Authors mark a function, method or class with `@action` (`decorator`) and answer
 for a rail, a `RailOutcome` (`outcome`). `discovery` loads the files beside a configuration into a registry, where
 Colang's spellings of a name meet (`registry`). `running` calls an action with the flow's arguments and with whatever
 else it names (`context`, `llm`, `config` …), off the event loop if it is a plain function, within a time limit, and
-makes its result plain data (`plain`). `remote` is the client of an actions server.
+makes its result plain data (`plain`). `validation` has decorators for authors, and `remote` is
+the client of an actions server.
 """
 
 from rails_engine.actions.decorator import ActionMeta, ActionResult, action
@@ -20,6 +21,15 @@ from rails_engine.actions.plain import Opaque, to_plain, unwrapped
 from rails_engine.actions.registry import Action, ActionRegistry, spelling
 from rails_engine.actions.remote import ActionsServer
 from rails_engine.actions.running import ActionOutput, ActionRunner, arguments_of, output_of
+from rails_engine.actions.validation import (
+    contains_quotes,
+    filter_secrets,
+    ip_filter,
+    is_default_resp,
+    max_length,
+    validate_input,
+    validate_response,
+)
 
 __all__ = [
     "Action",
@@ -38,11 +48,18 @@ __all__ = [
     "action",
     "arguments_of",
     "code_folders",
+    "contains_quotes",
     "discover_actions",
+    "filter_secrets",
+    "ip_filter",
+    "is_default_resp",
     "load_config_modules",
+    "max_length",
     "output_of",
     "require_rail_outcome",
     "spelling",
     "to_plain",
     "unwrapped",
+    "validate_input",
+    "validate_response",
 ]

@@ -42,6 +42,7 @@ from rails_engine.llm.base import (
     Usage,
 )
 from rails_engine.llm.cache import AnswerStore, Cached, CacheOptions, CacheStats
+from rails_engine.llm.calling import Receiver, llm_call
 from rails_engine.llm.endpoint import Endpoint, Transport
 from rails_engine.llm.limit import Limited
 from rails_engine.llm.models import Models, create_models, require_keys
@@ -106,6 +107,7 @@ __all__ = [
     "PublicModel",
     "PublicToolCall",
     "Reading",
+    "Receiver",
     "Regex",
     "RemoteLLM",
     "RetryPolicy",
@@ -132,6 +134,7 @@ __all__ = [
     "content_of",
     "create_models",
     "get_default_framework",
+    "llm_call",
     "message_of",
     "public_message",
     "public_model",

@@ -131,7 +131,7 @@ def as_llm(model: object) -> LLM:
 
 
 def request_of(
-    prompt: Prompt | Sequence[Mapping[str, Any]], stop: list[str] | None, given: Mapping[str, Any]
+    prompt: str | Sequence[ChatMessage | Mapping[str, Any]], stop: list[str] | None, given: Mapping[str, Any]
 ) -> LLMRequest:
     """A request from the arguments of a public call; unknown arguments become body fields."""
     sampling = {name: value for name, value in given.items() if name in _SAMPLING and value is not None}

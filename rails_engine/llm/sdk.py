@@ -1,6 +1,7 @@
-"""Remote models through the `openai` SDK, for what it knows beyond plain HTTP, such as Azure's addressing.
+"""Remote models through the `openai` SDK, chosen by `parameters.transport: sdk`.
 
-Clients are made when first needed, one for each event loop and endpoint, and shared by all requests.
+It serves where the SDK's own environment variables, its logging, or the instrumentation that other packages hang on
+it are wanted. Clients are made when first needed, one for each event loop and endpoint, and shared by all requests.
 """
 
 from __future__ import annotations

@@ -74,6 +74,9 @@ class UserMessagesConfig(Section):
     embeddings_only: bool = False
     embeddings_only_similarity_threshold: float | None = Field(default=None, ge=0, le=1)
     embeddings_only_fallback_intent: str | None = None
+    embeddings_only_margin: float | None = Field(
+        default=None, ge=0, le=1, description="Ask the model where the best two intents are closer than this."
+    )
 
 
 class DialogRails(Section):

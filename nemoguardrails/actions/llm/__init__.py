@@ -1,0 +1,1 @@
+"""Helpers for actions that ask models."""

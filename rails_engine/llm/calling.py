@@ -1,0 +1,68 @@
+"""`llm_call`: how users' actions ask a model, whatever kind of model they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from rails_engine.errors import ConfigurationError, LLMCallException
+from rails_engine.llm.adapt import as_llm, request_of, response_of
+from rails_engine.llm.answer import Gathering
+from rails_engine.llm.base import LLM, LLMRequest
+from rails_engine.llm.public import ChatMessage, LLMResponse
+from rails_engine.llm.streams import Reading
+
+
+class Receiver(Protocol):
+    """Takes the pieces of an answer as they come, such as a `StreamingHandler`."""
+
+    async def push_chunk(self, chunk: Any) -> None: ...
+
+    async def finish(self) -> None: ...
+
+
+async def llm_call(  # noqa: PLR0913, PLR0917 - the public signature that users call
+    llm: Any,
+    prompt: str | Sequence[ChatMessage | Mapping[str, Any]],
+    model_name: str | None = None,
+    model_provider: str | None = None,
+    stop: list[str] | None = None,
+    llm_params: Mapping[str, Any] | None = None,
+    streaming_handler: Receiver | None = None,
+) -> LLMResponse:
+    """The model's answer to a text or to messages. With a handler its pieces are pushed as they come.
+
+    Raises:
+        LLMCallException: there is no model, or it failed; `inner_exception` is the cause.
+    """
+    if llm is None:
+        raise LLMCallException("no model was given to llm_call", detail=model_name or model_provider)
+    messages = prompt if isinstance(prompt, str) else [_role_first(message) for message in prompt]
+    request = request_of(messages, stop, llm_params or {})
+    try:
+        return await _answer(as_llm(llm), request, streaming_handler)
+    except (LLMCallException, ConfigurationError):
+        raise
+    except Exception as error:  # a user's model may raise anything; callers know one name
+        raise LLMCallException(error) from error
+
+
+def _role_first(message: ChatMessage | Mapping[str, Any]) -> ChatMessage | Mapping[str, Any]:
+    """Prompts name the role `type`."""
+    if isinstance(message, ChatMessage) or "role" in message:
+        return message
+    return {**message, "role": message.get("type")}
+
+
+async def _answer(llm: LLM, request: LLMRequest, receiver: Receiver | None) -> LLMResponse:
+    gathering = Gathering()
+    request = replace(request, streaming=True) if receiver else request
+    async with Reading(llm.stream(request)) as chunks:
+        async for chunk in chunks:
+            gathering.add(chunk)
+            if receiver and chunk.text:
+                await receiver.push_chunk(chunk.text)
+    if receiver:
+        await receiver.finish()
+    return response_of(gathering.result())
