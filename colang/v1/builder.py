@@ -20,11 +20,10 @@ from colang.v2 import Place
 
 _RUN = re.compile(r"(?:execute|exec|run)\s+(.*)\Z", re.DOTALL)
 _DO = re.compile(r"do\s+(.*)\Z", re.DOTALL)
-_KIND = re.compile(r"(user|bot|event)\b\s*(?:says?\b\s*)?(.*)\Z", re.DOTALL)
+_KIND = re.compile(r"(user|bot|event)\b\s*(?:says\b\s*)?(.*)\Z", re.DOTALL)
 _INLINE_TEXT = re.compile(r'(.*?)\s*"(.*)"\s*\Z', re.DOTALL)
 _PARAMETER = re.compile(r"(\w+)\s*[:=]\s*(.*)\Z", re.DOTALL)
 _TYPE = re.compile(r"[^\W\d]\w*\Z")
-_NOT_YET = {"flow", "no", "any"}
 
 
 class Builder:
@@ -293,10 +292,9 @@ class Builder:
         match = _KIND.match(line.text)
         if match is None:
             word = line.text.split()[0]
-            if word in _NOT_YET:
-                message = f"`when {word}` never happens; wait for `user`, `bot` or `event`"
-                raise ColangSyntaxError(message, self._source, span)
-            return self._event_of(line, span)
+            # These read in the peer and never match; the checker says so.
+            known = word in tree.NEVER
+            return tree.WaitFor(type=word, span=span) if known else self._event_of(line, span)
         kind, rest = match[1], line.part(match[2])
         if kind == "user":
             return self._user_of(rest, span)

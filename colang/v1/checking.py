@@ -74,6 +74,10 @@ class _Checker:
                 yield _warning(
                     f"there is no flow `{node.flow}`", node.span, did_you_mean(node.flow, self._flows)
                 )
+            elif isinstance(node, tree.WaitFor) and node.type in tree.NEVER:
+                yield _warning(
+                    f"`when {node.type}` never happens", node.span, "wait for `user`, `bot` or `event`"
+                )
             elif isinstance(node, tree.User) and self._intents:
                 yield from self._user(node)
             elif isinstance(node, Call) and node.function not in FUNCTIONS:

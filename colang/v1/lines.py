@@ -12,7 +12,7 @@ from colang.v1 import tree
 from colang.v2 import Place, parse_expression
 
 _BLANKS = re.compile(r"\s+|\\\n")
-_OR = re.compile(r"\s+or\s+(?:user\s+(?:says?\s+)?)?")
+_OR = re.compile(r"\s+or\s+(?:user\s+(?:says\s+)?)?")
 _CALL = re.compile(r"([^($]*?)\s*\((.*)\)\s*\Z", re.DOTALL)
 _WITH = re.compile(r"(.*?)\s+with\s+(\$?\w+\s*=.*)\Z", re.DOTALL)
 _DOLLAR = re.compile(r"([^$]*?[^$\s])\s+(\$\w+\s*=.*)\Z", re.DOTALL)

@@ -10,6 +10,9 @@ from typing import TypeAlias
 
 from colang.tree import Constant, Expression, Node
 
+NEVER = frozenset({"flow", "no", "any"})
+"""Words behind `when` that name nothing that ever happens."""
+
 Arguments: TypeAlias = tuple[tuple[str, Expression], ...]
 
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from lark import Lark, Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
+from colang.problems import did_you_mean
+
 EXAMPLES = {
     'an attribute or element cannot be assigned; call a method instead, as in `($d.update({"key": 1}))`': (
         "flow a\n  $x.y = 1\n",
@@ -109,6 +111,8 @@ _BRANCH_WORDS = {
     "or": "`or when` belongs to a `when` at the same indentation, and there is none here",
     "and": "a group continues on the line behind it, with no other statement between",
 }
+
+_OPENING = ("flow", "if", "elif", "else", "while", "when")
 
 _CHARACTERS = {
     "$": "a variable is `$` and a name, which begins with a letter",
@@ -355,7 +359,9 @@ def _operator_with_assignment(mistake: Mistake) -> str | None:
 
 def _indentation(mistake: Mistake) -> str | None:
     if mistake.token.type == "_INDENT":
-        return "this line is indented more than the one above it, which opens no block"
+        hint = did_you_mean(_first_word(mistake.line_above()), _OPENING)
+        message = "this line is indented more than the one above it, which opens no block"
+        return f"{message}; {hint}" if hint else message
     if mistake.accepts <= _BODY:
         return "an indented body is missing; write `pass` where there is nothing to do"
     return None
