@@ -168,7 +168,7 @@ def paged_attention_decode(
     splits = splits_for(rows, spec.kv_heads, inputs.max_context)
     group = spec.heads // spec.kv_heads
     block_h = max(16, triton.next_power_of_2(group))
-    block_d = triton.next_power_of_2(spec.head_dim)
+    block_d = max(16, triton.next_power_of_2(spec.head_dim))
     partial, stats, arrivals = _workspace(queries, rows * spec.kv_heads, splits, (block_h, block_d))
     scaled = cache.key_scales is not None
     if rows:

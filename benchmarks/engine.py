@@ -1,0 +1,296 @@
+"""Output tokens a second of the local engine on one GPU, over the rows that other engines are measured by.
+
+Conditions: the model's shape with random weights, all requests of a row sent at once, prompts of random token ids,
+greedy, end of sequence ignored, no detokenizing, prefix caching off; one warm-up row, then one timed run per row, from
+the first submit to the last token. `floor` is the roofline of the machine the rows were first measured on: the
+model's matrix products as cuBLAS runs them, plus reading the KV cache, plus prefill, and nothing else.
+
+    python benchmarks/engine.py                          bf16
+    python benchmarks/engine.py --quantization fp8       FP8 weights and activations
+    python benchmarks/engine.py --kv-dtype fp8           the same with an FP8 KV cache
+    python benchmarks/engine.py --transformers           HF transformers in the same run
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import platform
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from inference_backend.engine import Engine
+from inference_backend.opening import open_model
+from inference_backend.settings import EngineSettings, SchedulerSettings
+from inference_backend.values import Request, SamplingParameters
+
+LLAMA_8B = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "vocab_size": 128256,
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "max_position_embeddings": 131072,
+    "rms_norm_eps": 1e-5,
+    "rope_theta": 500000.0,
+    "tie_word_embeddings": False,
+    "torch_dtype": "bfloat16",
+    "bos_token_id": 128000,
+    "eos_token_id": 128001,
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """So many requests with prompt and output lengths; `floors` and `rivals` (vLLM 0.22.0, one H200) in tok/s."""
+
+    name: str
+    lengths: tuple[tuple[int, int], ...]
+    floors: dict[str, int]
+    rivals: dict[str, int]
+
+    @property
+    def output(self) -> int:
+        return sum(length for _, length in self.lengths)
+
+
+def ragged(count: int, low: tuple[int, int], high: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+    """Prompt lengths in [low[0], high[0]] and output lengths in [low[1], high[1]], seeded."""
+    draw = random.Random(17)
+    return tuple((draw.randint(low[0], high[0]), draw.randint(low[1], high[1])) for _ in range(count))
+
+
+def same(count: int, prompt: int, output: int) -> tuple[tuple[int, int], ...]:
+    return ((prompt, output),) * count
+
+
+def numbers(bf16: int, fp8: int) -> dict[str, int]:
+    return {"bf16": bf16, "fp8": fp8}
+
+
+ROWS = (
+    Row("1 x 128/512", same(1, 128, 512), numbers(245, 403), numbers(182, 237)),
+    Row("32 x 128/128", same(32, 128, 128), numbers(6310, 10600), numbers(5349, 6494)),
+    Row("128 x 128/128", same(128, 128, 128), numbers(15900, 26700), numbers(12965, 16950)),
+    Row("256 x 128/128", same(256, 128, 128), numbers(18950, 31600), numbers(15844, 20641)),
+    Row("1024 x 128/128", same(1024, 128, 128), numbers(20200, 32800), numbers(17007, 22690)),
+    Row(
+        "512 x 256-768/16-240", ragged(512, (256, 16), (768, 240)), numbers(8140, 13800), numbers(6705, 9072)
+    ),
+    Row("256 x 1024/256", same(256, 1024, 256), numbers(6900, 10700), numbers(6257, 8479)),
+)
+
+
+def requests(lengths: Iterable[tuple[int, int]], tag: str) -> list[Request]:
+    draw = random.Random(tag)
+    return [
+        Request(
+            id=f"{tag}-{number}",
+            prompt_ids=tuple(draw.randrange(1000, 100_000) for _ in range(prompt)),
+            sampling=SamplingParameters(temperature=0.0, max_tokens=output, ignore_eos=True),
+        )
+        for number, (prompt, output) in enumerate(lengths)
+    ]
+
+
+def run(engine: Engine, given: list[Request]) -> float:
+    """Seconds from the first submit to the last token."""
+    prepared = [engine.prepare(request) for request in given]
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    for request in prepared:
+        engine.submit(request)
+    tokens = 0
+    while engine.busy:
+        tokens += sum(len(delta.token_ids) for delta in engine.step())
+    elapsed = time.perf_counter() - start
+    wanted = sum(request.sampling.max_tokens or 0 for request in given)
+    if tokens != wanted:
+        raise SystemExit(f"{tokens} tokens came, {wanted} were asked for")
+    return elapsed
+
+
+def open_engine(folder: Path, options: argparse.Namespace, **limits: Any) -> Engine:
+    scheduler = SchedulerSettings(
+        **{
+            "max_sequences": 512,
+            "max_step_tokens": options.step_tokens,
+            "prefix_caching": False,
+            "max_positions": 4096,
+            **limits,
+        }
+    )
+    settings = EngineSettings(
+        str(folder),
+        device="cuda",
+        dtype="bfloat16",
+        quantization=options.quantization,
+        kv_dtype=options.kv_dtype,
+        memory_share=0.85,
+        random_weights=True,
+        scheduler=scheduler,
+    )
+    return open_model(settings).engine
+
+
+def table(engine: Engine, options: argparse.Namespace) -> dict[str, float]:
+    kind = "fp8" if options.quantization == "fp8" else "bf16"
+    run(engine, requests(same(64, 200, 8), "warm"))
+    found = {}
+    print(f"{'requests x in/out':24}{'tok/s':>9}{'floor':>9}{'share':>7}{'vLLM':>9}{'ratio':>7}")
+    for number, row in enumerate(ROWS):
+        if options.rows and str(number) not in options.rows.split(","):
+            continue
+        rates = [
+            row.output / run(engine, requests(row.lengths, f"{row.name}{i}")) for i in range(options.repeat)
+        ]
+        rate = statistics.median(rates)
+        found[row.name] = rate
+        floor, rival = row.floors[kind], row.rivals[kind]
+        print(
+            f"{row.name:24}{rate:9,.0f}{floor:9,}{rate / floor:7.1%}{rival:9,}{rate / rival:7.2f}"
+            f"   runs: {', '.join(f'{r:,.0f}' for r in rates)}",
+            flush=True,
+        )
+    return found
+
+
+def first_token(engine: Engine) -> None:
+    """Time to first token of one 512-token prompt on an idle engine."""
+    times = []
+    for number in range(12):
+        given = requests(same(1, 512, 2), f"first{number}")
+        prepared = [engine.prepare(request) for request in given]
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        engine.submit(prepared[0])
+        while not engine.step():
+            pass
+        times.append((time.perf_counter() - start) * 1e3)
+        while engine.busy:
+            engine.step()
+    print(f"first token of a 512-token prompt, idle: median {statistics.median(times[2:]):.1f} ms "
+          f"(best {min(times):.1f})")  # fmt: skip
+
+
+def batching_gain(engine: Engine) -> None:
+    """In-flight against static batching on a ragged trace: the same engine, batches of 64 waited out or not."""
+    draw = random.Random(3)
+    lengths = [(128, min(1024, max(4, int(draw.expovariate(1 / 128))))) for _ in range(512)]
+    given = requests(lengths, "gain")
+    static = ideal = 0.0
+    for start in range(0, len(given), 64):
+        batch = [lengths[start + i][1] for i in range(64)]
+        static += run(engine, given[start : start + 64])
+        ideal += max(batch) * 64 / sum(batch)
+    flight = run(engine, requests(lengths, "gain2"))
+    bound = ideal / (len(given) // 64)
+    print(f"in-flight batching of 64: {static / flight:.2f} x static; max/mean of the trace {bound:.2f}; "
+          f"{static / flight / bound:.0%} of it")  # fmt: skip
+
+
+def prefix_reuse(engine: Engine) -> None:
+    """64 guard prompts that share 600 tokens: how many tokens are computed."""
+    draw = random.Random(5)
+    shared = tuple(draw.randrange(1000, 100_000) for _ in range(600))
+    sampling = SamplingParameters(temperature=0.0, max_tokens=4, ignore_eos=True)
+    given = [
+        Request(f"guard-{i}", shared + tuple(draw.randrange(1000, 100_000) for _ in range(40)), sampling)
+        for i in range(64)
+    ]
+    counters = engine.scheduler.counters
+    before = counters.prefix_hits, counters.prefix_queries
+    seconds = run(engine, given)
+    hits, queries = counters.prefix_hits - before[0], counters.prefix_queries - before[1]
+    print(
+        f"64 prompts sharing 600 tokens: {queries - hits:,} of {queries:,} prompt tokens computed, {seconds * 1e3:.0f} ms"
+    )
+
+
+def transformers_rows(folder: Path) -> None:
+    """HF transformers' `generate` at 128/128, the same shape and card."""
+    import transformers
+
+    config = transformers.LlamaConfig.from_pretrained(folder)
+    with torch.device("cuda"):
+        model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval()
+    for batch in (1, 32, 128):
+        ids = torch.randint(1000, 100_000, (batch, 128), device="cuda")
+        options = {"do_sample": False, "min_new_tokens": 128, "max_new_tokens": 128, "pad_token_id": 0}
+        model.generate(ids, **{**options, "min_new_tokens": 4, "max_new_tokens": 4})
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        model.generate(ids, **options)
+        torch.cuda.synchronize()
+        print(f"transformers {transformers.__version__} generate, {batch} x 128/128: "
+              f"{batch * 128 / (time.perf_counter() - start):,.0f} tok/s", flush=True)  # fmt: skip
+
+
+def conditions(options: argparse.Namespace) -> None:
+    import triton
+
+    print(
+        f"{torch.cuda.get_device_name()}, torch {torch.__version__}, Triton {triton.__version__}, "
+        f"Python {platform.python_version()}; Llama-3.1-8B shape, random weights, "
+        f"weights {options.quantization or 'bf16'}, KV {options.kv_dtype if options.kv_dtype != 'auto' else 'bf16'}, "
+        f"512 sequences and {options.step_tokens} tokens a step at most, 0.85 of the memory"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quantization", choices=["fp8", "int8-weights", "int4"])
+    parser.add_argument("--kv-dtype", default="auto", choices=["auto", "fp8", "int8"])
+    parser.add_argument("--rows", help="numbers of the rows to run, comma-separated; all if left out")
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--step-tokens", type=int, default=8192)
+    parser.add_argument("--json", type=Path, help="write the rates here")
+    parser.add_argument("--transformers", action="store_true", help="run HF transformers too")
+    parser.add_argument(
+        "--features", action="store_true", help="first token, in-flight batching, prefix reuse"
+    )
+    options = parser.parse_args()
+    conditions(options)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "config.json").write_text(json.dumps(LLAMA_8B))
+        start = time.perf_counter()
+        engine = open_engine(folder, options)
+        print(
+            f"loaded in {time.perf_counter() - start:.1f} s, {engine.capacity.blocks:,} KV blocks", flush=True
+        )
+        found = table(engine, options)
+        if options.features:
+            first_token(engine)
+        engine.executor.close()
+        del engine
+        gc.collect()
+        if options.features:
+            small = open_engine(folder, options, max_sequences=64, prefix_caching=True)
+            run(small, requests(same(64, 128, 8), "warm"))
+            batching_gain(small)
+            prefix_reuse(small)
+            small.executor.close()
+        if options.transformers:
+            transformers_rows(folder)
+        if options.json:
+            options.json.write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

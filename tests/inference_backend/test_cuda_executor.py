@@ -1,0 +1,101 @@
+"""The GPU executor gives the CPU executor's tokens, in graphs and outside them, and its sampling features work."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from inference_backend.engine import Engine, EngineParts
+from inference_backend.settings import EngineSettings, SchedulerSettings
+from inference_backend.values import Request, SamplingParameters
+from tests.inference_backend.checkpoints import FAMILIES, VOCAB
+from tests.inference_backend.conftest import Maker, collect, greedy, open_engine, tokens
+from tests.inference_backend.test_models import PROMPTS
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU"),
+]
+
+
+def open_on_gpu(folder: Path, *, blocks: int = 200, **limits: int) -> Engine:
+    from inference_backend.executors.cuda import CudaExecutor
+
+    scheduler = SchedulerSettings(**{"block_size": 4, "max_sequences": 8, "max_step_tokens": 64, **limits})
+    settings = EngineSettings(
+        str(folder), dtype="float32", device="cuda", kv_blocks=blocks, scheduler=scheduler
+    )
+    executor = CudaExecutor(settings)
+    return Engine(EngineParts(executor, scheduler), executor.load())
+
+
+def ask(engine: Engine, requests: list[Request]) -> dict[str, list[int]]:
+    for request in requests:
+        engine.submit(engine.prepare(request))
+    return {name: tokens(deltas) for (name, _), deltas in collect(engine).items()}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_greedy_tokens_of_every_family(family: str, checkpoint: Maker) -> None:
+    made = checkpoint(family)
+    sampling = SamplingParameters(temperature=0.0, max_tokens=20, ignore_eos=True)
+    requests = [Request(f"r{i}", tuple(prompt), sampling) for i, prompt in enumerate(PROMPTS)]
+    for limits in ({}, {"blocks": 16, "max_step_tokens": 10}):
+        got = ask(open_on_gpu(made.folder, **limits), requests)
+        assert got == {f"r{i}": made.greedy(prompt, 20) for i, prompt in enumerate(PROMPTS)}
+
+
+SPECIAL = {
+    "minimum": SamplingParameters(temperature=0.0, max_tokens=12, min_tokens=12),
+    "bias": SamplingParameters(temperature=0.0, max_tokens=12, ignore_eos=True, logit_bias=((7, 100.0),)),
+    "penalties": SamplingParameters(
+        temperature=0.0, max_tokens=12, ignore_eos=True, presence_penalty=0.5, frequency_penalty=0.9
+    ),
+    "repetition": SamplingParameters(temperature=0.0, max_tokens=12, ignore_eos=True, repetition_penalty=1.7),
+    "logprobs": SamplingParameters(temperature=0.0, max_tokens=12, ignore_eos=True, logprobs=3),
+}
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+def test_special_sampling_is_the_cpu_samplers(name: str, checkpoint: Maker) -> None:
+    made = checkpoint("llama")
+    requests = [Request(f"r{i}", tuple(prompt), SPECIAL[name]) for i, prompt in enumerate(PROMPTS)]
+    plain = Request("plain", tuple(PROMPTS[0]), replace(SPECIAL["logprobs"], logprobs=None))
+    requests.append(plain)
+    assert ask(open_on_gpu(made.folder), requests) == ask(open_engine(made.folder), requests)
+
+
+def test_logprobs_are_those_of_the_cpu(checkpoint: Maker) -> None:
+    made = checkpoint("llama")
+    request = Request("r", tuple(PROMPTS[0]), SPECIAL["logprobs"])
+    found = []
+    for engine in (open_on_gpu(made.folder), open_engine(made.folder)):
+        engine.submit(engine.prepare(request))
+        deltas = collect(engine)["r", 0]
+        found.append([entry.logprob for delta in deltas for entry in delta.logprobs or ()])
+    assert found[0]
+    assert found[0] == pytest.approx(found[1], abs=1e-3)
+
+
+def test_a_seed_gives_the_same_tokens_in_any_batch(checkpoint: Maker) -> None:
+    made = checkpoint("llama")
+    sampling = SamplingParameters(
+        temperature=1.0, top_p=0.9, top_k=40, seed=5, max_tokens=16, ignore_eos=True
+    )
+    seeded = Request("seeded", tuple(PROMPTS[0]), sampling)
+    others = [greedy(f"r{i}", prompt, 12) for i, prompt in enumerate(PROMPTS[1:])]
+    alone = ask(open_on_gpu(made.folder), [seeded])["seeded"]
+    assert ask(open_on_gpu(made.folder), [*others, seeded])["seeded"] == alone
+    assert all(0 <= token < VOCAB for token in alone)
+
+
+def test_embeddings_are_those_of_the_cpu(checkpoint: Maker) -> None:
+    made = checkpoint("llama")
+    found = []
+    for engine in (open_on_gpu(made.folder), open_engine(made.folder)):
+        engine.submit(engine.prepare(Request("e", tuple(PROMPTS[3]), pooling="mean")))
+        found.append(collect(engine)["e", 0][-1].embedding)
+    assert found[0] == pytest.approx(found[1], abs=1e-3)
