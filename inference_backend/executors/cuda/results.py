@@ -30,10 +30,14 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """A step's result under way to the host; `landed` is recorded once all of it is there."""
+    """A step's result under way to the host; `landed` is recorded once all of it is there.
+
+    `device` keeps the memory that is copied from out of the allocator's hands until then.
+    """
 
     number: int
     host: Sampled
+    device: Sampled
     landed: torch.cuda.Event
 
     def wait(self) -> StepResult:
@@ -79,11 +83,8 @@ class ReturnPath:
             )  # fmt: skip
             landed = torch.cuda.Event()
             landed.record(self._stream)
-        for tensor in (result.logprobs, result.top_ids, result.top_logprobs, result.hidden):
-            if tensor is not None:
-                tensor.record_stream(self._stream)
         self._done = landed
-        return Flight(number, host, landed)
+        return Flight(number, host, result, landed)
 
 
 def _maybe(x: Tensor | None) -> Tensor | None:

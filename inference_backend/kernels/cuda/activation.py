@@ -1,4 +1,11 @@
-"""act(gate) * up over the packed gate-up projection, with per-token quantizing fused at the end."""
+"""act(gate) * up over the packed gate-up projection, with per-token quantizing fused at the end.
+
+Without quantizing, rows are cut into blocks. With it a program holds a whole row, because the row's scale needs all of it;
+programs then stay and take row after row, the next one's loads under way while this one is reduced, and keep the
+scales of a product's columns in registers.
+"""
+
+from typing import Final
 
 import triton
 import triton.language as tl
@@ -7,7 +14,8 @@ from inference_backend.kernels.cuda.launch import early_launch, launch_options, 
 from inference_backend.kernels.cuda.rounding import LIMITS, empty_activation, quantized_row
 from inference_backend.kernels.values import Activation, ActivationFormat, Output, Product, Quantized
 
-PLAIN_BLOCK = 1024
+PLAIN_BLOCK: Final = 1024
+PROGRAMS: Final = 132  # one for each multiprocessor of an H200
 
 
 @triton.jit
@@ -23,14 +31,19 @@ def _gated(gate, up, GELU: tl.constexpr):
 
 
 @triton.jit
-def _gated_kernel(
+def _scaled(x, rows_ptr, row, columns, PRODUCT: tl.constexpr):
+    if PRODUCT:
+        x = (x.to(tl.float32) * tl.load(rows_ptr + row) * columns).to(x.dtype)
+    return x
+
+
+@triton.jit
+def _plain_kernel(
     x_ptr,
     out_ptr,
-    scale_ptr,
     rows_ptr,
     columns_ptr,
     width,
-    LIMIT: tl.constexpr,
     GELU: tl.constexpr,
     PRODUCT: tl.constexpr,
     BLOCK: tl.constexpr,
@@ -39,48 +52,83 @@ def _gated_kernel(
     row = tl.program_id(1).to(tl.int64)
     cols = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = cols < width
+    gate_size = 1.0
+    up_size = 1.0
+    if PRODUCT:
+        gate_size = tl.load(columns_ptr + cols, mask=inside, other=0.0)
+        up_size = tl.load(columns_ptr + width + cols, mask=inside, other=0.0)
     wait_previous(PDL)
     gate = tl.load(x_ptr + row * 2 * width + cols, mask=inside, other=0.0)
     up = tl.load(x_ptr + row * 2 * width + width + cols, mask=inside, other=0.0)
     release_next(PDL)
+    gate = _scaled(gate, rows_ptr, row, gate_size, PRODUCT)
+    up = _scaled(up, rows_ptr, row, up_size, PRODUCT)
+    tl.store(out_ptr + row * width + cols, _gated(gate, up, GELU), mask=inside)
+
+
+@triton.jit(do_not_specialize=["rows"])
+def _quantizing_kernel(
+    x_ptr,
+    out_ptr,
+    scale_ptr,
+    rows_ptr,
+    columns_ptr,
+    rows,
+    width,
+    LIMIT: tl.constexpr,
+    GELU: tl.constexpr,
+    PRODUCT: tl.constexpr,
+    BLOCK: tl.constexpr,
+    PDL: tl.constexpr,
+):
+    cols = tl.arange(0, BLOCK)
+    inside = cols < width
+    gate_size = 1.0
+    up_size = 1.0
     if PRODUCT:
-        size = tl.load(rows_ptr + row)
-        gate_size = size * tl.load(columns_ptr + cols, mask=inside, other=0.0)
-        up_size = size * tl.load(columns_ptr + width + cols, mask=inside, other=0.0)
-        gate = (gate.to(tl.float32) * gate_size).to(gate.dtype)
-        up = (up.to(tl.float32) * up_size).to(up.dtype)
-    y = _gated(gate, up, GELU)
-    if LIMIT > 0:
-        values, scale = quantized_row(y.to(tl.float32), LIMIT)
+        gate_size = tl.load(columns_ptr + cols, mask=inside, other=0.0)
+        up_size = tl.load(columns_ptr + width + cols, mask=inside, other=0.0)
+    wait_previous(PDL)
+    release_next(PDL)
+    row = tl.program_id(0).to(tl.int64)
+    step = tl.num_programs(0)
+    gate = tl.load(x_ptr + row * 2 * width + cols, mask=inside, other=0.0)
+    up = tl.load(x_ptr + row * 2 * width + width + cols, mask=inside, other=0.0)
+    for _ in range(tl.cdiv(rows - tl.program_id(0), step)):
+        following = row + step
+        more = cols < tl.where(following < rows, width, 0)
+        next_gate = tl.load(x_ptr + following * 2 * width + cols, mask=more, other=0.0)
+        next_up = tl.load(x_ptr + following * 2 * width + width + cols, mask=more, other=0.0)
+        gate = _scaled(gate, rows_ptr, row, gate_size, PRODUCT)
+        up = _scaled(up, rows_ptr, row, up_size, PRODUCT)
+        values, scale = quantized_row(_gated(gate, up, GELU).to(tl.float32), LIMIT)
         tl.store(scale_ptr + row, scale)
         tl.store(out_ptr + row * width + cols, values.to(out_ptr.dtype.element_ty), mask=inside)
-    else:
-        tl.store(out_ptr + row * width + cols, y, mask=inside)
+        gate = next_gate
+        up = next_up
+        row = following
 
 
 def _gated_mul(given: Output, form: ActivationFormat, *, gelu: bool) -> Activation:
-    """The row is one block where it is quantized (its scale needs all of it), many blocks where not."""
-    gate_up = given.data if isinstance(given, Product) else given
+    gate_up = (given.data if isinstance(given, Product) else given).contiguous()
     tokens, width = gate_up.shape[0], gate_up.shape[1] // 2
     out = empty_activation(gate_up, width, form)
-    data, scales = (out.data, out.scales) if isinstance(out, Quantized) else (out, out)
-    block = PLAIN_BLOCK if form == "plain" else triton.next_power_of_2(width)
-    if tokens:
-        _gated_kernel[(triton.cdiv(width, block), tokens)](
-            gate_up.contiguous(),
-            data,
-            scales,
-            given.rows if isinstance(given, Product) else gate_up,
-            given.columns if isinstance(given, Product) else gate_up,
-            width,
-            LIMIT=LIMITS[form],
-            GELU=gelu,
-            PRODUCT=isinstance(given, Product),
-            BLOCK=block,
-            PDL=early_launch(),
-            num_warps=16 if block >= 8192 else 4,
-            **launch_options(),
-        )
+    rows, columns = (given.rows, given.columns) if isinstance(given, Product) else (gate_up, gate_up)
+    product = isinstance(given, Product)
+    if not tokens:
+        return out
+    if isinstance(out, Quantized):
+        block = triton.next_power_of_2(width)
+        _quantizing_kernel[(min(tokens, PROGRAMS),)](
+            gate_up, out.data, out.scales, rows, columns, tokens, width,
+            LIMIT=LIMITS[form], GELU=gelu, PRODUCT=product, BLOCK=block, PDL=early_launch(),
+            num_warps=32 if block >= 8192 else 8, **launch_options(),
+        )  # fmt: skip
+    else:
+        _plain_kernel[(triton.cdiv(width, PLAIN_BLOCK), tokens)](
+            gate_up, out, rows, columns, width,
+            GELU=gelu, PRODUCT=product, BLOCK=PLAIN_BLOCK, PDL=early_launch(), num_warps=4, **launch_options(),
+        )  # fmt: skip
     return out
 
 

@@ -6,17 +6,22 @@ import triton.language as tl
 
 @triton.jit
 def cache_rows(table_ptr, at, inside, PAGE: tl.constexpr):
-    """Row numbers (block * PAGE + offset) of the cache for positions `at` of one sequence."""
-    block = tl.load(table_ptr + at // PAGE, mask=inside, other=0).to(tl.int64)
+    """Row numbers (block * PAGE + offset) of the cache for positions `at` of one sequence; `inside` None: all lie in it."""
+    if inside is None:
+        block = tl.load(table_ptr + at // PAGE).to(tl.int64)
+    else:
+        block = tl.load(table_ptr + at // PAGE, mask=inside, other=0).to(tl.int64)
     return block * PAGE + at % PAGE
 
 
 @triton.jit
-def soft_capped(scores, SOFT_CAP: tl.constexpr):
-    """Scores s as c * tanh(s / c), through the sigmoid (tanh(u) = 2 sigmoid(2 u) - 1); 0 caps nothing."""
+def scaled_scores(scores, scale, SOFT_CAP: tl.constexpr):
+    """Products times the scale, capped as c * tanh(s / c) (0: not), times log2(e) for a softmax in base 2."""
     if SOFT_CAP > 0:
-        scores = SOFT_CAP * (2.0 * tl.sigmoid(2.0 * scores / SOFT_CAP) - 1.0)
-    return scores
+        # tanh(u) = 2 sigmoid(2 u) - 1
+        capped = SOFT_CAP * (2.0 * tl.sigmoid(2.0 * scores * scale / SOFT_CAP) - 1.0)
+        return capped * 1.4426950408889634
+    return scores * (scale * 1.4426950408889634)
 
 
 @triton.jit

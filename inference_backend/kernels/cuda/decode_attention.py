@@ -14,12 +14,11 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from inference_backend.kernels.cuda.attention import cache_rows, online_step, scaled_step, soft_capped
+from inference_backend.kernels.cuda.attention import cache_rows, online_step, scaled_scores, scaled_step
 from inference_backend.kernels.cuda.launch import early_launch, launch_options, release_next, wait_previous
 from inference_backend.kernels.cuda.scratch import arrival_counters
 from inference_backend.kernels.values import AttentionInputs, AttentionSpec, LayerCache
 
-LOG2_E: Final = 1.4426950408889634
 PROGRAMS_WANTED: Final = 264  # two for each of an H200's 132 multiprocessors
 SMALLEST_SHARE: Final = 64  # tokens; the kernel's own tile
 MOST_SPLITS: Final = 32
@@ -102,6 +101,8 @@ def _decode_kernel(
     if WINDOW > 0:
         first = tl.maximum(length - WINDOW, 0)
     share = tl.cdiv(tl.cdiv(length - first, SPLITS), BLOCK_N) * BLOCK_N
+    if SPLITS > 1:
+        share = tl.maximum(share, 128)
     start = first + split * share
     end = tl.minimum(start + share, length)
     # Only shares that hold tokens leave a partial result; a row without tokens (padding) has one empty share.
@@ -122,10 +123,10 @@ def _decode_kernel(
             if narrow:
                 k = k.to(tl.float16)
                 v = v.to(tl.float16)
-            scores = tl.dot(q, k.T, input_precision="ieee") * scale
+            scores = tl.dot(q, k.T, input_precision="ieee")
             if SCALED:
                 scores *= tl.load(key_scale_ptr + rows * K + head, mask=inside, other=0.0)[None, :]
-            scores = soft_capped(scores, SOFT_CAP) * 1.4426950408889634
+            scores = scaled_scores(scores, scale, SOFT_CAP)
             scores = tl.where(inside[None, :], scores, float("-inf"))
             if SCALED:
                 size = tl.load(value_scale_ptr + rows * K + head, mask=inside, other=0.0)
@@ -133,7 +134,7 @@ def _decode_kernel(
             else:
                 acc, top, total = online_step(scores, v, acc, top, total)
         release_next(PDL)
-        if SPLITS == 1:
+        if (SPLITS == 1) | (active == 1):
             total = tl.where(total > 0, total, 1.0)
             tl.store(out_ptr + out_rows, (acc / total[:, None]).to(out_ptr.dtype.element_ty), mask=ok)
         else:
@@ -171,6 +172,7 @@ def paged_attention_decode(
     block_d = max(16, triton.next_power_of_2(spec.head_dim))
     partial, stats, arrivals = _workspace(queries, rows * spec.kv_heads, splits, (block_h, block_d))
     scaled = cache.key_scales is not None
+    many, narrow = rows >= FEWER_WARPS_FROM, cache.keys.element_size() == 1
     if rows:
         _decode_kernel[(spec.kv_heads, rows, splits)](
             queries,
@@ -192,14 +194,14 @@ def paged_attention_decode(
             PAGE=cache.block_size,
             BLOCK_H=block_h,
             BLOCK_D=block_d,
-            BLOCK_N=64,
+            BLOCK_N=32 if many and not narrow else 64,
             SPLITS=splits,
             WINDOW=spec.window or 0,
             SOFT_CAP=spec.soft_cap or 0.0,
             SCALED=scaled,
-            STAGES=3,
+            STAGES=2 if many and not narrow else 3,
             PDL=early_launch(),
-            num_warps=2 if rows >= FEWER_WARPS_FROM else 4,
+            num_warps=2 if many else 4,
             **launch_options(),
         )
     return out

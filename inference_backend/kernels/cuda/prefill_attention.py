@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from inference_backend.kernels.cuda.attention import cache_rows, online_step, scaled_step, soft_capped
+from inference_backend.kernels.cuda.attention import cache_rows, online_step, scaled_scores, scaled_step
 from inference_backend.kernels.cuda.decode_attention import paged_attention_decode
 from inference_backend.kernels.cuda.launch import early_launch, launch_options, release_next, wait_previous
 from inference_backend.kernels.values import AttentionInputs, AttentionSpec, LayerCache
@@ -118,22 +118,25 @@ def _tile(
 ):  # fmt: skip
     at = n + tl.arange(0, BLOCK_N)
     inside = at < end
-    rows = cache_rows(table, at, inside, PAGE)
+    rows = cache_rows(table, at, inside if MASKED else None, PAGE)
     where = (rows * K + head)[:, None] * D + dims[None, :]
     if MASKED:
         seen = inside[:, None] & (dims < D)[None, :]
         k = tl.load(keys_ptr + where, mask=seen, other=0.0)
         v = tl.load(values_ptr + where, mask=seen, other=0.0)
+    elif D == dims.shape[0]:
+        k = tl.load(keys_ptr + where)
+        v = tl.load(values_ptr + where)
     else:
         k = tl.load(keys_ptr + where, mask=(dims < D)[None, :], other=0.0)
         v = tl.load(values_ptr + where, mask=(dims < D)[None, :], other=0.0)
     if keys_ptr.dtype.element_ty.primitive_bitwidth == 8:
         k = k.to(tl.float16)
         v = v.to(tl.float16)
-    scores = tl.dot(q, k.T, input_precision="ieee") * scale
+    scores = tl.dot(q, k.T, input_precision="ieee")
     if SCALED:
         scores *= tl.load(key_scale_ptr + rows * K + head, mask=inside, other=0.0)[None, :]
-    scores = soft_capped(scores, SOFT_CAP) * 1.4426950408889634
+    scores = scaled_scores(scores, scale, SOFT_CAP)
     if MASKED:
         visible = inside[None, :] & (at[None, :] <= place[:, None])
         if WINDOW > 0:
@@ -158,7 +161,7 @@ def paged_attention_prefill(
     out = torch.empty_like(queries) if out is None else out
     group = spec.heads // spec.kv_heads
     block_g = triton.next_power_of_2(group)
-    block_q = max(1, 128 // block_g)
+    block_q = max(1, 64 // block_g)
     rows = len(inputs.context_lengths) - inputs.decode_rows
     tiles = len(queries) // block_q + rows
     scaled = cache.key_scales is not None
@@ -183,13 +186,13 @@ def paged_attention_prefill(
             BLOCK_Q=block_q,
             BLOCK_G=block_g,
             BLOCK_D=max(16, triton.next_power_of_2(spec.head_dim)),
-            BLOCK_N=32 if queries.dtype == torch.float32 else 64,
+            BLOCK_N=32,
             WINDOW=spec.window or 0,
             SOFT_CAP=spec.soft_cap or 0.0,
             SCALED=scaled,
             STAGES=2,
             PDL=early_launch(),
-            num_warps=8,
+            num_warps=4,
             **launch_options(),
         )
     return out
