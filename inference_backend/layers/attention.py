@@ -29,13 +29,16 @@ class Attention(nn.Module):
         self.layer = layer
         self.head_norms: tuple[RMSNorm, RMSNorm] | None = None
 
-    def forward(self, x: Activation, step: StepContext) -> Output:
+    def forward(self, x: Activation, step: StepContext, wanted: Tensor | None = None) -> Output:
+        """Hidden states of all tokens, or of the `wanted` ones."""
         cache = step.caches[self.layer]
         qkv = self.qkv.unscaled(x, step.adapters)
         if self.head_norms is not None:
             qkv = self._normalised(kernels.plain(qkv), *self.head_norms)
         queries = kernels.rope_and_cache_kv(qkv, self.spec, self.table, cache, step.inputs)
         mixed = kernels.paged_attention(queries, cache, step.inputs, self.spec)
+        if wanted is not None:
+            mixed = mixed[wanted]
         return self.output.unscaled(mixed, step.adapters)
 
     def _normalised(self, qkv: Tensor, query_norm: RMSNorm, key_norm: RMSNorm) -> Tensor:

@@ -33,6 +33,7 @@ class CausalLM(nn.Module):
     config: ModelConfig
     embedding: Embedding | None
     head: Head | None
+    trims = False  # whether `StepContext.wanted` is heeded
 
     def forward(self, x: Tensor, step: StepContext) -> Tensor:
         raise NotImplementedError
@@ -74,8 +75,10 @@ class PreNormLayer(nn.Module):
         self.mlp = mlp
         self._mlp_input = [mlp_input]  # in a list, so that it is not registered a second time
 
-    def forward(self, x: Output, residual: Tensor | None, step: StepContext) -> tuple[Output, Tensor]:
-        """`x` is the last sub-layer's output, not yet added to `residual`; returns the same pair."""
+    def forward(
+        self, x: Output, residual: Tensor | None, step: StepContext, wanted: Tensor | None = None
+    ) -> tuple[Output, Tensor]:
+        """`x` is the last sub-layer's output, not yet added to `residual`; returns the same pair, of `wanted` tokens."""
         form = wanted_form(self.attention.qkv, step)
         normed: Activation
         if residual is None:
@@ -83,7 +86,9 @@ class PreNormLayer(nn.Module):
             normed = self.attention_norm(residual, form)
         else:
             normed, residual = self.attention_norm.add(x, residual, form)
-        mixed = self.attention(normed, step)
+        mixed = self.attention(normed, step, wanted)
+        if wanted is not None:
+            residual = residual[wanted]
         first = self._mlp_input[0]
         normed, residual = self.mlp_norm.add(mixed, residual, wanted_form(first, step) if first else "plain")
         return self.mlp(normed, step), residual
@@ -91,6 +96,8 @@ class PreNormLayer(nn.Module):
 
 class PreNormDecoder(CausalLM):
     """Embedding, pre-norm layers, final norm, head: Llama and its relatives."""
+
+    trims = True
 
     def __init__(
         self,
@@ -115,8 +122,10 @@ class PreNormDecoder(CausalLM):
             x = self.embedding(x)
         out: Output = x
         residual: Tensor | None = None
-        for layer in self.layers:
-            out, residual = layer(out, residual, step)
+        last = len(self.layers) - 1
+        for number, layer in enumerate(self.layers):
+            wanted = step.wanted if number == last and self.norm is not None else None
+            out, residual = layer(out, residual, step, wanted)
         if residual is None:
             return plain(out)
         if self.norm is None:

@@ -28,7 +28,10 @@ from inference_backend.step import StepPlan, StepResult, TokenMasks
 
 @dataclass(frozen=True, slots=True)
 class _Launched:
-    """A step whose hidden states are being computed; `rows` is the graph it was padded to, if any."""
+    """A step whose hidden states are being computed; `rows` is the graph it was padded to, if any.
+
+    `hidden` has the sampled tokens' states, then those that the plan asks for; of a graph, those of all its rows.
+    """
 
     plan: StepPlan
     hidden: Tensor
@@ -147,7 +150,8 @@ class CudaExecutor:
         for join in plan.joins:
             self._slots.join(join)
             machine.special.join(join)
-        rows = machine.forward.fitting(plan.rows) if plan.decode_only and not plan.adapters.any() else None
+        in_graph = plan.decode_only and len(plan.sample_tokens) == plan.rows and not plan.adapters.any()
+        rows = machine.forward.fitting(plan.rows) if in_graph else None
         packed = machine.packer.pack(plan, rows)
         torch.cuda.current_stream().wait_event(packed.ready)
         unpack_step(packed.words, packed.sizes, machine.step)
@@ -169,9 +173,16 @@ class CudaExecutor:
             max_query=int(np.diff(plan.query_starts).max()),
             max_context=int(plan.context_lengths.max()),
         )
-        context = StepContext(inputs, machine.caches, adapter_rows(plan, self._device))
-        out: Tensor = machine.model.model(step.token_ids[:tokens], context)
-        return out
+        wanted = step.sample_tokens[: len(plan.sample_tokens)]
+        if len(plan.hidden_tokens):
+            asked = torch.from_numpy(plan.hidden_tokens.astype(np.int64)).to(self._device)
+            wanted = torch.cat((wanted, asked))
+        adapters = adapter_rows(plan, self._device)
+        model = machine.model.model
+        trims = model.trims and adapters is None
+        context = StepContext(inputs, machine.caches, adapters, wanted if trims else None)
+        out: Tensor = model(step.token_ids[:tokens], context)
+        return out if trims else out[wanted]
 
     @torch.inference_mode()
     def _sample(self, launched: _Launched, masks: TokenMasks | None) -> None:
@@ -183,17 +194,16 @@ class CudaExecutor:
         model = machine.model.model
         if not count:
             result = Sampled(machine.step.last_tokens[:0])
-        elif machine.special.needed(plan) or masks is not None:
-            logits = model.logits(launched.hidden[machine.step.sample_tokens[:count]]).float()
+        elif machine.special.needed(plan):
+            logits = model.logits(launched.hidden[:count])
             result = machine.special.sample(logits, plan, masks, machine.step)
-        elif launched.rows is not None and count == plan.rows:
+        elif launched.rows is not None:
             result = Sampled(machine.sampling.replay(launched.rows)[:count])
         else:
-            logits = model.logits(launched.hidden[machine.step.sample_tokens[:count]], narrow=True)
+            logits = model.logits(launched.hidden[:count], narrow=True)
             result = Sampled(draw(logits, machine.step))
         if len(plan.hidden_tokens):
-            chosen = torch.from_numpy(plan.hidden_tokens.astype(np.int64)).to(self._device)
-            result = replace(result, hidden=launched.hidden[chosen].float())
+            result = replace(result, hidden=launched.hidden[count:].float())
         self._flights.append(self._returns.send(plan.number, result))
 
     # --- start --------------------------------------------------------------------------------------------------

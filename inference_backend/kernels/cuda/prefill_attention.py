@@ -124,7 +124,7 @@ def _tile(
         seen = inside[:, None] & (dims < D)[None, :]
         k = tl.load(keys_ptr + where, mask=seen, other=0.0)
         v = tl.load(values_ptr + where, mask=seen, other=0.0)
-    elif D == dims.shape[0]:
+    elif dims.shape[0] == D:
         k = tl.load(keys_ptr + where)
         v = tl.load(values_ptr + where)
     else:
