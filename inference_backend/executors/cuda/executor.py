@@ -16,6 +16,7 @@ from inference_backend.executors.cuda.memory import cache_blocks, step_tensors
 from inference_backend.executors.cuda.packing import Packer, SlotTable
 from inference_backend.executors.cuda.results import Flight, ReturnPath, Sampled
 from inference_backend.executors.cuda.sampling import SpecialSampler, draw
+from inference_backend.executors.cuda.warming import warm_step
 from inference_backend.executors.inputs import adapter_rows
 from inference_backend.executors.loading import LoadedModel, allocate_cache, load_model
 from inference_backend.kernels import AttentionInputs, LayerCache
@@ -104,6 +105,7 @@ class CudaExecutor:
         self._returns = ReturnPath(self._device)
         if not model.config.experts:
             self._capture()
+        self._warm()
         torch.cuda.synchronize()
         config = model.config
         return Capacity(
@@ -234,6 +236,20 @@ class CudaExecutor:
 
         machine.forward.capture(forward)
         machine.sampling.capture(lambda rows: draw(model.logits(hidden[rows], narrow=True), step))
+
+    def _warm(self) -> None:
+        """Steps of prompts in several sizes, so that no request waits for a kernel to be compiled or loaded."""
+        machine, limits = self.machine, self.settings.scheduler
+        tokens = limits.max_step_tokens
+        while tokens >= 1:
+            longest = min(tokens, machine.model.positions)
+            plan = warm_step(tokens, longest, min(limits.max_sequences, tokens), limits.block_size)
+            packed = machine.packer.pack(plan, None)
+            torch.cuda.current_stream().wait_event(packed.ready)
+            unpack_step(packed.words, packed.sizes, machine.step)
+            hidden = self._forward(plan)
+            draw(machine.model.model.logits(hidden, narrow=True), machine.step)
+            tokens //= 2
 
     def load_adapter(self, slot: int, folder: str) -> None:
         raise NotImplementedError

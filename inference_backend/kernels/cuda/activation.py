@@ -1,8 +1,6 @@
 """act(gate) * up over the packed gate-up projection, with per-token quantizing fused at the end.
 
-Without quantizing, rows are cut into blocks. With it a program holds a whole row, because the row's scale needs all of it;
-programs then stay and take row after row, the next one's loads under way while this one is reduced, and keep the
-scales of a product's columns in registers.
+Without quantizing, rows are cut into blocks. With it a program holds a whole row, because the row's scale needs all of it.
 """
 
 from typing import Final
@@ -15,7 +13,6 @@ from inference_backend.kernels.cuda.rounding import LIMITS, empty_activation, qu
 from inference_backend.kernels.values import Activation, ActivationFormat, Output, Product, Quantized
 
 PLAIN_BLOCK: Final = 1024
-PROGRAMS: Final = 132  # one for each multiprocessor of an H200
 
 
 @triton.jit
@@ -66,14 +63,13 @@ def _plain_kernel(
     tl.store(out_ptr + row * width + cols, _gated(gate, up, GELU), mask=inside)
 
 
-@triton.jit(do_not_specialize=["rows"])
+@triton.jit
 def _quantizing_kernel(
     x_ptr,
     out_ptr,
     scale_ptr,
     rows_ptr,
     columns_ptr,
-    rows,
     width,
     LIMIT: tl.constexpr,
     GELU: tl.constexpr,
@@ -81,6 +77,7 @@ def _quantizing_kernel(
     BLOCK: tl.constexpr,
     PDL: tl.constexpr,
 ):
+    row = tl.program_id(0).to(tl.int64)
     cols = tl.arange(0, BLOCK)
     inside = cols < width
     gate_size = 1.0
@@ -89,24 +86,14 @@ def _quantizing_kernel(
         gate_size = tl.load(columns_ptr + cols, mask=inside, other=0.0)
         up_size = tl.load(columns_ptr + width + cols, mask=inside, other=0.0)
     wait_previous(PDL)
-    release_next(PDL)
-    row = tl.program_id(0).to(tl.int64)
-    step = tl.num_programs(0)
     gate = tl.load(x_ptr + row * 2 * width + cols, mask=inside, other=0.0)
     up = tl.load(x_ptr + row * 2 * width + width + cols, mask=inside, other=0.0)
-    for _ in range(tl.cdiv(rows - tl.program_id(0), step)):
-        following = row + step
-        more = cols < tl.where(following < rows, width, 0)
-        next_gate = tl.load(x_ptr + following * 2 * width + cols, mask=more, other=0.0)
-        next_up = tl.load(x_ptr + following * 2 * width + width + cols, mask=more, other=0.0)
-        gate = _scaled(gate, rows_ptr, row, gate_size, PRODUCT)
-        up = _scaled(up, rows_ptr, row, up_size, PRODUCT)
-        values, scale = quantized_row(_gated(gate, up, GELU).to(tl.float32), LIMIT)
-        tl.store(scale_ptr + row, scale)
-        tl.store(out_ptr + row * width + cols, values.to(out_ptr.dtype.element_ty), mask=inside)
-        gate = next_gate
-        up = next_up
-        row = following
+    release_next(PDL)
+    gate = _scaled(gate, rows_ptr, row, gate_size, PRODUCT)
+    up = _scaled(up, rows_ptr, row, up_size, PRODUCT)
+    values, scale = quantized_row(_gated(gate, up, GELU).to(tl.float32), LIMIT)
+    tl.store(scale_ptr + row, scale)
+    tl.store(out_ptr + row * width + cols, values.to(out_ptr.dtype.element_ty), mask=inside)
 
 
 def _gated_mul(given: Output, form: ActivationFormat, *, gelu: bool) -> Activation:
@@ -119,10 +106,10 @@ def _gated_mul(given: Output, form: ActivationFormat, *, gelu: bool) -> Activati
         return out
     if isinstance(out, Quantized):
         block = triton.next_power_of_2(width)
-        _quantizing_kernel[(min(tokens, PROGRAMS),)](
-            gate_up, out.data, out.scales, rows, columns, tokens, width,
+        _quantizing_kernel[(tokens,)](
+            gate_up, out.data, out.scales, rows, columns, width,
             LIMIT=LIMITS[form], GELU=gelu, PRODUCT=product, BLOCK=block, PDL=early_launch(),
-            num_warps=32 if block >= 8192 else 8, **launch_options(),
+            num_warps=16 if block >= 8192 else 8, **launch_options(),
         )  # fmt: skip
     else:
         _plain_kernel[(triton.cdiv(width, PLAIN_BLOCK), tokens)](

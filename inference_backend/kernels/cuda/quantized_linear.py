@@ -1,8 +1,9 @@
 """Linear layers with quantized weights: our kernels for few tokens, the tensor cores' libraries for many.
 
 With few tokens the weights are streamed once by `linear.py`'s kernel, which multiplies the scales in at its end. With
-many, FP8 products come out of cuBLAS unscaled (its kernels with per-row scales are up to twice as slow at 64 to 256
-tokens) and travel as a `Product`: the fused operation that reads them multiplies the scales in.
+many, cuBLAS multiplies. Its FP8 kernels with per-row scales keep up where there are many tiles, and cost up to twice
+the time of those without where there are few, or where the reduction is long and has to be split. There products are
+left unscaled and travel as a `Product`: the fused operation that reads them multiplies the scales in.
 """
 
 from functools import lru_cache
@@ -30,6 +31,8 @@ from inference_backend.kernels.reference_linear import unpack_int4
 from inference_backend.kernels.values import Output, Product, Quantized
 
 FEW_FP8_TOKENS: Final = 32
+LONGEST_ROWWISE: Final = 8192
+ROWWISE_TILES: Final = 200  # of 128 by 128
 _INT_MM_TOKENS: Final = 17  # torch._int_mm takes no fewer
 
 
@@ -46,12 +49,21 @@ def fp8_linear(x: Quantized, weight: Tensor, scales: Tensor) -> Output:
         return few_tokens_linear(Operands(x.data, weight, x.scales, columns, None, x.dtype), tiling)
     if outputs % 16 or width % 16:
         product = functional.linear(x.data.to(x.dtype), weight.to(x.dtype))
+    elif _many_tiles(len(x.data), outputs, width):
+        return torch._scaled_mm(  # noqa: SLF001 -- as below
+            x.data, weight.t(), x.scales, scales.view(1, -1), out_dtype=x.dtype, use_fast_accum=True
+        )
     else:
         one = _one(weight.device)
         product = torch._scaled_mm(  # noqa: SLF001 -- torch's door to cuBLAS's FP8 products has no other name
             x.data, weight.t(), one, one, out_dtype=x.dtype, use_fast_accum=True
         )
     return Product(product, x.scales, columns)
+
+
+def _many_tiles(tokens: int, outputs: int, width: int) -> bool:
+    """Whether cuBLAS's kernels with per-row scales are as fast as those without."""
+    return width <= LONGEST_ROWWISE and triton.cdiv(tokens, 128) * triton.cdiv(outputs, 128) >= ROWWISE_TILES
 
 
 def int8_linear(x: Quantized, weight: Tensor, scales: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-BLOCK = 1024
+BLOCK = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,42 +84,45 @@ def _unpack_kernel(
 ):
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     token = at < T
+    row = at < R
+    start = at < R + 1
+    entry = at < R * C
+    sample = at < S
+    rows_ptr = packed_ptr + 4 * T
+    tables = rows_ptr + 2 * R + 1
+    samples = tables + R * C
+    # All loads before the first store: none of them may then wait for a store to an address that might be the same.
     known = tl.load(packed_ptr + at, mask=token, other=0)
     source = tl.load(packed_ptr + T + at, mask=token, other=-1)
-    sampled = tl.load(last_tokens_ptr + source, mask=token & (source >= 0), other=0)
-    tl.store(token_ids_ptr + at, tl.where(source >= 0, sampled, known).to(tl.int64), mask=token)
-    tl.store(
-        positions_ptr + at, tl.load(packed_ptr + 2 * T + at, mask=token, other=0).to(tl.int64), mask=token
-    )
-    tl.store(
-        slot_mapping_ptr + at, tl.load(packed_ptr + 3 * T + at, mask=token, other=0).to(tl.int64), mask=token
-    )
-    rows_ptr = packed_ptr + 4 * T
-    tl.store(query_starts_ptr + at, tl.load(rows_ptr + at, mask=at < R + 1, other=0), mask=at < R + 1)
-    tl.store(lengths_ptr + at, tl.load(rows_ptr + R + 1 + at, mask=at < R, other=0), mask=at < R)
-    entry = at < R * C
-    tables = rows_ptr + 2 * R + 1
-    tl.store(
-        tables_ptr + at // C * table_stride + at % C, tl.load(tables + at, mask=entry, other=0), mask=entry
-    )
-    sample = at < S
-    samples = tables + R * C
-    tl.store(sample_tokens_ptr + at, tl.load(samples + at, mask=sample, other=0).to(tl.int64), mask=sample)
-    tl.store(sample_slots_ptr + at, tl.load(samples + S + at, mask=sample, other=0), mask=sample)
-    _copy_floats(temperature_ptr, samples + 2 * S, at, sample)
-    tl.store(top_k_ptr + at, tl.load(samples + 3 * S + at, mask=sample, other=0), mask=sample)
-    _copy_floats(top_p_ptr, samples + 4 * S, at, sample)
-    _copy_floats(min_p_ptr, samples + 5 * S, at, sample)
-    tl.store(counters_ptr + at, tl.load(samples + 6 * S + at, mask=sample, other=0), mask=sample)
-    low = tl.load(samples + 7 * S + 2 * at, mask=sample, other=0).to(tl.int64) & 0xFFFFFFFF
-    high = tl.load(samples + 7 * S + 2 * at + 1, mask=sample, other=0).to(tl.int64)
-    tl.store(seeds_ptr + at, (high << 32) | low, mask=sample)
-
-
-@triton.jit
-def _copy_floats(target_ptr, words_ptr, at, ok):
-    words = tl.load(words_ptr + at, mask=ok, other=0)
-    tl.store(target_ptr + at, words.to(tl.float32, bitcast=True), mask=ok)
+    position = tl.load(packed_ptr + 2 * T + at, mask=token, other=0)
+    slot = tl.load(packed_ptr + 3 * T + at, mask=token, other=0)
+    begin = tl.load(rows_ptr + at, mask=start, other=0)
+    length = tl.load(rows_ptr + R + 1 + at, mask=row, other=0)
+    block = tl.load(tables + at, mask=entry, other=0)
+    sampled_token = tl.load(samples + at, mask=sample, other=0)
+    sampled_slot = tl.load(samples + S + at, mask=sample, other=0)
+    temperature = tl.load(samples + 2 * S + at, mask=sample, other=0)
+    top_k = tl.load(samples + 3 * S + at, mask=sample, other=0)
+    top_p = tl.load(samples + 4 * S + at, mask=sample, other=0)
+    min_p = tl.load(samples + 5 * S + at, mask=sample, other=0)
+    counter = tl.load(samples + 6 * S + at, mask=sample, other=0)
+    low = tl.load(samples + 7 * S + 2 * at, mask=sample, other=0)
+    high = tl.load(samples + 7 * S + 2 * at + 1, mask=sample, other=0)
+    last = tl.load(last_tokens_ptr + source, mask=token & (source >= 0), other=0)
+    tl.store(token_ids_ptr + at, tl.where(source >= 0, last, known).to(tl.int64), mask=token)
+    tl.store(positions_ptr + at, position.to(tl.int64), mask=token)
+    tl.store(slot_mapping_ptr + at, slot.to(tl.int64), mask=token)
+    tl.store(query_starts_ptr + at, begin, mask=start)
+    tl.store(lengths_ptr + at, length, mask=row)
+    tl.store(tables_ptr + at // C * table_stride + at % C, block, mask=entry)
+    tl.store(sample_tokens_ptr + at, sampled_token.to(tl.int64), mask=sample)
+    tl.store(sample_slots_ptr + at, sampled_slot, mask=sample)
+    tl.store(temperature_ptr + at, temperature.to(tl.float32, bitcast=True), mask=sample)
+    tl.store(top_k_ptr + at, top_k, mask=sample)
+    tl.store(top_p_ptr + at, top_p.to(tl.float32, bitcast=True), mask=sample)
+    tl.store(min_p_ptr + at, min_p.to(tl.float32, bitcast=True), mask=sample)
+    tl.store(counters_ptr + at, counter, mask=sample)
+    tl.store(seeds_ptr + at, (high.to(tl.int64) << 32) | (low.to(tl.int64) & 0xFFFFFFFF), mask=sample)
 
 
 def unpack_step(packed: Tensor, sizes: PackedSizes, to: StepTensors) -> None:
