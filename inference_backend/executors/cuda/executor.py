@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from inference_backend.adapting import load_lora, load_prefix, prepare_lora
 from inference_backend.errors import ExecutorError, ResourceError
 from inference_backend.executor import Capacity
 from inference_backend.executors.cuda.graphs import GraphSet, bucket_sizes
@@ -84,6 +86,7 @@ class CudaExecutor:
     def load(self) -> Capacity:
         torch.cuda.set_device(self._device)
         model = load_model(self.settings, self._device, self.group, scheme=self._scheme)
+        prepare_lora(model.model, self.settings.adapters)
         blocks = cache_blocks(model, self.settings)
         caches = allocate_cache(model, self.settings, blocks, model.config.layers)
         step = step_tensors(model, self.settings, self._device)
@@ -251,8 +254,10 @@ class CudaExecutor:
             draw(machine.model.model.logits(hidden, narrow=True), machine.step)
             tokens //= 2
 
+    @torch.inference_mode()
     def load_adapter(self, slot: int, folder: str) -> None:
-        raise NotImplementedError
+        load_lora(self.machine.model.model, slot, Path(folder), self.settings.adapters)
 
+    @torch.inference_mode()
     def load_prefix(self, start: int, folder: str) -> int:
-        raise NotImplementedError
+        return load_prefix(self.machine.model.model, start, Path(folder), self.settings.adapters)
