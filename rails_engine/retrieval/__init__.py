@@ -25,7 +25,18 @@ from rails_engine.retrieval.errors import (
 from rails_engine.retrieval.hybrid import HybridSearcher, RerankedSearcher, Reranker
 from rails_engine.retrieval.index import ExactIndex, IndexSettings, make_index
 from rails_engine.retrieval.intents import IntentIndex, IntentMatch, Intents
-from rails_engine.retrieval.kb import Chunk, ChunkSettings, Document, KnowledgeBase, Provenance, Sources
+from rails_engine.retrieval.kb import (
+    Answer,
+    Chunk,
+    ChunkSettings,
+    Citation,
+    Document,
+    KnowledgeBase,
+    Provenance,
+    Sources,
+    citations_in,
+    numbered,
+)
 from rails_engine.retrieval.lexical import LexicalSearcher
 from rails_engine.retrieval.peer import (
     EmbeddingModel,
@@ -42,9 +53,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EMBEDDING_PROVIDERS",
+    "Answer",
     "BasicEmbeddingsIndex",
     "Chunk",
     "ChunkSettings",
+    "Citation",
     "DimensionError",
     "Document",
     "DocumentError",
@@ -83,8 +96,10 @@ __all__ = [
     "Sources",
     "StaticEmbedder",
     "VectorSearcher",
+    "citations_in",
     "cosine_of",
     "make_index",
+    "numbered",
     "peer_similarity",
 ]
 

@@ -15,8 +15,11 @@ from typing import Any
 
 from rails_engine.retrieval.kb.sections import Block, Outline, Section
 
-# Ends of sentences: Latin marks need space after them, the full-width marks of CJK text (U+3002, U+FF01, U+FF1F) do not.
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]\u00bb\u201d\u2019]*\s+|(?<=[\u3002\uff01\uff1f])|\n+")
+# Where a sentence ends: after a Latin mark and space, after a full-width mark (U+3002, U+FF01, U+FF1F), before an item
+# of a list, a row of a table or a quoted line, and at an empty line. Other line breaks only wrap the text.
+_SENTENCE_END = re.compile(
+    r"(?<=[.!?])[\"')\]\u00bb\u201d\u2019]*\s+|(?<=[\u3002\uff01\uff1f])|\n\s*\n|\n(?=[ \t]*(?:[-*+|>#]|\d{1,3}[.)]\s))"
+)
 # A kana, Han or Hangul letter, a word, or a sign.
 _TOKEN = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af]|\w+|[^\w\s]")
 
@@ -83,8 +86,23 @@ def count_tokens(text: str) -> int:
 
 
 def split_sentences(text: str) -> list[str]:
-    """The sentences of a text, without the space between them; a line break ends one too."""
-    return [part.strip() for part in _SENTENCE_END.split(text) if part and part.strip()]
+    """The sentences of a text, each on one line."""
+    return [" ".join(text[start:end].split()) for start, end in sentence_spans(text)]
+
+
+def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Where the sentences of a text begin and end, the white space around them left out."""
+    start = 0
+    for end in _SENTENCE_END.finditer(text):
+        yield from _trimmed(text, start, end.end())
+        start = end.end()
+    yield from _trimmed(text, start, len(text))
+
+
+def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    piece = text[start:end]
+    if piece.strip():
+        yield start + len(piece) - len(piece.lstrip()), start + len(piece.rstrip())
 
 
 def _gathered(section: Section, settings: ChunkSettings) -> Iterator[Block]:
@@ -117,32 +135,36 @@ def _joined(blocks: Sequence[Block]) -> Iterator[Block]:
 
 @dataclass(frozen=True, slots=True)
 class _Sentence:
-    text: str
+    """A sentence of a block, from `start` up to `end` in its text."""
+
+    start: int
+    end: int
     tokens: int
-    line: int
 
 
 def _divided(block: Block, settings: ChunkSettings) -> Iterator[Block]:
     part: list[_Sentence] = []
     used = 0
-    for sentence in _sentences(block, settings.max_tokens):
+    for sentence in _sentences(block.text, settings.max_tokens):
         if part and used + sentence.tokens > settings.max_tokens:
-            yield _part(part, block.page)
+            yield _part(block, part)
             part = _overlap(part, min(settings.overlap_tokens, settings.max_tokens - sentence.tokens))
             used = sum(one.tokens for one in part)
         part.append(sentence)
         used += sentence.tokens
-    yield _part(part, block.page)
+    yield _part(block, part)
 
 
-def _sentences(block: Block, max_tokens: int) -> Iterator[_Sentence]:
-    """The block's sentences with their lines; one without an end in sight is cut at `max_tokens` words."""
-    for offset, line in enumerate(block.text.split("\n")):
-        for sentence in split_sentences(line):
-            spans = [match.span() for match in _TOKEN.finditer(sentence)]
-            for i in range(0, len(spans), max_tokens):
-                words = spans[i : i + max_tokens]
-                yield _Sentence(sentence[words[0][0] : words[-1][1]], len(words), block.first_line + offset)
+def _sentences(text: str, max_tokens: int) -> Iterator[_Sentence]:
+    """The sentences of a text; one without an end in sight is cut after `max_tokens` words."""
+    for start, end in sentence_spans(text):
+        words = [match.span() for match in _TOKEN.finditer(text, start, end)]
+        if len(words) <= max_tokens:
+            yield _Sentence(start, end, len(words))
+            continue
+        for i in range(0, len(words), max_tokens):
+            cut_off = words[i : i + max_tokens]
+            yield _Sentence(cut_off[0][0], cut_off[-1][1], len(cut_off))
 
 
 def _overlap(part: Sequence[_Sentence], budget: int) -> list[_Sentence]:
@@ -155,8 +177,8 @@ def _overlap(part: Sequence[_Sentence], budget: int) -> list[_Sentence]:
     return kept
 
 
-def _part(sentences: Sequence[_Sentence], page: int | None) -> Block:
-    text = sentences[0].text
-    for before, sentence in pairwise(sentences):
-        text += (" " if sentence.line == before.line else "\n") + sentence.text
-    return Block(text, sentences[0].line, sentences[-1].line, page)
+def _part(block: Block, sentences: Sequence[_Sentence]) -> Block:
+    """The sentences, which follow one another, as they stand in the block."""
+    start, end = sentences[0].start, sentences[-1].end
+    first = block.first_line + block.text.count("\n", 0, start)
+    return Block(block.text[start:end], first, first + block.text.count("\n", start, end), block.page)

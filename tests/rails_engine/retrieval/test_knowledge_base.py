@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rails_engine.retrieval import (
     ChunkSettings,
@@ -14,8 +17,8 @@ from rails_engine.retrieval import (
     StaticEmbedder,
     VectorSearcher,
 )
-from rails_engine.retrieval.kb import Sources, citations_in, cut, numbered, unknown_citations
-from rails_engine.retrieval.kb.markdown import read_markdown
+from rails_engine.retrieval.kb import Sources, citations_in, cut, numbered, split_sentences, unknown_citations
+from rails_engine.retrieval.kb.markdown import read_markdown, read_text
 from tests.rails_engine.retrieval.doubles import WordEmbedder
 
 MANUAL = """\
@@ -213,3 +216,32 @@ def test_citations_go_from_numbers_to_places_and_back() -> None:
         (2, "Returns", "shop.md:7-7 (Returns)"),
     ]
     assert unknown_citations("Two days [1], see [7].", chunks) == [7]
+
+
+def test_a_line_break_inside_a_paragraph_ends_no_sentence() -> None:
+    text = (
+        "Lock the bike\nat the pier. It is\nsafe there!\n- first item\n- second item\n\nlast 東京です。はい"
+    )
+    assert split_sentences(text) == [
+        "Lock the bike at the pier.",
+        "It is safe there!",
+        "- first item",
+        "- second item",
+        "last 東京です。",
+        "はい",
+    ]
+
+
+def test_the_lines_of_a_divided_paragraph_are_its_parts_own() -> None:
+    text = "\n".join(f"Line {i} ends here." for i in range(1, 13))
+    chunks = cut(read_markdown(text, "a.md"), "a.md", ChunkSettings(max_tokens=20, overlap_tokens=0))
+    assert [(c.provenance.first_line, c.provenance.last_line) for c in chunks] == [(1, 4), (5, 8), (9, 12)]
+    assert "\n".join(chunk.body for chunk in chunks) == text
+
+
+@given(st.text("ab .!\n-|", max_size=120), st.integers(1, 12), st.integers(0, 6))
+def test_no_letter_of_any_text_is_lost(text: str, max_tokens: int, overlap: int) -> None:
+    chunks = cut(read_text(text, "a.txt"), "a.txt", ChunkSettings(5, max_tokens, overlap))
+    letters = Counter(text.replace(" ", "").replace("\n", ""))
+    found = Counter("".join(chunk.body for chunk in chunks).replace(" ", "").replace("\n", ""))
+    assert found >= letters if overlap else found == letters
