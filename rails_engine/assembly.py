@@ -21,6 +21,9 @@ from rails_engine.actions import (
     discover_actions,
     load_config_modules,
 )
+from rails_engine.canonical import CanonicalActions, CanonicalRunner, Examples, Speech, canonical_program
+from rails_engine.colang1 import Colang1
+from rails_engine.colang2 import Colang2
 from rails_engine.config import RailsConfig, search_path
 from rails_engine.dialog import SYSTEM_ACTIONS
 from rails_engine.effects import Effects
@@ -46,18 +49,17 @@ class Assembly:
     """The parts of one `LLMRails`; `params` and `registry` grow as the caller registers."""
 
     resources: Resources
-    engine: Engine
     registry: ActionRegistry
+    registered: RegisteredActions
     params: dict[str, Any]
     modules: Sequence[ConfigModule]
 
 
 def assemble(config: RailsConfig, llm: LLM | None) -> Assembly:
-    """Put a configuration together.
+    """Put together what both dialects need.
 
     Raises:
         ConfigurationError: a model, a prompt or code beside the configuration is at fault.
-        ColangError: the flows are at fault.
     """
     models = create_models(config.models)
     resources = Resources(
@@ -70,9 +72,33 @@ def assemble(config: RailsConfig, llm: LLM | None) -> Assembly:
     register_library(registry)
     discover_actions(config, registry)
     params: dict[str, Any] = {}
-    effects = Effects(RegisteredActions(registry, params, resources), SYSTEM_ACTIONS)
-    engine = Engine(program_of(config), effects, config.event_source_uid)
-    return Assembly(resources, engine, registry, params, load_config_modules(code_folders(config)))
+    registered = RegisteredActions(registry, params, resources)
+    return Assembly(resources, registry, registered, params, load_config_modules(code_folders(config)))
+
+
+def colang2(parts: Assembly) -> Colang2:
+    """A Colang 2.x configuration, ready to answer.
+
+    Raises:
+        ColangError: the flows are at fault.
+    """
+    config = parts.resources.config
+    effects = Effects(parts.registered, SYSTEM_ACTIONS)
+    return Colang2(Engine(program_of(config), effects, config.event_source_uid), parts.resources)
+
+
+def colang1(parts: Assembly) -> tuple[Colang1, Speech]:
+    """A Colang 1.0 configuration, ready to answer, and what it says where no intents are used.
+
+    Raises:
+        ColangError: the flows are at fault.
+    """
+    config = parts.resources.config
+    program = canonical_program(config, config.model_dump())
+    examples = Examples(program, parts.resources.knowledge)
+    speech = Speech(examples)
+    runner = CanonicalRunner(CanonicalActions(examples, speech), parts.registered)
+    return Colang1(program, runner, parts.resources), speech
 
 
 def program_of(config: RailsConfig) -> Program:

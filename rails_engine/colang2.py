@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
+import colang
 from rails_engine import state as states
 from rails_engine.chat import ChatMessage, TurnInput, digest, reply_of, turns_of
 from rails_engine.engine import Engine, instant_actions
 from rails_engine.errors import InvalidStateError
 from rails_engine.options import GenerationOptions
+from rails_engine.request import Request
 from rails_engine.response import GenerationLog, GenerationResponse
 from rails_engine.services import Resources, TurnServices
 from rails_engine.state import Snapshot, State
@@ -26,23 +28,6 @@ from rails_engine.umim import EventDict
 
 KEPT: Final = 256
 """Conversations that are remembered by their messages."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One call of `generate`: `messages`, what the caller wants back, and where the conversation stood."""
-
-    messages: Sequence[ChatMessage]
-    options: GenerationOptions | None = None
-    state: State | None = None
-    as_text: bool = False
-    """True for a prompt: the answer is a text, not a message."""
-    state_wanted: bool = False
-    """True where the state came as a dictionary: the answer brings the new one."""
-
-    @property
-    def wants_response(self) -> bool:
-        return self.options is not None or self.state is not None
 
 
 class Remembered:
@@ -72,6 +57,11 @@ class Colang2:
         self._resources = resources
         self._instant = instant_actions(resources.config.rails.actions.instant_actions)
         self._remembered = Remembered()
+
+    @property
+    def program(self) -> colang.Program:
+        """The flows, as loaded."""
+        return self._engine.program
 
     async def process_events(
         self, call: Call, state: State | Mapping[str, Any] | None, trace: Trace
@@ -212,12 +202,3 @@ def _add_wanted(response: GenerationResponse, options: GenerationOptions, state:
 
 def _last_call(trace: Trace) -> dict[str, Any] | None:
     return call_info(trace.llm_calls[-1]).model_dump() if trace.llm_calls else None
-
-
-def with_state(request: Request, state: State | Mapping[str, Any] | None) -> Request:
-    """The request with the caller's state.
-
-    Raises:
-        InvalidStateError: it is no state.
-    """
-    return replace(request, state=open_state(state), state_wanted=isinstance(state, Mapping))

@@ -82,8 +82,11 @@ def read_options(options: GenerationOptions | Mapping[str, Any] | None) -> Gener
     """The caller's options, checked.
 
     Raises:
+        TypeError: no mapping.
         ValueError: a field of the wrong type (pydantic's ValidationError).
     """
     if options is None or isinstance(options, GenerationOptions):
         return options
+    if not isinstance(options, Mapping):
+        raise TypeError(f"options must be a mapping or GenerationOptions, not {type(options).__name__}")
     return GenerationOptions.model_validate(dict(options))

@@ -5,17 +5,21 @@ Both dialects stand behind it. It keeps nothing of a request but the record of t
 
 from __future__ import annotations
 
+import asyncio
+import weakref
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Self
 
 from colang import Program
-from rails_engine.assembly import Assembly, assemble
+from rails_engine.assembly import Assembly, assemble, colang1, colang2
 from rails_engine.background import background_loop
-from rails_engine.colang2 import Colang2, Request, with_state
+from rails_engine.canonical import Speech
+from rails_engine.colang1 import Colang1, history_of, open_story
+from rails_engine.colang2 import Colang2, open_state
 from rails_engine.config import RailsConfig
-from rails_engine.errors import InvalidRequestError
 from rails_engine.llm import as_llm, public_model
 from rails_engine.options import GenerationOptions, read_options
+from rails_engine.request import Request
 from rails_engine.response import ExplainInfo, GenerationResponse
 from rails_engine.runtime import Runtime
 from rails_engine.state import State
@@ -42,7 +46,14 @@ class LLMRails:
         self.config = config
         self._parts: Assembly = assemble(config, as_llm(llm) if llm is not None else None)
         self._last = Trace()
-        self._dialect = Colang2(self._parts.engine, self._parts.resources)
+        self._last_task: weakref.ref[asyncio.Task[Any]] | None = None
+        self._two: Colang2 | None = None
+        self._one: Colang1 | None = None
+        self._speech: Speech | None = None
+        if config.colang_version == "1.0":
+            self._one, self._speech = colang1(self._parts)
+        else:
+            self._two = colang2(self._parts)
         for module in self._parts.modules:
             module.initialise(self)
 
@@ -63,12 +74,12 @@ class LLMRails:
             InvalidStateError: `state` was not given out by this configuration.
             LLMCallException: the main model failed; a state that was passed is as it was.
         """
-        request = _request(prompt, messages, options, state)
+        request = self._request(prompt, messages, options, state)
         if streaming_handler is not None:
             return await self._pushed(request, streaming_handler)
         trace = Trace()
         try:
-            return await self._dialect.generate(request, trace)
+            return await (self._one or self._dialog()).generate(request, trace)
         finally:
             self._remember(trace)
 
@@ -107,7 +118,9 @@ class LLMRails:
         """
         framed = bool(include_metadata or include_generation_metadata)
         pieces = (
-            generator if generator is not None else self._pieces(_request(prompt, messages, options, state))
+            generator
+            if generator is not None
+            else self._pieces(self._request(prompt, messages, options, state))
         )
         async for piece in pieces:
             yield {"text": piece, "metadata": {}} if framed and not piece.startswith('{"error"') else piece
@@ -115,12 +128,16 @@ class LLMRails:
     async def _pieces(self, request: Request) -> AsyncIterator[str]:
         trace = Trace()
         try:
-            async for piece in self._dialect.stream(request, trace):
+            async for piece in (self._one or self._dialog()).stream(request, trace):
                 yield piece
         except Exception as error:  # noqa: BLE001 -- the rim: a stream that has begun can only end with a frame
             yield error_frame(error)
         finally:
             self._remember(trace)
+
+    def _checked(self, request: Request, generator: AsyncIterator[str]) -> AsyncIterator[str]:
+        """A model's answer from elsewhere through the output rails, where the dialect has them outside of flows."""
+        return generator if self._one is None else self._one.check_stream(request, generator, Trace())
 
     async def _pushed(self, request: Request, handler: Any) -> str | dict[str, Any] | GenerationResponse:
         """Answer while giving each piece to a streaming handler."""
@@ -147,7 +164,7 @@ class LLMRails:
         """
         trace = Trace()
         try:
-            return await self._dialect.process_events(Call(events, blocking), state, trace)
+            return await self._dialog().process_events(Call(events, blocking), state, trace)
         finally:
             self._remember(trace)
 
@@ -162,14 +179,51 @@ class LLMRails:
         work = self.process_events_async(events, state, blocking)
         return background_loop().run(work, "process_events_async(…)")
 
+    async def generate_events_async(self, events: Sequence[EventDict]) -> list[EventDict]:
+        """Colang 1.0: the events that follow from a history, up to `Listen`.
+
+        Raises:
+            NotImplementedError: a Colang 2.x configuration.
+            LLMCallException: the main model failed.
+        """
+        trace = Trace()
+        try:
+            return await self._canonical().generate_events(events, trace)
+        finally:
+            self._remember(trace)
+
+    def generate_events(self, events: Sequence[EventDict]) -> list[EventDict]:
+        """As `generate_events_async`, for code without an event loop.
+
+        Raises:
+            RuntimeError: called inside a running event loop.
+        """
+        return background_loop().run(self.generate_events_async(events), "generate_events_async(…)")
+
+    @property
+    def passthrough_fn(self) -> Any:
+        """Takes the main model's place in passthrough mode: `async (context, events) -> text or (text, raw)`."""
+        return self._speech.passthrough_fn if self._speech is not None else None
+
+    @passthrough_fn.setter
+    def passthrough_fn(self, function: Any) -> None:
+        if self._speech is not None:
+            self._speech.passthrough_fn = function
+
     # --- what happened ---------------------------------------------------------------------------------------------
 
     def explain(self) -> ExplainInfo:
-        """The model calls and the history of the last call on this object that has ended."""
+        """The model calls of the task that called last, and the history of its last call."""
         calls = [call_info(call) for call in self._last.llm_calls]
-        return ExplainInfo(llm_calls=calls, colang_history=history_text(self._last.history))
+        history = history_of(self._last.events) if self._one is not None else history_text(self._last.history)
+        return ExplainInfo(llm_calls=calls, colang_history=history)
 
     def _remember(self, trace: Trace) -> None:
+        """Keep the record of a call; the calls of one task add up."""
+        task = asyncio.current_task()
+        if task is not None and self._last_task is not None and self._last_task() is task:
+            trace.llm_calls[:0] = self._last.llm_calls
+        self._last_task = weakref.ref(task) if task is not None else None
         self._last = trace
 
     # --- registering -----------------------------------------------------------------------------------------------
@@ -183,7 +237,7 @@ class LLMRails:
     @property
     def program(self) -> Program:
         """The flows, as loaded."""
-        return self._parts.engine.program
+        return self._dialog().program
 
     @property
     def runtime(self) -> Runtime:
@@ -235,12 +289,38 @@ class LLMRails:
         EMBEDDING_PROVIDERS.register(cls, name)
         return self
 
+    # --- inside ----------------------------------------------------------------------------------------------------
 
-def _request(prompt: str | None, messages: Messages | None, options: Options, state: AnyState) -> Request:
-    if prompt is not None and messages is not None:
-        raise InvalidRequestError("give `prompt` or `messages`, not both")
-    if prompt is None and messages is None:
-        raise InvalidRequestError("give a `prompt` or `messages`")
-    asked: Messages = [{"role": "user", "content": prompt}] if prompt is not None else messages or []
-    request = Request(asked, read_options(options), as_text=prompt is not None)
-    return with_state(request, state)
+    def _dialog(self) -> Colang2:
+        """The Colang 2.x side.
+
+        Raises:
+            NotImplementedError: this configuration is Colang 1.0.
+        """
+        if self._two is None:
+            raise NotImplementedError("this needs a Colang 2.x configuration")
+        return self._two
+
+    def _canonical(self) -> Colang1:
+        """The Colang 1.0 side.
+
+        Raises:
+            NotImplementedError: this configuration is Colang 2.x.
+        """
+        if self._one is None:
+            raise NotImplementedError("this needs a Colang 1.0 configuration")
+        return self._one
+
+    def _request(
+        self, prompt: str | None, messages: Messages | None, options: Options, state: AnyState
+    ) -> Request:
+        if prompt is not None and messages is not None:
+            raise ValueError("give `prompt` or `messages`, not both")
+        if prompt is None and messages is None:
+            raise ValueError("give a `prompt` or `messages`")
+        asked: Messages = [{"role": "user", "content": prompt}] if prompt is not None else messages or []
+        read = read_options(options)
+        if self._one is not None:
+            return Request(asked, read, story=open_story(state), as_text=prompt is not None)
+        wanted = isinstance(state, Mapping)
+        return Request(asked, read, open_state(state), as_text=prompt is not None, state_wanted=wanted)

@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from rails_engine.actions import Action, ActionRegistry, ActionRunner
 from rails_engine.llm import Observed, public_model
-from rails_engine.scene import Outcome, Plan, Scene
+from rails_engine.scene import Outcome, Plan
 from rails_engine.services import Resources, TurnServices
+from rails_engine.umim import EventDict
 
 CONTEXT_PREFIX = "__context__"
+
+
+class Surroundings(Protocol):
+    """A turn of either dialect, as far as parameters are taken from it."""
+
+    @property
+    def context(self) -> Mapping[str, Any]: ...
+
+    @property
+    def events(self) -> list[EventDict]: ...
+
+    @property
+    def state(self) -> Any: ...
+
+    @property
+    def services(self) -> Any: ...
 
 
 class RegisteredActions:
@@ -28,14 +45,14 @@ class RegisteredActions:
         if action is None:
             return None
 
-        async def effect(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
+        async def effect(scene: Surroundings, arguments: Mapping[str, Any]) -> Outcome:
             injected = self._injected(action, scene)
             output = await self._runner.run(action, arguments, injected)
             return Outcome(output.value, output.context_updates, output.events)
 
-        return Plan(name, effect, action.execute_async)
+        return Plan(name, effect, action.execute_async, action.is_system_action)
 
-    def _injected(self, action: Action, scene: Scene) -> dict[str, Any]:
+    def _injected(self, action: Action, scene: Surroundings) -> dict[str, Any]:
         """The values for those parameters whose names have a meaning."""
         wanted = (
             (*action.parameters, f"{action.name}_llm") if "llm" in action.parameters else action.parameters
@@ -53,7 +70,7 @@ class RegisteredActions:
         return found
 
 
-def _model(scene: Scene, resources: Resources, kind: str) -> Any:
+def _model(scene: Surroundings, resources: Resources, kind: str) -> Any:
     """The model as users' code knows it; its calls go into the record of the turn."""
     model = resources.models.get(kind)
     if model is None:
@@ -62,7 +79,7 @@ def _model(scene: Scene, resources: Resources, kind: str) -> Any:
     return public_model(Observed(model, services.sink) if isinstance(services, TurnServices) else model)
 
 
-_MEANINGS: Mapping[str, Callable[[Scene, Resources], Any]] = {
+_MEANINGS: Mapping[str, Callable[[Surroundings, Resources], Any]] = {
     "context": lambda scene, _resources: dict(scene.context),
     "events": lambda scene, _resources: list(scene.events),
     "state": lambda scene, _resources: scene.state,

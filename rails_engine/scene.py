@@ -122,10 +122,11 @@ class Plan:
     """How one action is carried out; an asynchronous one does not hold up its turn."""
 
     name: str
-    effect: Effect
+    effect: Callable[[Any, Mapping[str, Any]], Awaitable[Outcome]]
     execute_async: bool = False
+    is_system: bool = False
 
-    async def run(self, scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
+    async def run(self, scene: Any, arguments: Mapping[str, Any]) -> Outcome:
         """Carry it out. What an action raises becomes a failed outcome: the flow gets None and goes on.
 
         Raises:

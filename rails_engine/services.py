@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rails_engine.config import RailsConfig
 from rails_engine.errors import ConfigurationError, LLMCallException
 from rails_engine.knowledge import Knowledge
-from rails_engine.llm import LLM, LLMCall, LLMRequest, Message, Models, Observed, complete, request_of
+from rails_engine.llm import (
+    LLM,
+    Gathering,
+    LLMCall,
+    LLMRequest,
+    Message,
+    Models,
+    Observed,
+    Reading,
+    complete,
+    request_of,
+)
 from rails_engine.llm import Completion as Answer
 from rails_engine.prompts import LLMTaskManager, PromptLibrary
 from rails_engine.scene import Completion
@@ -69,18 +80,30 @@ class TurnServices:
 
     async def complete(self, completion: Completion) -> str:
         """See `Services.complete`."""
-        prompts, task = self.resources.prompts, completion.task
-        rendered = prompts.render(task, completion.variables)
+        answer = await self.call(
+            self.resources.model(completion.task), self.request(completion), completion.task
+        )
+        return self.parsed(completion.task, answer.text)
+
+    def request(self, completion: Completion) -> LLMRequest:
+        """The model request of a prompt task.
+
+        Raises:
+            PromptError: there is no such prompt, or it cannot be filled in.
+        """
+        rendered = self.resources.prompts.render(completion.task, completion.variables)
         temperature = (
             self.resources.config.lowest_temperature if completion.steady else completion.temperature
         )
         tuned = self.llm_params if completion.tunable else {}
         asked = {"temperature": temperature, "max_tokens": rendered.max_tokens, **tuned}
-        request = request_of(rendered.prompt or "", list(completion.stop or rendered.stop), asked)
-        if rendered.messages:
-            request = replace(request, prompt=None, messages=rendered.messages)
-        answer = await self.call(self.resources.model(task), request, task)
-        return str(prompts.parse(task, answer.text))
+        given = {name: value for name, value in asked.items() if value is not None}
+        request = request_of(rendered.prompt or "", list(completion.stop or rendered.stop), given)
+        return replace(request, prompt=None, messages=rendered.messages) if rendered.messages else request
+
+    def parsed(self, task: str, text: str) -> str:
+        """A model's text through the output parser of the task's prompt."""
+        return str(self.resources.prompts.parse(task, text))
 
     async def answer(self, message: str) -> str:
         """See `Services.answer`."""
@@ -114,3 +137,28 @@ class TurnServices:
             raise
         except Exception as error:  # a user's model may raise anything; callers know one name
             raise LLMCallException(error, f"the model call for `{task}` failed") from error
+
+    async def stream(
+        self, model: LLM, request: LLMRequest, task: str, piece: Callable[[str], Awaitable[None]]
+    ) -> Answer:
+        """As `call`, giving each piece of text to `piece` as it comes.
+
+        Raises:
+            as `call`, and whatever `piece` raises.
+        """
+        gathering = Gathering()
+        try:
+            async with Reading(Observed(model, self.sink, task).stream(request)) as chunks:
+                async for chunk in chunks:
+                    gathering.add(chunk)
+                    if chunk.text:
+                        await piece(chunk.text)
+        except (ConfigurationError, LLMCallException, StreamStoppedError):
+            raise
+        except Exception as error:  # a user's model may raise anything; callers know one name
+            raise LLMCallException(error, f"the model call for `{task}` failed") from error
+        return gathering.result()
+
+
+class StreamStoppedError(Exception):
+    """A rail refused what a model was writing, so it was stopped."""

@@ -15,7 +15,7 @@ from colang.v1.checking import check
 from colang.v1.coyml import flows_of_yaml
 from colang.v1.definitions import Definitions, definitions_of, flow_of_body
 from colang.v1.elements import FlowCode
-from colang.v1.machine import Instance, State, Status, start_flow, step
+from colang.v1.machine import Instance, State, Status, call_flow, start_flow, step
 from colang.v1.parser import parse, parse_all
 from colang.v1.program import Program, make_program
 from colang.v1.snapshot import check_state, restore, snapshot
@@ -27,6 +27,7 @@ __all__ = [
     "Program",
     "State",
     "Status",
+    "call_flow",
     "check",
     "check_state",
     "definitions_of",

@@ -8,6 +8,7 @@ Specification of Colang 1.0, section 12; the letters A to E below are its.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -45,6 +46,10 @@ _LOOKED_AT = frozenset({"UserIntent", "BotIntent", "InternalSystemActionFinished
 """Events that every flow under way looks at."""
 
 
+_ARGUMENT = re.compile(r"""\$?(?P<name>\w+)\s*=\s*(?P<text>"[^"]*"|'[^']*'|[^\s,()]+)""")
+_NAME_END = re.compile(r"\s+\$|\(")
+
+
 class Status(Enum):
     ACTIVE = "active"
     INTERRUPTED = "interrupted"
@@ -70,12 +75,15 @@ class State:
     instances: list[Instance] = field(default_factory=list)
     variables: dict[str, Any] = field(default_factory=dict)
     counter: int = 0
+    pending: dict[str, Any] = field(default_factory=dict)
+    """Variables that were assigned and that no `ContextUpdate` has told yet."""
     added: dict[str, FlowCode] = field(default_factory=dict)
     """Flows that were generated in this conversation."""
 
     def fork(self) -> State:
         """A state that can be stepped without changing this one."""
-        return State(list(self.instances), dict(self.variables), self.counter, dict(self.added))
+        pending = dict(self.pending)
+        return State(list(self.instances), dict(self.variables), self.counter, pending, dict(self.added))
 
 
 @dataclass(slots=True)
@@ -100,7 +108,6 @@ class _Step:
     interrupted: list[int] = field(default_factory=list)
     extension_done: bool = False
     decision: _Offer | None = None
-    changed: dict[str, Any] = field(default_factory=dict)
     executed: int = 0
 
     def code(self, name: str) -> FlowCode:
@@ -124,6 +131,7 @@ def step(program: Program, state: State, event: Event) -> list[Command]:
         return []
     if event.name == "ContextUpdate":
         state.variables.update(event.arguments.get("data") or {})
+        state.pending.clear()
         return []
     _remember(state, event)
     if event.name == "BotIntent" and event.arguments.get("intent") == STOP:
@@ -154,6 +162,20 @@ def start_flow(program: Program, state: State, code: FlowCode) -> list[Command]:
     return _decided(work)
 
 
+def call_flow(program: Program, state: State, reference: str) -> list[Command]:
+    """Start a flow by reference, as `do` does.
+
+    Raises:
+        as `step`.
+    """
+    work = _Step(program, state, Event("start_flow", {"flow_id": reference}))
+    work.next = list(state.instances)
+    _begin(work, work.code(_with_arguments(work, reference)), 0, first_step=True)
+    _resume(work)
+    state.instances = [each for each in work.next if each.status in {Status.ACTIVE, Status.INTERRUPTED}]
+    return _decided(work)
+
+
 def _remember(state: State, event: Event) -> None:
     """The variables that follow from events."""
     if event.name == "UserMessage":
@@ -177,7 +199,8 @@ def _existing(work: _Step) -> None:
 def _advance(work: _Step, instance: Instance) -> None:
     code = work.code(instance.flow)
     element = _element(code, instance.head)
-    if work.event.name not in _LOOKED_AT and work.event.name not in code.creates:
+    own = work.event.name in code.creates and isinstance(element, WaitEvent | Branch)
+    if work.event.name not in _LOOKED_AT and not own:
         work.next.append(instance)
         if isinstance(element, Utter | RunAction):
             _offer(work, _Offer(instance.uid, code, element, KEPT_WEIGHT, first_step=False))
@@ -237,7 +260,18 @@ def _continue(work: _Step, instance: Instance, code: FlowCode, *, first_step: bo
 def _called_name(work: _Step, element: CallFlow) -> str:
     if not element.name.startswith("$"):
         return element.name
-    return str(work.state.variables.get(element.name[1:]))
+    return _with_arguments(work, str(work.state.variables.get(element.name[1:])))
+
+
+def _with_arguments(work: _Step, reference: str) -> str:
+    """The name in `name $x=y` or `name(x=y)`; the arguments become variables."""
+    if reference in work.program.flows:
+        return reference
+    for argument in _ARGUMENT.finditer(reference):
+        text = argument.group("text")
+        work.state.variables[argument.group("name")] = text.strip("\"'")
+        work.state.pending[argument.group("name")] = text.strip("\"'")
+    return _NAME_END.split(reference, maxsplit=1)[0].strip()
 
 
 # --- C: offers -----------------------------------------------------------------------------------------------------
@@ -332,7 +366,7 @@ def _slide(work: _Step, code: FlowCode, head: int) -> int:
             raise ColangBudgetError(f"flow `{code.name}` does not come to a stop")
         if isinstance(element, SetVariable):
             value = element.value(scope)
-            work.state.variables[element.name] = work.changed[element.name] = value
+            work.state.variables[element.name] = work.state.pending[element.name] = value
             head += 1
         elif isinstance(element, Jump):
             head = element.target
@@ -380,8 +414,8 @@ def _same(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
 
 def _decided(work: _Step) -> list[Command]:
     commands: list[Command] = []
-    if work.changed:
-        commands.append(Send(Event("ContextUpdate", {"data": work.changed})))
+    if work.state.pending:
+        commands.append(Send(Event("ContextUpdate", {"data": dict(work.state.pending)})))
     if work.decision is None:
         return commands
     element, flow = work.decision.element, work.decision.flow.name

@@ -6,6 +6,8 @@ needs no model. `generation` builds the variables of a prompt task from the conv
 not have the form is an error, never a guess.
 """
 
+from rails_engine.dialog.completions import first_line
+from rails_engine.dialog.examples import likeness
 from rails_engine.dialog.table import SYSTEM_ACTIONS
 
-__all__ = ["SYSTEM_ACTIONS"]
+__all__ = ["SYSTEM_ACTIONS", "first_line", "likeness"]

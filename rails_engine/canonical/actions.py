@@ -1,0 +1,153 @@
+"""The runtime's own actions of Colang 1.0: from an utterance to an intent, to the next step, to a message.
+
+The system flows call them by these names, and so may a configuration's own flows. Each answers with the events that
+come next, as any action may.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from rails_engine.canonical import texts
+from rails_engine.canonical.scene import CanonicalScene
+from rails_engine.canonical.similar import Examples
+from rails_engine.canonical.speech import Speech
+from rails_engine.scene import Completion, Outcome
+from rails_engine.umim import EventDict
+
+_CREATED = "_type"
+
+
+class CanonicalActions:
+    """The actions over the examples of one program."""
+
+    def __init__(self, examples: Examples, speech: Speech) -> None:
+        self._examples = examples
+        self._speech = speech
+
+    # --- what the user wants ---------------------------------------------------------------------------------------
+
+    async def generate_user_intent(self, scene: CanonicalScene, _arguments: Mapping[str, Any]) -> Outcome:
+        """The user's intent; without user messages in the program, the answer itself."""
+        if not scene.program.user_messages:
+            return await self._speech.answer(scene)
+        said = str(scene.context.get("last_user_message") or "")
+        settings = scene.config.rails.dialog.user_messages
+        if settings.embeddings_only:
+            intent = await self._examples.by_likeness_alone(said, settings)
+            if intent is not None:
+                return Outcome(events=({"type": "UserIntent", "intent": intent},))
+        if scene.config.rails.dialog.single_call.enabled:
+            return await self._single_call(scene, said)
+        near = await self._examples.intents(said)
+        variables = {
+            "examples": "\n\n".join(f'user "{each.text}"\n  {each.intent}' for each in near),
+            "potential_user_intents": ", ".join(dict.fromkeys(each.intent for each in near)),
+        }
+        text = await _ask(scene, "generate_user_intent", variables)
+        return Outcome(events=({"type": "UserIntent", "intent": texts.intent_of(text)},))
+
+    async def _single_call(self, scene: CanonicalScene, said: str) -> Outcome:
+        """Intent, next step and message from one completion; the latter two are kept for when they are asked for."""
+        near = await self._examples.intents(said)
+        flows = self._examples.flows("user " + " ".join(each.intent for each in near))
+        variables = {
+            "examples": "\n\n".join(
+                [*(f'user "{each.text}"\n  {each.intent}' for each in near), *(flow.text for flow in flows)]
+            ),
+            "potential_user_intents": ", ".join(dict.fromkeys(each.intent for each in near)),
+            "relevant_chunks": scene.context.get("relevant_chunks"),
+        }
+        text = await _ask(scene, "generate_intent_steps_message", variables)
+        intent, bot_intent, message = texts.single_call_of(text)
+        extra = {"bot_intent_event": bot_intent, "bot_message_event": message}
+        scene.notes.update(single_call=True, **extra)
+        return Outcome(events=({"type": "UserIntent", "intent": intent, "additional_info": extra},))
+
+    # --- what comes next -------------------------------------------------------------------------------------------
+
+    async def generate_next_steps(self, scene: CanonicalScene, _arguments: Mapping[str, Any]) -> Outcome:
+        """The bot's next intent, or a flow of several steps where the configuration allows that."""
+        if scene.notes.get("single_call"):
+            name = scene.notes.get("bot_intent_event") or texts.GENERAL_RESPONSE
+            return Outcome(events=({"type": "BotIntent", "intent": name},))
+        intent = scene.last("UserIntent") or {}
+        flows = self._examples.flows(f"user {intent.get('intent', '')}")
+        text = await _ask(
+            scene, "generate_next_steps", {"examples": "\n\n".join(flow.text for flow in flows)}
+        )
+        if scene.config.enable_multi_step_generation and (body := _parsable(text)):
+            flow_id = f"dynamic_{random.randrange(16**8):08x}"
+            return Outcome(events=({"type": "start_flow", "flow_id": flow_id, "flow_body": body},))
+        return Outcome(events=({"type": "BotIntent", "intent": texts.next_intent_of(text)},))
+
+    # --- what is said ----------------------------------------------------------------------------------------------
+
+    async def generate_bot_message(self, scene: CanonicalScene, _arguments: Mapping[str, Any]) -> Outcome:
+        """The text of the last bot intent."""
+        return await self._speech.message(scene, scene.last("BotIntent") or {})
+
+    # --- values, events and knowledge ------------------------------------------------------------------------------
+
+    async def generate_value(self, scene: CanonicalScene, arguments: Mapping[str, Any]) -> Outcome:
+        """A value that the comment above the assignment asks for; always text."""
+        variables = {
+            "instructions": arguments.get("instructions") or "",
+            "var_name": arguments.get("var_name") or "value",
+            "examples": "",
+        }
+        return Outcome(texts.value_of(await _ask(scene, "generate_value", variables)))
+
+    async def create_event(self, _scene: CanonicalScene, arguments: Mapping[str, Any]) -> Outcome:
+        """The event that a flow creates."""
+        given = dict(arguments["event"])
+        return Outcome(events=({"type": given.pop(_CREATED), **given},))
+
+    async def retrieve_relevant_chunks(self, scene: CanonicalScene, _arguments: Mapping[str, Any]) -> Outcome:
+        """What the knowledge base says to the last message of the user."""
+        query = scene.context.get("last_user_message")
+        chunks = await scene.services.relevant_chunks(str(query)) if query else None
+        if chunks is None:
+            given = str(scene.context.get("relevant_chunks") or "").rstrip("\n") + "\n"
+            kept = scene.context.get("relevant_chunks_sep") or []
+            return Outcome(
+                given, {"relevant_chunks": given, "relevant_chunks_sep": kept, "retrieved_for": None}
+            )
+        text = "\n".join(chunks)
+        updates = {"relevant_chunks": text, "relevant_chunks_sep": chunks, "retrieved_for": query}
+        return Outcome(text, updates)
+
+
+async def _ask(scene: CanonicalScene, task: str, variables: Mapping[str, Any]) -> str:
+    everything = {"history": scene.events, **variables}
+    return await scene.services.complete(Completion(task, everything, steady=True, tunable=False))
+
+
+def _parsable(text: str) -> str | None:
+    """The longest beginning of the text that is a flow's body of several lines."""
+    from colang import ColangError
+    from colang.v1 import flow_of_body
+
+    lines = [line for line in text.splitlines() if re.match(r"\s*\w", line)]
+    while lines:
+        body = "\n".join(lines)
+        try:
+            flow_of_body("generated", body)
+        except ColangError:
+            lines.pop()
+        else:
+            return body
+    return None
+
+
+def failure_events(message: str) -> tuple[EventDict, ...]:
+    """What happens where an action failed: it is said, and the turn ends."""
+    return (
+        {"type": "BotIntent", "intent": "inform internal error occurred"},
+        {"type": "StartUtteranceBotAction", "script": message},
+        {"type": "hide_prev_turn"},
+        {"type": "BotIntent", "intent": "stop"},
+    )

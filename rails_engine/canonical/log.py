@@ -1,0 +1,123 @@
+"""Which rail did what in a turn of Colang 1.0, told from its record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from rails_engine.response import ActivatedRail, ExecutedAction, GenerationStats
+from rails_engine.trace import ActionRun, Trace, call_info, executed, statistics
+from rails_engine.umim import EventDict
+
+_DIRECTIONS = {
+    "StartInputRail": "input",
+    "StartOutputRail": "output",
+    "StartToolInputRail": "tool_input",
+    "StartToolOutputRail": "tool_output",
+}
+_ENDS = {
+    "InputRailFinished": "input",
+    "OutputRailFinished": "output",
+    "ToolInputRailFinished": "tool_input",
+    "ToolOutputRailFinished": "tool_output",
+}
+_SILENT_FLOWS = frozenset(
+    {
+        "process user input",
+        "run dialog rails",
+        "process bot message",
+        "process bot tool call",
+        "process user tool messages",
+        "run input rails",
+        "run output rails",
+        "run tool input rails",
+        "run tool output rails",
+        "run retrieval rails",
+    }
+)
+_SILENT_ACTIONS = frozenset({"create_event", "run_input_rails_in_parallel", "run_output_rails_in_parallel"})
+_GENERATION = "generate bot message"
+_INTENT = "generate user intent"
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Walks over the record in order."""
+
+    runs: Iterator[ActionRun]
+    rails: list[ActivatedRail] = field(default_factory=list)
+    open: ActivatedRail | None = None
+
+    def event(self, event: EventDict, flow: str) -> None:
+        kind = event["type"]
+        if kind in _DIRECTIONS:
+            self._begin(_DIRECTIONS[kind], event["flow_id"])
+        elif kind in _ENDS:
+            self.open = None
+        elif kind == "StartInternalSystemAction":
+            self._action(event["action_name"], flow, next(self.runs, None))
+        elif kind == "BotIntent" and (flow or event.get("intent") == "stop"):
+            self._decision(event["intent"], flow)
+        elif kind == "BotMessage" and self.rails and self.rails[-1].name == _INTENT:
+            self.rails[-1].type = "generation"
+
+    def _begin(self, kind: str, name: str) -> ActivatedRail:
+        rail = ActivatedRail(type=kind, name=name)
+        self.rails.append(rail)
+        if kind not in {"dialog", "generation"}:
+            self.open = rail
+        return rail
+
+    def _rail_of(self, flow: str) -> ActivatedRail | None:
+        if self.open is not None:
+            return self.open
+        if flow in _SILENT_FLOWS or not flow:
+            return None
+        if self.rails and self.rails[-1].name == flow:
+            return self.rails[-1]
+        return self._begin("generation" if flow == _GENERATION else "dialog", flow)
+
+    def _decision(self, decision: str, flow: str) -> None:
+        rail = self._rail_of(flow)
+        if rail is not None:
+            rail.decisions.append(decision)
+            rail.stop = rail.stop or decision == "stop"
+
+    def _action(self, name: str, flow: str, run: ActionRun | None) -> None:
+        if name in _SILENT_ACTIONS:
+            return
+        rail = self._rail_of(flow)
+        if rail is not None:
+            rail.decisions.append(f"execute {name}")
+            if run is not None:
+                _add(rail, executed(run))
+
+
+def _add(rail: ActivatedRail, action: ExecutedAction) -> None:
+    rail.executed_actions.append(action)
+    rail.started_at = rail.started_at or action.started_at
+    rail.finished_at = action.finished_at
+    if rail.started_at and rail.finished_at:
+        rail.duration = rail.finished_at - rail.started_at
+
+
+def activated_rails(trace: Trace) -> list[ActivatedRail]:
+    """The rails of a turn in order, each with what it decided and executed."""
+    reader = _Reader(iter(trace.actions))
+    for event in trace.events:
+        reader.event(event, trace.deciders.get(event.get("uid", ""), ""))
+    for rail in reader.rails:
+        rail.duration = rail.duration or 0.0
+    return reader.rails
+
+
+def generation_stats(trace: Trace, rails: list[ActivatedRail]) -> GenerationStats:
+    """Sums of a turn; a kind of rail that did not run has no duration."""
+    stats = statistics((call_info(call) for call in trace.llm_calls), trace.started_at)
+    kinds = {rail.type for rail in rails}
+    durations = {kind: sum(r.duration or 0.0 for r in rails if r.type == kind) for kind in kinds}
+    stats.input_rails_duration = durations.get("input")
+    stats.dialog_rails_duration = durations.get("dialog")
+    stats.generation_rails_duration = durations.get("generation")
+    stats.output_rails_duration = durations.get("output")
+    return stats

@@ -1,0 +1,76 @@
+"""The program of a Colang 1.0 configuration: its own flows, those of the rails library, and the system's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+from colang import Dialect, Source, dialect_of
+from colang.v1 import Definitions, FlowCode, Program, definitions_of, flows_of_yaml, make_program
+from rails_engine.config import RailsConfig, parse_flow_ref
+from rails_engine.library import COLANG_1, require_listed_flows
+
+SYSTEM = Path(__file__).parent / "system.co"
+KEPT = 64
+
+
+def canonical_program(config: RailsConfig, view: Mapping[str, Any]) -> Program:
+    """The flows that may decide, in their order: the configuration's, the library's, then the system's.
+
+    `view` is what `$config` shows.
+
+    Raises:
+        ColangSyntaxError: a file cannot be read.
+        ColangLoadError: a flow cannot be lowered.
+        InvalidRailsConfigurationError: a listed rail is no flow.
+    """
+    own = _own(config.sources)
+    flows = {flow.name: flow for flow in own.flows}
+    flows |= {flow.name: flow for flow in _of_yaml(config)}
+    system = [flow for flow in _system() if flow.name not in flows]
+    require_listed_flows(config, [*flows, *(flow.name for flow in system)])
+    rails = {name for flows_of in _listed(config) for name in flows_of}
+    ordered = [_as_rail(flow) if flow.name in rails else flow for flow in (*flows.values(), *system)]
+    users = {**{name: tuple(texts) for name, texts in config.user_messages.items()}, **own.user_messages}
+    bots = {name: tuple(texts) for name, texts in config.bot_messages.items()}
+    return make_program(ordered, users, {**_library_messages(), **bots, **own.bot_messages}, view)
+
+
+@lru_cache(maxsize=KEPT)
+def _own(sources: tuple[Source, ...]) -> Definitions:
+    return definitions_of([source for source in sources if dialect_of(source.text) is Dialect.ONE])
+
+
+def _of_yaml(config: RailsConfig) -> tuple[FlowCode, ...]:
+    return flows_of_yaml(config.yaml_flows) if config.yaml_flows else ()
+
+
+def _listed(config: RailsConfig) -> Iterable[list[str]]:
+    rails = config.rails
+    for direction in (rails.input, rails.output, rails.retrieval, rails.tool_input, rails.tool_output):
+        yield [parse_flow_ref(reference).name for reference in direction.flows]
+
+
+def _as_rail(flow: FlowCode) -> FlowCode:
+    return replace(flow, is_subflow=True, is_system=True)
+
+
+@cache
+def _system() -> tuple[FlowCode, ...]:
+    """The flows of the rails library and of the turn itself; prompts do not show them."""
+    files = [*sorted(COLANG_1.rglob("*.co")), SYSTEM]
+    flows = definitions_of(_source(file) for file in files).flows
+    return tuple(replace(flow, is_system=True) for flow in flows)
+
+
+@cache
+def _library_messages() -> dict[str, tuple[str, ...]]:
+    files = sorted(COLANG_1.rglob("*.co"))
+    return dict(definitions_of(_source(file) for file in files).bot_messages)
+
+
+def _source(file: Path) -> Source:
+    return Source(str(file), file.read_text(encoding="utf-8"))

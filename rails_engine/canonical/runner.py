@@ -1,0 +1,126 @@
+"""Carries out the actions of Colang 1.0: the runtime's own, rails side by side, and those that were registered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from rails_engine.canonical.actions import CanonicalActions
+from rails_engine.canonical.scene import CanonicalScene
+from rails_engine.canonical.turn import CanonicalTurn, stamped
+from rails_engine.errors import ActionNotFoundError
+from rails_engine.registered import RegisteredActions
+from rails_engine.scene import Outcome, Plan
+from rails_engine.trace import Trace
+from rails_engine.umim import EventDict
+
+Own: TypeAlias = Callable[[CanonicalScene, Mapping[str, Any]], Awaitable[Outcome]]
+
+ENDINGS = frozenset({"BotIntent", "StartUtteranceBotAction"})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one rail did when it ran beside others: its events, and what it assigned."""
+
+    flow: str
+    stopped: bool
+    events: list[EventDict]
+    variables: Mapping[str, Any]
+
+
+class CanonicalRunner:
+    """Implements `Runner`."""
+
+    def __init__(self, actions: CanonicalActions, registered: RegisteredActions) -> None:
+        self._registered = registered
+        self._own: Mapping[str, Own] = {
+            "create_event": actions.create_event,
+            "generate_user_intent": actions.generate_user_intent,
+            "generate_next_steps": actions.generate_next_steps,
+            "generate_bot_message": actions.generate_bot_message,
+            "generate_value": actions.generate_value,
+            "retrieve_relevant_chunks": actions.retrieve_relevant_chunks,
+        }
+        self._parallel: Mapping[str, str] = {
+            "run_input_rails_in_parallel": "input",
+            "run_output_rails_in_parallel": "output",
+        }
+
+    def is_system(self, name: str) -> bool:
+        """See `Runner.is_system`."""
+        plan = self._registered.find(name)
+        return plan.is_system if plan else name in self._own or name in self._parallel
+
+    async def run(self, turn: CanonicalTurn, name: str, arguments: Mapping[str, Any]) -> Outcome:
+        """See `Runner.run`."""
+        plan = self._registered.find(name)
+        if plan is None and name in self._parallel:
+            return await self._side_by_side(turn, self._parallel[name])
+        if plan is None:
+            own = self._own.get(name)
+            if own is None:
+                raise ActionNotFoundError(name)
+            plan = Plan(name, own, is_system=True)
+        return await plan.run(turn.scene, arguments)
+
+    # --- rails side by side ----------------------------------------------------------------------------------------
+
+    async def _side_by_side(self, turn: CanonicalTurn, direction: str) -> Outcome:
+        """Run all rails of a direction at once; the first that stops ends the others and the turn."""
+        flows = list(turn.scene.context.get(f"_{direction}_flows") or ())
+        tasks = [asyncio.ensure_future(self.alone(turn, direction, flow)) for flow in flows]
+        done: list[Verdict] = []
+        try:
+            for finished in asyncio.as_completed(tasks):
+                verdict = await finished
+                if verdict.stopped:
+                    return Outcome(events=tuple(verdict.events))
+                done.append(verdict)
+        finally:
+            for task in tasks:
+                task.cancel()
+        done.sort(key=lambda verdict: flows.index(verdict.flow))
+        updates = {name: value for verdict in done for name, value in verdict.variables.items()}
+        return Outcome(
+            context_updates=updates, events=tuple(event for verdict in done for event in verdict.events)
+        )
+
+    async def alone(self, turn: CanonicalTurn, direction: str, flow: str) -> Verdict:
+        """Run one rail on a fork of the conversation.
+
+        Raises:
+            as `CanonicalTurn.run`.
+        """
+        machine = turn.scene.machine.fork()
+        before = dict(machine.variables)
+        machine.instances.clear()
+        machine.variables[f"triggered_{direction}_rail"] = flow
+        kind = direction.capitalize()
+        begin = stamped({"type": f"Start{kind}Rail", "flow_id": flow})
+        scene = replace(turn.scene, machine=machine, events=[*turn.scene.events, begin], shown=None)
+        trace = Trace()
+        rail = CanonicalTurn(scene, self, trace)
+        rail.start_flow_by_reference(flow)
+        new = (await rail.go_on())[:-1]
+        turn.trace.actions += trace.actions
+        stopped = any(_ends_turn(event) for event in new)
+        end = stamped({"type": f"{kind}RailFinished", "flow_id": flow})
+        events = [begin, *new] if stopped else [begin, end]
+        changed = {
+            name: value
+            for name, value in machine.variables.items()
+            if name not in _PRIVATE and before.get(name) is not value
+        }
+        return Verdict(flow, stopped, events, changed)
+
+
+_PRIVATE = frozenset({"event", "triggered_input_rail", "triggered_output_rail"})
+
+
+def _ends_turn(event: EventDict) -> bool:
+    return event["type"].endswith("Exception") or (
+        event["type"] == "BotIntent" and event.get("intent") == "stop"
+    )

@@ -1,0 +1,92 @@
+"""Examples near to what was said: of user intents, of flows and of bot messages.
+
+User intents go through the configuration's search provider, since the author chose it for that. Flows and bot
+messages are few and their names are words, so they are ranked by the words that they share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from colang.v1 import FlowCode, Program
+from rails_engine.config.schema import UserMessagesConfig
+from rails_engine.dialog import likeness
+from rails_engine.knowledge import Knowledge
+
+if TYPE_CHECKING:
+    from rails_engine.retrieval import Searcher
+
+T = TypeVar("T")
+
+SHOWN = 5
+"""How many examples a prompt shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """An example utterance, its intent, and its cosine to what was said (NaN where it is not known)."""
+
+    text: str
+    intent: str
+    score: float
+
+
+@dataclass(slots=True)
+class Examples:
+    """The examples of one program; the user's are indexed when they are first asked for."""
+
+    program: Program
+    knowledge: Knowledge
+    _indexed: Searcher | None = None
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def intents(self, said: str, threshold: float | None = None) -> list[Near]:
+        """The example utterances nearest to `said`, best first.
+
+        Raises:
+            RetrievalError: the search provider is unknown or failed.
+        """
+        searcher = await self._searcher()
+        hits = await searcher.search(said, SHOWN, threshold)
+        return [Near(hit.item.text, str(hit.item.meta["intent"]), hit.score) for hit in hits]
+
+    async def _searcher(self) -> Searcher:
+        from rails_engine.retrieval import Item
+
+        async with self._lock:
+            if self._indexed is None:
+                searcher = self.knowledge.setup.searcher()
+                pairs = self.program.user_messages.items()
+                await searcher.add([Item(text, {"intent": name}) for name, texts in pairs for text in texts])
+                await searcher.build()
+                self._indexed = searcher
+        return self._indexed
+
+    async def by_likeness_alone(self, said: str, settings: UserMessagesConfig) -> str | None:
+        """The intent of the nearest example, without a model; None where none is near enough and no other is set."""
+        threshold = settings.embeddings_only_similarity_threshold
+        cosine = None if threshold is None else self.knowledge.setup.threshold(threshold)
+        near = await self.intents(said)
+        best = near[0] if near else None
+        if best is not None and (cosine is None or math.isnan(best.score) or best.score >= cosine):
+            return best.intent
+        return settings.embeddings_only_fallback_intent
+
+    def flows(self, text: str) -> list[FlowCode]:
+        """The dialog flows nearest to `text`, best first."""
+        flows = [flow for flow in self.program.flows.values() if not flow.is_system and flow.text.strip()]
+        return _best(flows, [likeness(text, flow.text) for flow in flows])
+
+    def messages(self, intent: str) -> list[tuple[str, str]]:
+        """Bot intents with a text of theirs, nearest to `intent` first."""
+        pairs = [(name, texts[0]) for name, texts in self.program.bot_messages.items() if texts]
+        return _best(pairs, [likeness(intent, name) for name, _ in pairs])
+
+
+def _best(values: Sequence[T], scores: Sequence[float]) -> list[T]:
+    order = sorted(range(len(values)), key=lambda place: scores[place], reverse=True)
+    return [values[place] for place in order[:SHOWN]]

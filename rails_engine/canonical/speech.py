@@ -1,0 +1,133 @@
+"""What the bot says: a predefined text, a variable, or what a model writes, piece by piece where somebody reads."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from rails_engine.canonical import texts
+from rails_engine.canonical.scene import CanonicalScene
+from rails_engine.canonical.similar import Examples
+from rails_engine.llm import Completion as Answer
+from rails_engine.llm import LLMRequest, message_of
+from rails_engine.scene import Completion, Outcome
+from rails_engine.umim import EventDict
+
+Passthrough: TypeAlias = Callable[[Mapping[str, Any], list[EventDict]], Awaitable[Any]]
+
+
+class Speech:
+    """Answers and messages; `passthrough_fn` takes the model's place in passthrough mode."""
+
+    def __init__(self, examples: Examples) -> None:
+        self._examples = examples
+        self.passthrough_fn: Passthrough | None = None
+
+    # --- answers without intents -----------------------------------------------------------------------------------
+
+    async def answer(self, scene: CanonicalScene) -> Outcome:
+        """The model's answer to the conversation as it is."""
+        if scene.config.passthrough:
+            return await self._passed_through(scene)
+        variables = {"history": scene.events, "relevant_chunks": await self._chunks(scene)}
+        answer = await self._written(scene, Completion("general", variables))
+        return _spoken(answer, texts.unquoted(answer.text.strip()))
+
+    async def _chunks(self, scene: CanonicalScene) -> str | None:
+        given = scene.context.get("relevant_chunks")
+        if given:
+            return str(given).strip()
+        said = scene.context.get("last_user_message")
+        chunks = await scene.services.relevant_chunks(str(said)) if said else None
+        return "\n".join(chunks) if chunks else None
+
+    async def _passed_through(self, scene: CanonicalScene) -> Outcome:
+        """The caller's messages as they are, to the model or to the caller's own function."""
+        if self.passthrough_fn is not None:
+            result = await self.passthrough_fn(dict(scene.context), list(scene.events))
+            text, raw = result if isinstance(result, tuple) else (result, None)
+            updates = {"passthrough_output": raw} if raw is not None else {}
+            return Outcome(context_updates=updates, events=({"type": "BotMessage", "text": text},))
+        messages = scene.notes.get("messages") or [
+            {"role": "user", "content": scene.context.get("user_message") or ""}
+        ]
+        request = scene.services.tuned(tuple(message_of(message) for message in messages))
+        answer = await self._sent(scene, request, "general")
+        return _spoken(answer, answer.text)
+
+    # --- messages of intents ---------------------------------------------------------------------------------------
+
+    async def message(self, scene: CanonicalScene, intent: EventDict) -> Outcome:
+        """The text of a bot intent."""
+        name = str(intent.get("intent", ""))
+        predefined = scene.program.bot_messages.get(name)
+        if predefined:
+            text = scene.services.fill(texts.template_of(random.choice(predefined)), scene.context)
+            return _said(text, predefined=True)
+        if name.startswith("$"):
+            return _said(str(scene.context.get(name[1:])), predefined=False)
+        if scene.notes.get("single_call") and (scene.notes["bot_intent_event"] or texts.GENERAL_RESPONSE) == name:
+            return _said(scene.notes.get("bot_message_event") or texts.NOTHING_TO_SAY, predefined=False)
+        if scene.config.passthrough:
+            return await self._passed_through(scene)
+        near = self._examples.messages(name)
+        variables = {
+            "history": scene.events,
+            "examples": "\n\n".join(f'bot {intent_name}\n  "{text}"' for intent_name, text in near),
+            "relevant_chunks": (scene.context.get("relevant_chunks") or "").strip(),
+        }
+        answer = await self._written(scene, Completion("generate_bot_message", variables))
+        return _spoken(answer, texts.message_of(answer.text))
+
+    # --- the model -------------------------------------------------------------------------------------------------
+
+    async def _written(self, scene: CanonicalScene, completion: Completion) -> Answer:
+        request = scene.services.request(completion)
+        answer = await self._sent(scene, request, completion.task)
+        return replace(answer, text=scene.services.parsed(completion.task, answer.text))
+
+    async def _sent(self, scene: CanonicalScene, request: LLMRequest, task: str) -> Answer:
+        model = scene.services.resources.model(task)
+        if scene.shown is None:
+            return await scene.services.call(model, request, task)
+        return await scene.services.stream(model, replace(request, streaming=True), task, scene.shown.piece)
+
+
+def _said(text: str, *, predefined: bool) -> Outcome:
+    """A text of the configuration's author skips the output rails; one of a model, or a variable, does not."""
+    updates = {"skip_output_rails": True} if predefined else {}
+    return Outcome(context_updates=updates, events=({"type": "BotMessage", "text": text},))
+
+
+def _spoken(answer: Answer, text: str) -> Outcome:
+    """What a model answered: its reasoning, then its tool calls or its text."""
+    events: list[EventDict] = []
+    updates: dict[str, Any] = {}
+    if answer.reasoning:
+        events.append({"type": "BotThinking", "content": answer.reasoning})
+        updates["bot_thinking"] = answer.reasoning
+    if answer.tool_calls:
+        calls = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": _arguments(call.arguments)},
+            }
+            for call in answer.tool_calls
+        ]
+        events.append({"type": "BotToolCalls", "tool_calls": calls})
+    else:
+        events.append({"type": "BotMessage", "text": text})
+    return Outcome(context_updates=updates, events=tuple(events))
+
+
+def _arguments(text: str) -> Any:
+    """A tool call's arguments as data where they are JSON, else as the model wrote them."""
+    import json
+
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,203 @@
+"""The loop of a turn of Colang 1.0: an event goes in, a decision comes out, the decision becomes the next event.
+
+Whatever happened last decides what happens next. An action that was started is run and answers with events; anything
+else is given to the machine, whose decision is the next event; where it decides nothing the turn ends with `Listen`.
+Specification of Colang 1.0, section 11.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
+from uuid import uuid4
+
+from colang import Command, Event, Send
+from colang.v1 import State as Machine
+from colang.v1 import call_flow, flow_of_body, start_flow, step
+from rails_engine.canonical.actions import failure_events
+from rails_engine.canonical.scene import CanonicalScene
+from rails_engine.canonical.texts import INTERNAL_ERROR
+from rails_engine.errors import ActionNotFoundError, InvalidRequestError
+from rails_engine.scene import Outcome
+from rails_engine.trace import ActionRun, Trace
+from rails_engine.umim import ENGINE_UID, EventDict, now_text
+
+EVENT_BOUND: Final = 300
+"""New events in one turn; flows that answer each other for ever end here."""
+
+MARKERS = frozenset({"Listen"})
+
+
+class Runner(Protocol):
+    """Carries out an action of Colang 1.0."""
+
+    def is_system(self, name: str) -> bool:
+        """True for actions of the runtime and for those registered as such."""
+        ...
+
+    async def run(self, turn: CanonicalTurn, name: str, arguments: Mapping[str, Any]) -> Outcome:
+        """Carry it out.
+
+        Raises:
+            ActionNotFoundError: there is no such action.
+            LLMCallException, ConfigurationError: a model could not be asked.
+        """
+        ...
+
+
+class CanonicalTurn:
+    """Runs one turn; `scene.events` grows, and the new events are returned."""
+
+    def __init__(self, scene: CanonicalScene, runner: Runner, trace: Trace) -> None:
+        self.scene = scene
+        self.trace = trace
+        self._runner = runner
+        self._decided: list[Command] = []
+        self._before: Machine | None = None
+
+    async def run(self, inputs: Sequence[EventDict]) -> list[EventDict]:
+        """Take the inputs in; then go on until there is nothing left to do.
+
+        Raises:
+            ColangRuntimeError: an expression failed, or a flow was called that does not exist.
+            ColangBudgetError: a flow slides for ever.
+            LLMCallException, ConfigurationError: a model could not be asked.
+        """
+        for event in inputs:
+            self.see(event)
+        return await self.go_on()
+
+    async def go_on(self) -> list[EventDict]:
+        """Produce events until `Listen`; see `run`."""
+        new: list[EventDict] = []
+        while not new or new[-1]["type"] != "Listen":
+            fresh = await self._next()
+            for event in fresh:
+                self.see(event)
+            new += fresh
+            if len(new) > EVENT_BOUND:
+                raise InvalidRequestError(f"Too many events: more than {EVENT_BOUND} in one turn")
+        return new
+
+    def start_flow_by_reference(self, reference: str) -> None:
+        """Decide what a rail does first, as if it had been called: `name`, `name $x=y` or `name(x=y)`."""
+        self._decided = call_flow(self.scene.program, self.scene.machine, reference)
+
+    def see(self, event: EventDict) -> None:
+        """Let the machine look at one event."""
+        self.scene.events.append(event)
+        self.trace.events.append(event)
+        kind = event["type"]
+        if kind == "UtteranceUserActionFinished":
+            self._before = self.scene.machine.fork()
+        elif kind == "hide_prev_turn" and self._before is not None:
+            self.scene.machine.instances = list(self._before.instances)
+        arguments = {key: value for key, value in event.items() if key != "type"}
+        self._decided = step(self.scene.program, self.scene.machine, Event(kind, arguments))
+
+    async def _next(self) -> list[EventDict]:
+        """The events that follow from the last one."""
+        last = self.scene.events[-1]
+        if last["type"] == "StartInternalSystemAction":
+            return await self._act(last)
+        if last["type"] == "start_flow" and last.get("flow_body"):
+            flow = flow_of_body(last["flow_id"], last["flow_body"])
+            self._decided = start_flow(self.scene.program, self.scene.machine, flow)
+        events = [self._event(command) for command in self._decided if isinstance(command, Send)]
+        return events or [stamped({"type": "Listen"})]
+
+    def _event(self, command: Send) -> EventDict:
+        event = {"type": command.event.name, **command.event.arguments}
+        if event["type"] == "StartInternalSystemAction":
+            event["is_system_action"] = self._runner.is_system(event["action_name"])
+        whole = stamped(event)
+        self.trace.deciders[whole["uid"]] = command.flow_uid
+        return whole
+
+    # --- actions ---------------------------------------------------------------------------------------------------
+
+    async def _act(self, start: EventDict) -> list[EventDict]:
+        name = start["action_name"]
+        arguments = resolved(start.get("action_params") or {}, self.scene.context)
+        record = ActionRun(name, arguments, time.time())
+        self.trace.actions.append(record)
+        outcome, failure = await self._outcome(record, name, arguments)
+        record.finished_at, record.value, record.failure = time.time(), outcome.value, outcome.failure
+        key = start.get("action_result_key")
+        updates = {**outcome.context_updates, **({key: outcome.value} if key else {})}
+        events = [stamped(dict(event)) for event in outcome.events]
+        finished = {
+            "type": "InternalSystemActionFinished",
+            "action_uid": start["action_uid"],
+            "action_name": name,
+            "action_params": start.get("action_params") or {},
+            "action_result_key": key,
+            "status": "failed" if failure else "success",
+            "is_success": not failure,
+            "failure_reason": failure,
+            "return_value": outcome.value,
+            "events": events,
+            "is_system_action": start.get("is_system_action", False),
+        }
+        changed = [stamped({"type": "ContextUpdate", "data": updates})] if updates else []
+        return [*changed, stamped(finished), *events]
+
+    async def _outcome(
+        self, record: ActionRun, name: str, arguments: Mapping[str, Any]
+    ) -> tuple[Outcome, str | None]:
+        """What the action gave, and why it failed if it did; a failure is said and ends the turn."""
+        scene, services = self.scene, self.scene.services
+        try:
+            self.scene = _with_services(scene, services.scoped(record.llm_calls.append))
+            outcome = await self._runner.run(self, name, arguments)
+        except ActionNotFoundError:
+            message = f"Action '{name}' not found."
+            return Outcome(None, events=failure_events(message)), message
+        finally:
+            self.scene = scene
+        if outcome.failure is None:
+            return outcome, None
+        return Outcome(None, events=failure_events(INTERNAL_ERROR), failure=outcome.failure), str(
+            outcome.failure
+        )
+
+
+def _with_services(scene: CanonicalScene, services: Any) -> CanonicalScene:
+    return CanonicalScene(
+        scene.program,
+        scene.machine,
+        scene.events,
+        services,
+        scene.options,
+        scene.shown,
+        scene.state,
+        scene.notes,
+    )
+
+
+def stamped(event: EventDict) -> EventDict:
+    """The event with uid, time and source; what it has already stays."""
+    stamp = {"uid": str(uuid4()), "event_created_at": now_text(), "source_uid": ENGINE_UID}
+    if event["type"].startswith("Start") and event["type"].endswith("Action"):
+        stamp["action_uid"] = str(uuid4())
+    return {"type": event["type"], **stamp, **event}
+
+
+def resolved(arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments with each text `$name` or `$name.member` replaced by the variable, where there is one."""
+    return {name: _value(given, variables) for name, given in arguments.items()}
+
+
+def _value(given: Any, variables: Mapping[str, Any]) -> Any:
+    if isinstance(given, Mapping):
+        return {key: _value(inner, variables) for key, inner in given.items()}
+    if not isinstance(given, str) or not given.startswith("$"):
+        return given
+    name, *members = given[1:].split(".")
+    if name not in variables:
+        return given
+    value = variables[name]
+    for member in members:
+        value = value.get(member) if isinstance(value, Mapping) else None
+    return value

@@ -1,0 +1,388 @@
+"""Colang 1.0 behind `generate`: messages or events in, the turn's events and one reply out.
+
+The state of a conversation is the machine's variables and flows together with the history of events that prompts
+quote. It is kept for a while under the digest of the messages that led to it, and travels as `{"events": […]}` whose
+last entry is a snapshot; without one the events are replayed once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from colang.v1 import Program
+from rails_engine.canonical import (
+    CanonicalRunner,
+    CanonicalScene,
+    CanonicalTurn,
+    Shown,
+    Windows,
+    activated_rails,
+    generation_stats,
+    stamped,
+)
+from rails_engine.chat import ChatMessage, digest
+from rails_engine.errors import InvalidStateError, StreamingNotSupportedError
+from rails_engine.options import GenerationOptions, RailChoice
+from rails_engine.prompts import FILTERS
+from rails_engine.replies import Reply, inputs_of, reply_of
+from rails_engine.request import Request
+from rails_engine.response import GenerationLog, GenerationResponse
+from rails_engine.saved import Story, begin_story, read_story, write_story
+from rails_engine.services import Resources, StreamStoppedError, TurnServices
+from rails_engine.streaming import violation_frame
+from rails_engine.trace import Trace, call_info
+from rails_engine.umim import EventDict
+
+KEPT: Final = 256
+"""Conversations that are remembered by their messages."""
+
+
+class Stories:
+    """Conversations by the messages that led to them; the least recently used go first."""
+
+    def __init__(self) -> None:
+        self._stories: OrderedDict[str, Story] = OrderedDict()
+
+    def longest(self, messages: Sequence[ChatMessage]) -> tuple[Story, int]:
+        """The conversation that the longest known beginning of `messages` led to, and that beginning's length."""
+        for end in range(len(messages), 0, -1):
+            if messages[end - 1].get("role") == "assistant":
+                key = digest(messages[:end])
+                if key in self._stories:
+                    self._stories.move_to_end(key)
+                    return self._stories[key], end
+        return begin_story(), 0
+
+    def keep(self, messages: Sequence[ChatMessage], story: Story) -> None:
+        self._stories[digest(messages)] = story
+        if len(self._stories) > KEPT:
+            self._stories.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A turn that has been run: its new events, and the conversation after it."""
+
+    new: list[EventDict]
+    story: Story
+
+
+class Colang1:
+    """Answers requests with a Colang 1.0 program."""
+
+    def __init__(self, program: Program, runner: CanonicalRunner, resources: Resources) -> None:
+        self._program = program
+        self._runner = runner
+        self._resources = resources
+        self._stories = Stories()
+
+    # --- answering -------------------------------------------------------------------------------------------------
+
+    async def generate(self, request: Request, trace: Trace) -> str | dict[str, Any] | GenerationResponse:
+        """Answer the last message.
+
+        Raises:
+            InvalidRequestError: a message is malformed.
+            LLMCallException: the main model failed.
+        """
+        done = await self._turn(request, trace)
+        return self._shaped(request, done, reply_of(done.new), trace)
+
+    async def stream(self, request: Request, trace: Trace) -> AsyncIterator[str]:
+        """The answer piece by piece, each once the output rails have let it out.
+
+        Raises:
+            as `generate`.
+        """
+        pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        task = asyncio.ensure_future(self._streamed(request, trace, pieces))
+        task.add_done_callback(lambda _: pieces.put_nowait(None))
+        try:
+            while (piece := await pieces.get()) is not None:
+                yield piece
+            await task
+        finally:
+            task.cancel()
+
+    async def check_stream(
+        self, request: Request, pieces: AsyncIterator[str], trace: Trace
+    ) -> AsyncIterator[str]:
+        """A model's answer from elsewhere, let out window by window by the output rails."""
+        story, _ = self._stories.longest(request.messages)
+        turn = self._make_turn(story, request, trace)
+        turn.scene.machine.variables["user_message"] = _last_text(request.messages)
+        out: list[str] = []
+        gate = self._gate(turn, out.append)
+        try:
+            async for piece in pieces:
+                await gate.piece(piece)
+                while out:
+                    yield out.pop(0)
+            await gate.end()
+            while out:
+                yield out.pop(0)
+        except StreamStoppedError:
+            while out:
+                yield out.pop(0)
+            yield violation_frame(gate.refused_by)
+
+    async def generate_events(self, events: Sequence[EventDict], trace: Trace) -> list[EventDict]:
+        """The events that follow from a history.
+
+        Raises:
+            as `generate`.
+        """
+        turn = self._make_turn(begin_story(), Request(()), trace)
+        return await turn.run([stamped(dict(event)) for event in events])
+
+    # --- one turn --------------------------------------------------------------------------------------------------
+
+    async def _turn(self, request: Request, trace: Trace, shown: Shown | None = None) -> Done:
+        """Run the turn that the request asks for, on a fork; keep it if it succeeds."""
+        story, known = self._story(request)
+        turn = self._make_turn(story, request, trace)
+        if shown is not None:
+            turn.scene = replace(turn.scene, shown=shown)
+        inputs = inputs_of(request, known)
+        turn.scene.events.extend(stamped(event) for event in inputs.past)
+        new = await turn.run([stamped(event) for event in inputs.now])
+        after = Story(turn.scene.machine, tuple(turn.scene.events))
+        if request.story is None:
+            answer = {"role": "assistant", "content": reply_of(new).text}
+            self._stories.keep([*request.messages, answer], after)
+        return Done(new, after)
+
+    def _story(self, request: Request) -> tuple[Story, int]:
+        if request.story is not None:
+            return read_story(self._program, request.story), 0
+        return self._stories.longest(request.messages)
+
+    def _make_turn(self, story: Story, request: Request, trace: Trace) -> CanonicalTurn:
+        params = (request.options.llm_params if request.options else None) or {}
+        services = TurnServices(self._resources, trace.llm_calls.append, params)
+        machine = story.machine.fork()
+        machine.variables.update(self._wanted(request))
+        notes = {"messages": [dict(m) for m in request.messages if m.get("role") not in {"context", "event"}]}
+        scene = CanonicalScene(
+            self._program, machine, list(story.events), services, request.options, notes=notes
+        )
+        return CanonicalTurn(scene, self._runner, trace)
+
+    def _wanted(self, request: Request) -> dict[str, Any]:
+        """What the system flows ask before they run a kind of rail."""
+        rails = self._resources.config.rails
+        asked = (request.options or GenerationOptions()).rails
+        given = _given_answer(request)
+        return {
+            "_input_flows": _chosen(rails.input.flows, asked.input),
+            "_output_flows": _chosen(rails.output.flows, asked.output),
+            "_retrieval_flows": _chosen(rails.retrieval.flows, asked.retrieval),
+            "_tool_input_flows": _chosen(rails.tool_input.flows, asked.tool_input),
+            "_tool_output_flows": _chosen(rails.tool_output.flows, asked.tool_output),
+            "_dialog": asked.dialog,
+            "_answer_given": bool(given is not None and asked.output),
+            **({"bot_message": given} if given is not None else {}),
+            "generation_options": request.options.model_dump() if request.options else None,
+        }
+
+    # --- streaming -------------------------------------------------------------------------------------------------
+
+    async def _streamed(self, request: Request, trace: Trace, pieces: asyncio.Queue[str | None]) -> None:
+        """Run the turn while its model's text goes through the windows; then give out what was said otherwise."""
+        out = pieces.put_nowait
+        gate: Gate | None = None
+        shown_turns: list[CanonicalTurn] = []
+
+        async def piece(text: str) -> None:
+            nonlocal gate
+            if gate is None:
+                gate = self._gate(shown_turns[0], out) if self._output_flows(request) else Gate.open(out)
+            await gate.piece(text)
+
+        shown = Shown(piece)
+        try:
+            done = await self._shown_turn(request, trace, shown, shown_turns)
+            if gate is not None:
+                await gate.end()
+        except StreamStoppedError:
+            out(violation_frame(gate.refused_by if gate else ""))
+            return
+        self._rest(done, gate.released if gate else "", out)
+
+    async def _shown_turn(
+        self, request: Request, trace: Trace, shown: Shown, turns: list[CanonicalTurn]
+    ) -> Done:
+        story, known = self._story(request)
+        turn = self._make_turn(story, request, trace)
+        turn.scene = replace(turn.scene, shown=shown)
+        turns.append(turn)
+        inputs = inputs_of(request, known)
+        turn.scene.events.extend(stamped(event) for event in inputs.past)
+        new = await turn.run([stamped(event) for event in inputs.now])
+        return Done(new, Story(turn.scene.machine, tuple(turn.scene.events)))
+
+    def _output_flows(self, request: Request) -> list[str]:
+        asked = (request.options or GenerationOptions()).rails
+        flows = _chosen(self._resources.config.rails.output.flows, asked.output)
+        if flows and not self._resources.config.rails.output.streaming.enabled:
+            raise StreamingNotSupportedError(
+                "this configuration has output rails and `rails.output.streaming.enabled` is false"
+            )
+        return flows
+
+    def _gate(self, turn: CanonicalTurn, out: Any) -> Gate:
+        return Gate.checked(self._resources.config.rails.output.streaming, self._runner, turn, out)
+
+    @staticmethod
+    def _rest(done: Done, released: str, out: Any) -> None:
+        """Give out the messages of the turn that did not go through the windows."""
+        scripts = reply_of(done.new).scripts
+        begun = bool(released)
+        for script in scripts:
+            if released and (script in released or released.strip().strip('"') == script):
+                released = ""
+                continue
+            out(f"\n{script}" if begun else script)
+            begun = True
+
+    # --- what comes back -------------------------------------------------------------------------------------------
+
+    def _shaped(
+        self, request: Request, done: Done, reply: Reply, trace: Trace
+    ) -> str | dict[str, Any] | GenerationResponse:
+        if not request.wants_response:
+            return reply.as_text() if request.as_text else reply.as_message()
+        response = GenerationResponse(
+            response=reply.text if request.as_text else [reply.message()],
+            tool_calls=reply.tool_calls or None,
+            reasoning_content=reply.reasoning or None,
+        )
+        if request.story is not None:
+            response.state = write_story(done.story)
+        if request.options is not None:
+            _add_wanted(response, request.options, done, trace)
+        return response
+
+
+class Gate:
+    """The windows of one stream, and the rail that closed them."""
+
+    def __init__(self) -> None:
+        self.refused_by = ""
+        self._windows: Windows | None = None
+        self._out: Any = None
+        self._open = ""
+
+    @classmethod
+    def open(cls, out: Any) -> Gate:
+        """Lets everything through."""
+        gate = cls()
+        gate._out = out
+        return gate
+
+    @classmethod
+    def checked(cls, settings: Any, runner: CanonicalRunner, turn: CanonicalTurn, out: Any) -> Gate:
+        """Lets through what every output rail of the turn allows."""
+        gate = cls()
+
+        async def check(text: str) -> str | None:
+            for flow in list(turn.scene.context.get("_output_flows") or ()):
+                fork = replace(turn.scene, machine=turn.scene.machine.fork(), shown=None)
+                fork.machine.variables["bot_message"] = text
+                verdict = await runner.alone(CanonicalTurn(fork, runner, turn.trace), "output", flow)
+                if verdict.stopped:
+                    gate.refused_by = flow
+                    return None
+                text = str(verdict.variables.get("bot_message", text))
+            return text
+
+        gate._windows = Windows(settings, check, out)
+        return gate
+
+    @property
+    def released(self) -> str:
+        return self._windows.released if self._windows else self._open
+
+    async def piece(self, text: str) -> None:
+        """Take one piece in; see `Windows.piece`."""
+        if self._windows is None:
+            self._open += text
+            self._out(text)
+        else:
+            await self._windows.piece(text)
+
+    async def end(self) -> None:
+        """Let the rest out; see `Windows.end`."""
+        if self._windows is not None:
+            await self._windows.end()
+
+
+def _chosen(configured: Sequence[str], choice: RailChoice) -> list[str]:
+    """The configured flows that a request wants: all, none, or those named, with or without parameters."""
+    if isinstance(choice, bool):
+        return list(configured) if choice else []
+    named = {" ".join(name.split()) for name in choice}
+    return [flow for flow in configured if flow in named or _plain(flow) in named] if choice else []
+
+
+def _plain(reference: str) -> str:
+    return reference.split("$", maxsplit=1)[0].split("(", maxsplit=1)[0].strip()
+
+
+def _given_answer(request: Request) -> str | None:
+    """The last message where it is an assistant's and dialog rails are off: it is to be checked, not answered."""
+    options = request.options
+    if options is None or options.rails.dialog or not request.messages:
+        return None
+    last = request.messages[-1]
+    return str(last.get("content") or "") if last.get("role") == "assistant" else None
+
+
+def _last_text(messages: Sequence[ChatMessage]) -> str:
+    return next((str(m.get("content")) for m in reversed(messages) if m.get("role") == "user"), "")
+
+
+def _add_wanted(response: GenerationResponse, options: GenerationOptions, done: Done, trace: Trace) -> None:
+    variables: Mapping[str, Any] = done.story.machine.variables
+    if options.output_vars is True:
+        response.output_data = {name: value for name, value in variables.items() if not name.startswith("_")}
+    elif options.output_vars:
+        response.output_data = {name: variables.get(name) for name in options.output_vars}
+    if options.llm_output and trace.llm_calls:
+        response.llm_output = call_info(trace.llm_calls[-1]).raw_response
+    wanted = options.log
+    if wanted.wanted:
+        rails = activated_rails(trace)
+        response.log = GenerationLog(
+            activated_rails=rails if wanted.activated_rails else [],
+            stats=generation_stats(trace, rails),
+            llm_calls=[call_info(call) for call in trace.llm_calls] if wanted.llm_calls else None,
+            internal_events=done.new if wanted.internal_events else None,
+            colang_history=history_of(done.story.events) if wanted.colang_history else None,
+        )
+
+
+def history_of(events: Sequence[EventDict]) -> str:
+    """The conversation in the notation of Colang 1.0."""
+    return str(FILTERS["colang"](list(events)))
+
+
+def open_story(state: Any) -> dict[str, Any] | None:
+    """A state as callers pass it.
+
+    Raises:
+        InvalidStateError: it is no dictionary with the one key `events`.
+    """
+    if state is None:
+        return None
+    if not isinstance(state, Mapping) or (
+        state and (set(state) != {"events"} or not isinstance(state["events"], list))
+    ):
+        raise InvalidStateError(
+            "a state of Colang 1.0 is `{}` to begin with, then the `state` of the last response"
+        )
+    return dict(state)

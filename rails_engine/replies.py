@@ -1,0 +1,148 @@
+"""Messages to the events of Colang 1.0, and a turn's events to one reply."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rails_engine.errors import InvalidRequestError
+from rails_engine.request import Request
+from rails_engine.umim import EventDict
+
+REMOVE_LAST: Final = "(remove last message)"
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """`past` is history that prompts quote and flows do not see; `now` is what the turn answers."""
+
+    past: list[EventDict]
+    now: list[EventDict]
+
+
+def inputs_of(request: Request, known: int) -> Inputs:
+    """The events of `messages[known:]`: the last turn is what is asked, the messages before it are history.
+
+    Raises:
+        InvalidRequestError: a message is malformed.
+    """
+    messages = list(request.messages)
+    options = request.options
+    if (
+        options is not None
+        and not options.rails.dialog
+        and messages
+        and messages[-1].get("role") == "assistant"
+    ):
+        messages.pop()
+    ends = [place for place, message in enumerate(messages) if message.get("role") == "assistant"]
+    start = max([known, *(place + 1 for place in ends)])
+    if start >= len(messages):
+        start = next(
+            (p for p in range(len(messages) - 1, -1, -1) if messages[p].get("role") == "user"), known
+        )
+    past = [event for message in messages[known:start] for event in _past_events(message)]
+    return Inputs(past, _now_events(messages[start:], start))
+
+
+def _past_events(message: Mapping[str, Any]) -> list[EventDict]:
+    role, content = message.get("role"), message.get("content")
+    if role == "user":
+        return [
+            {"type": "UtteranceUserActionFinished", "final_transcript": content},
+            {"type": "UserMessage", "text": content},
+        ]
+    if role == "assistant":
+        return [{"type": "StartUtteranceBotAction", "script": content or ""}]
+    if role in {"system", "developer"}:
+        return [{"type": "SystemMessage", "content": content}]
+    return []
+
+
+def _now_events(messages: Sequence[Mapping[str, Any]], start: int) -> list[EventDict]:
+    events: list[EventDict] = []
+    results = [message for message in messages if message.get("role") == "tool"]
+    for number, message in enumerate(messages, start):
+        role, content = message.get("role"), message.get("content")
+        if role == "user":
+            events.append({"type": "UtteranceUserActionFinished", "final_transcript": content})
+        elif role == "context":
+            events.append(
+                {"type": "ContextUpdate", "data": dict(_mapping(content, f"messages[{number}].content"))}
+            )
+        elif role == "event":
+            events.append(dict(_mapping(message.get("event"), f"messages[{number}].event")))
+        elif role in {"system", "developer"}:
+            events.append({"type": "SystemMessage", "content": content})
+    if results:
+        events.append(
+            {"type": "UserToolMessages", "tool_messages": [_tool_message(each) for each in results]}
+        )
+    return events
+
+
+def _mapping(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InvalidRequestError(f"{where} must be a mapping")
+    return value
+
+
+def _tool_message(message: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: message.get(key) for key in ("content", "name", "tool_call_id")}
+
+
+@dataclass(slots=True)
+class Reply:
+    """What a turn came to."""
+
+    scripts: list[str] = field(default_factory=list)
+    exception: EventDict | None = None
+    tool_calls: list[Any] = field(default_factory=list)
+    reasoning: str = ""
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.scripts)
+
+    def message(self) -> dict[str, Any]:
+        """The message without what stands beside it in a response."""
+        if self.exception is not None:
+            return {"role": "exception", "content": self.exception}
+        return {"role": "assistant", "content": self.text}
+
+    def as_message(self) -> dict[str, Any]:
+        """All of it in one message: reasoning in front of the text, tool calls beside it."""
+        message = self.message()
+        if self.reasoning and self.exception is None:
+            message["content"] = f"<think>{self.reasoning}</think>\n{self.text}"
+        if self.tool_calls:
+            message["tool_calls"] = self.tool_calls
+        return message
+
+    def as_text(self) -> Any:
+        """The answer to a prompt: a text, or the event of a rail that raised an exception."""
+        return self.as_message()["content"]
+
+
+def reply_of(events: Iterable[EventDict]) -> Reply:
+    """The reply that a turn's new events amount to."""
+    reply = Reply()
+    for event in events:
+        kind = event["type"]
+        if kind == "StartUtteranceBotAction":
+            _say(reply, str(event.get("script", "")))
+        elif kind == "StartToolCallBotAction":
+            reply.tool_calls = list(event.get("tool_calls") or ())
+        elif kind == "BotThinking":
+            reply.reasoning = str(event.get("content", ""))
+        elif kind.endswith("Exception"):
+            reply.exception = event
+    return reply
+
+
+def _say(reply: Reply, script: str) -> None:
+    if script != REMOVE_LAST:
+        reply.scripts.append(script)
+    elif reply.scripts:
+        reply.scripts.pop()

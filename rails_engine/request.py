@@ -1,0 +1,30 @@
+"""One call of `generate`, whatever the dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rails_engine.options import GenerationOptions
+from rails_engine.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the caller says, what shall come back, and where the conversation stood.
+
+    `as_text`: a prompt was given, the answer is a text. `state` is a conversation of Colang 2.x; `state_wanted` says
+    that it came as a dictionary, so the answer brings the new one. `story` is a saved conversation of Colang 1.0.
+    """
+
+    messages: Sequence[Mapping[str, Any]]
+    options: GenerationOptions | None = None
+    state: State | None = None
+    story: Mapping[str, Any] | None = None
+    as_text: bool = False
+    state_wanted: bool = False
+
+    @property
+    def wants_response(self) -> bool:
+        return self.options is not None or self.state is not None or self.story is not None

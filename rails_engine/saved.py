@@ -1,0 +1,75 @@
+"""A conversation of Colang 1.0 between two turns, and as the plain data that callers keep."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from colang import Event
+from colang.v1 import Instance, Program, State, Status, step
+from rails_engine.errors import InvalidStateError
+from rails_engine.umim import EventDict
+
+SNAPSHOT: Final = "StateSnapshot"
+HISTORY_BOUND: Final = 2000
+"""Events that are kept for prompts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """The machine, and the events so far; shared, never changed."""
+
+    machine: State
+    events: tuple[EventDict, ...] = ()
+
+
+def begin_story() -> Story:
+    """A conversation that has not begun."""
+    return Story(State())
+
+
+def write_story(story: Story) -> dict[str, Any]:
+    """`{"events": […]}` as JSON values; the last event holds the machine."""
+    machine = story.machine
+    snapshot = {
+        "type": SNAPSHOT,
+        "instances": [
+            [each.uid, each.flow, each.head, each.status.value, each.interrupted_by]
+            for each in machine.instances
+        ],
+        "variables": {name: value for name, value in machine.variables.items() if not name.startswith("_")},
+        "counter": machine.counter,
+    }
+    events = [*story.events[-HISTORY_BOUND:], snapshot]
+    data: dict[str, Any] = json.loads(json.dumps({"events": events}, default=str))
+    return data
+
+
+def read_story(program: Program, saved: Mapping[str, Any]) -> Story:
+    """What `write_story` wrote; events without a snapshot are replayed.
+
+    Raises:
+        InvalidStateError: the snapshot does not fit this program.
+    """
+    events = list(saved.get("events") or ())
+    if events and isinstance(events[-1], Mapping) and events[-1].get("type") == SNAPSHOT:
+        return Story(_machine(program, events.pop()), tuple(events))
+    machine = State()
+    for event in events:
+        step(program, machine, Event(event["type"], {k: v for k, v in event.items() if k != "type"}))
+    return Story(machine, tuple(events))
+
+
+def _machine(program: Program, snapshot: Mapping[str, Any]) -> State:
+    try:
+        instances = [
+            Instance(uid, flow, head, Status(status), by)
+            for uid, flow, head, status, by in snapshot["instances"]
+        ]
+        state = State(instances, dict(snapshot["variables"]), int(snapshot["counter"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidStateError(f"the saved state cannot be continued: {error}") from error
+    state.instances = [each for each in state.instances if each.flow in program.flows]
+    return state
