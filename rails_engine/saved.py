@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from colang import Event
-from colang.v1 import Instance, Program, State, Status, step
+from colang import ColangStateError, Event
+from colang.v1 import Program, State, restore, snapshot, step
 from rails_engine.errors import InvalidStateError
 from rails_engine.umim import EventDict
 
@@ -32,17 +32,8 @@ def begin_story() -> Story:
 
 def write_story(story: Story) -> dict[str, Any]:
     """`{"events": […]}` as JSON values; the last event holds the machine."""
-    machine = story.machine
-    snapshot = {
-        "type": SNAPSHOT,
-        "instances": [
-            [each.uid, each.flow, each.head, each.status.value, each.interrupted_by]
-            for each in machine.instances
-        ],
-        "variables": {name: value for name, value in machine.variables.items() if not name.startswith("_")},
-        "counter": machine.counter,
-    }
-    events = [*story.events[-HISTORY_BOUND:], snapshot]
+    saved = {"type": SNAPSHOT, "machine": snapshot(story.machine)}
+    events = [*story.events[-HISTORY_BOUND:], saved]
     data: dict[str, Any] = json.loads(json.dumps({"events": events}, default=str))
     return data
 
@@ -62,14 +53,8 @@ def read_story(program: Program, saved: Mapping[str, Any]) -> Story:
     return Story(machine, tuple(events))
 
 
-def _machine(program: Program, snapshot: Mapping[str, Any]) -> State:
+def _machine(program: Program, saved: Mapping[str, Any]) -> State:
     try:
-        instances = [
-            Instance(uid, flow, head, Status(status), by)
-            for uid, flow, head, status, by in snapshot["instances"]
-        ]
-        state = State(instances, dict(snapshot["variables"]), int(snapshot["counter"]))
-    except (KeyError, TypeError, ValueError) as error:
+        return restore(program, saved["machine"])
+    except (ColangStateError, KeyError) as error:
         raise InvalidStateError(f"the saved state cannot be continued: {error}") from error
-    state.instances = [each for each in state.instances if each.flow in program.flows]
-    return state

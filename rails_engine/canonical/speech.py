@@ -68,7 +68,10 @@ class Speech:
             return _said(text, predefined=True)
         if name.startswith("$"):
             return _said(str(scene.context.get(name[1:])), predefined=False)
-        if scene.notes.get("single_call") and (scene.notes["bot_intent_event"] or texts.GENERAL_RESPONSE) == name:
+        if (
+            scene.notes.get("single_call")
+            and (scene.notes["bot_intent_event"] or texts.GENERAL_RESPONSE) == name
+        ):
             return _said(scene.notes.get("bot_message_event") or texts.NOTHING_TO_SAY, predefined=False)
         if scene.config.passthrough:
             return await self._passed_through(scene)
