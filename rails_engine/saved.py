@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from colang import ColangStateError, Event
-from colang.v1 import Program, State, restore, snapshot, step
+from colang.v1 import Program, State, restore, snapshot_of, step
 from rails_engine.errors import InvalidStateError
 from rails_engine.umim import EventDict
 
@@ -32,7 +32,7 @@ def begin_story() -> Story:
 
 def write_story(story: Story) -> dict[str, Any]:
     """`{"events": […]}` as JSON values; the last event holds the machine."""
-    saved = {"type": SNAPSHOT, "machine": snapshot(story.machine)}
+    saved = {"type": SNAPSHOT, "machine": snapshot_of(story.machine)}
     events = [*story.events[-HISTORY_BOUND:], saved]
     data: dict[str, Any] = json.loads(json.dumps({"events": events}, default=str))
     return data

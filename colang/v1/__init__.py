@@ -20,6 +20,8 @@ from colang.v1.parser import parse, parse_all
 from colang.v1.program import Program, make_program
 from colang.v1.snapshot import check_state, restore, snapshot
 
+snapshot_of = snapshot
+
 __all__ = [
     "Definitions",
     "FlowCode",
@@ -38,6 +40,7 @@ __all__ = [
     "parse_all",
     "restore",
     "snapshot",
+    "snapshot_of",
     "start_flow",
     "step",
 ]
