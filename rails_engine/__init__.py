@@ -15,7 +15,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rails_engine.asking import llm_call
     from rails_engine.checking import Finding, findings_of
     from rails_engine.guardrails import Guardrails
     from rails_engine.options import (
