@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -236,6 +237,9 @@ class AsyncEngine:
         for delta in deltas:
             if delta.finish is not None and not self.engine.knows(delta.request_id):
                 self._mailboxes.pop(delta.request_id, None)
+            elif delta.request_id in self._mailboxes and self._mailboxes[delta.request_id].loop.is_closed():
+                self.engine.cancel(delta.request_id)
+                del self._mailboxes[delta.request_id]
 
     def _fail(self, error: ExecutorError) -> None:
         self.engine.failure = error
@@ -257,7 +261,7 @@ def _hand_over(parcels: Sequence[_Parcel]) -> None:
     for parcel in parcels:
         by_loop.setdefault(parcel[0].loop, []).append(parcel)
     for loop, mine in by_loop.items():
-        if not loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody reads there any more
             loop.call_soon_threadsafe(_open, mine)
 
 

@@ -93,7 +93,7 @@ class ChatModel:
     # --- parts of a body ------------------------------------------------------------------------------------
 
     def _prepared(self, body: Body, ids: tuple[int, ...], *, chat: bool) -> Prepared:
-        sampling = read_sampling(body, chat=chat)
+        sampling = read_sampling({**self.opened.defaults, **_given(body)}, chat=chat)
         name = _new_id("chatcmpl" if chat else "cmpl")
         return Prepared(
             Request(name, self._prefixed(body, ids), sampling, **self._routing(body)), self._model(body)
@@ -152,6 +152,11 @@ class ChatModel:
         raise InvalidParameterError(
             f"{param} must be a text, a list of token ids, or a list of these", param=param
         )
+
+
+def _given(body: Body) -> Body:
+    """The fields that say something: a null asks for the default."""
+    return {name: value for name, value in body.items() if value is not None}
 
 
 def _new_id(kind: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,6 +15,7 @@ from inference_backend.errors import CheckpointError, ResourceError
 from inference_backend.executor import Capacity, Executor
 from inference_backend.executors import CpuExecutor, Stage
 from inference_backend.metrics import EngineMetrics
+from inference_backend.models import read_json
 from inference_backend.parallel import SINGLE, TensorGroup
 from inference_backend.ranks import Link, open_ranks
 from inference_backend.settings import EngineSettings, SchedulerSettings, SpeculationSettings
@@ -20,15 +23,21 @@ from inference_backend.speculation import Drafter, DraftModelDrafter, NgramDraft
 from inference_backend.text import ChatTemplate, ConstraintCompiler, Tokenizer
 from inference_backend.tracing import TraceSink, span_sink
 
+_RECOMMENDED = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
+
 
 @dataclass(frozen=True, slots=True)
 class OpenedModel:
-    """An engine and its text side. `tokenizer` is None where random weights stand in for a checkpoint without one."""
+    """An engine and its text side. `tokenizer` is None where random weights stand in for a checkpoint without one.
+
+    `defaults` are the sampling fields that the model's authors recommend (`generation_config.json`).
+    """
 
     name: str
     engine: Engine
     tokenizer: Tokenizer | None
     template: ChatTemplate | None
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
 def open_model(settings: EngineSettings, name: str | None = None) -> OpenedModel:
@@ -50,12 +59,20 @@ def open_model(settings: EngineSettings, name: str | None = None) -> OpenedModel
         speculation=settings.speculation,
         tokenizer=tokenizer,
         compiler=compiler,
-        drafter=_drafter(settings),
+        drafter=_drafter(settings, capacity),
         adapters=AdapterRegistry(executor, settings.adapters, capacity.vocab_size),
         metrics=EngineMetrics(served),
         trace=_trace_sink(served),
     )
-    return OpenedModel(served, Engine(parts, capacity), tokenizer, ChatTemplate.from_folder(folder))
+    template = ChatTemplate.from_folder(folder)
+    return OpenedModel(served, Engine(parts, capacity), tokenizer, template, _defaults(folder))
+
+
+def _defaults(folder: Path) -> dict[str, Any]:
+    path = folder / "generation_config.json"
+    found = read_json(path) if path.is_file() else {}
+    sampled = found.get("do_sample", True)
+    return {name: found[name] for name in _RECOMMENDED if sampled and found.get(name) is not None}
 
 
 def make_executor(settings: EngineSettings) -> Executor:
@@ -108,12 +125,18 @@ def _compiler(tokenizer: Tokenizer, capacity: Capacity) -> ConstraintCompiler:
     return ConstraintCompiler(tokenizer, capacity.vocab_size, capacity.eos_ids)
 
 
-def _drafter(settings: EngineSettings) -> Drafter | None:
+def _drafter(settings: EngineSettings, capacity: Capacity) -> Drafter | None:
     speculation = settings.speculation
     if speculation.method == "ngram":
         return NgramDrafter(speculation)
     if speculation.method == "draft" and speculation.draft_model:
-        return DraftModelDrafter(speculation, _draft_engine(settings, speculation.draft_model))
+        engine = _draft_engine(settings, speculation.draft_model)
+        if engine.capacity.vocab_size != capacity.vocab_size:
+            raise CheckpointError(
+                f"{speculation.draft_model} has a vocabulary of {engine.capacity.vocab_size} tokens, the model one of "
+                f"{capacity.vocab_size}: a draft model must share its model's tokenizer"
+            )
+        return DraftModelDrafter(speculation, engine)
     if speculation.method == "draft":
         raise CheckpointError("speculation.method is draft, but speculation.draft_model names no folder")
     return None

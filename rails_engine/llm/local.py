@@ -8,6 +8,7 @@ settings share one engine, so that guard prompts ride in the same batch as the a
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import threading
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
@@ -30,8 +31,17 @@ from rails_engine.llm.think import ThinkSplitter
 from rails_engine.llm.wire import body_of
 
 if TYPE_CHECKING:
-    from inference_backend import ChatModel, Delta, EngineError, EngineSettings, Prepared, ToolCallReader
+    from inference_backend import (
+        AdapterSettings,
+        ChatModel,
+        Delta,
+        EngineError,
+        EngineSettings,
+        Prepared,
+        ToolCallReader,
+    )
 
+_NEEDED = ("torch", "safetensors", "tokenizers", "llguidance")
 _ENGINE = ("device", "dtype", "quantization", "kv_dtype", "kv_memory_gib", "kv_blocks", "memory_share")
 _SCHEDULER = (
     "max_sequences",
@@ -58,6 +68,7 @@ _SAMPLING = (
     "logit_bias",
     "priority",
     "cache_salt",
+    "prompt_prefix",
     "chat_template_kwargs",
 )
 
@@ -69,6 +80,8 @@ class LocalOptions:
     settings: EngineSettings
     defaults: Mapping[str, Any]
     adapters: Mapping[str, str]
+    prefixes: Mapping[str, str]
+    adapter: str | None = None
 
 
 class LocalEngine:
@@ -85,13 +98,8 @@ class LocalEngine:
         Raises:
             ModelInitializationError: it cannot be loaded.
         """
-        if self._model is not None:
-            return self._model
-        model = await asyncio.to_thread(self._load)
-        for name, folder in self.options.adapters.items():
-            if name not in model.models:
-                await model.engine.load_adapter(name, folder)
-        return model
+        model = self._model
+        return await asyncio.to_thread(self._load) if model is None else model
 
     async def close(self) -> None:
         with self._lock:
@@ -105,7 +113,13 @@ class LocalEngine:
         with self._lock:
             if self._model is None:
                 try:
-                    self._model = ChatModel(open_model(self.options.settings))
+                    opened = open_model(self.options.settings)
+                    registry = opened.engine.adapter_registry
+                    for name, folder in self.options.adapters.items():
+                        registry.load(name, folder)
+                    for name, folder in self.options.prefixes.items():
+                        registry.load_prefix(name, folder)
+                    self._model = ChatModel(opened)
                 except EngineError as error:
                     raise ModelInitializationError(f"engine: local: {error}") from error
             return self._model
@@ -114,9 +128,11 @@ class LocalEngine:
 class LocalLLM:
     """Implements `LLM` on a local engine."""
 
-    def __init__(self, engine: LocalEngine, defaults: Mapping[str, Any], name: str) -> None:
+    def __init__(self, engine: LocalEngine, options: LocalOptions) -> None:
         self._engine = engine
-        self._endpoint = Endpoint(base_url="", model=name, provider="local", defaults=dict(defaults))
+        self._adapter = options.adapter
+        name = Path(options.settings.model).name
+        self._endpoint = Endpoint(base_url="", model=name, provider="local", defaults=dict(options.defaults))
 
     @property
     def model_name(self) -> str:
@@ -132,7 +148,7 @@ class LocalLLM:
 
         model = await self._engine.model()
         try:
-            prepared = self._prepared(model, request)
+            prepared = await asyncio.to_thread(self._prepared, model, request)
             answer = _Answer(model, prepared, tools=bool(request.tools))
             async for delta in model.generate(prepared):
                 yield answer.chunk(delta)
@@ -142,7 +158,7 @@ class LocalLLM:
 
     def _prepared(self, model: ChatModel, request: LLMRequest) -> Prepared:
         body = body_of(request, self._endpoint)
-        body["model"] = request.adapter or model.name
+        body["model"] = request.adapter or self._adapter or model.name
         body |= {
             "priority": request.priority,
             "cache_salt": request.cache_salt,
@@ -254,19 +270,22 @@ def local_options(entry: Model) -> LocalOptions:
     Raises:
         InvalidModelConfigurationError: a parameter is unknown, or `model` is no checkpoint folder.
     """
-    try:
-        from inference_backend import EngineSettings, SchedulerSettings, SpeculationSettings
-    except ImportError as error:
+    from inference_backend import EngineSettings, SchedulerSettings, SpeculationSettings
+
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
         raise InvalidModelConfigurationError(
-            f"models[{entry.type}]: engine: local needs the extra `local`: pip install interlock-rails[local] ({error})"
-        ) from error
+            f"models[{entry.type}]: engine: local needs {', '.join(missing)}: pip install interlock-rails[local]"
+        )
     folder = Path(entry.model or "").expanduser()
     if not (folder / "config.json").is_file():
         raise InvalidModelConfigurationError(
             f"models[{entry.type}]: model: {entry.model!r} is no checkpoint folder (it has no config.json)"
         )
     given = dict(entry.parameters)
-    adapters = _texts(entry, given.pop("adapters", {}))
+    adapters = _texts(entry, given, "adapters")
+    prefixes = _texts(entry, given, "prefixes")
+    adapter = given.pop("adapter", None)
     speculation = given.pop(_SPECULATION, None)
     _check_names(entry, given)
     parts: dict[str, Any] = {name: given.pop(name) for name in _ENGINE if name in given}
@@ -278,21 +297,19 @@ def local_options(entry: Model) -> LocalOptions:
             f"models[{entry.type}]: parameters.speculation: {error}"
         ) from error
     settings = EngineSettings(str(folder), **parts, scheduler=scheduler, speculation=speculating)
-    return LocalOptions(_with_adapters(settings, adapters), given, adapters)
+    room = _room(adapters, prefixes)
+    return LocalOptions(replace(settings, adapters=room), given, adapters, prefixes, adapter)
 
 
-def _with_adapters(settings: EngineSettings, adapters: Mapping[str, str]) -> EngineSettings:
+def _room(adapters: Mapping[str, str], prefixes: Mapping[str, str]) -> AdapterSettings:
+    """A slot for each adapter, and rows for prefixes of up to 128 tokens."""
     from inference_backend import AdapterSettings
 
-    return (
-        replace(settings, adapters=AdapterSettings(max_adapters=len(adapters), max_rank=64))
-        if adapters
-        else settings
-    )
+    return AdapterSettings(max_adapters=len(adapters), max_rank=64, max_prefix_tokens=128 * len(prefixes))
 
 
 def _check_names(entry: Model, given: Mapping[str, Any]) -> None:
-    known = (*_ENGINE, *_SCHEDULER, *_SAMPLING, _SPECULATION, "adapters")
+    known = (*_ENGINE, *_SCHEDULER, *_SAMPLING, _SPECULATION, "adapters", "adapter", "prefixes")
     for name in given:
         if name not in known:
             hint = nearest(name, known)
@@ -302,12 +319,13 @@ def _check_names(entry: Model, given: Mapping[str, Any]) -> None:
             )
 
 
-def _texts(entry: Model, value: Any) -> dict[str, str]:
+def _texts(entry: Model, given: dict[str, Any], name: str) -> dict[str, str]:
+    value = given.pop(name, None) or {}
     if not isinstance(value, Mapping):
         raise InvalidModelConfigurationError(
-            f"models[{entry.type}]: parameters.adapters must map names to folders"
+            f"models[{entry.type}]: parameters.{name} must map names to folders"
         )
-    return {str(name): str(folder) for name, folder in value.items()}
+    return {str(key): str(folder) for key, folder in value.items()}
 
 
 class LocalEngines:
@@ -323,9 +341,9 @@ class LocalEngines:
             InvalidModelConfigurationError: the entry is at fault.
         """
         options = local_options(entry)
-        key = repr((options.settings, sorted(options.adapters.items())))
+        key = repr((options.settings, sorted(options.adapters.items()), sorted(options.prefixes.items())))
         engine = self._engines.setdefault(key, LocalEngine(options))
-        return LocalLLM(engine, options.defaults, Path(options.settings.model).name)
+        return LocalLLM(engine, options)
 
     async def close(self) -> None:
         for engine in self._engines.values():

@@ -41,11 +41,14 @@ def serve(  # noqa: PLR0913, PLR0917 -- the options of a command line
     speculation: Annotated[str, typer.Option(help="off, ngram or draft.")] = "off",
     draft_model: Annotated[str | None, typer.Option(help="Folder of the draft model.")] = None,
     adapters: Annotated[int, typer.Option("--max-adapters", help="LoRA adapters held at once.")] = 0,
+    prefix_tokens: Annotated[
+        int, typer.Option("--max-prefix-tokens", help="Virtual tokens of prompt-tuned prefixes held at once.")
+    ] = 0,
     api_key: Annotated[
         str | None, typer.Option(envvar="NEMOGUARDRAILS_ENGINE_API_KEY", help="Key that callers must send.")
     ] = None,
     allow_adapter_loading: Annotated[
-        bool, typer.Option(help="Let callers load adapters from this machine's disk.")
+        bool, typer.Option(help="Let callers load adapters and prefixes from this machine's disk.")
     ] = False,
 ) -> None:
     """Serve a model over OpenAI's HTTP API."""
@@ -65,6 +68,7 @@ def serve(  # noqa: PLR0913, PLR0917 -- the options of a command line
             speculation=speculation,
             draft_model=draft_model,
             max_adapters=adapters,
+            max_prefix_tokens=prefix_tokens,
         )
         run_server(options, Serving(host, port, name, api_key, allow_adapter_loading))
 

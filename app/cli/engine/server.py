@@ -62,6 +62,7 @@ def create_app(model: ChatModel, options: ServerOptions | None = None) -> FastAP
     if routes.options.adapter_routes:
         app.post("/v1/load_lora_adapter")(routes.load_adapter)
         app.post("/v1/unload_lora_adapter")(routes.unload_adapter)
+        app.post("/v1/load_prompt_prefix")(routes.load_prefix)
     return app
 
 
@@ -131,7 +132,7 @@ class _Routes:
 
     async def chat(self, request: Request) -> Response:
         body = await self._body(request)
-        prepared = self.model.chat(body)
+        prepared = await asyncio.to_thread(self.model.chat, body)
         tools = bool(body.get("tools")) and body.get("tool_choice") != "none"
         answer = Answer(self.model, prepared, tools=tools)
         if body.get("stream"):
@@ -142,7 +143,7 @@ class _Routes:
 
     async def complete(self, request: Request) -> Response:
         body = await self._body(request)
-        prepared = self.model.completions(body)
+        prepared = await asyncio.to_thread(self.model.completions, body)
         answers = [Answer(self.model, one) for one in prepared]
         if body.get("stream"):
             if len(prepared) > 1:
@@ -156,7 +157,7 @@ class _Routes:
         return self.model.tokenizer.decode(prepared.request.prompt_ids) if body.get("echo") else ""
 
     async def embed(self, request: Request) -> Response:
-        prepared = self.model.embeddings(await self._body(request))
+        prepared = await asyncio.to_thread(self.model.embeddings, await self._body(request))
         answers = [Answer(self.model, one) for one in prepared]
         vectors = await _unless_gone(
             request, asyncio.gather(*(_embedding(self.model, one) for one in prepared))
@@ -181,6 +182,12 @@ class _Routes:
         name = _required(await self._body(request), "lora_name")
         await self.model.engine.drop_adapter(name)
         return {"status": f"unloaded {name}"}
+
+    async def load_prefix(self, request: Request) -> dict[str, Any]:
+        body = await self._body(request)
+        name = _required(body, "prefix_name")
+        prefix = await self.model.engine.load_prefix(name, _required(body, "prefix_path"))
+        return {"status": f"loaded {name}", "virtual_tokens": prefix.length}
 
     # --- parts ----------------------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ class EngineOptions:
     speculation: str = "off"
     draft_model: str | None = None
     max_adapters: int = 0
+    max_prefix_tokens: int = 0
     random_weights: bool = False
 
 
@@ -57,7 +58,9 @@ def engine_settings(options: EngineOptions) -> EngineSettings:
         random_weights=options.random_weights,
         scheduler=scheduler,
         speculation=speculation,
-        adapters=AdapterSettings(max_adapters=options.max_adapters, max_rank=64),
+        adapters=AdapterSettings(
+            max_adapters=options.max_adapters, max_rank=64, max_prefix_tokens=options.max_prefix_tokens
+        ),
         parallel=ParallelSettings(tensor=options.tensor_parallel),
     )
 
