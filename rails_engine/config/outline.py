@@ -20,6 +20,16 @@ _LONG_TEXT = re.compile(r'"""[\s\S]*?"""')
 _IMPORT = re.compile(r'^import[ \t]+"?([^"\n#]+?)"?[ \t]*(?:#.*)?$', re.MULTILINE)
 
 
+_FLOW = re.compile(r"^(?:@\w|flow\b|import\b)", re.MULTILINE)
+
+
+def spoken(source: Source) -> str | None:
+    """The version of Colang that a file is written in; None where nothing in it tells."""
+    if dialect_of(source.text) is Dialect.ONE:
+        return ONE
+    return TWO if _FLOW.search(_LONG_TEXT.sub("", source.text)) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Outline:
     """Messages by intent, and for each flow its name (`id`) and its text."""

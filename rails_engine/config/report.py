@@ -12,7 +12,8 @@ from rails_engine.config.checks import findings
 from rails_engine.config.document import locate, plain
 from rails_engine.config.keys import unknown_keys
 from rails_engine.config.loading import Draft
-from rails_engine.config.problems import KeyPath, Problem
+from rails_engine.config.outline import ONE, spoken
+from rails_engine.config.problems import KeyPath, Place, Problem
 from rails_engine.config.schema import ConfigData
 
 _log = logging.getLogger(__name__)
@@ -21,7 +22,7 @@ _Config = TypeVar("_Config", bound=ConfigData)
 
 def problems_of(schema: type[_Config], draft: Draft) -> tuple[_Config | None, list[Problem]]:
     """`draft` read by `schema`, and all that is wrong or odd; None where its values cannot be read."""
-    problems = [*draft.problems, *unknown_keys(draft.data, ConfigData)]
+    problems = [*draft.problems, *unknown_keys(draft.data, ConfigData), *_other_dialect(draft)]
     try:
         data = {"docs": [], "prompts": [], **plain(draft.data)}
         config = schema.model_validate(data, context={"loading": True})
@@ -32,6 +33,22 @@ def problems_of(schema: type[_Config], draft: Draft) -> tuple[_Config | None, li
         for finding in findings(config)
     ]
     return config, [*problems, *found]
+
+
+def _other_dialect(draft: Draft) -> list[Problem]:
+    """Files that this configuration does not speak: skipped with a warning, unless there are no others."""
+    version = str(draft.data.get("colang_version", ONE))
+    wrong = [source for source in draft.sources if spoken(source) not in (version, None)]
+    if not wrong:
+        return []
+    if len(wrong) < len(draft.sources):
+        message = f"this is Colang {spoken(wrong[0])} and is skipped, since colang_version is {version}"
+        return [Problem("warning", message, place=Place(source.name, 1, 1)) for source in wrong]
+    other = spoken(wrong[0])
+    names = ", ".join(source.name for source in wrong[:3])
+    message = f'every Colang file is {other} ({names}); set `colang_version: "{other}"`'
+    place = locate(draft.data, ("colang_version",)) or Place(wrong[0].name, 1, 1)
+    return [Problem("error", message, ("colang_version",), place)]
 
 
 def _of_validation(error: ValidationError, draft: Draft) -> Iterable[Problem]:

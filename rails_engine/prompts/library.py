@@ -11,6 +11,7 @@ from typing import Any
 from rails_engine.config import MessageTemplate, Model, RailsConfig, TaskPrompt
 from rails_engine.errors import PromptError
 from rails_engine.llm import Message, message_of
+from rails_engine.prompts.filters import first_turns
 from rails_engine.prompts.history import TURN_STARTS, Event, text_of
 from rails_engine.prompts.parsers import PARSERS
 from rails_engine.prompts.selection import STANDARD, built_in, chosen, of_folder
@@ -53,6 +54,7 @@ class PromptLibrary:
         self._parsers: dict[str, Callable[[str], Any]] = dict(PARSERS)
         self._context: dict[str, Any] = {}
         self._chosen: dict[str, TaskPrompt | None] = {}
+        self._beginning = ("", "")
         self._prompts = (*built_in(), *_of_environment(), *(config.prompts or ()))
 
     # --- registering ---
@@ -133,10 +135,16 @@ class PromptLibrary:
         return {
             "general_instructions": general,
             "sample_conversation": sample,
-            "sample_conversation_two_turns": _two_turns(sample),
+            "sample_conversation_two_turns": self._two_turns(sample),
             "reasoning_enabled": _reasoning_enabled(self._config),
             **registered,
         }
+
+    def _two_turns(self, sample: str) -> str:
+        """The beginning of the sample conversation, worked out again only when that has changed."""
+        if self._beginning[0] != sample:
+            self._beginning = (sample, first_turns(sample, 2))
+        return self._beginning[1]
 
     def _rendered(self, prompt: TaskPrompt, variables: Mapping[str, Any]) -> Rendered:
         stop, max_tokens = tuple(prompt.stop or ()), prompt.max_tokens
@@ -215,12 +223,6 @@ class PromptLibrary:
 def _of_environment() -> tuple[TaskPrompt, ...]:
     folder = os.environ.get("PROMPTS_DIR")
     return of_folder(Path(folder)) if folder and Path(folder).is_dir() else ()
-
-
-def _two_turns(sample: str) -> str:
-    from rails_engine.prompts.filters import first_turns
-
-    return first_turns(sample, 2)
 
 
 def _reasoning_enabled(config: RailsConfig) -> bool:

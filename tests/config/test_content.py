@@ -334,3 +334,27 @@ def test_imports_of_2_x_sources_are_shown() -> None:
     config = RailsConfig.from_content(source, "colang_version: '2.x'\nimport_paths: [llm]")
     assert config.import_paths == ["llm", "core", "timing"]
     assert config.flows == []
+
+
+# --- two dialects --------------------------------------------------------------------------------------------------
+
+
+def test_files_of_the_other_dialect_alone_are_an_error() -> None:
+    with pytest.raises(
+        ConfigProblemsError, match=r'every Colang file is 2\.x \(main\.co\); set `colang_version: "2\.x"`'
+    ):
+        RailsConfig.from_content("flow main\n  match X()\n", "models: []")
+    with pytest.raises(
+        ConfigProblemsError, match=r"config\.yml:1:1: error: colang_version: every Colang file is 1\.0"
+    ):
+        RailsConfig.from_content(TEA, "colang_version: '2.x'")
+
+
+def test_a_folder_may_hold_both_dialects(tmp_path: Path) -> None:
+    (tmp_path / "config.yml").write_text("models: []")
+    (tmp_path / "one.co").write_text(TEA)
+    (tmp_path / "two.co").write_text("flow main\n  match X()\n")
+    config = RailsConfig.from_path(tmp_path)
+    assert list(config.user_messages) == ["asks about tea"]
+    assert [problem.severity for problem in config.problems] == ["warning"]
+    assert "two.co:1:1: warning: this is Colang 2.x and is skipped" in str(config.problems[0])

@@ -382,3 +382,34 @@ async def test_tool_results_are_held_to_the_calls(results: list[dict[str, Any]],
     context = {"tool_messages": results, "tool_calls": [call("look", "{}")]}
     outcome = await Bench().run("tool_result_validation", context)
     assert (outcome.is_blocked, outcome.reason) == (reason is not None, reason)
+
+
+# --- pictures ------------------------------------------------------------------------------------------------------
+
+PICTURE = [
+    {"type": "text", "text": "look"},
+    {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}},
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("self_check_input", {}),
+        ("content_safety_check_input", {"model_name": "guard"}),
+        ("topic_safety_check_input", {"model_name": "guard"}),
+        ("llama_guard_check_input", {}),
+        ("detect_regex_pattern", {"source": "input", "text": PICTURE}),
+        ("context_bloat_detection", {"source": "input", "text": PICTURE}),
+        ("jailbreak_detection_heuristics", {}),
+    ],
+)
+async def test_no_picture_passes_unseen(name: str, given: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"'image_url', which this rail cannot read"):
+        await Bench(extra=HEURISTICS).run(name, {"user_message": PICTURE}, **given)
+
+
+async def test_pictures_pass_where_the_configuration_lets_them() -> None:
+    bench = Bench("no", extra="rails: {input: {allow_images: true}}")
+    assert not (await bench.run("self_check_input", {"user_message": PICTURE})).is_blocked
+    assert bench.prompts == ["IN look"]

@@ -9,6 +9,7 @@ from rails_engine.actions import RailOutcome, action
 from rails_engine.config import RailsConfig
 from rails_engine.library.actions.asking import Asker, Question
 from rails_engine.library.actions.languages import language_of, refusal_in
+from rails_engine.library.actions.reading import spoken_variables
 from rails_engine.prompts import LLMTaskManager
 
 COLDEST = 1e-20
@@ -24,7 +25,7 @@ async def content_safety_check_input(
     model_name: str | None = None,
 ) -> RailOutcome:
     """Whether the guard model finds the user's message safe; `policy_violations` has what it finds."""
-    variables = {**context, "user_input": context.get("user_message") or ""}
+    variables = spoken_variables(context, config)
     asker = Asker(config, llm_task_manager, None, llms)
     return await _judged(asker, "content_safety_check_input", variables, model_name or context.get("model"))
 
@@ -38,11 +39,7 @@ async def content_safety_check_output(
     model_name: str | None = None,
 ) -> RailOutcome:
     """Whether the guard model finds the bot's message safe; `policy_violations` has what it finds."""
-    variables = {
-        **context,
-        "user_input": context.get("user_message") or "",
-        "bot_response": context.get("bot_message") or "",
-    }
+    variables = spoken_variables(context, config)
     asker = Asker(config, llm_task_manager, None, llms)
     return await _judged(asker, "content_safety_check_output", variables, model_name or context.get("model"))
 

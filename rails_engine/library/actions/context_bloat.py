@@ -15,12 +15,13 @@ from typing import Any, TypeAlias
 from rails_engine.actions import RailOutcome, TransformTarget, action
 from rails_engine.config import RailsConfig
 from rails_engine.config.schema import ContextBloatDetectionConfig
+from rails_engine.library.actions.reading import readable
 
 _TARGETS = {"input": TransformTarget.USER_MESSAGE, "retrieval": TransformTarget.RELEVANT_CHUNKS}
 
 
 @action(is_system_action=True)
-async def context_bloat_detection(source: str, text: str | None, config: RailsConfig) -> RailOutcome:
+async def context_bloat_detection(source: str, text: Any, config: RailsConfig) -> RailOutcome:
     """Whether `text` is bloated; it is then rejected, cut to `max_chars`, or only reported, as configured.
 
     Raises:
@@ -29,7 +30,7 @@ async def context_bloat_detection(source: str, text: str | None, config: RailsCo
     if source not in _TARGETS:
         raise ValueError(f"unknown source {source!r}; use input or retrieval")
     options = config.rails.config.context_bloat_detection or ContextBloatDetectionConfig()
-    return judged(text or "", options, _TARGETS[source])
+    return judged(readable(text, config), options, _TARGETS[source])
 
 
 def judged(text: str, options: ContextBloatDetectionConfig, target: TransformTarget) -> RailOutcome:

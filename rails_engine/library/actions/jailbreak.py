@@ -13,6 +13,7 @@ from rails_engine.config import RailsConfig
 from rails_engine.config.schema import JailbreakDetectionConfig
 from rails_engine.errors import ConfigurationError
 from rails_engine.library.actions.endpoints import JsonPoster, post_json
+from rails_engine.library.actions.reading import readable
 
 
 @action(is_system_action=True)
@@ -31,7 +32,7 @@ async def jailbreak_detection_heuristics(
             "jailbreak detection heuristics needs rails.config.jailbreak_detection.server_endpoint"
         )
     body = {
-        "prompt": context.get("user_message") or "",
+        "prompt": readable(context.get("user_message"), config),
         "lp_threshold": options.length_per_perplexity_threshold,
         "ps_ppl_threshold": options.prefix_suffix_perplexity_threshold,
     }
@@ -49,7 +50,7 @@ async def jailbreak_detection_model(
         EndpointError: the endpoint does not answer with a verdict.
     """
     options = _options(config)
-    text = context.get("user_message") or ""
+    text = readable(context.get("user_message"), config)
     if options.nim_base_url:
         key = options.get_api_key()
         headers = {"Authorization": f"Bearer {key}"} if key else {}

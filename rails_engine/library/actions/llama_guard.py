@@ -8,6 +8,7 @@ from typing import Any
 from rails_engine.actions import RailOutcome, action
 from rails_engine.config import RailsConfig
 from rails_engine.library.actions.asking import Asker, Question
+from rails_engine.library.actions.reading import spoken_variables
 from rails_engine.prompts import LLMTaskManager
 
 KIND = "llama_guard"
@@ -22,7 +23,7 @@ async def llama_guard_check_input(
     model_name: str = KIND,
 ) -> RailOutcome:
     """Whether Llama Guard finds the user's message safe."""
-    variables = {**context, "user_input": context.get("user_message") or ""}
+    variables = spoken_variables(context, config)
     asker = Asker(config, llm_task_manager, None, llms)
     return await _judged(asker, Question("llama_guard_check_input", variables, model_name, 0.0, None))
 
@@ -36,11 +37,7 @@ async def llama_guard_check_output(
     model_name: str = KIND,
 ) -> RailOutcome:
     """Whether Llama Guard finds the bot's message safe."""
-    variables = {
-        **context,
-        "user_input": context.get("user_message") or "",
-        "bot_response": context.get("bot_message") or "",
-    }
+    variables = spoken_variables(context, config)
     asker = Asker(config, llm_task_manager, None, llms)
     return await _judged(asker, Question("llama_guard_check_output", variables, model_name, 0.0, None))
 

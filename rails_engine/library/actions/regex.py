@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rails_engine.actions import RailOutcome, action
 from rails_engine.config import RailsConfig
+from rails_engine.library.actions.reading import readable
 
 if TYPE_CHECKING:
     from rails_engine.config.schema import RegexDetectionOptions
@@ -15,17 +16,18 @@ SOURCES = ("input", "output", "retrieval")
 
 
 @action(is_system_action=True)
-async def detect_regex_pattern(source: str, text: str | None, config: RailsConfig) -> RailOutcome:
+async def detect_regex_pattern(source: str, text: Any, config: RailsConfig) -> RailOutcome:
     """Whether any pattern for `source` (input, output or retrieval) occurs in `text`.
 
     Raises:
-        ValueError: the source is unknown.
+        ValueError: the source is unknown, or the text holds what cannot be read.
         TimeoutError: a pattern of the backtracking engine took too long.
     """
     if source not in SOURCES:
         raise ValueError(f"unknown source {source!r}; use input, output or retrieval")
     detection = config.rails.config.regex_detection
     options: RegexDetectionOptions | None = getattr(detection, source) if detection else None
+    text = readable(text, config)
     found = await _found(options, text) if options and text else []
     metadata: dict[str, Any] = {
         "is_match": bool(found), "text": text, "detections": found, "source": source,

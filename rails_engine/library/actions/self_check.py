@@ -9,6 +9,7 @@ from typing import Any
 from rails_engine.actions import RailOutcome, action
 from rails_engine.config import RailsConfig
 from rails_engine.library.actions.asking import Asker, Question
+from rails_engine.library.actions.reading import spoken_variables
 from rails_engine.llm import LLM, LLMRequest, Message, Sampling, complete, message_of
 from rails_engine.prompts import LLMTaskManager
 
@@ -28,7 +29,7 @@ async def self_check_input(
     """Whether the user's message may pass. An answer that does not say so blocks."""
     asker = Asker(config, llm_task_manager, llm, llms or {})
     task = _task("self_check_input", variant or context.get("variant"))
-    return await _checked(asker, Question(task, _variables(context), "self_check_input"))
+    return await _checked(asker, Question(task, _variables(context, config), "self_check_input"))
 
 
 @action(is_system_action=True)
@@ -43,20 +44,15 @@ async def self_check_output(
     """Whether the bot's message may pass. An answer that does not say so blocks."""
     asker = Asker(config, llm_task_manager, llm, llms or {})
     task = _task("self_check_output", variant or context.get("variant"))
-    return await _checked(asker, Question(task, _variables(context), "self_check_output"))
+    return await _checked(asker, Question(task, _variables(context, config), "self_check_output"))
 
 
 def _task(base: str, variant: str | None) -> str:
     return f"{base} $variant={variant}" if variant and not variant.startswith("$") else base
 
 
-def _variables(context: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        **context,
-        "user_input": context.get("user_message") or "",
-        "bot_response": context.get("bot_message") or "",
-        "bot_thinking": context.get("bot_thinking"),
-    }
+def _variables(context: Mapping[str, Any], config: RailsConfig) -> dict[str, Any]:
+    return {**spoken_variables(context, config), "bot_thinking": context.get("bot_thinking")}
 
 
 async def _checked(asker: Asker, question: Question) -> RailOutcome:
@@ -75,7 +71,11 @@ async def self_check_facts(
     """Whether the bot's message follows from the retrieved evidence; nothing follows from none."""
     evidence = context.get("relevant_chunks") or ""
     asker = Asker(config, llm_task_manager, llm, llms or {})
-    variables = {**_variables(context), "evidence": evidence, "response": context.get("bot_message") or ""}
+    variables = {
+        **_variables(context, config),
+        "evidence": evidence,
+        "response": context.get("bot_message") or "",
+    }
     question = Question("self_check_facts", variables, "self_check_facts")
     supported = await _says_yes(asker, question)
     accuracy = {"accuracy": 1.0 if supported else 0.0}
@@ -109,7 +109,7 @@ async def self_check_hallucination(
         return RailOutcome.allow(metadata={"is_hallucination": False})
     asker = Asker(config, llm_task_manager, llm, llms or {})
     samples = await _samples(asker.model(None), prompt)
-    variables = {**_variables(context), "statement": statement, "paragraph": ". ".join(samples)}
+    variables = {**_variables(context, config), "statement": statement, "paragraph": ". ".join(samples)}
     agrees = await _says_yes(
         asker, Question("self_check_hallucination", variables, "self_check_hallucination")
     )

@@ -8,6 +8,7 @@ from typing import Any
 from rails_engine.actions import RailOutcome, action
 from rails_engine.config import RailsConfig
 from rails_engine.library.actions.asking import Asker, Question
+from rails_engine.library.actions.reading import readable
 from rails_engine.llm import Message, message_of
 from rails_engine.prompts import FILTERS, LLMTaskManager
 
@@ -43,7 +44,7 @@ async def topic_safety_check_input(
         temperature=COLD,
         max_tokens=None,
         conversation=conversation_of(
-            events, str(context.get("user_message") or ""), context.get("off_topic_messages") or ()
+            events, readable(context.get("user_message"), config), context.get("off_topic_messages") or ()
         ),
         system_suffix=INSTRUCTION,
     )
