@@ -27,12 +27,12 @@ _TYPE = re.compile(r"[^\W\d]\w*\Z")
 
 
 class Builder:
-    """Builds the trees of one source; `text` is what was parsed, with bare line feeds."""
+    """Builds the trees of one text, with bare line feeds, that begins at `line` of a source."""
 
-    def __init__(self, source: Source, text: str) -> None:
+    def __init__(self, source: Source, text: str, line: int) -> None:
         self._source = source
         self._lines = text.split("\n")
-        self._place = Place(source.name, has_parts=False)
+        self._place = Place(source.name, line, has_parts=False)
 
     # --- files ---
 
@@ -122,8 +122,8 @@ class Builder:
         if not isinstance(token, Token):
             raise TypeError(f"the grammar gives a text here, not {token.data}")
         text = token.rstrip()
-        place = Place(self._source.name, token.line or 1, token.column or 1, has_parts=False)
-        return Line(text, self._source, place)
+        begin = self._place.span(token)
+        return Line(text, self._source, replace(self._place, line=begin.line, column=begin.column))
 
     def user(self, node: Tree[Token]) -> tree.User:
         return self._user_of(self._rest(node), self._place.span(node))
@@ -312,7 +312,7 @@ class Builder:
     def _comment_above(self, line: int) -> str | None:
         """The comment lines directly above: what the author tells the model about this line."""
         comments: list[str] = []
-        for above in range(line - 2, -1, -1):
+        for above in range(line - self._place.line - 1, -1, -1):
             text = self._lines[above].strip()
             if not text.startswith("#"):
                 break

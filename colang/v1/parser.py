@@ -33,8 +33,7 @@ def parse(source: Source) -> tree.File:
     Raises:
         ColangSyntaxError: at the first thing that is not Colang 1.0.
     """
-    text = _without_docstrings(source.text)
-    return Builder(source, text).file(_parse(text, "file", source))
+    return _read(source, source.text, 1)
 
 
 def parse_body(source: Source) -> tuple[tree.Statement, ...]:
@@ -44,7 +43,7 @@ def parse_body(source: Source) -> tuple[tree.Statement, ...]:
         ColangSyntaxError: at the first thing that is no statement.
     """
     text = _without_docstrings(source.text)
-    return Builder(source, text).body(_parse(text, "statements", source))
+    return Builder(source, text, 1).body(_parse(text, "statements", source, 1))
 
 
 def parse_all(source: Source) -> tuple[tree.File, tuple[ColangSyntaxError, ...]]:
@@ -54,11 +53,11 @@ def parse_all(source: Source) -> tuple[tree.File, tuple[ColangSyntaxError, ...]]
     except ColangSyntaxError as first:
         files: list[tree.File] = []
         errors: list[ColangSyntaxError] = []
-        for piece in _pieces(source.text):
+        for line, text in _pieces(source.text):
             try:
-                files.append(parse(Source(source.name, piece)))
+                files.append(_read(source, text, line))
             except ColangSyntaxError as error:
-                errors.append(ColangSyntaxError(error.message, source, error.span))
+                errors.append(error)
         return _merged(files, source), tuple(errors) or (first,)
 
 
@@ -68,8 +67,14 @@ def parser() -> lark.Lark:
     return load_parser(FOLDER, Indentation(), START)
 
 
-def _parse(text: str, start: str, source: Source) -> Tree[Token]:
-    place = Place(source.name)
+def _read(source: Source, text: str, line: int) -> tree.File:
+    """The tree of `text`, which begins at a line of `source`."""
+    code = _without_docstrings(text)
+    return Builder(source, code, line).file(_parse(code, "file", source, line))
+
+
+def _parse(text: str, start: str, source: Source, line: int) -> Tree[Token]:
+    place = Place(source.name, line)
     try:
         return parser().parse(text.rstrip(), start=start)
     except LayoutError as error:
@@ -85,12 +90,15 @@ def _without_docstrings(text: str) -> str:
     return _DOCSTRING.sub(lambda match: "\n" * match.group().count("\n"), "\n".join(lines))
 
 
-def _pieces(text: str) -> Iterator[str]:
-    """Each definition, behind as many blank lines as keep its line numbers."""
+def _pieces(text: str) -> Iterator[tuple[int, str]]:
+    """The text of each definition, with the number of its first line."""
+    line = 1
     starts = [0, *(match.start() for match in _BEGINNING.finditer(text)), len(text)]
     for start, end in pairwise(starts):
-        if text[start:end].strip():
-            yield "\n" * text.count("\n", 0, start) + text[start:end]
+        piece = text[start:end]
+        if piece.strip():
+            yield line, piece
+        line += piece.count("\n")
 
 
 def _merged(files: list[tree.File], source: Source) -> tree.File:
