@@ -14,8 +14,10 @@ MAX_ITEMS = 100_000
 """Most elements of a list, set or dict."""
 MAX_BITS = 4096
 """Widest whole number."""
-MAX_STEPS = 100_000
+MAX_STEPS = 50_000
 """Most instructions, events and calls of one step."""
+MAX_DEPTH = 1000
+"""Most flows below each other."""
 MAX_GROWTH = 32_000_000
 """Most characters and elements that one step may create."""
 

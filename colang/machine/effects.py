@@ -129,7 +129,8 @@ def _finish_flow(run: Run, signal: Signal, handled: Handled) -> None:
         if isinstance(update, dict):
             instance.locals.update(update)
         if signal.arguments.get("deactivate"):
-            _give_up(run, instance)
+            _leave_reference(run, instance)
+            instance.activated = 0
             finish(run, instance, signal.scores, deactivate=True)
         else:
             finish(run, instance, signal.scores)
@@ -147,19 +148,19 @@ def _stop_flow(run: Run, signal: Signal, handled: Handled) -> None:
         elif not by_uid and instance.activated > 1:
             instance.activated -= 1
         else:
-            _give_up(run, instance)
+            _leave_reference(run, instance)
             stop(run, instance, signal.scores)
 
 
-def _give_up(run: Run, instance: Instance) -> None:
-    """No restart: the reference that a restarted instance belongs to goes with it."""
+def _leave_reference(run: Run, instance: Instance) -> None:
+    """No restart: the reference that a restarted instance belongs to ends with it."""
     if instance.reference is not None and instance.reference in run.state.instances:
         reference = run.state.own(instance.reference)
+        reference.children = tuple(uid for uid in reference.children if uid != instance.uid)
+        instance.parents = tuple(uid for uid in instance.parents if uid != reference.uid)
         instance.reference = None
         instance.activated = 0
         stop(run, reference, ())
-    elif instance.activated == 1:
-        instance.activated = 0
 
 
 def _log(run: Run, signal: Signal, handled: Handled) -> None:

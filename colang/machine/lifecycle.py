@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from colang import limits
+from colang.errors import ColangBudgetError
 from colang.expressions import to_text
 from colang.instructions import FlowCode
 from colang.machine.actions import release_actions
@@ -46,6 +48,11 @@ def create(run: Run, code: FlowCode, signal: Signal) -> Instance:
         instance.parents = (parent.uid,)
         parent.children = (*parent.children, uid)
     instance.position = tuple(arguments.get("flow_hierarchy_position") or ())
+    if len(instance.position) > limits.MAX_DEPTH:
+        message = (
+            f"flow `{code.flow_id}` was stopped: more than {limits.MAX_DEPTH} flows are below each other"
+        )
+        raise ColangBudgetError(f"{message}; is there an endless recursion?")
     instance.shares = arguments.get("&shares")
     register(run, instance)
     bind(run, instance, arguments)
@@ -159,16 +166,22 @@ def _settle(run: Run, instance: Instance, scores: Scores) -> None:
 
 
 def _end(run: Run, instance: Instance, status: Status, scores: Scores) -> None:
-    """Stop children first, then actions; then say that the flow has ended."""
+    """Stop what is below, deepest first, then the flow's own actions; then say that it has ended."""
     drop_heads(run, instance)
     instance.status = status
     release_children(run, instance, scores)
+    _close(run, instance, scores)
+
+
+def _close(run: Run, instance: Instance, scores: Scores) -> None:
+    """The end of one instance that has no children left."""
     release_actions(run, instance)
     _leave_loop(run, instance)
-    name = "FlowFinished" if status is Status.FINISHED else "FlowFailed"
+    finished = instance.status is Status.FINISHED
     arguments = flow_arguments(instance, instance.uid)
-    if status is Status.FINISHED and instance.result:
+    if finished and instance.result:
         arguments["return_value"] = instance.result[0]
+    name = "FlowFinished" if finished else "FlowFailed"
     run.push(Signal(name, arguments, scores, flow_uid=instance.uid))
     if not instance.activated or instance.reference is not None:
         retire(run, instance)
@@ -203,14 +216,7 @@ def retire(run: Run, instance: Instance) -> None:
 
 def release_children(run: Run, instance: Instance, scores: Scores) -> None:
     """The end of a flow stops the flows it started and gives up the ones it activated."""
-    kept = []
-    for uid in instance.children:
-        child = run.state.instances.get(uid)
-        if child is not None and instance.activated and child.reference == instance.uid:
-            kept.append(uid)  # it runs in place of this one
-        elif child is not None:
-            release(run, run.state.own(uid), instance.uid, scores)
-    instance.children = tuple(kept)
+    stop_all(run, _given_up(run, instance), scores)
 
 
 def release(run: Run, child: Instance, parent: str, scores: Scores) -> None:
@@ -218,19 +224,51 @@ def release(run: Run, child: Instance, parent: str, scores: Scores) -> None:
     child.parents = tuple(uid for uid in child.parents if uid != parent)
     if child.activated > 1:
         child.activated -= 1
-        return
-    stop(run, child, scores)
+    else:
+        stop_all(run, [child], scores)
+
+
+def _given_up(run: Run, instance: Instance) -> list[Instance]:
+    """The children that end with an instance; those that run in its place, or that others activated too, stay."""
+    kept, ending = [], []
+    for uid in instance.children:
+        if uid not in run.state.instances:
+            continue
+        child = run.state.own(uid)
+        if instance.activated and child.reference == instance.uid:
+            kept.append(uid)
+            continue
+        child.parents = tuple(other for other in child.parents if other != instance.uid)
+        if child.activated > 1:
+            child.activated -= 1
+        else:
+            ending.append(child)
+    instance.children = tuple(kept)
+    return ending
 
 
 def stop(run: Run, instance: Instance, scores: Scores) -> None:
     """End an instance for good, and whatever restarted it."""
-    was_reference = instance.activated > 0
-    instance.activated = 0
-    if instance.status in RUNNING:
-        _end(run, instance, Status.STOPPED, scores)
-    elif was_reference:
-        release_children(run, instance, scores)
-        retire(run, instance)
+    stop_all(run, [instance], scores)
+
+
+def stop_all(run: Run, instances: list[Instance], scores: Scores) -> None:
+    """End instances and everything below them, children before parents; iterative, for flows may be nested deeply."""
+    order: list[tuple[Instance, bool]] = []
+    pending = list(instances)
+    while pending:
+        instance = pending.pop()
+        anchored = instance.activated > 0
+        instance.activated = 0
+        order.append((instance, anchored))
+        pending += _given_up(run, instance)
+    for instance, anchored in reversed(order):
+        if instance.status in RUNNING:
+            drop_heads(run, instance)
+            instance.status = Status.STOPPED
+            _close(run, instance, scores)
+        elif anchored:
+            retire(run, instance)
 
 
 # --- starting again ----------------------------------------------------------------------------------------------

@@ -40,7 +40,8 @@ class _Reached:
         self._seen: set[int] = set()
         self._pending: list[Any] = list(state.globals.values())
         for uid, instance in state.instances.items():
-            if instance.status in RUNNING or instance.activated or uid == state.main:
+            anchors = instance.activated and instance.reference is None
+            if instance.status in RUNNING or anchors or uid == state.main:
                 self._pending.append(FlowRef(uid))
 
     def follow(self) -> None:

@@ -1,0 +1,101 @@
+"""A program cannot eat the machine: endless loops, endless recursion and huge values end in an error that says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from colang import (
+    ColangBudgetError,
+    ColangStateError,
+    Event,
+    Source,
+    begin,
+    from_json,
+    load,
+    new_state,
+    step,
+    to_json,
+)
+
+ENDLESS = {
+    "a loop without a wait": "flow main\n  while True\n    $x = 1\n",
+    "a flow that starts itself": "flow main\n  again\nflow again\n  again\n",
+    "two flows that call each other": "flow main\n  ping\nflow ping\n  pong\nflow pong\n  ping\n",
+    "events that answer each other": (
+        "flow main\n  activate a\n  match Never()\n"
+        'flow a\n  match UnhandledEvent() as $e\n  send FinishFlow(flow_id="nobody")\n'
+    ),
+}
+
+
+@pytest.mark.parametrize("text", ENDLESS.values(), ids=ENDLESS.keys())
+def test_a_runaway_program_is_stopped_and_named(text: str) -> None:
+    program = load([Source("main.co", text)])
+    state = new_state(program)
+    with pytest.raises(ColangBudgetError, match=r"flow `.+` was stopped"):
+        begin(program, state)
+
+
+HUGE = [
+    '"a" * 10**9',
+    '"a" * 1000 * 1000 * 1000',
+    "[0] * 10**8",
+    "10**10**10",
+    "2 ** 2 ** 2 ** 2 ** 2 ** 2",
+    "1 << 10**9",
+    '"a".ljust(10**9)',
+    '"a".zfill(10**9)',
+    '"%1000000000d" % 1',
+    '("a" * 100000).replace("a", "b" * 100000)',
+    'list("a" * 999999)',
+    'int("9" * 4000)',
+]
+
+
+@pytest.mark.parametrize("expression", HUGE)
+def test_a_huge_value_is_an_error_of_the_flow(expression: str) -> None:
+    text = (
+        "flow main\n  activate watch\n  start greedy\n  match Never()\n"
+        '@loop("w")\nflow watch\n  match ColangError() as $e\n  send Seen(kind=$e.type)\n'
+        f"flow greedy\n  match Go()\n  $x = {expression}\n  send Alive()\n"
+    )
+    assert sent(text, "Go") == [("Seen", {"kind": "ColangValueError"})]
+
+
+def test_a_list_that_grows_for_ever_hits_its_bound() -> None:
+    text = (
+        "flow main\n  activate watch\n  start greedy\n  match Never()\n"
+        '@loop("w")\nflow watch\n  match ColangError() as $e\n  send Seen(kind=$e.type)\n'
+        "flow greedy\n  $l = [1]\n  match Go()\n  while True\n    ($l.extend($l))\n"
+    )
+    assert sent(text, "Go") == [("Seen", {"kind": "ColangValueError"})]
+
+
+def test_nested_lists_cannot_describe_more_than_they_hold() -> None:
+    text = (
+        "flow main\n  activate watch\n  start greedy\n  match Never()\n"
+        '@loop("w")\nflow watch\n  match ColangError() as $e\n  send Seen(kind=$e.type)\n'
+        "flow greedy\n  $l = [1]\n  $n = 0\n  match Go()\n"
+        "  while $n < 60\n    $l = [$l, $l]\n    $n = $n + 1\n  send Big(l=$l)\n"
+    )
+    assert sent(text, "Go") == [("Seen", {"kind": "ColangValueError"})]
+
+
+def sent(text: str, *names: str) -> list[tuple[str, dict[str, object]]]:
+    program = load([Source("main.co", text)])
+    state = new_state(program)
+    commands = begin(program, state)
+    for name in names:
+        commands += step(program, state, Event(name))
+    return [(command.event.name, dict(command.event.arguments)) for command in commands]
+
+
+def test_what_is_no_state_is_refused() -> None:
+    program = load([Source("main.co", "flow main\n  match Go()\n")])
+    other = load([Source("main.co", "flow main\n  match Come()\n")])
+    saved = to_json(program, new_state(program))
+    for text in ("", "{}", "[]", saved[:-20], saved.replace("main", "mine")):
+        with pytest.raises(ColangStateError):
+            from_json(program, text)
+    with pytest.raises(ColangStateError, match="another program"):
+        from_json(other, saved)
