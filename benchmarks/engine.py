@@ -9,6 +9,8 @@ model's matrix products as cuBLAS runs them, plus reading the KV cache, plus pre
     python benchmarks/engine.py --quantization fp8       FP8 weights and activations
     python benchmarks/engine.py --kv-dtype fp8           the same with an FP8 KV cache
     python benchmarks/engine.py --transformers           HF transformers in the same run
+    python benchmarks/engine.py --features               first token, in-flight batching, prefix reuse
+    python benchmarks/engine.py --tensor 2               two GPUs
 """
 
 from __future__ import annotations
@@ -30,9 +32,15 @@ import torch
 
 from inference_backend.engine import Engine
 from inference_backend.opening import open_model
-from inference_backend.settings import EngineSettings, SchedulerSettings
+from inference_backend.settings import EngineSettings, ParallelSettings, SchedulerSettings
 from inference_backend.values import Request, SamplingParameters
 
+SHAPE_70B = {
+    "hidden_size": 8192,
+    "intermediate_size": 28672,
+    "num_hidden_layers": 80,
+    "num_attention_heads": 64,
+}
 LLAMA_8B = {
     "architectures": ["LlamaForCausalLM"],
     "model_type": "llama",
@@ -142,6 +150,7 @@ def open_engine(folder: Path, options: argparse.Namespace, **limits: Any) -> Eng
         memory_share=0.85,
         random_weights=True,
         scheduler=scheduler,
+        parallel=ParallelSettings(tensor=options.tensor),
     )
     return open_model(settings).engine
 
@@ -160,10 +169,11 @@ def table(engine: Engine, options: argparse.Namespace) -> dict[str, float]:
         rate = statistics.median(rates)
         found[row.name] = rate
         floor, rival = row.floors[kind], row.rivals[kind]
+        shares = f"{floor:9,}{rate / floor:7.1%}{rival:9,}{rate / rival:7.2f}"
+        if options.shape != "8b" or options.tensor > 1:
+            shares = f"{'-':>9}{'-':>7}{'-':>9}{'-':>7}"
         print(
-            f"{row.name:24}{rate:9,.0f}{floor:9,}{rate / floor:7.1%}{rival:9,}{rate / rival:7.2f}"
-            f"   runs: {', '.join(f'{r:,.0f}' for r in rates)}",
-            flush=True,
+            f"{row.name:24}{rate:9,.0f}{shares}   runs: {', '.join(f'{r:,.0f}' for r in rates)}", flush=True
         )
     return found
 
@@ -244,7 +254,7 @@ def conditions(options: argparse.Namespace) -> None:
 
     print(
         f"{torch.cuda.get_device_name()}, torch {torch.__version__}, Triton {triton.__version__}, "
-        f"Python {platform.python_version()}; Llama-3.1-8B shape, random weights, "
+        f"Python {platform.python_version()}; Llama-3.1-{options.shape.upper()} shape, random weights, {options.tensor} GPU(s), "
         f"weights {options.quantization or 'bf16'}, KV {options.kv_dtype if options.kv_dtype != 'auto' else 'bf16'}, "
         f"512 sequences and {options.step_tokens} tokens a step at most, 0.85 of the memory"
     )
@@ -257,8 +267,10 @@ def main() -> None:
     parser.add_argument("--quantization", choices=["fp8", "int8-weights", "int4"])
     parser.add_argument("--kv-dtype", default="auto", choices=["auto", "fp8", "int8"])
     parser.add_argument("--rows", help="numbers of the rows to run, comma-separated; all if left out")
+    parser.add_argument("--tensor", type=int, default=1, help="GPUs that share each layer")
+    parser.add_argument("--shape", default="8b", choices=["8b", "70b"])
     parser.add_argument("--repeat", type=int, default=1)
-    parser.add_argument("--step-tokens", type=int, default=8192)
+    parser.add_argument("--step-tokens", type=int, default=16384)
     parser.add_argument("--json", type=Path, help="write the rates here")
     parser.add_argument("--transformers", action="store_true", help="run HF transformers too")
     parser.add_argument(
@@ -268,7 +280,9 @@ def main() -> None:
     conditions(options)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "config.json").write_text(json.dumps(LLAMA_8B))
+        (folder / "config.json").write_text(
+            json.dumps(LLAMA_8B | (SHAPE_70B if options.shape == "70b" else {}))
+        )
         start = time.perf_counter()
         engine = open_engine(folder, options)
         print(

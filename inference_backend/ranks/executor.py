@@ -68,21 +68,30 @@ class RankedExecutor:
 def serve_rank(own: Executor, link: Link) -> None:
     """Any other rank: do what rank 0 tells until it says close."""
     _load(own, link)
+    under_way = 0
     while (message := link.hear()).kind != "close":
-        _obey(message, own, link)
+        if message.kind == "launch":
+            own.launch(read_plan(message))
+        elif message.kind == "sample" and link.place.last_stage:
+            own.sample(read_masks(message))
+            under_way = _results(own, link, under_way + 1)
+        elif message.kind in {"adapter", "prefix"}:
+            _adapt(message, own)
     own.close()
 
 
-def _obey(message: Message, own: Executor, link: Link) -> None:
-    if message.kind == "launch":
-        own.launch(read_plan(message))
-    elif message.kind == "sample" and link.place.last_stage:
-        own.sample(read_masks(message))
+def _results(own: Executor, link: Link, under_way: int) -> int:
+    """Take in results of steps under way; how many then still are.
+
+    Where rank 0 samples too nobody waits for this rank's results, so one step may stay under way as it does there.
+    """
+    allowed = int(own.plans_ahead and not link.place.stage)
+    while under_way > allowed:
         result = own.collect()
+        under_way -= 1
         if link.place.stage and link.place.rank == link.place.answering:
             link.report(result_message(result))
-    elif message.kind in {"adapter", "prefix"}:
-        _adapt(message, own)
+    return under_way
 
 
 def _adapt(message: Message, own: Executor) -> None:

@@ -46,7 +46,8 @@ class GraphSet:
         run()
         torch.cuda.synchronize()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
+        # Other threads (NCCL's watchdog) may call the driver while this one records.
+        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
             output = run()
         return Captured(graph, output)
 
