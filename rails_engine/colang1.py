@@ -26,13 +26,14 @@ from rails_engine.canonical import (
 )
 from rails_engine.chat import ChatMessage, digest
 from rails_engine.errors import InvalidStateError, StreamingNotSupportedError
-from rails_engine.options import GenerationOptions, RailChoice
+from rails_engine.options import GenerationOptions, GenerationRailsOptions, RailChoice
 from rails_engine.prompts import FILTERS
 from rails_engine.replies import Reply, inputs_of, reply_of
 from rails_engine.request import Request
 from rails_engine.response import GenerationLog, GenerationResponse
 from rails_engine.saved import Story, begin_story, read_story, write_story
-from rails_engine.services import Resources, StreamStoppedError, TurnServices
+from rails_engine.scene import StreamStoppedError
+from rails_engine.services import Resources, TurnServices
 from rails_engine.streaming import violation_frame
 from rails_engine.trace import Trace, call_info
 from rails_engine.umim import EventDict
@@ -111,7 +112,14 @@ class Colang1:
     async def check_stream(
         self, request: Request, pieces: AsyncIterator[str], trace: Trace
     ) -> AsyncIterator[str]:
-        """A model's answer from elsewhere, let out window by window by the output rails."""
+        """A model's answer from elsewhere, let out window by window by the output rails.
+
+        What the user said goes through the input rails first; where they block it, that is the answer.
+        """
+        refusal = await self._refusal(request)
+        if refusal is not None:
+            yield refusal
+            return
         story, _ = self._stories.longest(request.messages)
         turn = self._make_turn(story, request, trace)
         turn.scene.machine.variables["user_message"] = _last_text(request.messages)
@@ -129,6 +137,19 @@ class Colang1:
             while out:
                 yield out.pop(0)
             yield violation_frame(gate.refused_by)
+
+    async def _refusal(self, request: Request) -> str | None:
+        """What the input rails say instead of letting the last user message pass; None where they let it."""
+        asked = (request.options or GenerationOptions()).rails
+        if not _chosen(self._resources.config.rails.input.flows, asked.input) or not request.messages:
+            return None
+        options = GenerationOptions(
+            rails=GenerationRailsOptions(input=asked.input, output=False, dialog=False)
+        )
+        trace = Trace()
+        done = await self._turn(Request(request.messages, options), trace)
+        blocked = any(rail.stop for rail in activated_rails(trace))
+        return reply_of(done.new).text if blocked else None
 
     async def generate_events(self, events: Sequence[EventDict], trace: Trace) -> list[EventDict]:
         """The events that follow from a history.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from colang import Program
 from rails_engine.assembly import Assembly, assemble, colang1, colang2
@@ -18,7 +18,7 @@ from rails_engine.colang1 import Colang1, history_of, open_story
 from rails_engine.colang2 import Colang2, open_state
 from rails_engine.config import RailsConfig
 from rails_engine.llm import as_llm, public_model
-from rails_engine.options import GenerationOptions, read_options
+from rails_engine.options import GenerationOptions, RailsResult, RailType, read_options
 from rails_engine.request import Request
 from rails_engine.response import ExplainInfo, GenerationResponse
 from rails_engine.runtime import Runtime
@@ -28,6 +28,14 @@ from rails_engine.trace import Trace, call_info, history_text
 from rails_engine.turn import Call
 from rails_engine.umim import EventDict
 from rails_engine.verbose import set_verbose
+from rails_engine.verdicts import (
+    check_options,
+    checked_text,
+    passed,
+    rail_types_of,
+    require_configured,
+    verdict,
+)
 
 Messages = Sequence[Mapping[str, Any]]
 Options = Mapping[str, Any] | GenerationOptions | None
@@ -117,11 +125,9 @@ class LLMRails:
             ValueError: as `generate_async`.
         """
         framed = bool(include_metadata or include_generation_metadata)
-        pieces = (
-            generator
-            if generator is not None
-            else self._pieces(self._request(prompt, messages, options, state))
-        )
+        asked = [] if generator is not None and prompt is None and messages is None else messages
+        request = self._request(prompt, asked, options, state)
+        pieces = self._pieces(request) if generator is None else self._checked(request, generator)
         async for piece in pieces:
             yield {"text": piece, "metadata": {}} if framed and not piece.startswith('{"error"') else piece
 
@@ -209,6 +215,40 @@ class LLMRails:
     def passthrough_fn(self, function: Any) -> None:
         if self._speech is not None:
             self._speech.passthrough_fn = function
+
+    # --- checking --------------------------------------------------------------------------------------------------
+
+    async def check_async(
+        self, messages: Messages, rail_types: Sequence[RailType] | None = None
+    ) -> RailsResult:
+        """Whether the rails let these messages pass; the main model is not asked.
+
+        Without `rail_types` user messages go through the input rails and assistant messages through the output rails.
+
+        Raises:
+            RailTypeNotConfiguredError: a kind was asked for that has no flows.
+            NotImplementedError: a Colang 2.x configuration.
+        """
+        if rail_types is not None:
+            require_configured(self.config, rail_types)
+        kinds = rail_types_of(messages) if rail_types is None else list(rail_types)
+        if not kinds or not rail_types_of(messages):
+            return passed(messages)
+        trace = Trace()
+        try:
+            request = Request(list(messages), check_options(kinds))
+            response = await self._canonical().generate(request, trace)
+        finally:
+            self._remember(trace)
+        return verdict(cast("GenerationResponse", response), checked_text(messages, kinds))
+
+    def check(self, messages: Messages, rail_types: Sequence[RailType] | None = None) -> RailsResult:
+        """As `check_async`, for code without an event loop.
+
+        Raises:
+            RuntimeError: called inside a running event loop.
+        """
+        return background_loop().run(self.check_async(messages, rail_types), "check_async(…)")
 
     # --- what happened ---------------------------------------------------------------------------------------------
 

@@ -16,6 +16,10 @@ from rails_engine.umim import EventDict
 log = logging.getLogger(__name__)
 
 
+class StreamStoppedError(Exception):
+    """A rail refused what a model was writing, so it was stopped."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What an effect gives back to its turn.
@@ -130,11 +134,12 @@ class Plan:
         """Carry it out. What an action raises becomes a failed outcome: the flow gets None and goes on.
 
         Raises:
-            LLMCallException, ConfigurationError: a model could not be asked; these alone end the turn.
+            LLMCallException, ConfigurationError: a model could not be asked; these end the turn.
+            StreamStoppedError: a rail stopped what was being streamed; so does this.
         """
         try:
             return await self.effect(scene, arguments)
-        except (LLMCallException, ConfigurationError):
+        except (LLMCallException, ConfigurationError, StreamStoppedError):
             raise
         except Exception as error:  # the rim: users' actions may raise anything
             log.warning("action %s failed: %s: %s", self.name, type(error).__name__, error, exc_info=error)

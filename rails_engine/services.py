@@ -23,7 +23,7 @@ from rails_engine.llm import (
 )
 from rails_engine.llm import Completion as Answer
 from rails_engine.prompts import LLMTaskManager, PromptLibrary
-from rails_engine.scene import Completion
+from rails_engine.scene import Completion, StreamStoppedError
 
 NO_MODEL = (
     "no main model: add one to `models` in config.yml, pass one as `LLMRails(config, llm=…)`, "
@@ -158,7 +158,3 @@ class TurnServices:
         except Exception as error:  # a user's model may raise anything; callers know one name
             raise LLMCallException(error, f"the model call for `{task}` failed") from error
         return gathering.result()
-
-
-class StreamStoppedError(Exception):
-    """A rail refused what a model was writing, so it was stopped."""

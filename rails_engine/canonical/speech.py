@@ -11,7 +11,7 @@ from rails_engine.canonical import texts
 from rails_engine.canonical.scene import CanonicalScene
 from rails_engine.canonical.similar import Examples
 from rails_engine.llm import Completion as Answer
-from rails_engine.llm import LLMRequest, message_of
+from rails_engine.llm import LLMRequest, message_of, text_of
 from rails_engine.scene import Completion, Outcome
 from rails_engine.umim import EventDict
 
@@ -93,6 +93,8 @@ class Speech:
 
     async def _sent(self, scene: CanonicalScene, request: LLMRequest, task: str) -> Answer:
         model = scene.services.resources.model(task)
+        # Rails that ask again, to compare answers, need to know what was asked.
+        scene.machine.variables["_last_bot_prompt"] = _asked(request)
         if scene.shown is None:
             return await scene.services.call(model, request, task)
         return await scene.services.stream(model, replace(request, streaming=True), task, scene.shown.piece)
@@ -124,6 +126,13 @@ def _spoken(answer: Answer, text: str) -> Outcome:
     else:
         events.append({"type": "BotMessage", "text": text})
     return Outcome(context_updates=updates, events=tuple(events))
+
+
+def _asked(request: LLMRequest) -> Any:
+    """A request's prompt: a text, or messages as plain data."""
+    if request.prompt is not None:
+        return request.prompt
+    return [{"role": message.role, "content": text_of(message)} for message in request.messages]
 
 
 def _arguments(text: str) -> Any:

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from rails_engine.config.schema import OutputRailsStreamingConfig
-from rails_engine.services import StreamStoppedError
+from rails_engine.scene import StreamStoppedError
 
 Check: TypeAlias = Callable[[str], Awaitable[str | None]]
 """The text as it may be released; None if it may not."""

@@ -1,0 +1,81 @@
+"""`check`: do the rails let these messages pass? The main model is not asked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from rails_engine.chat import ChatMessage
+from rails_engine.config import RailsConfig
+from rails_engine.errors import RailTypeNotConfiguredError
+from rails_engine.options import (
+    GenerationLogOptions,
+    GenerationOptions,
+    GenerationRailsOptions,
+    RailsResult,
+    RailStatus,
+    RailType,
+)
+from rails_engine.response import GenerationResponse
+
+log = logging.getLogger(__name__)
+
+
+def rail_types_of(messages: Sequence[ChatMessage]) -> list[RailType]:
+    """What a list of messages wants checked: its user's part, its assistant's part, or both."""
+    roles = {message.get("role") for message in messages}
+    kinds = [(RailType.INPUT, "user"), (RailType.OUTPUT, "assistant")]
+    return [kind for kind, role in kinds if role in roles]
+
+
+def require_configured(config: RailsConfig, wanted: Sequence[RailType]) -> None:
+    """Refuse a kind of rail that the configuration has no flows for.
+
+    Raises:
+        RailTypeNotConfiguredError: it has none.
+    """
+    flows = {RailType.INPUT: config.rails.input.flows, RailType.OUTPUT: config.rails.output.flows}
+    for kind in wanted:
+        if not flows[kind]:
+            raise RailTypeNotConfiguredError(f"the configuration lists no rails.{kind.value}.flows")
+
+
+def check_options(kinds: Sequence[RailType]) -> GenerationOptions:
+    """Options that run these rails and nothing else."""
+    rails = GenerationRailsOptions(
+        input=RailType.INPUT in kinds,
+        output=RailType.OUTPUT in kinds,
+        retrieval=False,
+        dialog=False,
+        tool_input=False,
+        tool_output=False,
+    )
+    return GenerationOptions(rails=rails, log=GenerationLogOptions(activated_rails=True))
+
+
+def checked_text(messages: Sequence[ChatMessage], kinds: Sequence[RailType]) -> str:
+    """The text whose verdict is wanted: the assistant's where output is checked, else the user's, else the last."""
+    role = "assistant" if RailType.OUTPUT in kinds else "user"
+    texts = [message.get("content") for message in messages if message.get("role") == role]
+    last = texts[-1] if texts else (messages[-1].get("content") if messages else "")
+    return str(last or "")
+
+
+def passed(messages: Sequence[ChatMessage]) -> RailsResult:
+    """The answer where there is nothing to check."""
+    log.warning("nothing to check: there is no message of a user or an assistant")
+    return RailsResult(status=RailStatus.PASSED, content=checked_text(messages, ()))
+
+
+def verdict(response: GenerationResponse, asked: str) -> RailsResult:
+    """What the rails made of `asked`."""
+    rails = response.log.activated_rails if response.log else []
+    blocking = next((rail.name for rail in rails if rail.stop), None)
+    message: dict[str, Any] = response.response[-1] if isinstance(response.response, list) else {}
+    content = message.get("content", "")
+    if blocking is not None or message.get("role") == "exception":
+        text = content.get("message", "") if isinstance(content, dict) else str(content)
+        return RailsResult(status=RailStatus.BLOCKED, content=text, rail=blocking)
+    same = str(content) == asked
+    return RailsResult(status=RailStatus.PASSED if same else RailStatus.MODIFIED, content=str(content))
