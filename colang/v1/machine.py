@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from colang.errors import ColangBudgetError, ColangRuntimeError
 from colang.events import Command, Event, Send
+from colang.v1.definitions import flow_of_body
 from colang.v1.elements import (
     ANYTHING,
     STOP,
@@ -124,6 +125,7 @@ def step(program: Program, state: State, event: Event) -> list[Command]:
     `StartInternalSystemAction`.
 
     Raises:
+        ColangSyntaxError: the body of a flow to start is none.
         ColangRuntimeError: an expression failed, or `do` names no flow; the state is then of no use.
         ColangBudgetError: a flow slides for ever.
     """
@@ -134,6 +136,9 @@ def step(program: Program, state: State, event: Event) -> list[Command]:
         state.pending.clear()
         return []
     _remember(state, event)
+    if event.name == "start_flow" and event.arguments.get("flow_body"):
+        name, body = str(event.arguments.get("flow_id")), str(event.arguments["flow_body"])
+        return start_flow(program, state, flow_of_body(name, body))
     if event.name == "BotIntent" and event.arguments.get("intent") == STOP:
         state.instances.clear()
         return []

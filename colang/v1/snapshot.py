@@ -21,7 +21,6 @@ _LEFT_OUT = object()
 
 def snapshot(state: State) -> dict[str, Any]:
     """The state as values of JSON."""
-    variables = {name: _plain(value) for name, value in state.variables.items()}
     return {
         "instances": [
             {
@@ -33,7 +32,8 @@ def snapshot(state: State) -> dict[str, Any]:
             }
             for each in state.instances
         ],
-        "variables": {name: value for name, value in variables.items() if value is not _LEFT_OUT},
+        "variables": _plain(state.variables),
+        "pending": _plain(state.pending),
         "counter": state.counter,
         "added": {name: code.text for name, code in state.added.items()},
     }
@@ -50,6 +50,7 @@ def restore(program: Program, data: Mapping[str, Any]) -> State:
             instances=[_instance(each) for each in data["instances"]],
             variables=dict(data["variables"]),
             counter=int(data["counter"]),
+            pending=dict(data["pending"]),
             added={str(name): flow_of_body(str(name), str(text)) for name, text in data["added"].items()},
         )
     except (AttributeError, KeyError, TypeError, ValueError, ColangError) as error:

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from colang import Command, Event, Send
 from colang.v1 import State as Machine
-from colang.v1 import call_flow, flow_of_body, start_flow, step
+from colang.v1 import call_flow, step
 from rails_engine.canonical.actions import failure_events
 from rails_engine.canonical.scene import CanonicalScene
 from rails_engine.canonical.texts import INTERNAL_ERROR
@@ -101,9 +101,6 @@ class CanonicalTurn:
         last = self.scene.events[-1]
         if last["type"] == "StartInternalSystemAction":
             return await self._act(last)
-        if last["type"] == "start_flow" and last.get("flow_body"):
-            flow = flow_of_body(last["flow_id"], last["flow_body"])
-            self._decided = start_flow(self.scene.program, self.scene.machine, flow)
         events = [self._event(command) for command in self._decided if isinstance(command, Send)]
         return events or [stamped({"type": "Listen"})]
 
