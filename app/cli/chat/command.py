@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from app.bundled import NoSuchConfigError, find_config
 from app.cli.chat.driver import Conversation, Driver, Screen
 from app.cli.chat.events_conversation import EventsConversation
+from app.cli.chat.inside import Inside
 from app.cli.chat.messages_conversation import MessagesConversation
 from app.cli.chat.pipe import Pipe
 from app.cli.chat.rails_answers import RailsAnswers
@@ -53,13 +54,15 @@ def run_chat(options: ChatOptions) -> None:
 async def _hold(rails: LLMRails, options: ChatOptions) -> None:
     either_side_speaks = rails.config.colang_version != "1.0"
     screen = _screen(eager=either_side_speaks)
+    inside = Inside(options.verbosity, screen.show)
     conversation: Conversation
     if either_side_speaks:
-        conversation = EventsConversation(
-            rails, options.verbosity, screen.show, seed=0 if Settings.from_environment().debug_mode else None
-        )
+        seed = 0 if Settings.from_environment().debug_mode else None
+        conversation = EventsConversation(rails, inside, seed)
     else:
-        conversation = MessagesConversation(RailsAnswers(rails), screen.piece if options.streaming else None)
+        conversation = MessagesConversation(
+            RailsAnswers(rails), inside, screen.piece if options.streaming else None
+        )
     session = Session(clock=time.monotonic, uids=lambda: str(uuid.uuid4()))
     await Driver(conversation, session, screen, time.monotonic).run()
 

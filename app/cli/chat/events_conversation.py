@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from app.cli.chat.driver import ConversationError
-from app.cli.chat.inside import TurnRecord, lines
+from app.cli.chat.inside import Inside, TurnRecord
 from app.cli.chat.inspect import answer
 from app.cli.chat.picture import picture
-from app.cli.chat.values import Tone, UmimEvent
+from app.cli.chat.values import UmimEvent
 from app.cli.faults import describe
-from app.cli.logs import Verbosity
 
 if TYPE_CHECKING:
     from rails_engine import LLMRails, State
@@ -29,13 +28,11 @@ class EventsConversation:
     def __init__(
         self,
         rails: LLMRails,
-        verbosity: Verbosity,
-        show: Callable[[str, Tone], None],
+        inside: Inside,
         seed: int | None = None,
     ) -> None:
         self._rails = rails
-        self._verbosity = verbosity
-        self._show = show
+        self._inside = inside
         self._seed = seed
         self._state = self._beginning()
 
@@ -52,13 +49,8 @@ class EventsConversation:
         except Exception as error:  # the rim: a failed turn must not end the chat
             _log.debug("the turn failed", exc_info=True)
             raise ConversationError(describe(error)) from error
-        if self._verbosity.inside:
-            self._show_inside(events, outcome)
+        self._inside.report(TurnRecord(events, self._rails.explain().llm_calls, outcome))
         return list(outcome)
-
-    def _show_inside(self, told: Sequence[UmimEvent], outcome: Sequence[UmimEvent]) -> None:
-        for line in lines(TurnRecord(told, self._rails.explain().llm_calls, outcome), self._verbosity):
-            self._show(line, Tone.INSIDE)
 
     def restart(self) -> None:
         self._state = self._beginning()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from app.cli.chat.values import UmimEvent
+from app.cli.chat.values import Tone, UmimEvent
 from app.cli.logs import Verbosity
 
 HIDDEN = {"type", "uid", "event_created_at", "source_uid"}
@@ -29,6 +29,18 @@ class TurnRecord:
     told: Sequence[UmimEvent]
     calls: Sequence[ModelCall]
     outcome: Sequence[UmimEvent]
+
+
+class Inside:
+    """Shows turns as far as the user wants to see them."""
+
+    def __init__(self, verbosity: Verbosity, show: Callable[[str, Tone], None]) -> None:
+        self._verbosity = verbosity
+        self._show = show
+
+    def report(self, turn: TurnRecord) -> None:
+        for line in lines(turn, self._verbosity):
+            self._show(line, Tone.INSIDE)
 
 
 def lines(turn: TurnRecord, verbosity: Verbosity) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Protocol
 
 from app.cli.chat.driver import ConversationError
+from app.cli.chat.inside import Inside, ModelCall, TurnRecord
 from app.cli.chat.values import UmimEvent
 from app.cli.faults import describe
 
@@ -27,6 +28,10 @@ class Answering(Protocol):
 
     def pieces(self, messages: Sequence[Message]) -> AsyncIterator[str]: ...
 
+    def calls(self) -> Sequence[ModelCall]:
+        """The model calls of the last answer."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -36,8 +41,11 @@ class MessagesConversation:
     With `on_piece`, answers are given to it piece by piece while they are written; None marks the end of one.
     """
 
-    def __init__(self, answering: Answering, on_piece: Callable[[str | None], None] | None = None) -> None:
+    def __init__(
+        self, answering: Answering, inside: Inside, on_piece: Callable[[str | None], None] | None = None
+    ) -> None:
         self._answering = answering
+        self._inside = inside
         self._on_piece = on_piece
         self._messages: list[Message] = []
 
@@ -54,9 +62,9 @@ class MessagesConversation:
             _log.debug("the turn failed", exc_info=True)
             raise ConversationError(describe(error)) from error
         self._messages = [*asked, {"role": "assistant", "content": answer}]
-        if self._on_piece is not None:
-            return []
-        return [{"type": "StartUtteranceBotAction", "action_uid": str(uuid.uuid4()), "script": answer}]
+        spoken = {"type": "StartUtteranceBotAction", "action_uid": str(uuid.uuid4()), "script": answer}
+        self._inside.report(TurnRecord(events, self._answering.calls(), [spoken]))
+        return [spoken] if self._on_piece is None else []
 
     async def _answer(self, messages: Sequence[Message]) -> str:
         if self._on_piece is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
+from app.cli.chat.inside import ModelCall
 from app.cli.chat.messages_conversation import Message
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ class RailsAnswers:
     async def pieces(self, messages: Sequence[Message]) -> AsyncIterator[str]:
         async for piece in self._rails.stream_async(messages=list(messages)):
             yield str(piece)
+
+    def calls(self) -> Sequence[ModelCall]:
+        return self._rails.explain().llm_calls
 
     async def close(self) -> None:
         await self._rails.aclose()

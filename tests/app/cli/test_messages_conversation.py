@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 
 from app.cli.chat.driver import ConversationError
+from app.cli.chat.inside import Inside, ModelCall
 from app.cli.chat.messages_conversation import Message, MessagesConversation
+from app.cli.logs import Verbosity
 
 
 class Parrot:
@@ -22,8 +24,17 @@ class Parrot:
         for word in (await self.answer(messages)).split():
             yield word
 
+    def calls(self) -> Sequence[ModelCall]:
+        return ()
+
     async def close(self) -> None:
         """There is nothing to let go of."""
+
+
+def conversation_with(
+    answering: Parrot, on_piece: Callable[[str | None], None] | None = None
+) -> MessagesConversation:
+    return MessagesConversation(answering, Inside(Verbosity(), lambda text, tone: None), on_piece)
 
 
 def said(text: str) -> dict[str, str]:
@@ -35,7 +46,7 @@ async def scripts(conversation: MessagesConversation, text: str) -> list[str]:
 
 
 async def test_history_grows_with_each_turn_and_restart_forgets_it() -> None:
-    conversation = MessagesConversation(Parrot())
+    conversation = conversation_with(Parrot())
     assert await scripts(conversation, "hi") == ["hi 1"]
     assert await scripts(conversation, "hi") == ["hi 3"]
     conversation.restart()
@@ -43,7 +54,7 @@ async def test_history_grows_with_each_turn_and_restart_forgets_it() -> None:
 
 
 async def test_a_failed_turn_leaves_the_history_as_it_was() -> None:
-    conversation = MessagesConversation(Parrot())
+    conversation = conversation_with(Parrot())
     with pytest.raises(ConversationError, match="no model"):
         await conversation.tell([said("fail")])
     assert await scripts(conversation, "hi") == ["hi 1"]
@@ -51,7 +62,7 @@ async def test_a_failed_turn_leaves_the_history_as_it_was() -> None:
 
 async def test_streamed_pieces_come_as_they_are_written_and_are_remembered_whole() -> None:
     heard: list[str | None] = []
-    conversation = MessagesConversation(Parrot(), heard.append)
+    conversation = conversation_with(Parrot(), heard.append)
     assert await conversation.tell([said("hi")]) == []
     assert heard == ["hi", "1", None]
     await conversation.tell([said("again")])
@@ -59,8 +70,8 @@ async def test_streamed_pieces_come_as_they_are_written_and_are_remembered_whole
 
 
 async def test_other_events_need_no_answer() -> None:
-    assert await MessagesConversation(Parrot()).tell([{"type": "CheckLocalAsync"}]) == []
+    assert await conversation_with(Parrot()).tell([{"type": "CheckLocalAsync"}]) == []
 
 
 def test_the_debugger_says_why_it_has_no_answer() -> None:
-    assert "Colang 2.x" in MessagesConversation(Parrot()).inspect("tree --all")
+    assert "Colang 2.x" in conversation_with(Parrot()).inspect("tree --all")
