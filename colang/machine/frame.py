@@ -101,7 +101,7 @@ class Frame:
     def flows_info(self, uid: str | None) -> Any:
         instances = self.state.instances
         if uid is None:
-            return {each: flow_info(instance) for each, instance in instances.items()}
+            return {each.uid: flow_info(each) for each in self.state.in_order()}
         if uid not in instances:
             raise ColangValueError(f"there is no flow instance {uid}")
         return flow_info(instances[uid])

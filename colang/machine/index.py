@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
+from colang.machine.table import Table
+
 HeadKey: TypeAlias = tuple[str, int]
 """Flow instance uid, number of the head in it."""
 Key: TypeAlias = tuple[str, str]
@@ -26,13 +28,13 @@ class Bucket:
     def __init__(self, owner: object) -> None:
         self.owner = owner
         self.plain: dict[HeadKey, None] = {}
-        self.keyed: dict[Key, tuple[HeadKey, ...]] = {}
+        self.keyed: Table[Key, tuple[HeadKey, ...]] = Table()
         self.arguments: dict[str, int] = {}
 
     def copy(self, owner: object) -> Bucket:
         twin = Bucket(owner)
         twin.plain = self.plain.copy()
-        twin.keyed = self.keyed.copy()
+        twin.keyed = self.keyed.fork()
         twin.arguments = self.arguments.copy()
         return twin
 
@@ -40,18 +42,20 @@ class Bucket:
         if key is None:
             self.plain[head] = None
             return
-        self.keyed[key] = (*self.keyed.get(key, ()), head)
+        shard = self.keyed.own(key)
+        shard[key] = (*shard.get(key, ()), head)
         self.arguments[key[0]] = self.arguments.get(key[0], 0) + 1
 
     def remove(self, key: Key | None, head: HeadKey) -> None:
         if key is None:
             del self.plain[head]
             return
-        left = tuple(other for other in self.keyed[key] if other != head)
+        shard = self.keyed.own(key)
+        left = tuple(other for other in shard[key] if other != head)
         if left:
-            self.keyed[key] = left
+            shard[key] = left
         else:
-            del self.keyed[key]
+            del shard[key]
         self.arguments[key[0]] -= 1
         if not self.arguments[key[0]]:
             del self.arguments[key[0]]
@@ -61,7 +65,8 @@ class Bucket:
         for name in self.arguments:
             value = arguments.get(name)
             if type(value) is str:
-                found += self.keyed.get((name, value), ())
+                key = (name, value)
+                found += self.keyed.shard(key).get(key, ())
         return found
 
 
@@ -92,7 +97,7 @@ class Index:
         if bucket.owner is not self.owner:
             bucket = self.buckets[name] = bucket.copy(self.owner)
         bucket.remove(key, head)
-        if not bucket.plain and not bucket.keyed:
+        if not bucket.plain and not bucket.arguments:
             del self.buckets[name]
 
     def candidates(self, name: str, arguments: Mapping[str, Any]) -> list[HeadKey]:

@@ -39,7 +39,7 @@ def create(run: Run, code: FlowCode, signal: Signal) -> Instance:
     state = run.state
     arguments = signal.arguments
     origin = arguments.get("source_flow_instance_uid")
-    parent = state.own(origin) if origin in state.instances else None
+    parent = state.own(origin) if isinstance(origin, str) and origin in state.instances else None
     uid = arguments.get("flow_instance_uid") or f"({code.flow_id}){state.random.uid()}"
     instance = Instance(uid, code, _loop_of(run, code, parent))
     instance.owner = state.token
@@ -61,8 +61,10 @@ def create(run: Run, code: FlowCode, signal: Signal) -> Instance:
 
 def register(run: Run, instance: Instance) -> None:
     state = run.state
+    state.sequence += 1
+    instance.number = state.sequence
     state.instances[instance.uid] = instance
-    state.members(instance.flow.flow_id)[instance.uid] = None
+    state.enlist(instance)
     state.known[instance.flow.flow_id] = None
 
 
@@ -205,7 +207,7 @@ def drop_heads(run: Run, instance: Instance) -> None:
 def retire(run: Run, instance: Instance) -> None:
     """The instance has ended for good: no table by name has it, no parent stops it any more."""
     state = run.state
-    state.members(instance.flow.flow_id).pop(instance.uid, None)
+    state.delist(instance)
     for uid in instance.parents:
         if uid in state.instances:
             parent = state.own(uid)
@@ -277,7 +279,7 @@ def stop_all(run: Run, instances: list[Instance], scores: Scores) -> None:
 def _rest(run: Run, instance: Instance) -> None:
     """`main` waits for the next call into the runtime; its variables stay (see tests/colang/quirks.yaml)."""
     instance.status = Status.WAITING
-    run.state.members(instance.flow.flow_id)[instance.uid] = None
+    run.state.enlist(instance)
 
 
 def _restart(run: Run, instance: Instance, scores: Scores) -> None:

@@ -58,7 +58,7 @@ def remove_flows(program: Program, state: State, names: Iterable[str]) -> None:
     """Remove flows and their instances from this conversation, without events."""
     gone = set(names)
     run = Run(program, state)
-    for instance in list(state.instances.values()):
+    for instance in state.in_order():
         if instance.flow.flow_id in gone and instance.uid != state.main:
             _erase(run, instance.uid)
     overlay = state.overlay
@@ -79,7 +79,7 @@ def _erase(run: Run, uid: str) -> None:
         state.loops[instance.loop_id] -= 1
         if not state.loops[instance.loop_id]:
             del state.loops[instance.loop_id]
-    state.members(instance.flow.flow_id).pop(uid, None)
+    state.delist(instance)
     for parent in instance.parents:
         if parent in state.instances:
             owner = state.own(parent)

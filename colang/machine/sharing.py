@@ -68,8 +68,8 @@ def unshare(state: State, queue: Iterable[Signal], container: Any) -> Any:
         return container
     state.owns_values = True
     copier = Copier()
-    for uid in list(state.instances):
-        instance = state.own(uid)
+    for shared in state.in_order():
+        instance = state.own(shared.uid)
         instance.locals = copier.mapping(instance.locals)
         instance.arguments = copier.mapping(instance.arguments)
         instance.result = tuple(copier.copy(value) for value in instance.result)

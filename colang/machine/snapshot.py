@@ -30,6 +30,7 @@ _INSTANCE_FIELDS = (
     "origin",
     "shares",
     "next_head",
+    "number",
     "priority",
     "activated",
     "reference",
@@ -51,7 +52,7 @@ def to_json(program: Program, state: State) -> str:
         "program": program.fingerprint,
         "random": state.random.state,
         **{name: getattr(state, name) for name in _STATE_FIELDS},
-        "instances": [_instance_out(writer, instance) for instance in state.instances.values()],
+        "instances": [_instance_out(writer, instance) for instance in state.in_order()],
         "actions": [_action_out(writer, action) for action in state.actions.values()],
         "globals": writer.mapping(state.globals),
         "flows": {name: list(uids) for name, uids in state.flows.items()},
@@ -101,7 +102,7 @@ def _restored(program: Program, document: Mapping[str, Any]) -> State:
         instance = _instance_in(reader, entry, _code(program, state, entry["flow"]))
         instance.owner = state.token
         state.instances[instance.uid] = instance
-    state.flows = {name: dict.fromkeys(uids) for name, uids in document["flows"].items()}
+    state.flows = {name: tuple(uids) for name, uids in document["flows"].items()}
     state.loops = dict(document["loops"])
     state.known = dict.fromkeys(document["known"])
     _file_heads(state)
@@ -114,7 +115,7 @@ def _code(program: Program, state: State, flow_id: str) -> FlowCode:
 
 
 def _file_heads(state: State) -> None:
-    for instance in state.instances.values():
+    for instance in state.in_order():
         for head in instance.heads.values():
             for entry in head.entries:
                 state.index.add(entry, (instance.uid, head.number))

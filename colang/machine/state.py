@@ -15,6 +15,7 @@ from typing import Any
 from colang import tree
 from colang.instructions import FlowCode
 from colang.machine.index import Entry, Index
+from colang.machine.table import Table
 
 _MASK = (1 << 64) - 1
 
@@ -77,8 +78,16 @@ class Head:
 
     def copy(self) -> Head:
         twin = Head.__new__(Head)
-        for name in Head.__slots__:
-            setattr(twin, name, getattr(self, name))
+        twin.number = self.number
+        twin.pc = self.pc
+        twin.place = self.place
+        twin.scores = self.scores
+        twin.parent = self.parent
+        twin.handlers = self.handlers
+        twin.scope = self.scope
+        twin.entries = self.entries
+        twin.since = self.since
+        twin.waited = self.waited
         return twin
 
 
@@ -96,6 +105,7 @@ class Instance:
         "locals",
         "loop_id",
         "next_head",
+        "number",
         "origin",
         "owner",
         "parents",
@@ -134,6 +144,8 @@ class Instance:
         self.priority = 1.0
         self.activated = 0
         """How many activations keep this instance; 0 for one that was only started."""
+        self.number = 0
+        """Counts instances in order of creation."""
         self.reference: str | None = None
         """For a restarted instance: the first one, which holds the activations."""
         self.renewed = False
@@ -148,12 +160,30 @@ class Instance:
 
     def copy(self, owner: object) -> Instance:
         twin = Instance.__new__(Instance)
-        for name in Instance.__slots__:
-            setattr(twin, name, getattr(self, name))
         twin.owner = owner
         twin.locals = self.locals.copy()
         twin.heads = {number: head.copy() for number, head in self.heads.items()}
         twin.scopes = self.scopes.copy()
+        twin.actions = self.actions
+        twin.activated = self.activated
+        twin.arguments = self.arguments
+        twin.children = self.children
+        twin.flow = self.flow
+        twin.globals = self.globals
+        twin.loop_id = self.loop_id
+        twin.next_head = self.next_head
+        twin.number = self.number
+        twin.origin = self.origin
+        twin.parents = self.parents
+        twin.position = self.position
+        twin.priority = self.priority
+        twin.reference = self.reference
+        twin.renewed = self.renewed
+        twin.result = self.result
+        twin.shares = self.shares
+        twin.status = self.status
+        twin.uid = self.uid
+        twin.waited = self.waited
         return twin
 
     def new_head(self, pc: int) -> Head:
@@ -240,7 +270,6 @@ class State:
         "loops",
         "main",
         "overlay",
-        "own_flows",
         "owns_values",
         "random",
         "sequence",
@@ -250,11 +279,9 @@ class State:
 
     def __init__(self, seed: int = 0) -> None:
         self.token = object()
-        self.instances: dict[str, Instance] = {}
-        self.flows: dict[str, dict[str, None]] = {}
+        self.instances: Table[str, Instance] = Table()
+        self.flows: dict[str, tuple[str, ...]] = {}
         """Running and activated instances by flow name, in order of creation."""
-        self.own_flows: set[str] = set()
-        """The names whose table in `flows` no fork shares."""
         self.actions: dict[str, Action] = {}
         self.globals: dict[str, Any] = {}
         self.index = Index(self.token)
@@ -280,9 +307,8 @@ class State:
         self.index = self.index.fork(self.token)
         twin.token = object()
         twin.index = self.index.fork(twin.token)
-        twin.instances = self.instances.copy()
+        twin.instances = self.instances.fork()
         twin.flows = self.flows.copy()
-        self.own_flows, twin.own_flows = set(), set()
         twin.actions = self.actions.copy()
         twin.globals = self.globals.copy()
         twin.loops = self.loops.copy()
@@ -304,9 +330,17 @@ class State:
             action = self.actions[uid] = action.copy(self.token)
         return action
 
-    def members(self, flow_id: str) -> dict[str, None]:
-        """The table of a flow's instances, free to be changed."""
-        if flow_id not in self.own_flows:
-            self.flows[flow_id] = self.flows.get(flow_id, {}).copy()
-            self.own_flows.add(flow_id)
-        return self.flows[flow_id]
+    def enlist(self, instance: Instance) -> None:
+        """List an instance under the name of its flow."""
+        name = instance.flow.flow_id
+        self.flows[name] = (*self.flows.get(name, ()), instance.uid)
+
+    def delist(self, instance: Instance) -> None:
+        listed = self.flows.get(instance.flow.flow_id, ())
+        if instance.uid in listed:
+            place = listed.index(instance.uid)
+            self.flows[instance.flow.flow_id] = listed[:place] + listed[place + 1 :]
+
+    def in_order(self) -> list[Instance]:
+        """All instances, in order of creation."""
+        return sorted(self.instances.values(), key=lambda instance: instance.number)

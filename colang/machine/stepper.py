@@ -71,7 +71,7 @@ def _abandon(run: Run, fault: EngineFault) -> None:
     run.queue.clear()
     run.sending.clear()
     run.merging.clear()
-    for instance in list(run.state.instances.values()):
+    for instance in run.state.in_order():
         if any(head.place in _ON_THE_WAY for head in instance.heads.values()):
             _strand(run.state.own(instance.uid))
     run.push(Signal("ColangError", {"type": fault.kind, "error": str(fault)}))
@@ -155,7 +155,8 @@ def _receive(run: Run, instance: Instance, head: Head, signal: Signal) -> None:
     instruction = instance.flow.code[head.pc]
     if isinstance(instruction, Started):
         source = signal.arguments.get("source_flow_instance_uid")
-        reference = FlowRef(source if source in run.state.instances else head.waited[0])
+        known = isinstance(source, str) and source in run.state.instances
+        reference = FlowRef(str(source) if known else head.waited[0])
         instance.locals[instruction.hidden] = reference
         if head.scope is not None:
             remember(instance, head.scope, "flow", reference.uid)

@@ -24,7 +24,9 @@ def sweep(run: Run) -> None:
         return
     reached = _Reached(state)
     reached.follow()
-    state.instances = {uid: each for uid, each in state.instances.items() if uid in reached.flows}
+    for instance in state.in_order():
+        if instance.uid not in reached.flows:
+            del state.instances[instance.uid]
     state.actions = {uid: each for uid, each in state.actions.items() if uid in reached.actions}
     state.ended = 0
     state.sweep_at = max(_LEAST, len(state.instances) + len(state.actions))

@@ -40,7 +40,7 @@ class FlowView:
 def instances(program: Program, state: State) -> tuple[FlowView, ...]:
     """All instances of a conversation, in order of creation."""
     del program
-    return tuple(_view(instance) for instance in state.instances.values())
+    return tuple(_view(instance) for instance in state.in_order())
 
 
 def _view(instance: Instance) -> FlowView:
