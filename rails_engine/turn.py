@@ -65,6 +65,8 @@ class Job:
     scene: Scene
     record: ActionRun
     task: asyncio.Task[Outcome] | None = None
+    raised: bool = False
+    """True once its failure has ended a call: the next call takes it for an action that failed, and goes on."""
 
     async def run(self) -> Outcome:
         return await self.plan.run(self.scene, self.arguments)
@@ -249,4 +251,8 @@ def _outcome(job: Job) -> Outcome:
     task = job.launch()
     if task.cancelled():
         return Outcome(failure=asyncio.CancelledError("the action was cancelled"))
+    failure = task.exception()
+    if failure is not None and job.raised:
+        return Outcome(failure=failure)
+    job.raised = failure is not None
     return task.result()
