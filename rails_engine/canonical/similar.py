@@ -1,13 +1,13 @@
 """Examples near to what was said: of user intents, of flows and of bot messages.
 
-User intents go through the configuration's search provider, since the author chose it for that. Flows and bot
-messages are few and their names are words, so they are ranked by the words that they share.
+User intents go through the configuration's search provider, since the author chose it for that; without a model they
+are told apart by `rails_engine.retrieval.Intents`. Flows and bot messages are few and their names are words, so they are
+ranked by the words that they share.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
@@ -18,7 +18,7 @@ from rails_engine.dialog import likeness
 from rails_engine.knowledge import Knowledge
 
 if TYPE_CHECKING:
-    from rails_engine.retrieval import Searcher
+    from rails_engine.retrieval import Intents
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class Examples:
 
     program: Program
     knowledge: Knowledge
-    _indexed: Searcher | None = None
+    _indexed: Intents | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def intents(self, said: str, threshold: float | None = None) -> list[Near]:
@@ -50,31 +50,32 @@ class Examples:
         Raises:
             RetrievalError: the search provider is unknown or failed.
         """
-        searcher = await self._searcher()
-        hits = await searcher.search(said, SHOWN, threshold)
+        hits = await (await self._user_intents()).nearest(said, SHOWN, threshold)
         return [Near(hit.item.text, str(hit.item.meta["intent"]), hit.score) for hit in hits]
 
-    async def _searcher(self) -> Searcher:
-        from rails_engine.retrieval import Item
+    async def by_likeness_alone(self, said: str, settings: UserMessagesConfig) -> str | None:
+        """The intent that the examples speak for; None where a model, if there is one, should rather be asked.
 
+        That is where nothing is near enough and no fallback is set, or where two intents are nearly as likely and the
+        configuration asks for a margin. Without a threshold the nearest intent is taken, unless a fallback is set and
+        the utterance is like none of the examples.
+        """
+        limit = settings.embeddings_only_similarity_threshold
+        cosine = None if limit is None else self.knowledge.setup.threshold(limit)
+        match = await (await self._user_intents()).match(said, cosine)
+        fallback = settings.embeddings_only_fallback_intent
+        if match is None or (not match.in_scope and (limit is not None or fallback is not None)):
+            return fallback
+        margin = settings.embeddings_only_margin
+        if margin is not None and match.margin < margin:
+            return None
+        return match.intent
+
+    async def _user_intents(self) -> Intents:
         async with self._lock:
             if self._indexed is None:
-                searcher = self.knowledge.setup.searcher()
-                pairs = self.program.user_messages.items()
-                await searcher.add([Item(text, {"intent": name}) for name, texts in pairs for text in texts])
-                await searcher.build()
-                self._indexed = searcher
-        return self._indexed
-
-    async def by_likeness_alone(self, said: str, settings: UserMessagesConfig) -> str | None:
-        """The intent of the nearest example, without a model; None where none is near enough and no other is set."""
-        threshold = settings.embeddings_only_similarity_threshold
-        cosine = None if threshold is None else self.knowledge.setup.threshold(threshold)
-        near = await self.intents(said)
-        best = near[0] if near else None
-        if best is not None and (cosine is None or math.isnan(best.score) or best.score >= cosine):
-            return best.intent
-        return settings.embeddings_only_fallback_intent
+                self._indexed = self.knowledge.setup.intents(self.program.user_messages)
+            return self._indexed
 
     def flows(self, text: str) -> list[FlowCode]:
         """The dialog flows nearest to `text`, best first."""

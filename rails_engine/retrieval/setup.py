@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,7 @@ class RetrievalSetup:
         self._progress = progress
         self._search_providers = search_providers or SearchProviders()
         self._embedders: dict[str, Embedder] = {}
+        self._mapped: set[float] = set()
         self._open: list[EndpointEmbedder | SqliteStore] = []
 
     async def aclose(self) -> None:
@@ -148,6 +149,9 @@ class RetrievalSetup:
         if self.choice(provider).engine is not None:
             return cosine
         mapped = built_in_cosine(cosine)
+        if similarity in self._mapped:
+            return mapped
+        self._mapped.add(similarity)
         _log.warning(
             "the similarity threshold %.3g was read on the scale of all-MiniLM-L6-v2; the built-in embedder, used because "
             "the configuration names no embedding engine, has another scale, so it is applied as cosine %.3f instead of "
@@ -158,21 +162,23 @@ class RetrievalSetup:
         )
         return mapped
 
-    def intents(self, heads: FittedHeads | None = None) -> Intents:
-        """The user's intents over the core search provider; not built yet. `heads` keeps what is fitted.
+    def intents(
+        self, examples: Mapping[str, Sequence[str]] | None = None, heads: FittedHeads | None = None
+    ) -> Intents:
+        """The user's intents over the core search provider; not built yet.
+
+        `examples` default to the configuration's; `heads` keeps what is fitted.
 
         Raises:
             EmbeddingConfigError: the provider or its engine is unknown, or lacks what it needs.
         """
         provider = self._config.core.embedding_search_provider
-        examples = self._config.user_messages
+        said = self._config.user_messages if examples is None else examples
         foreign = self._search_providers.make(provider.name, provider.parameters)
         if foreign is not None:
-            return SearchedIntents(examples, ForeignSearcher(foreign))
+            return SearchedIntents(said, ForeignSearcher(foreign))
         _warn_of_unknown(provider.parameters)
-        return IntentIndex(
-            examples, self.embedder(provider), heads or FittedHeads(cache_folder() / "intents")
-        )
+        return IntentIndex(said, self.embedder(provider), heads or FittedHeads(cache_folder() / "intents"))
 
     def knowledge_base(self) -> KnowledgeBase | None:
         """The knowledge base over the configuration's documents, None where it has none; not built yet.

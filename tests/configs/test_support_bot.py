@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.bundled import find_config
+from rails_engine import LLMRails
 from rails_engine.config import RailsConfig
 from rails_engine.retrieval import RetrievalSetup
 
@@ -75,3 +76,19 @@ async def test_the_documents_do_not_answer_everything(config: RailsConfig, quest
     base = RetrievalSetup(config).knowledge_base()
     assert base is not None
     assert await base.answer(question) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("hello", "Hello, this is Harbour Bikes."),
+        ("how much is an electric bike?", "35 for an electric one"),
+        ("can I bring my dog?", "A dog up to 25 kilograms"),
+        ("who won the world cup?", "I can only help with Harbour Bikes"),
+        ("what is the meaning of life", "I can only help with Harbour Bikes"),
+    ],
+)
+async def test_a_conversation_needs_no_model(config: RailsConfig, said: str, answer: str) -> None:
+    reply = await LLMRails(config).generate_async(messages=[{"role": "user", "content": said}])
+    assert isinstance(reply, dict)
+    assert answer in str(reply["content"])

@@ -1,0 +1,90 @@
+"""When the examples decide on the intent, when the fallback does, and when the model is asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rails_engine import LLMRails
+from rails_engine.config import RailsConfig
+from rails_engine.llm import ScriptedLLM
+
+COLANG = """
+define user ask about refunds
+  "how do refunds work"
+  "refund policy"
+
+define user ask about shipping
+  "when will my parcel ship"
+  "shipping time"
+
+define user ask something else
+  "something else entirely"
+
+define bot explain refunds
+  "Refunds take a week."
+
+define bot explain shipping
+  "Parcels ship on Monday."
+
+define bot decline
+  "I cannot help with that."
+
+define flow
+  user ask about refunds
+  bot explain refunds
+
+define flow
+  user ask about shipping
+  bot explain shipping
+
+define flow
+  user ask something else
+  bot decline
+"""
+FALLBACK = {"embeddings_only_fallback_intent": "ask something else"}
+FOREIGN = "who painted the mona lisa"
+AMBIGUOUS = "refund for shipping"
+
+
+async def answer(said: str, settings: dict[str, Any], *replies: str) -> tuple[str, int]:
+    """The bot's answer and how often the model was asked."""
+    config = RailsConfig.from_content(
+        COLANG,
+        config={"models": [], "rails": {"dialog": {"user_messages": {"embeddings_only": True} | settings}}},
+    )
+    model = ScriptedLLM(replies)
+    rails = LLMRails(config, llm=model)
+    reply = await rails.generate_async(messages=[{"role": "user", "content": said}])
+    assert isinstance(reply, dict)
+    return str(reply["content"]), len(model.requests)
+
+
+async def test_the_examples_decide_without_a_model() -> None:
+    assert await answer("how does the refund policy work", {}) == ("Refunds take a week.", 0)
+
+
+async def test_below_the_threshold_the_fallback_is_taken() -> None:
+    settings = {"embeddings_only_similarity_threshold": 0.7} | FALLBACK
+    assert await answer(FOREIGN, settings) == ("I cannot help with that.", 0)
+
+
+async def test_below_the_threshold_without_a_fallback_the_model_is_asked() -> None:
+    settings = {"embeddings_only_similarity_threshold": 0.7}
+    assert await answer(FOREIGN, settings, "ask about shipping") == ("Parcels ship on Monday.", 1)
+
+
+async def test_without_a_threshold_the_nearest_intent_is_taken() -> None:
+    assert (await answer(FOREIGN, {}))[1] == 0
+
+
+async def test_the_model_is_asked_only_where_the_margin_is_small() -> None:
+    settings = {"embeddings_only_margin": 0.99}
+    assert await answer(AMBIGUOUS, settings, "ask about refunds") == ("Refunds take a week.", 1)
+    assert await answer("refund policy", settings) == ("Refunds take a week.", 0)
+
+
+@pytest.mark.parametrize("margin", [0.0, None])
+async def test_without_a_margin_the_model_is_never_asked(margin: float | None) -> None:
+    assert (await answer(AMBIGUOUS, {"embeddings_only_margin": margin}))[1] == 0
