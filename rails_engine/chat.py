@@ -135,10 +135,37 @@ def _tool_call(action: str, event: EventDict) -> dict[str, Any]:
     }
 
 
+class Digest:
+    """Identifies a growing list of messages by roles and contents; no two different lists share one (up to BLAKE2)."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.blake2b(digest_size=32)
+
+    def add(self, message: ChatMessage) -> None:
+        content = message.get("content")
+        if len(message) == 2 and isinstance(content, str):
+            # The usual message has nothing but a role and a text.
+            plain = f"{message.get('role')}|{len(content)}|{content}"
+            self._hash.update(plain.encode("utf-8", "surrogatepass"))
+            return
+        rest = [message[key] for key in ("event", "tool_call_id", "tool_calls") if key in message]
+        text = content if isinstance(content, str) and not rest else json.dumps([content, rest], default=str)
+        written = f"{message.get('role')}||{isinstance(content, str)}|{len(rest)}|{len(text)}|{text}"
+        self._hash.update(written.encode("utf-8", "surrogatepass"))
+
+    def copy(self) -> Digest:
+        """The digest so far, to go on from in another way."""
+        other = Digest()
+        other._hash = self._hash.copy()
+        return other
+
+    def text(self) -> str:
+        return self._hash.hexdigest()
+
+
 def digest(messages: Iterable[ChatMessage]) -> str:
-    """Identifies a list of messages by roles and contents; no two different lists share one (up to SHA-256)."""
-    parts = [
-        json.dumps([m.get("role"), m.get("content"), m.get("event"), m.get("tool_call_id")], default=str)
-        for m in messages
-    ]
-    return hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()
+    """The digest of a whole list."""
+    growing = Digest()
+    for message in messages:
+        growing.add(message)
+    return growing.text()

@@ -22,16 +22,15 @@ from rails_engine.canonical import (
     Windows,
     activated_rails,
     generation_stats,
-    stamped,
 )
-from rails_engine.chat import ChatMessage, digest
+from rails_engine.chat import ChatMessage, Digest
 from rails_engine.errors import InvalidStateError, StreamingNotSupportedError
 from rails_engine.options import GenerationOptions, GenerationRailsOptions, RailChoice
 from rails_engine.prompts import FILTERS
 from rails_engine.replies import Reply, inputs_of, reply_of
 from rails_engine.request import Request
 from rails_engine.response import GenerationLog, GenerationResponse
-from rails_engine.saved import Story, begin_story, read_story, write_story
+from rails_engine.saved import Story, begin_story, read_story, worth_keeping, write_story
 from rails_engine.scene import StreamStoppedError
 from rails_engine.services import Resources, TurnServices
 from rails_engine.streaming import violation_frame
@@ -42,24 +41,36 @@ KEPT: Final = 256
 """Conversations that are remembered by their messages."""
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A conversation that is known already, how many messages led to it, and the digest of all messages given."""
+
+    story: Story
+    length: int
+    digest: Digest
+
+
 class Stories:
     """Conversations by the messages that led to them; the least recently used go first."""
 
     def __init__(self) -> None:
         self._stories: OrderedDict[str, Story] = OrderedDict()
 
-    def longest(self, messages: Sequence[ChatMessage]) -> tuple[Story, int]:
-        """The conversation that the longest known beginning of `messages` led to, and that beginning's length."""
-        for end in range(len(messages), 0, -1):
-            if messages[end - 1].get("role") == "assistant":
-                key = digest(messages[:end])
-                if key in self._stories:
-                    self._stories.move_to_end(key)
-                    return self._stories[key], end
-        return begin_story(), 0
+    def longest(self, messages: Sequence[ChatMessage]) -> Known:
+        """The conversation that the longest known beginning of `messages` led to."""
+        growing, known, length = Digest(), begin_story(), 0
+        for place, message in enumerate(messages, 1):
+            growing.add(message)
+            if message.get("role") == "assistant":
+                story = self._stories.get(growing.text())
+                if story is not None:
+                    known, length = story, place
+        return Known(known, length, growing)
 
-    def keep(self, messages: Sequence[ChatMessage], story: Story) -> None:
-        self._stories[digest(messages)] = story
+    def keep(self, asked: Digest, answer: ChatMessage, story: Story) -> None:
+        """Remember what the messages of `asked`, answered so, led to."""
+        asked.add(answer)
+        self._stories[asked.text()] = story
         if len(self._stories) > KEPT:
             self._stories.popitem(last=False)
 
@@ -120,8 +131,7 @@ class Colang1:
         if refusal is not None:
             yield refusal
             return
-        story, _ = self._stories.longest(request.messages)
-        turn = self._make_turn(story, request, trace)
+        turn = self._make_turn(self._stories.longest(request.messages).story, request, trace)
         turn.scene.machine.variables["user_message"] = _last_text(request.messages)
         out: list[str] = []
         gate = self._gate(turn, out.append)
@@ -158,28 +168,28 @@ class Colang1:
             as `generate`.
         """
         turn = self._make_turn(begin_story(), Request(()), trace)
-        return await turn.run([stamped(dict(event)) for event in events])
+        return await turn.run([turn.stamp(dict(event)) for event in events])
 
     # --- one turn --------------------------------------------------------------------------------------------------
 
     async def _turn(self, request: Request, trace: Trace, shown: Shown | None = None) -> Done:
         """Run the turn that the request asks for, on a fork; keep it if it succeeds."""
-        story, known = self._story(request)
-        turn = self._make_turn(story, request, trace)
+        known = self._known(request)
+        turn = self._make_turn(known.story, request, trace)
         if shown is not None:
             turn.scene = replace(turn.scene, shown=shown)
-        inputs = inputs_of(request, known)
-        turn.scene.events.extend(stamped(event) for event in inputs.past)
-        new = await turn.run([stamped(event) for event in inputs.now])
-        after = Story(turn.scene.machine, tuple(turn.scene.events))
+        inputs = inputs_of(request, known.length)
+        turn.scene.events.extend(turn.stamp(event) for event in inputs.past)
+        new = await turn.run([turn.stamp(event) for event in inputs.now])
+        after = Story(turn.scene.machine, worth_keeping(turn.scene.events))
         if request.story is None:
             answer = {"role": "assistant", "content": reply_of(new).text}
-            self._stories.keep([*request.messages, answer], after)
+            self._stories.keep(known.digest, answer, after)
         return Done(new, after)
 
-    def _story(self, request: Request) -> tuple[Story, int]:
+    def _known(self, request: Request) -> Known:
         if request.story is not None:
-            return read_story(self._program, request.story), 0
+            return Known(read_story(self._program, request.story), 0, Digest())
         return self._stories.longest(request.messages)
 
     def _make_turn(self, story: Story, request: Request, trace: Trace) -> CanonicalTurn:
@@ -237,14 +247,14 @@ class Colang1:
     async def _shown_turn(
         self, request: Request, trace: Trace, shown: Shown, turns: list[CanonicalTurn]
     ) -> Done:
-        story, known = self._story(request)
-        turn = self._make_turn(story, request, trace)
+        known = self._known(request)
+        turn = self._make_turn(known.story, request, trace)
         turn.scene = replace(turn.scene, shown=shown)
         turns.append(turn)
-        inputs = inputs_of(request, known)
-        turn.scene.events.extend(stamped(event) for event in inputs.past)
-        new = await turn.run([stamped(event) for event in inputs.now])
-        return Done(new, Story(turn.scene.machine, tuple(turn.scene.events)))
+        inputs = inputs_of(request, known.length)
+        turn.scene.events.extend(turn.stamp(event) for event in inputs.past)
+        new = await turn.run([turn.stamp(event) for event in inputs.now])
+        return Done(new, Story(turn.scene.machine, worth_keeping(turn.scene.events)))
 
     def _output_flows(self, request: Request) -> list[str]:
         asked = (request.options or GenerationOptions()).rails

@@ -38,9 +38,18 @@ class RegisteredActions:
         self._params = params
         self._resources = resources
         self._runner = ActionRunner()
+        self._plans: dict[str, Plan | None] = {}
+        self._version = -1
 
     def find(self, name: str) -> Plan | None:
-        """See `Registered.find`."""
+        """See `Registered.find`; looked up once, until something is registered."""
+        if self._version != self._registry.version:
+            self._plans, self._version = {}, self._registry.version
+        if name not in self._plans:
+            self._plans[name] = self._plan(name)
+        return self._plans[name]
+
+    def _plan(self, name: str) -> Plan | None:
         action = self._registry.get(name)
         if action is None:
             return None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,8 +14,13 @@ from rails_engine.errors import InvalidStateError
 from rails_engine.umim import EventDict
 
 SNAPSHOT: Final = "StateSnapshot"
-HISTORY_BOUND: Final = 2000
+HISTORY_BOUND: Final = 500
 """Events that are kept for prompts."""
+
+
+_SAID = frozenset(
+    {"UserMessage", "UserIntent", "BotIntent", "StartUtteranceBotAction", "UtteranceUserActionFinished"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,19 @@ class Story:
     events: tuple[EventDict, ...] = ()
 
 
+_MARKERS = re.compile(r"(Start|Finish)?\w*Rails?(Finished)?|ContextUpdate|Listen")
+
+
+def worth_keeping(events: Sequence[EventDict]) -> tuple[EventDict, ...]:
+    """The events that later turns quote: what was said, meant and done, without the turn's own machinery."""
+    return tuple(event for event in events[-2 * HISTORY_BOUND :] if _quoted(event))[-HISTORY_BOUND:]
+
+
+def _quoted(event: EventDict) -> bool:
+    kind = event["type"]
+    return kind in _SAID or not (event.get("is_system_action") or _MARKERS.fullmatch(kind))
+
+
 def begin_story() -> Story:
     """A conversation that has not begun."""
     return Story(State())
@@ -33,7 +52,7 @@ def begin_story() -> Story:
 def write_story(story: Story) -> dict[str, Any]:
     """`{"events": […]}` as JSON values; the last event holds the machine."""
     saved = {"type": SNAPSHOT, "machine": snapshot_of(story.machine)}
-    events = [*story.events[-HISTORY_BOUND:], saved]
+    events = [*story.events, saved]
     data: dict[str, Any] = json.loads(json.dumps({"events": events}, default=str))
     return data
 

@@ -7,7 +7,7 @@ Colang 1.0, section 9.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -110,13 +110,16 @@ class FlowCode:
     is_system: bool = False
     text: str = field(default="", compare=False, repr=False)
 
-    @property
-    def creates(self) -> frozenset[str]:
-        """The types of events that the flow itself creates; only for these does it look up while under way."""
-        return frozenset(
-            str(element.arguments["event"]["_type"])
-            for element in self.elements
-            if isinstance(element, RunAction)
-            and element.name == "create_event"
-            and isinstance(element.arguments.get("event"), Mapping)
-        )
+    creates: frozenset[str] = field(init=False, compare=False, repr=False)
+    """The types of events that the flow itself creates; for these it looks up while it waits for an event."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "creates", frozenset(_created(self.elements)))
+
+
+def _created(elements: tuple[Element, ...]) -> Iterator[str]:
+    for element in elements:
+        if isinstance(element, RunAction) and element.name == "create_event":
+            event = element.arguments.get("event")
+            if isinstance(event, Mapping):
+                yield str(event["_type"])

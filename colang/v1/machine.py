@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
 
@@ -67,6 +67,14 @@ class Instance:
     head: int
     status: Status = Status.ACTIVE
     interrupted_by: int | None = None
+
+    def at(self, head: int) -> Instance:
+        """The same instance, further on."""
+        return Instance(self.uid, self.flow, head, self.status, self.interrupted_by)
+
+    def turned(self, status: Status, by: int | None = None) -> Instance:
+        """The same instance with another status, interrupted by the instance `by`."""
+        return Instance(self.uid, self.flow, self.head, status, by)
 
 
 @dataclass(slots=True)
@@ -187,7 +195,8 @@ def _remember(state: State, event: Event) -> None:
         state.variables["last_user_message"] = event.arguments.get("text")
     elif event.name == "StartUtteranceBotAction":
         state.variables["last_bot_message"] = event.arguments.get("script")
-    state.variables["event"] = {"type": event.name, **event.arguments}
+    whole = "type" in event.arguments
+    state.variables["event"] = event.arguments if whole else {"type": event.name, **event.arguments}
 
 
 # --- A: flows under way --------------------------------------------------------------------------------------------
@@ -212,13 +221,13 @@ def _advance(work: _Step, instance: Instance) -> None:
         return
     head = _matching_head(work, code, instance.head)
     if head is not None:
-        _continue(work, replace(instance, head=head + 1), code, first_step=False)
+        _continue(work, instance.at(head + 1), code, first_step=False)
     elif isinstance(element, Utter | RunAction) or not code.interruptible:
         work.aborted.append(instance.uid)
-        work.next.append(replace(instance, status=Status.ABORTED))
+        work.next.append(instance.turned(Status.ABORTED))
     else:
         work.interrupted.append(instance.uid)
-        work.next.append(replace(instance, status=Status.INTERRUPTED))
+        work.next.append(instance.turned(Status.INTERRUPTED))
 
 
 # --- B: flows that begin -------------------------------------------------------------------------------------------
@@ -247,17 +256,15 @@ def _continue(work: _Step, instance: Instance, code: FlowCode, *, first_step: bo
     element = _element(code, head)
     if element is None:
         work.extension_done = work.extension_done or code.is_extension
-        work.next.append(replace(instance, head=head, status=Status.COMPLETED))
+        work.next.append(instance.at(head).turned(Status.COMPLETED))
     elif isinstance(element, CallFlow):
         called = work.code(_called_name(work, element))
         work.state.counter += 1
         child = Instance(work.state.counter, called.name, 0)
-        work.next.append(
-            replace(instance, head=head + 1, status=Status.INTERRUPTED, interrupted_by=child.uid)
-        )
+        work.next.append(instance.at(head + 1).turned(Status.INTERRUPTED, child.uid))
         _continue(work, child, called, first_step=first_step)
     else:
-        work.next.append(replace(instance, head=head))
+        work.next.append(instance.at(head))
         if isinstance(element, Utter | RunAction):
             _offer(work, _Offer(instance.uid, code, element, 1.0, first_step=first_step))
 
@@ -297,7 +304,7 @@ def _extensions(work: _Step) -> None:
     if work.extension_done:
         for place, instance in enumerate(work.next):
             if instance.uid in work.aborted:
-                revived = replace(instance, status=Status.ACTIVE)
+                revived = instance.turned(Status.ACTIVE)
                 work.next[place] = revived
                 _offer_again(work, revived)
         work.aborted.clear()
@@ -306,9 +313,7 @@ def _extensions(work: _Step) -> None:
     if decided is not None and decided.flow.is_extension and not decided.first_step:
         for place, instance in enumerate(work.next):
             if instance.uid in work.aborted and work.code(instance.flow).interruptible:
-                work.next[place] = replace(
-                    instance, status=Status.INTERRUPTED, interrupted_by=decided.instance
-                )
+                work.next[place] = instance.turned(Status.INTERRUPTED, decided.instance)
 
 
 def _interrupt(work: _Step) -> None:
@@ -316,11 +321,11 @@ def _interrupt(work: _Step) -> None:
     by = work.decision.instance if work.decision else None
     for place, instance in enumerate(work.next):
         if instance.uid in work.interrupted:
-            work.next[place] = replace(instance, interrupted_by=by)
+            work.next[place] = instance.turned(Status.INTERRUPTED, by)
 
 
 def _resume(work: _Step) -> None:
-    moved = True
+    moved = any(each.status is Status.INTERRUPTED for each in work.next)
     while moved:
         moved = False
         status = {each.uid: each.status for each in work.next}
@@ -330,11 +335,11 @@ def _resume(work: _Step) -> None:
             by = instance.interrupted_by
             cause = status.get(by, Status.COMPLETED) if by is not None else Status.COMPLETED
             if cause is Status.ABORTED:
-                work.next[place] = replace(instance, status=Status.ABORTED)
+                work.next[place] = instance.turned(Status.ABORTED)
                 moved = True
             elif cause is Status.COMPLETED:
                 del work.next[place]
-                _insert(work, place, replace(instance, status=Status.ACTIVE, interrupted_by=None))
+                _insert(work, place, instance.turned(Status.ACTIVE))
                 moved = True
             if moved:
                 break

@@ -77,6 +77,8 @@ class ActionRegistry:
         self._lock = threading.Lock()
         self._by_name: dict[str, Action] = {}
         self._by_spelling: dict[str, Action] = {}
+        self.version = 0
+        """Changes whenever something is registered."""
         for action in actions:
             self.add(action)
 
@@ -84,6 +86,7 @@ class ActionRegistry:
         with self._lock:
             self._by_name[action.name] = action
             self._by_spelling[spelling(action.name)] = action
+            self.version += 1
 
     def register(self, target: Any, name: str | None = None) -> Action:
         """Register a function, class, runnable or bound method, marked with `@action` or not.

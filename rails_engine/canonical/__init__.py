@@ -14,7 +14,7 @@ from rails_engine.canonical.runner import CanonicalRunner, Verdict
 from rails_engine.canonical.scene import CanonicalScene, Shown
 from rails_engine.canonical.similar import Examples
 from rails_engine.canonical.speech import Speech
-from rails_engine.canonical.turn import CanonicalTurn, stamped
+from rails_engine.canonical.turn import CanonicalTurn
 from rails_engine.canonical.windows import Windows
 
 __all__ = [
@@ -30,5 +30,4 @@ __all__ = [
     "activated_rails",
     "canonical_program",
     "generation_stats",
-    "stamped",
 ]

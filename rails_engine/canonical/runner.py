@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from rails_engine.canonical.actions import CanonicalActions
 from rails_engine.canonical.scene import CanonicalScene
-from rails_engine.canonical.turn import CanonicalTurn, stamped
+from rails_engine.canonical.turn import CanonicalTurn
 from rails_engine.errors import ActionNotFoundError
 from rails_engine.registered import RegisteredActions
 from rails_engine.scene import Outcome, Plan
@@ -99,7 +99,7 @@ class CanonicalRunner:
         machine.instances.clear()
         machine.variables[f"triggered_{direction}_rail"] = flow
         kind = direction.capitalize()
-        begin = stamped({"type": f"Start{kind}Rail", "flow_id": flow})
+        begin = turn.stamp({"type": f"Start{kind}Rail", "flow_id": flow})
         scene = replace(turn.scene, machine=machine, events=[*turn.scene.events, begin], shown=None)
         trace = Trace()
         rail = CanonicalTurn(scene, self, trace)
@@ -107,7 +107,7 @@ class CanonicalRunner:
         new = (await rail.go_on())[:-1]
         turn.trace.actions += trace.actions
         stopped = any(_ends_turn(event) for event in new)
-        end = stamped({"type": f"{kind}RailFinished", "flow_id": flow})
+        end = turn.stamp({"type": f"{kind}RailFinished", "flow_id": flow})
         events = [begin, *new] if stopped else [begin, end]
         changed = {
             name: value

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
-from uuid import uuid4
 
 from colang import Command, Event, Send
 from colang.v1 import State as Machine
@@ -21,7 +20,7 @@ from rails_engine.canonical.texts import INTERNAL_ERROR
 from rails_engine.errors import ActionNotFoundError, InvalidRequestError
 from rails_engine.scene import Outcome
 from rails_engine.trace import ActionRun, Trace
-from rails_engine.umim import ENGINE_UID, EventDict, now_text
+from rails_engine.umim import EventDict, Stamper
 
 EVENT_BOUND: Final = 300
 """New events in one turn; flows that answer each other for ever end here."""
@@ -55,6 +54,7 @@ class CanonicalTurn:
         self._runner = runner
         self._decided: list[Command] = []
         self._before: Machine | None = None
+        self.stamp = Stamper().stamp
 
     async def run(self, inputs: Sequence[EventDict]) -> list[EventDict]:
         """Take the inputs in; then go on until there is nothing left to do.
@@ -93,8 +93,7 @@ class CanonicalTurn:
             self._before = self.scene.machine.fork()
         elif kind == "hide_prev_turn" and self._before is not None:
             self.scene.machine.instances = list(self._before.instances)
-        arguments = {key: value for key, value in event.items() if key != "type"}
-        self._decided = step(self.scene.program, self.scene.machine, Event(kind, arguments))
+        self._decided = step(self.scene.program, self.scene.machine, Event(kind, event))
 
     async def _next(self) -> list[EventDict]:
         """The events that follow from the last one."""
@@ -102,13 +101,13 @@ class CanonicalTurn:
         if last["type"] == "StartInternalSystemAction":
             return await self._act(last)
         events = [self._event(command) for command in self._decided if isinstance(command, Send)]
-        return events or [stamped({"type": "Listen"})]
+        return events or [self.stamp({"type": "Listen"})]
 
     def _event(self, command: Send) -> EventDict:
         event = {"type": command.event.name, **command.event.arguments}
         if event["type"] == "StartInternalSystemAction":
             event["is_system_action"] = self._runner.is_system(event["action_name"])
-        whole = stamped(event)
+        whole = self.stamp(event)
         self.trace.deciders[whole["uid"]] = command.flow_uid
         return whole
 
@@ -116,6 +115,8 @@ class CanonicalTurn:
 
     async def _act(self, start: EventDict) -> list[EventDict]:
         name = start["action_name"]
+        if name == "create_event" and start.get("is_system_action"):
+            return self._create(start)
         arguments = resolved(start.get("action_params") or {}, self.scene.context)
         record = ActionRun(name, arguments, time.time())
         self.trace.actions.append(record)
@@ -123,22 +124,20 @@ class CanonicalTurn:
         record.finished_at, record.value, record.failure = time.time(), outcome.value, outcome.failure
         key = start.get("action_result_key")
         updates = {**outcome.context_updates, **({key: outcome.value} if key else {})}
-        events = [stamped(dict(event)) for event in outcome.events]
-        finished = {
-            "type": "InternalSystemActionFinished",
-            "action_uid": start["action_uid"],
-            "action_name": name,
-            "action_params": start.get("action_params") or {},
-            "action_result_key": key,
-            "status": "failed" if failure else "success",
-            "is_success": not failure,
-            "failure_reason": failure,
-            "return_value": outcome.value,
-            "events": events,
-            "is_system_action": start.get("is_system_action", False),
-        }
-        changed = [stamped({"type": "ContextUpdate", "data": updates})] if updates else []
-        return [*changed, stamped(finished), *events]
+        events = [self.stamp(dict(event)) for event in outcome.events]
+        finished = _finished(start, outcome.value, failure, events)
+        changed = [self.stamp({"type": "ContextUpdate", "data": updates})] if updates else []
+        return [*changed, self.stamp(finished), *events]
+
+    def _create(self, start: EventDict) -> list[EventDict]:
+        """The event that a flow creates; so many are that they take the short way."""
+        params = start["action_params"]
+        given = resolved(params["event"], self.scene.context)
+        event = self.stamp({"type": given.pop("_type"), **given})
+        record = ActionRun("create_event", params, time.time())
+        record.finished_at = record.started_at
+        self.trace.actions.append(record)
+        return [self.stamp(_finished(start, None, None, [event])), event]
 
     async def _outcome(
         self, record: ActionRun, name: str, arguments: Mapping[str, Any]
@@ -173,12 +172,20 @@ def _with_services(scene: CanonicalScene, services: Any) -> CanonicalScene:
     )
 
 
-def stamped(event: EventDict) -> EventDict:
-    """The event with uid, time and source; what it has already stays."""
-    stamp = {"uid": str(uuid4()), "event_created_at": now_text(), "source_uid": ENGINE_UID}
-    if event["type"].startswith("Start") and event["type"].endswith("Action"):
-        stamp["action_uid"] = str(uuid4())
-    return {"type": event["type"], **stamp, **event}
+def _finished(start: EventDict, value: Any, failure: str | None, events: list[EventDict]) -> EventDict:
+    return {
+        "type": "InternalSystemActionFinished",
+        "action_uid": start["action_uid"],
+        "action_name": start["action_name"],
+        "action_params": start.get("action_params") or {},
+        "action_result_key": start.get("action_result_key"),
+        "status": "failed" if failure else "success",
+        "is_success": not failure,
+        "failure_reason": failure,
+        "return_value": value,
+        "events": events,
+        "is_system_action": start.get("is_system_action", False),
+    }
 
 
 def resolved(arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:

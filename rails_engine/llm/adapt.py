@@ -39,6 +39,8 @@ from rails_engine.llm.public import ToolCall as PublicToolCall
 from rails_engine.llm.streams import Reading
 
 _SAMPLING = {field.name for field in fields(Sampling)}
+_PLAIN = frozenset({"role", "content"})
+_PLAIN_ROLES: Mapping[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
 _FINISH = ("stop", "length", "tool_calls", "content_filter", "error")
 
 
@@ -155,6 +157,11 @@ def request_of(
 
 def message_of(message: ChatMessage | Mapping[str, Any]) -> Message:
     """A message of ours from a public one or from its dictionary."""
+    if isinstance(message, dict) and message.keys() == _PLAIN and isinstance(message["content"], str):
+        # Most messages of a long history have nothing but a role and a text.
+        plain: Role | None = _PLAIN_ROLES.get(message["role"])
+        if plain is not None:
+            return Message(plain, message["content"])
     public = message if isinstance(message, ChatMessage) else ChatMessage.from_dict(dict(message))
     role: Role = public.role.value
     calls = tuple(
