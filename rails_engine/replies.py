@@ -54,7 +54,10 @@ def _past_events(message: Mapping[str, Any]) -> list[EventDict]:
             {"type": "UserMessage", "text": content},
         ]
     if role == "assistant":
-        return [{"type": "StartUtteranceBotAction", "script": content or ""}]
+        spoken: EventDict = {"type": "StartUtteranceBotAction", "script": content or ""}
+        calls = message.get("tool_calls")
+        # Tool-input rails hold results to the calls that were made.
+        return [spoken, {"type": "BotToolCalls", "tool_calls": calls}] if calls else [spoken]
     if role in {"system", "developer"}:
         return [{"type": "SystemMessage", "content": content}]
     return []

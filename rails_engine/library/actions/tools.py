@@ -72,12 +72,13 @@ def _schema_fault(name: str, arguments: dict[str, Any], tool: Mapping[str, Any])
 @action(is_system_action=True)
 async def tool_result_validation(
     context: Mapping[str, Any],
+    events: Sequence[Mapping[str, Any]] = (),
     tool_messages: Sequence[Mapping[str, Any]] | None = None,
     tool_calls: Sequence[Mapping[str, Any]] | None = None,
 ) -> RailOutcome:
     """Whether each result answers exactly one call that was made, under its name, with content of a legal shape."""
     results = tool_messages if tool_messages is not None else context.get("tool_messages") or ()
-    made = tool_calls if tool_calls is not None else context.get("tool_calls") or ()
+    made = calls_made(context, events) if tool_calls is None else tool_calls
     names = {str(call.get("id")): (call.get("function") or call).get("name") for call in made}
     seen: set[str] = set()
     for result in results:
@@ -86,6 +87,12 @@ async def tool_result_validation(
             return RailOutcome.block(reason=fault)
         seen.add(str(result.get("tool_call_id")))
     return RailOutcome.allow()
+
+
+def calls_made(context: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Every call that the bot made in the conversation."""
+    told = (event.get("tool_calls") or () for event in events if event.get("type") == "BotToolCalls")
+    return [call for calls in (*told, context.get("tool_calls") or ()) for call in calls]
 
 
 def result_fault(result: Mapping[str, Any], names: Mapping[str, Any], seen: set[str]) -> str | None:

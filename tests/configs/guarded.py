@@ -1,0 +1,50 @@
+"""Opens a bundled configuration with scripted models in place of its remote ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rails_engine import LLMRails
+from rails_engine.config import RailsConfig
+from rails_engine.llm import LLMRequest, ScriptedLLM, register_provider, text_of
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+REFUSAL = "I'm sorry, I can't respond to that."
+
+
+def answering(rules: Mapping[str, Any], default: Any = "fine") -> ScriptedLLM:
+    """A model that gives the reply of the first pattern found in its prompt."""
+
+    def answer(request: LLMRequest) -> Any:
+        prompt = request.prompt or "\n".join(text_of(message) for message in request.messages)
+        return next((reply for pattern, reply in rules.items() if re.search(pattern, prompt)), default)
+
+    return ScriptedLLM(answer)
+
+
+def _always(model: ScriptedLLM) -> Callable[..., ScriptedLLM]:
+    def make(**_: Any) -> ScriptedLLM:
+        return model
+
+    return make
+
+
+def open_config(name: str, models: Mapping[str, ScriptedLLM]) -> LLMRails:
+    """The configuration with the model of each type replaced; it must load without a warning."""
+    config, problems = RailsConfig.inspect(CONFIGS / name)
+    assert problems == []
+    assert config
+    for entry in config.models:
+        entry.engine = f"scripted_{name}_{entry.type}"
+        register_provider(entry.engine, _always(models[entry.type]))
+    loaded = RailsConfig.from_path(CONFIGS / name)
+    loaded.models = config.models
+    return LLMRails(loaded)
+
+
+async def said(rails: LLMRails, text: str) -> str:
+    answer = await rails.generate_async(messages=[{"role": "user", "content": text}])
+    return str(answer["content"])
