@@ -1,8 +1,10 @@
 """Tokens to text as they come.
 
 A token may be part of a character, and how it decodes may depend on the token before (a leading space). So text is
-always decoded from a few tokens back, and what both decodings share is taken off the front. Text that ends in the
-replacement character is held back: the next token may complete the character.
+always decoded together with the tokens of the piece before, and what that piece decodes to alone is taken off the front.
+Text that ends in the replacement character is held back: the next token may complete the character. So every piece
+starts and ends between characters, which matters where a run of byte tokens is decoded as one (byte fallback): begun in the middle
+of a character, all of it would be replaced.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from inference_backend.text.tokenizer import Tokenizer
 
 _REPLACEMENT = "\ufffd"
 _CONTEXT = 6
+_LONGEST_CONTEXT = 16
 _LONGEST_HELD = 16
 
 
@@ -22,7 +25,9 @@ class Detokenizer:
     def __init__(self, tokenizer: Tokenizer, prompt: Sequence[int], *, skip_special: bool = True) -> None:
         self._tokenizer = tokenizer
         self._skip_special = skip_special
-        self._ids = [token for token in prompt[-_CONTEXT:] if token < tokenizer.vocab_size]
+        self._ids = self._context(
+            [token for token in prompt[-_LONGEST_CONTEXT:] if token < tokenizer.vocab_size]
+        )
         self._read = len(self._ids)
 
     def push(self, tokens: Sequence[int]) -> str:
@@ -31,8 +36,8 @@ class Detokenizer:
         text = self._new_text()
         if text.endswith(_REPLACEMENT) and len(self._ids) - self._read < _LONGEST_HELD:
             return ""
-        if text:
-            self._ids = self._ids[-_CONTEXT:]
+        if text or len(self._ids) - self._read >= _LONGEST_HELD:
+            self._ids = self._ids[self._read :]
             self._read = len(self._ids)
         return text
 
@@ -41,6 +46,14 @@ class Detokenizer:
         text = self._new_text()
         self._read = len(self._ids)
         return text
+
+    def _context(self, prompt: list[int]) -> list[int]:
+        """The shortest end of the prompt, of six tokens or more, that does not start within a character."""
+        for size in range(min(_CONTEXT, len(prompt)), len(prompt) + 1):
+            ending = prompt[len(prompt) - size :]
+            if not self._decode(ending).startswith(_REPLACEMENT):
+                return ending
+        return []
 
     def _new_text(self) -> str:
         before = self._decode(self._ids[: self._read])

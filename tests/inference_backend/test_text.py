@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import tokenizers
 import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,37 @@ REPLACEMENT = "\ufffd"
 @pytest.fixture(scope="module")
 def tokenizer(chat_checkpoint: Checkpoint) -> Tokenizer:
     return Tokenizer.from_folder(chat_checkpoint.folder)
+
+
+@pytest.fixture(scope="module")
+def sentencepiece() -> Tokenizer:
+    """As Llama 2's: words begin with a mark that decodes to a space, other characters fall back to bytes."""
+    letters = ["▁", *"abcdefghijklmnopqrstuvwxyz:.", "▁a", "▁th", "th"]
+    names = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *letters]
+    merges = [("▁", "a"), ("t", "h"), ("▁", "th")]
+    model = tokenizers.models.BPE(
+        {name: number for number, name in enumerate(names)}, merges, unk_token="<unk>", byte_fallback=True
+    )
+    backend = tokenizers.Tokenizer(model)
+    backend.normalizer = tokenizers.normalizers.Sequence(
+        [tokenizers.normalizers.Prepend("▁"), tokenizers.normalizers.Replace(" ", "▁")]
+    )
+    decoders = tokenizers.decoders
+    backend.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    return Tokenizer(backend)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text("ath .é漢🙂", max_size=20))
+def test_words_keep_their_spaces_and_bytes_become_characters(sentencepiece: Tokenizer, text: str) -> None:
+    whole = sentencepiece.encode("before:" + text)
+    prompt = sentencepiece.encode("before:")
+    detokenizer = Detokenizer(sentencepiece, prompt)
+    pieces = [detokenizer.push([token]) for token in whole[len(prompt) :]]
+    assert not any(REPLACEMENT in piece for piece in pieces)
+    assert "".join(pieces) + detokenizer.flush() == text
 
 
 @settings(max_examples=60, deadline=None)
