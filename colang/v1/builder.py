@@ -246,13 +246,25 @@ class Builder:
 
     def meta(self, node: Tree[Token]) -> tree.Meta:
         span = self._place.span(node)
+        if not node.children:
+            message = "`meta` is followed by JSON, or by indented lines `key: value`"
+            raise ColangSyntaxError(message, self._source, span)
         if isinstance(node.children[0], Token):
-            try:
-                entries = json.loads(str(node.children[0]))
-            except json.JSONDecodeError as error:
-                raise ColangSyntaxError(f"`meta` is followed by JSON: {error}", self._source, span) from None
-            return tree.Meta(entries=tuple(entries.items()), span=span)
+            return tree.Meta(entries=self._json(str(node.children[0]), span), span=span)
         return self._meta_of([self._parameter(child) for child in _named(node, "parameter")], span)
+
+    def _json(self, text: str, span: Span) -> tuple[tuple[str, expressions.Constant], ...]:
+        try:
+            entries = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ColangSyntaxError(f"`meta` is followed by JSON: {error}", self._source, span) from None
+        constant = bool | int | float | str | None
+        if not isinstance(entries, dict) or not all(
+            isinstance(value, constant) for value in entries.values()
+        ):
+            message = "`meta` is followed by a map of numbers, texts, true and false"
+            raise ColangSyntaxError(message, self._source, span)
+        return tuple(entries.items())
 
     def _meta_of(self, entries: list[tuple[str, expressions.Expression]], span: Span) -> tree.Meta:
         for key, value in entries:
