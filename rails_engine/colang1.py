@@ -8,6 +8,7 @@ last entry is a snapshot; without one the events are replayed once.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ from rails_engine.chat import ChatMessage, Digest
 from rails_engine.errors import InvalidStateError, StreamingNotSupportedError
 from rails_engine.options import GenerationOptions, GenerationRailsOptions, RailChoice
 from rails_engine.prompts import FILTERS
-from rails_engine.replies import Reply, inputs_of, reply_of
+from rails_engine.replies import Inputs, Reply, inputs_of, reply_of
 from rails_engine.request import Request
 from rails_engine.response import GenerationLog, GenerationResponse
 from rails_engine.saved import Story, begin_story, read_story, worth_keeping, write_story
@@ -39,6 +40,9 @@ from rails_engine.umim import EventDict
 
 KEPT: Final = 256
 """Conversations that are remembered by their messages."""
+
+VERDICTS_KEPT: Final = 4096
+"""Older messages whose verdict is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,7 @@ class Colang1:
         self._runner = runner
         self._resources = resources
         self._stories = Stories()
+        self._verdicts: OrderedDict[str, bool] = OrderedDict()
 
     # --- answering -------------------------------------------------------------------------------------------------
 
@@ -157,7 +162,7 @@ class Colang1:
             rails=GenerationRailsOptions(input=asked.input, output=False, dialog=False)
         )
         trace = Trace()
-        done = await self._turn(Request(request.messages, options), trace)
+        done = await self._turn(Request(request.messages, options, story={}), trace)
         blocked = any(rail.stop for rail in activated_rails(trace))
         return reply_of(done.new).text if blocked else None
 
@@ -178,7 +183,7 @@ class Colang1:
         turn = self._make_turn(known.story, request, trace)
         if shown is not None:
             turn.scene = replace(turn.scene, shown=shown)
-        inputs = inputs_of(request, known.length)
+        inputs = await self._checked(request, inputs_of(request, known.length))
         turn.scene.events.extend(turn.stamp(event) for event in inputs.past)
         new = await turn.run([turn.stamp(event) for event in inputs.now])
         after = Story(turn.scene.machine, worth_keeping(turn.scene.events))
@@ -186,6 +191,37 @@ class Colang1:
             answer = {"role": "assistant", "content": reply_of(new).text}
             self._stories.keep(known.digest, answer, after)
         return Done(new, after)
+
+    async def _checked(self, request: Request, inputs: Inputs) -> Inputs:
+        """The inputs with every user message checked that this engine has not seen before.
+
+        An older one that the input rails refuse is masked from prompts. One since the last answer is what the turn
+        answers, so that it is refused.
+        """
+        asked = (request.options or GenerationOptions()).rails
+        if not _chosen(self._resources.config.rails.input.flows, asked.input):
+            return inputs
+        past: list[EventDict] = []
+        for event in inputs.past:
+            past.append(event)
+            if event["type"] == "UserMessage" and not await self._passes(request, event["text"]):
+                past.append({"type": "mask_prev_user_message"})
+        said = [event for event in inputs.now if event["type"] == "UtteranceUserActionFinished"]
+        for event in said[:-1]:
+            if not await self._passes(request, event["final_transcript"]):
+                return Inputs(past, [event])
+        return Inputs(past, inputs.now)
+
+    async def _passes(self, request: Request, text: Any) -> bool:
+        """Whether the input rails let a message pass; asked once a text."""
+        asked = (request.options or GenerationOptions()).rails
+        key = json.dumps([text, asked.input], default=str)
+        if key not in self._verdicts:
+            refusal = await self._refusal(Request(({"role": "user", "content": text},), request.options))
+            self._verdicts[key] = refusal is None
+            if len(self._verdicts) > VERDICTS_KEPT:
+                self._verdicts.popitem(last=False)
+        return self._verdicts[key]
 
     def _known(self, request: Request) -> Known:
         if request.story is not None:
@@ -251,7 +287,7 @@ class Colang1:
         turn = self._make_turn(known.story, request, trace)
         turn.scene = replace(turn.scene, shown=shown)
         turns.append(turn)
-        inputs = inputs_of(request, known.length)
+        inputs = await self._checked(request, inputs_of(request, known.length))
         turn.scene.events.extend(turn.stamp(event) for event in inputs.past)
         new = await turn.run([turn.stamp(event) for event in inputs.now])
         return Done(new, Story(turn.scene.machine, worth_keeping(turn.scene.events)))
