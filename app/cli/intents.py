@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -38,9 +39,18 @@ def run_intents_report(options: ReportOptions) -> None:
 
     report = asyncio.run(_report(options))
     if options.as_json:
-        typer.echo(json.dumps(asdict(report), indent=1))
+        typer.echo(json.dumps(_plain(asdict(report)), indent=1, allow_nan=False))
     else:
         typer.echo(render(report, options.confusions))
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN: a share of nothing is null."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 async def _report(options: ReportOptions) -> IntentReport:

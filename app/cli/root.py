@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -86,3 +87,26 @@ def check(
         from app.cli.check import run_check
 
         raise typer.Exit(run_check(paths, strict=strict))
+
+
+intents = typer.Typer(help="Look at how user intents are told apart.", no_args_is_help=True)
+app.add_typer(intents, name="intents")
+
+
+@intents.command()
+def report(
+    labels: Annotated[
+        Path,
+        typer.Option(help="Labelled utterances: CSV or TSV with the columns text and intent, or JSON lines."),
+    ],
+    config: Annotated[
+        str, typer.Option(help="Folder or file of the configuration, or the name of a bundled one.")
+    ] = "config",
+    confusions: Annotated[int, typer.Option(min=0, help="How many confusions to show.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every figure as JSON.")] = False,
+) -> None:
+    """Print how often intents are confused, and how well utterances without one are recognised."""
+    with explained():
+        from app.cli.intents import ReportOptions, run_intents_report
+
+        run_intents_report(ReportOptions(config, labels, confusions, as_json))

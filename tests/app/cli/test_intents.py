@@ -1,0 +1,49 @@
+"""`nemoguardrails intents report`, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.app.cli.command import nemoguardrails_command
+
+UTTERANCES = (
+    "text,intent\n"
+    "how much does a cargo bike cost for a day,ask about prices\n"
+    "where do I find you,ask where the shop is\n"
+    "my bike was stolen,ask about prices\n"
+    "the square root of two,none\n"
+)
+
+
+def test_the_report_shows_accuracy_confusions_and_scope(tmp_path: Path) -> None:
+    (tmp_path / "u.csv").write_text(UTTERANCES)
+    done = nemoguardrails_command(
+        "intents", "report", "--config", "support_bot", "--labels", "u.csv", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "accuracy              0.6667" in done.stdout
+    assert "ask about prices -> ask about damage: 1" in done.stdout
+    assert "out-of-scope AUROC" in done.stdout
+
+
+def test_the_report_can_be_json(tmp_path: Path) -> None:
+    (tmp_path / "u.csv").write_text(UTTERANCES)
+    done = nemoguardrails_command(
+        "intents", "report", "--config", "support_bot", "--labels", "u.csv", "--json", cwd=tmp_path
+    )
+    assert json.loads(done.stdout)["foreign"] == 1
+
+
+def test_wrong_usage_is_said_plainly(tmp_path: Path) -> None:
+    (tmp_path / "u.csv").write_text("said,meant\nx,y\n")
+    for arguments, message in [
+        (("--config", "support_bot", "--labels", "u.csv"), "the columns text and intent"),
+        (("--config", "support_bot", "--labels", "none.csv"), "none.csv: cannot be read"),
+        (("--config", "hello_world", "--labels", "u.csv"), "u.csv"),
+        (("--config", "nowhere", "--labels", "u.csv"), "nowhere"),
+    ]:
+        done = nemoguardrails_command("intents", "report", *arguments, cwd=tmp_path)
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
