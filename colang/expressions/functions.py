@@ -80,6 +80,12 @@ def within(scope: Scope, name: str) -> bool:
     return scope.within(name)
 
 
+def escape(_: Scope, text: str) -> str:
+    """Quotes and backslashes with a backslash before them, as they would stand in a string of a program."""
+    limits.check_text(2 * len(text))
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("'", "\\'")
+
+
 def length(_: Scope, value: Any) -> int:
     return len(value)
 
@@ -102,7 +108,8 @@ FUNCTIONS: dict[str, Function] = {
     "regex": lambda _, pattern: Regex(pattern),
     "search": search,
     "find_all": find_all,
-    "escape": lambda _, text: regex.escape(text),
+    "escape": escape,
+    "escape_regex": lambda _, text: regex.escape(text),
     "pretty_str": pretty_text,
     "flows_info": flows_info,
     "flow_defined": flow_defined,
