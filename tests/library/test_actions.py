@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -413,3 +414,23 @@ async def test_pictures_pass_where_the_configuration_lets_them() -> None:
     bench = Bench("no", extra="rails: {input: {allow_images: true}}")
     assert not (await bench.run("self_check_input", {"user_message": PICTURE})).is_blocked
     assert bench.prompts == ["IN look"]
+
+
+# --- personal data -------------------------------------------------------------------------------------------------
+
+PRIVATE = "rails: {config: {sensitive_data_detection: {input: {entities: [EMAIL_ADDRESS]}}}}"
+
+
+@pytest.mark.parametrize("name", ["detect_sensitive_data", "mask_sensitive_data"])
+async def test_without_entities_there_is_nothing_to_find(name: str) -> None:
+    outcome = await Bench(extra=PRIVATE).run(name, source="output", text="a@b.example")
+    assert (outcome.is_blocked, outcome.is_transform) == (False, False)
+
+
+@pytest.mark.parametrize("name", ["detect_sensitive_data", "mask_sensitive_data"])
+async def test_without_its_package_the_rail_is_an_error_that_says_so(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "presidio_analyzer", None)
+    with pytest.raises(ImportError, match=r"interlock-rails\[pii\]"):
+        await Bench(extra=PRIVATE).run(name, source="input", text="a@b.example")

@@ -20,6 +20,7 @@ from rails_engine.library.actions.self_check import (
     self_check_input,
     self_check_output,
 )
+from rails_engine.library.actions.sensitive_data import detect_sensitive_data, mask_sensitive_data
 from rails_engine.library.actions.tools import tool_call_validation, tool_result_validation
 from rails_engine.library.actions.topic_safety import topic_safety_check_input
 
@@ -31,10 +32,12 @@ __all__ = [
     "context_bloat_detection",
     "detect_language",
     "detect_regex_pattern",
+    "detect_sensitive_data",
     "jailbreak_detection_heuristics",
     "jailbreak_detection_model",
     "llama_guard_check_input",
     "llama_guard_check_output",
+    "mask_sensitive_data",
     "post_json",
     "self_check_facts",
     "self_check_hallucination",

@@ -1,0 +1,110 @@
+"""Personal data, found by presidio's recognisers: detected, or masked.
+
+The package is an extra (`pip install 'interlock-rails[pii]'`) with a language model of its own; without it the rails
+block. An analyzer is built once for each set of recognisers, and runs off the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from functools import lru_cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from rails_engine.actions import RailOutcome, TransformTarget, action
+from rails_engine.config import RailsConfig
+from rails_engine.library.actions.reading import readable
+
+if TYPE_CHECKING:
+    from rails_engine.config.schema import SensitiveDataDetectionOptions
+
+LANGUAGE = "en"
+ANALYZERS_KEPT = 8
+_TARGETS = {
+    "input": TransformTarget.USER_MESSAGE,
+    "output": TransformTarget.BOT_MESSAGE,
+    "retrieval": TransformTarget.RELEVANT_CHUNKS,
+}
+
+
+@action(is_system_action=True)
+async def detect_sensitive_data(source: str, text: Any, config: RailsConfig) -> RailOutcome:
+    """Whether `text` holds any of the entities that are configured for `source`.
+
+    Raises:
+        ImportError: presidio is not installed.
+        ValueError: the source is unknown, or the text holds what cannot be read.
+    """
+    options, content = _asked(source, text, config)
+    found = (
+        await asyncio.to_thread(_found, content, options, _recognizers(config)) if options.entities else []
+    )
+    names = sorted({item.entity_type for item in found})
+    metadata = {"is_sensitive": bool(found), "entities": names}
+    return RailOutcome.block(metadata=metadata) if found else RailOutcome.allow(metadata=metadata)
+
+
+@action(is_system_action=True)
+async def mask_sensitive_data(source: str, text: Any, config: RailsConfig) -> RailOutcome:
+    """`text` with each configured entity replaced by its name, or by a `mask_token` where one is given.
+
+    Raises:
+        ImportError: presidio is not installed.
+        ValueError: the source is unknown, or the text holds what cannot be read.
+    """
+    options, content = _asked(source, text, config)
+    if not options.entities:
+        return RailOutcome.allow()
+    masked = await asyncio.to_thread(_masked, content, options, _recognizers(config))
+    return RailOutcome.transform([(_TARGETS[source], masked)]) if masked != content else RailOutcome.allow()
+
+
+def _asked(source: str, text: Any, config: RailsConfig) -> tuple[SensitiveDataDetectionOptions, str]:
+    if source not in _TARGETS:
+        raise ValueError(f"unknown source {source!r}; use input, output or retrieval")
+    detection = config.rails.config.sensitive_data_detection
+    if detection is None:
+        raise ValueError("rails.config.sensitive_data_detection is empty")
+    options: SensitiveDataDetectionOptions = getattr(detection, source)
+    return options, readable(text, config)
+
+
+def _recognizers(config: RailsConfig) -> str:
+    detection = config.rails.config.sensitive_data_detection
+    return json.dumps(detection.recognizers if detection else [], sort_keys=True)
+
+
+def _found(text: str, options: SensitiveDataDetectionOptions, recognizers: str) -> list[Any]:
+    results = _analyzer(recognizers).analyze(text=text, language=LANGUAGE, entities=options.entities)
+    return [result for result in results if result.score >= options.score_threshold]
+
+
+def _masked(text: str, options: SensitiveDataDetectionOptions, recognizers: str) -> str:
+    found = sorted(_found(text, options, recognizers), key=lambda item: (item.start, -item.end))
+    own_token = options.mask_token if "mask_token" in options.model_fields_set else None
+    parts: list[str] = []
+    end = 0
+    for item in found:
+        if item.start < end:
+            end = max(end, item.end)
+            continue
+        length = item.end - item.start
+        parts += [text[end : item.start], own_token * length if own_token else f"<{item.entity_type}>"]
+        end = item.end
+    return "".join([*parts, text[end:]])
+
+
+@lru_cache(maxsize=ANALYZERS_KEPT)
+def _analyzer(recognizers: str) -> Any:
+    try:
+        presidio = import_module("presidio_analyzer")
+    except ImportError as error:
+        raise ImportError(
+            "the sensitive data rails need presidio: pip install 'interlock-rails[pii]' and its language model "
+            "(python -m spacy download en_core_web_lg)"
+        ) from error
+    analyzer = presidio.AnalyzerEngine()
+    for recognizer in json.loads(recognizers):
+        analyzer.registry.add_recognizer(presidio.PatternRecognizer.from_dict(recognizer))
+    return analyzer
