@@ -10,7 +10,7 @@ import io
 import tokenize
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,7 +42,7 @@ class Module:
     def room(self) -> str:
         return self.name.partition(".")[0]
 
-    @property
+    @cached_property
     def code_lines(self) -> int:
         """Lines that hold a token other than a comment."""
         skipped = {
@@ -71,12 +71,18 @@ class Codebase:
 
     def __init__(self, modules: Iterable[Module]) -> None:
         self.modules = {module.name: module for module in modules}
+        self._imports: dict[str, list[Import]] = {}
 
     def __iter__(self) -> Iterator[Module]:
         return iter(self.modules.values())
 
     def imports(self, module: Module) -> list[Import]:
         """What `module` imports from these packages, late and type-only imports included."""
+        if module.name not in self._imports:
+            self._imports[module.name] = self._read_imports(module)
+        return self._imports[module.name]
+
+    def _read_imports(self, module: Module) -> list[Import]:
         found: dict[tuple[str, bool], Import] = {}
         for node, hard in _import_nodes(module.tree, hard=True):
             for target in self._targets(module, node):
