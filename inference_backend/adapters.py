@@ -11,7 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from threading import Lock
 
-from inference_backend.errors import EngineError, OverloadedError, UnknownAdapterError
+from inference_backend.errors import CheckpointError, OverloadedError, UnknownAdapterError
 from inference_backend.executor import Executor
 from inference_backend.settings import AdapterSettings
 
@@ -65,16 +65,16 @@ class AdapterRegistry:
             CheckpointError: not an adapter of this model.
             OverloadedError: every slot is in use.
         """
-        if name in self._loaded:
-            self.drop(name)
-        slot = self._free_slot()
-        try:
-            self._executor.load_adapter(slot, folder)
-        except EngineError:
-            self._free.append(slot)
-            raise
-        self._loads += 1
+        leaving = self._leaving(name)
+        slot = self._free[-1] if leaving is None else self._loaded[leaving].slot
+        # The executor reads all of a folder before it changes the slot: if that fails, whoever was there stays.
+        self._executor.load_adapter(slot, folder)
         with self._lock:
+            if leaving is None:
+                self._free.pop()
+            else:
+                del self._loaded[leaving]
+            self._loads += 1
             self._loaded[name] = _Loaded(slot, f"{name}#{self._loads}")
 
     def drop(self, name: str) -> None:
@@ -136,10 +136,18 @@ class AdapterRegistry:
                 raise self.unknown(name, tuple(self._prefixes))
             return self._prefixes[name]
 
-    def _free_slot(self) -> int:
-        if not self._free:
-            idle = next((name for name, loaded in self._loaded.items() if not loaded.users), None)
-            if idle is None:
-                raise OverloadedError("every adapter slot is in use")
-            self.drop(idle)
-        return self._free.pop()
+    def _leaving(self, name: str) -> str | None:
+        """The adapter whose slot a new one of this name gets; None where a slot is free."""
+        own = self._loaded.get(name)
+        if own is not None and own.users:
+            raise OverloadedError(f"the adapter {name!r} is in use by {own.users} requests")
+        if own is not None:
+            return name
+        if self._free:
+            return None
+        if not self._loaded:
+            raise CheckpointError("this engine was started without room for LoRA adapters (max_adapters)")
+        idle = next((other for other, loaded in self._loaded.items() if not loaded.users), None)
+        if idle is None:
+            raise OverloadedError("every adapter slot is in use")
+        return idle

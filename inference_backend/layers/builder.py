@@ -7,7 +7,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from inference_backend.layers.linear import DenseScheme, Linear, LinearSpec, Piece, Placement, Scheme
+from inference_backend.layers.linear import (
+    DenseScheme,
+    Linear,
+    LinearSpec,
+    Piece,
+    Placement,
+    Scheme,
+    require_float,
+)
 from inference_backend.layers.norm import LayerNorm, RMSNorm
 from inference_backend.parallel import TensorGroup
 from inference_backend.weights import WeightSource
@@ -37,7 +45,7 @@ class LayerBuilder:
         return self.place.group
 
     def tensor(self, name: str, *shape: int) -> Tensor:
-        return self.source.read(name, shape).to(self.place.device, self.place.dtype)
+        return require_float(name, self.source.read(name, shape)).to(self.place.device, self.place.dtype)
 
     def linear(self, spec: LinearSpec) -> Linear:
         return self.scheme.linear(spec, self.source, self.place)

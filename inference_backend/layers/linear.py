@@ -17,10 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from inference_backend import kernels
+from inference_backend.errors import CorruptCheckpointError
 from inference_backend.kernels import Activation, ActivationFormat, AdapterRows, Output, Quantized
 from inference_backend.parallel import SINGLE, TensorGroup
 from inference_backend.weights import Part, WeightSource
 
+_PLAIN = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 Split: TypeAlias = Literal["none", "columns", "rows"]
 
 
@@ -165,8 +167,29 @@ class DenseScheme:
 
 
 def read_weight(spec: LinearSpec, source: WeightSource, place: Placement) -> Tensor:
-    """This rank's floating-point weight [outputs, inputs], pieces one below the other."""
-    return torch.cat([_read_piece(spec, piece, source, place) for piece in spec.pieces])
+    """This rank's floating-point weight [outputs, inputs], pieces one below the other.
+
+    Raises:
+        CorruptCheckpointError: a tensor is missing, of another shape, or not in plain floating point.
+    """
+    pieces = [_read_piece(spec, piece, source, place) for piece in spec.pieces]
+    for piece, tensor in zip(spec.pieces, pieces, strict=True):
+        require_float(f"{piece.name}.weight", tensor)
+    return torch.cat(pieces)
+
+
+def require_float(name: str, tensor: Tensor) -> Tensor:
+    """The tensor, if it is in a floating-point type that needs no scale.
+
+    Raises:
+        CorruptCheckpointError: it is not: quantised weights whose config.json does not say so.
+    """
+    if tensor.dtype not in _PLAIN:
+        raise CorruptCheckpointError(
+            f"{name} is {str(tensor.dtype).removeprefix('torch.')}, but config.json names no quantization: "
+            "weights must be float32, float16 or bfloat16"
+        )
+    return tensor
 
 
 def read_bias(spec: LinearSpec, source: WeightSource, place: Placement) -> Tensor | None:

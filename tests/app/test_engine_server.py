@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -18,9 +19,10 @@ import pytest
 import uvicorn
 
 from app.cli.engine.server import ServerOptions, create_app
-from inference_backend import ChatModel
+from inference_backend import AdapterSettings, ChatModel
 from tests.inference_backend.checkpoints import Checkpoint, make_chat
 from tests.inference_backend.conftest import open_chat
+from tests.inference_backend.test_adapters import write_adapter
 
 KEY = "let-me-in"
 
@@ -218,3 +220,26 @@ async def test_a_client_that_vanishes_frees_its_blocks(served: Served, stream: b
         sent.cancel()
     await until(lambda: not scheduler.running)
     assert scheduler.usage == 0.0
+
+
+async def test_adapters_come_and_go_while_the_server_runs(made: Checkpoint, tmp_path: Path) -> None:
+    write_adapter(made, tmp_path / "tuned", ("q_proj", "v_proj"), seed=1)
+    model = ChatModel(open_chat(made, adapters=AdapterSettings(max_adapters=1, max_rank=8)))
+    app = create_app(model, ServerOptions(adapter_routes=True))
+    body = {"messages": MESSAGES, "max_tokens": 8, "temperature": 0.0, "model": "tuned"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://engine") as client:
+        assert (await client.post("/v1/chat/completions", json=body)).status_code == 404
+        load = {"lora_name": "tuned", "lora_path": str(tmp_path / "tuned")}
+        loaded = await client.post("/v1/load_lora_adapter", json=load)
+        assert loaded.status_code == 200, loaded.text
+        listed = (await client.get("/v1/models")).json()["data"]
+        assert [entry["id"] for entry in listed] == [model.name, "tuned"]
+        tuned = (await client.post("/v1/chat/completions", json=body)).json()
+        plain = (await client.post("/v1/chat/completions", json={**body, "model": model.name})).json()
+        assert tuned["model"] == "tuned"
+        assert tuned["choices"][0]["message"] != plain["choices"][0]["message"]
+        wrong = {"lora_name": "other", "lora_path": str(tmp_path)}
+        assert (await client.post("/v1/load_lora_adapter", json=wrong)).status_code == 400
+        assert (await client.post("/v1/unload_lora_adapter", json=load)).status_code == 200
+        assert (await client.post("/v1/chat/completions", json=body)).status_code == 404
+    model.close()

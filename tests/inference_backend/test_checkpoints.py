@@ -66,6 +66,7 @@ def lying_index(folder: Path) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
 
 
+QUERY = "model.layers.0.self_attn.q_proj.weight"
 SPOILT: dict[str, tuple[Callable[[Path], object], type[CheckpointError], str]] = {
     "truncated": (truncate, CorruptCheckpointError, "model.safetensors"),
     "pickle": (only_a_pickle, CheckpointError, "pickle"),
@@ -89,6 +90,11 @@ SPOILT: dict[str, tuple[Callable[[Path], object], type[CheckpointError], str]] =
         lambda f: edit_weights(f, lambda t: t.pop("model.layers.1.mlp.up_proj.weight")),
         CorruptCheckpointError,
         "model.layers.1.mlp.up_proj.weight",
+    ),
+    "integers": (
+        lambda f: edit_weights(f, lambda t: t.update({QUERY: t[QUERY].to(torch.int8)})),
+        CorruptCheckpointError,
+        "q_proj.weight is int8, but config.json names no quantization",
     ),
     "shape": (
         lambda f: edit_config(f, intermediate_size=50),

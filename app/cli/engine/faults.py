@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from inference_backend import (
+    CheckpointError,
     DeadlineError,
     EngineError,
     OverloadedError,
@@ -15,9 +16,10 @@ from inference_backend import (
 
 
 def status_of(error: EngineError) -> int:
+    """A checkpoint at fault while serving is an adapter's folder that a caller named."""
     if isinstance(error, UnknownModelError):
         return 404
-    if isinstance(error, RequestError):
+    if isinstance(error, RequestError | CheckpointError):
         return 400
     if isinstance(error, OverloadedError):
         return 503
