@@ -24,6 +24,8 @@ class AttentionInputs:
         decode_rows: rows from the first that have exactly one token.
         max_query: longest row, in tokens.
         max_context: longest context, in tokens (an upper bound where lengths live on the device alone).
+        by_length: kernels tell decode rows from others by their lengths on the device, and `decode_rows` is not used:
+            for steps that are replayed with other numbers of both. Rows may then be empty, and tokens in no row.
     """
 
     positions: Tensor
@@ -34,6 +36,7 @@ class AttentionInputs:
     decode_rows: int
     max_query: int
     max_context: int
+    by_length: bool = False
 
 
 @dataclass(frozen=True, slots=True)

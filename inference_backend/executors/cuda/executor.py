@@ -13,7 +13,7 @@ from torch import Tensor
 from inference_backend.adapting import load_lora, load_prefix, prepare_lora
 from inference_backend.errors import ExecutorError, ResourceError
 from inference_backend.executor import Capacity
-from inference_backend.executors.cuda.graphs import GraphSet, bucket_sizes
+from inference_backend.executors.cuda.graphs import GraphSet, bucket_sizes, mixed_sizes
 from inference_backend.executors.cuda.memory import cache_blocks, step_tensors
 from inference_backend.executors.cuda.packing import Packer, SlotTable
 from inference_backend.executors.cuda.results import Flight, ReturnPath, Sampled
@@ -27,6 +27,8 @@ from inference_backend.layers import Scheme, StepContext
 from inference_backend.parallel import SINGLE, TensorGroup
 from inference_backend.settings import EngineSettings
 from inference_backend.step import StepPlan, StepResult, TokenMasks
+
+LARGEST_MIXED_GRAPH = 2048  # tokens; larger steps run longer than their kernels take to launch
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,11 @@ class _Machine:
     special: SpecialSampler
     forward: GraphSet
     sampling: GraphSet
+    mixed: GraphSet
+
+    def rows_among(self, tokens: int) -> int:
+        """How many rows a mixed graph of so many tokens has room for."""
+        return min(tokens, len(self.step.context_lengths))
 
 
 class CudaExecutor:
@@ -104,6 +111,7 @@ class CudaExecutor:
             special,
             GraphSet(sizes),
             GraphSet(sizes),
+            GraphSet(mixed_sizes(min(limits.max_step_tokens, LARGEST_MIXED_GRAPH))),
         )
         self._returns = ReturnPath(self._device)
         if not model.config.experts:
@@ -155,17 +163,44 @@ class CudaExecutor:
         for join in plan.joins:
             self._slots.join(join)
             machine.special.join(join)
-        in_graph = plan.decode_only and len(plan.sample_tokens) == plan.rows and not plan.adapters.any()
-        rows = machine.forward.fitting(plan.rows) if in_graph else None
-        packed = machine.packer.pack(plan, rows)
+        rows, tokens = self._graph_for(plan)
+        padded = None
+        if rows:
+            padded = rows, rows, rows
+        elif tokens:
+            padded = tokens, machine.rows_among(tokens), len(plan.sample_tokens)
+        packed = machine.packer.pack(plan, padded)
         torch.cuda.current_stream().wait_event(packed.ready)
         unpack_step(packed.words, packed.sizes, machine.step)
         machine.special.feed(plan, machine.step.token_ids)
-        hidden = machine.forward.replay(rows) if rows else self._forward(plan)
+        if rows:
+            hidden = machine.forward.replay(rows)
+        elif tokens:
+            hidden = machine.mixed.replay(tokens)[self._wanted(plan)]
+        else:
+            hidden = self._forward(plan)
         self._launched = _Launched(plan, hidden, rows)
 
+    def _graph_for(self, plan: StepPlan) -> tuple[int | None, int | None]:
+        """The decode graph that fits a plan, by its rows, or the mixed one, by its tokens."""
+        machine = self.machine
+        if plan.adapters.any():
+            return None, None
+        if plan.decode_only and len(plan.sample_tokens) == plan.rows:
+            return machine.forward.fitting(plan.rows), None
+        tokens = machine.mixed.fitting(plan.tokens)
+        return None, tokens if tokens and plan.rows <= machine.rows_among(tokens) else None
+
+    def _wanted(self, plan: StepPlan) -> Tensor:
+        """Indexes of the tokens whose hidden states are read: sampled ones, then those that the plan asks for."""
+        wanted = self.machine.step.sample_tokens[: len(plan.sample_tokens)]
+        if not len(plan.hidden_tokens):
+            return wanted
+        asked = torch.from_numpy(plan.hidden_tokens.astype(np.int64)).to(self._device)
+        return torch.cat((wanted, asked))
+
     def _forward(self, plan: StepPlan) -> Tensor:
-        """The step's kernels one by one: final hidden states [T, hidden size]."""
+        """The step's kernels one by one: the hidden states that are read."""
         machine, tokens, rows = self.machine, plan.tokens, plan.rows
         step = machine.step
         inputs = AttentionInputs(
@@ -178,10 +213,7 @@ class CudaExecutor:
             max_query=int(np.diff(plan.query_starts).max()),
             max_context=int(plan.context_lengths.max()),
         )
-        wanted = step.sample_tokens[: len(plan.sample_tokens)]
-        if len(plan.hidden_tokens):
-            asked = torch.from_numpy(plan.hidden_tokens.astype(np.int64)).to(self._device)
-            wanted = torch.cat((wanted, asked))
+        wanted = self._wanted(plan)
         adapters = adapter_rows(plan, self._device)
         model = machine.model.model
         trims = model.trims and adapters is None
@@ -237,6 +269,23 @@ class CudaExecutor:
             hidden[rows] = model(step.token_ids[:rows], StepContext(inputs, machine.caches))
             return hidden[rows]
 
+        def mixed(tokens: int) -> Tensor:
+            rows = machine.rows_among(tokens)
+            inputs = AttentionInputs(
+                positions=step.positions[:tokens],
+                slot_mapping=step.slot_mapping[:tokens],
+                query_starts=step.query_starts[: rows + 1],
+                context_lengths=step.context_lengths[:rows],
+                block_tables=step.block_tables[:rows],
+                decode_rows=0,
+                max_query=tokens,
+                max_context=machine.model.positions,
+                by_length=True,
+            )
+            out: Tensor = model(step.token_ids[:tokens], StepContext(inputs, machine.caches))
+            return out
+
+        machine.mixed.capture(mixed)
         machine.forward.capture(forward)
         machine.sampling.capture(lambda rows: draw(model.logits(hidden[rows], narrow=True), step))
 
@@ -247,7 +296,7 @@ class CudaExecutor:
         while tokens >= 1:
             longest = min(tokens, machine.model.positions)
             plan = warm_step(tokens, longest, min(limits.max_sequences, tokens), limits.block_size)
-            packed = machine.packer.pack(plan, None)
+            packed = machine.packer.pack(plan)
             torch.cuda.current_stream().wait_event(packed.ready)
             unpack_step(packed.words, packed.sizes, machine.step)
             hidden = self._forward(plan)

@@ -1,4 +1,4 @@
-"""CUDA graphs of decode steps, one per number of rows, padded up to the next."""
+"""CUDA graphs of steps: of decode rows alone by their number, of small mixed ones by theirs tokens, padded up."""
 
 from __future__ import annotations
 
@@ -28,8 +28,17 @@ def bucket_sizes(largest: int) -> tuple[int, ...]:
     return (*sorted(size for size in sizes if size < largest), largest)
 
 
+def mixed_sizes(largest: int) -> tuple[int, ...]:
+    """Numbers of tokens up to which small mixed steps are padded: an eighth more at most."""
+    sizes, size = [], 16
+    while size <= largest:
+        sizes.append(size)
+        size += max(16, 1 << (size.bit_length() - 3))
+    return tuple(sizes)
+
+
 class GraphSet:
-    """Graphs by number of rows, sharing one pool of memory; captured largest first, so that small ones fit into it."""
+    """Graphs by size, sharing one pool of memory; captured largest first, so that small ones fit into it."""
 
     def __init__(self, sizes: tuple[int, ...]) -> None:
         self.sizes = sizes
@@ -37,9 +46,9 @@ class GraphSet:
         self._pool = torch.cuda.graph_pool_handle()
 
     def capture(self, run: Callable[[int], Tensor]) -> None:
-        """Capture `run(rows)` for each size."""
-        for rows in reversed(self.sizes):
-            self._captured[rows] = self._capture(lambda rows=rows: run(rows))  # type: ignore[misc]
+        """Capture `run(size)` for each size."""
+        for size in reversed(self.sizes):
+            self._captured[size] = self._capture(lambda size=size: run(size))  # type: ignore[misc]
 
     def _capture(self, run: Callable[[], Tensor]) -> Captured:
         """Run once to compile kernels and make their workspaces, then record."""
@@ -51,11 +60,11 @@ class GraphSet:
             output = run()
         return Captured(graph, output)
 
-    def fitting(self, rows: int) -> int | None:
-        """The smallest captured size of at least `rows`."""
-        at = bisect_left(self.sizes, rows)
+    def fitting(self, wanted: int) -> int | None:
+        """The smallest captured size of at least `wanted`."""
+        at = bisect_left(self.sizes, wanted)
         return self.sizes[at] if at < len(self.sizes) and self.sizes[at] in self._captured else None
 
-    def replay(self, rows: int) -> Tensor:
+    def replay(self, size: int) -> Tensor:
         """Run the graph of exactly that size; what it returned at capture."""
-        return self._captured[rows].replay()
+        return self._captured[size].replay()

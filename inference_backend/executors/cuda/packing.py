@@ -60,10 +60,11 @@ class Packer:
         self._slots = slots
         self._next = 0
 
-    def pack(self, plan: StepPlan, rows: int | None) -> PackedStep:
-        """Send a plan on its way; `rows` pads a step of decode rows alone to so many rows."""
+    def pack(self, plan: StepPlan, padded: tuple[int, int, int] | None = None) -> PackedStep:
+        """Send a plan on its way, `padded` to so many tokens, rows and sampled positions."""
         index, self._next = self._next, (self._next + 1) % _BUFFERS
-        sizes = _sizes(plan, rows)
+        tokens, rows, samples = padded or (plan.tokens, plan.rows, len(plan.sample_tokens))
+        sizes = PackedSizes(tokens, rows, plan.block_tables.shape[1], samples)
         _fill(self._views[index], plan, sizes, self._slots)
         target = self._device[index][: sizes.words]
         with torch.cuda.stream(self._stream):
@@ -71,13 +72,6 @@ class Packer:
             ready = torch.cuda.Event()
             ready.record(self._stream)
         return PackedStep(target, sizes, ready)
-
-
-def _sizes(plan: StepPlan, rows: int | None) -> PackedSizes:
-    columns = plan.block_tables.shape[1]
-    if rows is None:
-        return PackedSizes(plan.tokens, plan.rows, columns, len(plan.sample_tokens))
-    return PackedSizes(rows, rows, columns, rows)
 
 
 def _fill(words: Int32s, plan: StepPlan, sizes: PackedSizes, slots: SlotTable) -> None:

@@ -67,6 +67,7 @@ def _decode_kernel(
     arrivals_ptr,
     tables_ptr,
     lengths_ptr,
+    starts_ptr,
     table_stride,
     scale,
     K: tl.constexpr,
@@ -80,6 +81,7 @@ def _decode_kernel(
     WINDOW: tl.constexpr,
     SOFT_CAP: tl.constexpr,
     SCALED: tl.constexpr,
+    BY_LENGTH: tl.constexpr,
     STAGES: tl.constexpr,
     PDL: tl.constexpr,
 ):
@@ -107,6 +109,10 @@ def _decode_kernel(
     end = tl.minimum(start + share, length)
     # Only shares that hold tokens leave a partial result; a row without tokens (padding) has one empty share.
     active = tl.maximum(tl.cdiv(length - first, tl.maximum(share, 1)), 1)
+    if BY_LENGTH:
+        # Decode rows come first, so that such a row's number is its token's.
+        single = tl.load(starts_ptr + row + 1) - tl.load(starts_ptr + row) == 1
+        active = tl.where(single, active, 0)
     if split < active:
         top = tl.full((BLOCK_H,), float("-inf"), dtype=tl.float32)
         total = tl.zeros((BLOCK_H,), dtype=tl.float32)
@@ -164,7 +170,7 @@ def paged_attention_decode(
     out: Tensor | None = None,
 ) -> Tensor:
     """See `reference.paged_attention_decode`; a row of length 0 (padding) gives zeros. Writes to `out` if given."""
-    rows = inputs.decode_rows
+    rows = len(inputs.context_lengths) if inputs.by_length else inputs.decode_rows
     out = torch.empty_like(queries) if out is None else out
     splits = splits_for(rows, spec.kv_heads, inputs.max_context)
     group = spec.heads // spec.kv_heads
@@ -186,6 +192,7 @@ def paged_attention_decode(
             arrivals,
             inputs.block_tables,
             inputs.context_lengths,
+            inputs.query_starts,
             inputs.block_tables.stride(0),
             spec.scale,
             K=spec.kv_heads,
@@ -199,6 +206,7 @@ def paged_attention_decode(
             WINDOW=spec.window or 0,
             SOFT_CAP=spec.soft_cap or 0.0,
             SCALED=scaled,
+            BY_LENGTH=inputs.by_length,
             STAGES=2 if many and not narrow else 3,
             PDL=early_launch(),
             num_warps=2 if many else 4,

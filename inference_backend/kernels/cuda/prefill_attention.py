@@ -56,6 +56,7 @@ def _prefill_kernel(
     WINDOW: tl.constexpr,
     SOFT_CAP: tl.constexpr,
     SCALED: tl.constexpr,
+    BY_LENGTH: tl.constexpr,
     STAGES: tl.constexpr,
     PDL: tl.constexpr,
 ):
@@ -67,6 +68,8 @@ def _prefill_kernel(
     begin = tl.load(starts_ptr + row) - base
     queries = tl.load(starts_ptr + row + 1) - base - begin
     first = (tile - begin // BLOCK_Q - row) * BLOCK_Q
+    if BY_LENGTH:
+        queries = tl.where(queries == 1, 0, queries)
     if first < queries:
         length = tl.load(lengths_ptr + row)
         lanes = tl.arange(0, BLOCK_Q * BLOCK_G)
@@ -162,7 +165,8 @@ def paged_attention_prefill(
     group = spec.heads // spec.kv_heads
     block_g = triton.next_power_of_2(group)
     block_q = max(1, 64 // block_g)
-    rows = len(inputs.context_lengths) - inputs.decode_rows
+    skipped = 0 if inputs.by_length else inputs.decode_rows
+    rows = len(inputs.context_lengths) - skipped
     tiles = len(queries) // block_q + rows
     scaled = cache.key_scales is not None
     if rows:
@@ -173,9 +177,9 @@ def paged_attention_prefill(
             cache.key_scales if scaled else queries,
             cache.value_scales if scaled else queries,
             out,
-            inputs.block_tables[inputs.decode_rows :],
-            inputs.context_lengths[inputs.decode_rows :],
-            inputs.query_starts[inputs.decode_rows :],
+            inputs.block_tables[skipped:],
+            inputs.context_lengths[skipped:],
+            inputs.query_starts[skipped:],
             rows,
             inputs.block_tables.stride(0),
             spec.scale,
@@ -190,6 +194,7 @@ def paged_attention_prefill(
             WINDOW=spec.window or 0,
             SOFT_CAP=spec.soft_cap or 0.0,
             SCALED=scaled,
+            BY_LENGTH=inputs.by_length,
             STAGES=2,
             PDL=early_launch(),
             num_warps=4,
@@ -203,6 +208,10 @@ def paged_attention(
 ) -> Tensor:
     """See `reference.paged_attention`."""
     out = torch.empty_like(queries)
+    if inputs.by_length:
+        paged_attention_decode(queries, cache, inputs, spec, out)
+        paged_attention_prefill(queries, cache, inputs, spec, out)
+        return out.view(len(queries), -1)
     split = inputs.decode_rows
     if split:
         paged_attention_decode(queries[:split], cache, inputs, spec, out[:split])
