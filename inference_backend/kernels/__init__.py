@@ -15,6 +15,7 @@ from inference_backend.kernels.dispatch import (
     int8_weight_linear,
     lora,
     paged_attention,
+    plain,
     quantize_per_token,
     rms_norm,
     rope_and_cache_kv,
@@ -32,7 +33,6 @@ from inference_backend.kernels.values import (
     Product,
     Quantized,
     RopeTable,
-    plain,
 )
 
 __all__ = [

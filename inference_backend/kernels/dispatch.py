@@ -18,7 +18,6 @@ from inference_backend.kernels.values import (
     Product,
     Quantized,
     RopeTable,
-    plain,
 )
 
 
@@ -30,6 +29,14 @@ def _cuda() -> ModuleType:
     from inference_backend.kernels import cuda
 
     return cuda
+
+
+def plain(x: Output) -> Tensor:
+    """The values of a product, its scales multiplied in."""
+    if not isinstance(x, Product):
+        return x
+    made: Tensor = _cuda().multiplied(x) if x.data.is_cuda else x.plain
+    return made
 
 
 def quantize_per_token(x: Tensor, form: ActivationFormat) -> Activation:

@@ -138,11 +138,6 @@ class Product:
 Output: TypeAlias = Tensor | Product
 
 
-def plain(x: Output) -> Tensor:
-    """The values of a product, its scales multiplied in."""
-    return x.plain if isinstance(x, Product) else x
-
-
 @dataclass(frozen=True, slots=True)
 class AdapterRows:
     """Which LoRA adapter each token of the step uses.

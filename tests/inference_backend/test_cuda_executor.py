@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from inference_backend.engine import Engine, EngineParts
-from inference_backend.settings import EngineSettings, SchedulerSettings
+from inference_backend.opening import make_executor
+from inference_backend.settings import EngineSettings, ParallelSettings, SchedulerSettings
 from inference_backend.values import Request, SamplingParameters
 from tests.inference_backend.checkpoints import FAMILIES, VOCAB
 from tests.inference_backend.conftest import Maker, collect, greedy, open_engine, tokens
@@ -46,6 +47,27 @@ def test_greedy_tokens_of_every_family(family: str, checkpoint: Maker) -> None:
     expected = ask(open_engine(made.folder), requests)
     for limits in ({}, {"blocks": 16, "max_step_tokens": 10}):
         assert ask(open_on_gpu(made.folder, **limits), requests) == expected
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two NVIDIA GPUs")
+def test_two_gpus_give_the_tokens_of_one(checkpoint: Maker) -> None:
+    made = checkpoint("llama")
+    scheduler = SchedulerSettings(block_size=4, max_sequences=8, max_step_tokens=64)
+    settings = EngineSettings(
+        str(made.folder),
+        dtype="float32",
+        device="cuda",
+        kv_blocks=200,
+        scheduler=scheduler,
+        parallel=ParallelSettings(tensor=2),
+    )
+    executor = make_executor(settings)
+    engine = Engine(EngineParts(executor, scheduler), executor.load())
+    sampling = SamplingParameters(temperature=0.0, max_tokens=20, ignore_eos=True)
+    requests = [Request(f"r{i}", tuple(prompt), sampling) for i, prompt in enumerate(PROMPTS)]
+    found = ask(engine, requests)
+    executor.close()
+    assert found == ask(open_on_gpu(made.folder), requests)
 
 
 SPECIAL = {

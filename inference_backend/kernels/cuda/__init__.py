@@ -22,6 +22,7 @@ from inference_backend.kernels.cuda.quantized_linear import (
     int4_linear,
     int8_linear,
     int8_weight_linear,
+    multiplied,
 )
 from inference_backend.kernels.cuda.rope import rope_and_cache_kv
 from inference_backend.kernels.cuda.rounding import quantize_per_token
@@ -44,6 +45,7 @@ __all__ = [
     "int8_linear",
     "int8_weight_linear",
     "keep_threshold",
+    "multiplied",
     "one_token_linear",
     "paged_attention",
     "paged_attention_decode",

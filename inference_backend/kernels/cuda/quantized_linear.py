@@ -90,6 +90,38 @@ def int8_weight_linear(x: Tensor, weight: Tensor, scales: Tensor) -> Tensor:
     return functional.linear(x, (weight.float() * scales).to(x.dtype))
 
 
+@triton.jit
+def _plain_kernel(data_ptr, rows_ptr, columns_ptr, out_ptr, width, BLOCK: tl.constexpr, PDL: tl.constexpr):
+    row = tl.program_id(1).to(tl.int64)
+    cols = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = cols < width
+    columns = tl.load(columns_ptr + cols, mask=inside, other=0.0)
+    wait_previous(PDL)
+    value = tl.load(data_ptr + row * width + cols, mask=inside, other=0.0).to(tl.float32)
+    value *= tl.load(rows_ptr + row) * columns
+    release_next(PDL)
+    tl.store(out_ptr + row * width + cols, value.to(out_ptr.dtype.element_ty), mask=inside)
+
+
+def multiplied(x: Product) -> Tensor:
+    """See `values.Product.plain`."""
+    out = torch.empty_like(x.data)
+    tokens, width = x.data.shape
+    if tokens:
+        _plain_kernel[(triton.cdiv(width, 1024), tokens)](
+            x.data,
+            x.rows,
+            x.columns,
+            out,
+            width,
+            BLOCK=1024,
+            PDL=early_launch(),
+            num_warps=4,
+            **launch_options(),
+        )
+    return out
+
+
 @triton.jit(do_not_specialize=["M"])
 def _int4_kernel(
     x_ptr,

@@ -12,6 +12,7 @@ from inference_backend.kernels import (
     AttentionInputs,
     AttentionSpec,
     LayerCache,
+    Product,
     Quantized,
     RopeTable,
     pack_int4,
@@ -246,6 +247,21 @@ def test_linear_of_few_tokens(device: torch.device, tiling: cuda.Tiling, tokens:
     assert apart(cuda.few_tokens_linear(op, tiling), expected) < 6e-3
     if tokens == 1 and form in {"plain", "int8-weights"}:
         assert apart(cuda.one_token_linear(op, cuda.Tiling(4, 128, 1, 4, 1)), expected) < 6e-3
+
+
+@pytest.mark.parametrize(("tokens", "width"), [(1, 40), (3, 1027)])
+def test_scales_multiplied_in(device: torch.device, tokens: int, width: int) -> None:
+    product = Product(
+        torch.randn(tokens, width, device=device).half(),
+        torch.rand(tokens, 1, device=device),
+        torch.rand(width, device=device),
+    )
+    assert apart(cuda.multiplied(product), product.plain) < TOLERANCE[torch.float16]
+    residual = torch.randn(tokens, width, device=device).half()
+    weight = torch.randn(width, device=device).half()
+    out, _ = cuda.add_rms_norm(product, residual, weight, 1e-5)
+    expected, _ = reference.add_rms_norm(product.plain, residual, weight, 1e-5)
+    assert apart(out, expected) < TOLERANCE[torch.float16]
 
 
 @pytest.mark.parametrize("tokens", [1, 5, 70])
