@@ -43,6 +43,9 @@ KEPT_WEIGHT: Final = 0.9
 SLIDE_BOUND: Final = 20_000
 """Elements that one step may execute."""
 
+INSTANCE_BOUND: Final = 200
+"""Flows under way: beyond it the oldest of those that may run several times at once are forgotten."""
+
 _LOOKED_AT = frozenset({"UserIntent", "BotIntent", "InternalSystemActionFinished"})
 """Events that every flow under way looks at."""
 
@@ -156,8 +159,7 @@ def step(program: Program, state: State, event: Event) -> list[Command]:
     _extensions(work)
     _interrupt(work)
     _resume(work)
-    state.instances = [each for each in work.next if each.status in {Status.ACTIVE, Status.INTERRUPTED}]
-    return _decided(work)
+    return _settled(work)
 
 
 def start_flow(program: Program, state: State, code: FlowCode) -> list[Command]:
@@ -171,8 +173,7 @@ def start_flow(program: Program, state: State, code: FlowCode) -> list[Command]:
     work.next = list(state.instances)
     _begin(work, code, 0, first_step=True)
     _resume(work)
-    state.instances = [each for each in work.next if each.status in {Status.ACTIVE, Status.INTERRUPTED}]
-    return _decided(work)
+    return _settled(work)
 
 
 def call_flow(program: Program, state: State, reference: str) -> list[Command]:
@@ -185,8 +186,7 @@ def call_flow(program: Program, state: State, reference: str) -> list[Command]:
     work.next = list(state.instances)
     _begin(work, work.code(_with_arguments(work, reference)), 0, first_step=True)
     _resume(work)
-    state.instances = [each for each in work.next if each.status in {Status.ACTIVE, Status.INTERRUPTED}]
-    return _decided(work)
+    return _settled(work)
 
 
 def _remember(state: State, event: Event) -> None:
@@ -419,7 +419,20 @@ def _same(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
     return all(value in (ANYTHING, found.get(name)) for name, value in wanted.items())
 
 
-# --- the decision --------------------------------------------------------------------------------------------------
+# --- the outcome --------------------------------------------------------------------------------------------------
+
+
+def _settled(work: _Step) -> list[Command]:
+    """Keep what is still under way, within bounds, and decide."""
+    state = work.state
+    alive = [each for each in work.next if each.status in {Status.ACTIVE, Status.INTERRUPTED}]
+    for oldest in alive[: max(0, len(alive) - INSTANCE_BOUND)]:
+        if work.code(oldest.flow).allow_multiple:
+            alive.remove(oldest)
+    state.instances = alive
+    names = {each.flow for each in alive}
+    state.added = {name: code for name, code in state.added.items() if name in names}
+    return _decided(work)
 
 
 def _decided(work: _Step) -> list[Command]:

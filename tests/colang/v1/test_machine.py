@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from colang import Event, Send, Source
 from colang.errors import ColangBudgetError, ColangRuntimeError, ColangStateError
 from colang.v1 import Program, State, definitions_of, flow_of_body, make_program, start_flow, step
+from colang.v1.machine import INSTANCE_BOUND
 from colang.v1.snapshot import check_state, restore, snapshot
 
 TEA = "user tea\nbot pour\nuser bill\nbot total"
@@ -163,6 +164,21 @@ def test_a_generated_flow_runs_from_its_first_element() -> None:
     (command,) = step(work, again, Event("UserIntent", {"intent": "bill"}))
     assert isinstance(command, Send)
     assert command.event.arguments == {"intent": "total"}
+
+
+def test_flows_that_nobody_finishes_do_not_pile_up() -> None:
+    talk = Talk(flow(TEA, "define parallel flow"))
+    for _ in range(INSTANCE_BOUND + 50):
+        assert talk.user("tea") == ["pour"]
+    assert len(talk.state.instances) == INSTANCE_BOUND
+
+
+def test_generated_flows_are_forgotten_when_they_have_ended() -> None:
+    work, state = program(flow("user cake\nbot serve")), State()
+    for number in range(20):
+        start_flow(work, state, flow_of_body(f"made up {number}", "bot pour"))
+        step(work, state, Event("BotIntent", {"intent": "pour"}))
+    assert state.added == {}
 
 
 def test_a_flow_that_never_waits_is_stopped() -> None:
