@@ -81,7 +81,7 @@ class FaissIndex:
 
     def add(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         rows = check_rows(vectors, self._dimension)
-        if len(set(ids.tolist())) != len(ids):
+        if len(ids) > 1 and not (np.diff(ids) > 0).all():
             kept = last_of_each(ids)
             ids, rows = ids[kept], rows[kept]
         if not len(ids):

@@ -43,6 +43,9 @@ class RowTable:
 
     def append(self, ids: NDArray[np.int64]) -> None:
         """New rows for `ids`, which are distinct; rows that held them before are dead from now on."""
+        if not len(self._ids):
+            self._ids, self._alive, self._rows = ids.copy(), np.ones(len(ids), np.bool_), None
+            return
         self.kill(ids)
         start = len(self._ids)
         self._ids = np.concatenate((self._ids, ids))
