@@ -37,6 +37,9 @@ class Page:
     def working(self) -> AbstractContextManager[None]:
         return nullcontext()
 
+    def awaiting(self, results: bool) -> None:
+        """Nothing to show."""
+
 
 class Desk:
     """One conversation with a bundled configuration."""

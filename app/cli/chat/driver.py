@@ -32,6 +32,10 @@ class Screen(Protocol):
         """Entered while the bot is at work, so that a long wait can be seen."""
         ...
 
+    def awaiting(self, results: bool) -> None:
+        """Told after each turn whether actions still run whose results the bot waits for."""
+        ...
+
 
 class Conversation(Protocol):
     """The engine's side of a chat: it owns the state."""
@@ -113,10 +117,11 @@ class Driver:
                 waiting.extend(self._session.settled() if told else ())
                 told = False
             if not waiting:
-                return
+                break
             command = waiting.popleft()
             told = told or isinstance(command, Tell)
             waiting.extend(await self._carry_out(command))
+        self._screen.awaiting(self._session.busy)
 
     async def _carry_out(self, command: Command) -> list[Command]:
         match command:

@@ -49,6 +49,9 @@ class Pipe:
         """Who reads a pipe waits for lines, not for signs of life."""
         yield
 
+    def awaiting(self, results: bool) -> None:
+        """As `working`."""
+
 
 def _write(text: str, stream: TextIO) -> None:
     stream.write(printable(text))

@@ -40,6 +40,7 @@ class Terminal:
         )
         self._interrupted = False
         self._working_since: float | None = None
+        self._awaiting_since: float | None = None
         self._end_progress: Callable[[], None] | None = None
 
     async def read(self) -> str | None:
@@ -85,6 +86,10 @@ class Terminal:
         finally:
             self._working_since = self._end_progress = None
 
+    def awaiting(self, results: bool) -> None:
+        self._awaiting_since = (self._awaiting_since or time.monotonic()) if results else None
+
     def _sign_of_life(self) -> str:
-        seconds = 0.0 if self._working_since is None else time.monotonic() - self._working_since
+        now = time.monotonic()
+        seconds = now - min(self._working_since or now, self._awaiting_since or now)
         return f"working ({seconds:.0f} s)" if seconds > PATIENCE_SECONDS else ""

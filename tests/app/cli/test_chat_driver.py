@@ -60,6 +60,9 @@ class Lines:
     def working(self) -> AbstractContextManager[None]:
         return nullcontext()
 
+    def awaiting(self, results: bool) -> None:
+        """Nothing to show."""
+
 
 async def hold(conversation: Scripted, *lines: str) -> list[str]:
     screen = Lines(list(lines))
