@@ -3,7 +3,8 @@
 Exception
   ConfigurationError (ValueError)          the author of the configuration
     InvalidModelConfigurationError         a `models` entry
-    InvalidRailsConfigurationError         any other part; lists every problem with its place
+    InvalidRailsConfigurationError         any other part
+      ValidationError                      what loading found; `ConfigProblemsError` lists it, each with its place
       StreamingNotSupportedError           streaming asked of a configuration that cannot stream
       RailTypeNotConfiguredError           a check asked for a kind of rail that has no flows
     MissingKeyError                        a model needs a key that is set nowhere
@@ -54,6 +55,10 @@ class InvalidModelConfigurationError(ConfigurationError):
 
 class InvalidRailsConfigurationError(ConfigurationError):
     """A part of the configuration other than `models` is at fault."""
+
+
+class ValidationError(InvalidRailsConfigurationError):
+    """A configuration does not hold together; raised when it is loaded."""
 
 
 class StreamingNotSupportedError(InvalidRailsConfigurationError):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from rails_engine.actions import Action, ActionRegistry, ActionRunner
+from rails_engine.actions import Action, ActionRegistry, ActionRunner, RailOutcome
+from rails_engine.library import limits_of
 from rails_engine.llm import Observed, public_model
 from rails_engine.scene import Outcome, Plan
 from rails_engine.services import Resources, TurnServices
 from rails_engine.umim import EventDict
 
 CONTEXT_PREFIX = "__context__"
+
+log = logging.getLogger(__name__)
 
 
 class Surroundings(Protocol):
@@ -55,8 +59,16 @@ class RegisteredActions:
             return None
 
         async def effect(scene: Surroundings, arguments: Mapping[str, Any]) -> Outcome:
-            injected = self._injected(action, scene)
-            output = await self._runner.run(action, arguments, injected)
+            limits = limits_of(action.name, arguments, scene.context, self._resources.config)
+            try:
+                injected = self._injected(action, scene)
+                timeout_s = limits.timeout_s if limits else None
+                output = await self._runner.run(action, arguments, injected, timeout_s)
+            except Exception as error:  # whatever a rail raises, the configuration may let its text pass
+                if limits is None or not limits.allows_on_error:
+                    raise
+                log.warning("rail action %s failed and lets pass (on_error: allow): %r", action.name, error)
+                return Outcome(RailOutcome.allow(reason="error").view())
             return Outcome(output.value, output.context_updates, output.events)
 
         return Plan(name, effect, action.execute_async, action.is_system_action)

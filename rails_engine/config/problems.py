@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from rails_engine.errors import InvalidRailsConfigurationError
+from rails_engine.errors import ValidationError
 
 Severity: TypeAlias = Literal["error", "warning"]
 KeyPath: TypeAlias = tuple[str | int, ...]
@@ -37,7 +37,7 @@ class Problem:
         return f"{where}{self.severity}: {key}{self.message}"
 
 
-class ConfigProblemsError(InvalidRailsConfigurationError):
+class ConfigProblemsError(ValidationError):
     """A configuration cannot be used; `problems` has every finding, warnings included."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:

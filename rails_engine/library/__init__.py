@@ -13,6 +13,7 @@ from typing import Any
 from rails_engine.actions import ActionRegistry
 from rails_engine.library import actions
 from rails_engine.library.listed import listed_rails, require_listed_flows
+from rails_engine.library.policy import Limits, limits_of
 
 COLANG_1 = Path(__file__).parent / "colang_1"
 COLANG_2 = Path(__file__).parent / "colang_2"
@@ -51,6 +52,8 @@ __all__ = [
     "COLANG_1",
     "COLANG_2",
     "IMPORT_NAME",
+    "Limits",
+    "limits_of",
     "listed_rails",
     "register_library",
     "require_listed_flows",
