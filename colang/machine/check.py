@@ -61,7 +61,7 @@ def _check_family(state: State, instance: Instance) -> None:
             action is not None and instance.uid in action.owners, f"{instance.uid} does not own action {uid}"
         )
     if instance.status in RUNNING:
-        listed = state.flows.get(instance.flow.flow_id, ())
+        listed = state.flows.get(instance.flow.flow_id) or ()
         _require(instance.uid in listed, f"{instance.uid} runs but is not listed by name")
         _require(
             not instance.parents

@@ -86,7 +86,7 @@ def _reference(run: Run, code: FlowCode, signal: Signal) -> Instance | None:
     probe = Instance("", code, "")
     bind(run, probe, signal.arguments)
     wanted = {parameter.name: probe.arguments[parameter.name] for parameter in code.parameters}
-    for uid in run.state.flows.get(code.flow_id, ()):
+    for uid in run.state.flows.get(code.flow_id) or ():
         instance = run.state.instances[uid]
         if instance.activated and instance.reference is None and includes(instance.arguments, wanted):
             return instance
@@ -113,7 +113,7 @@ def _addressed(run: Run, signal: Signal) -> list[Instance]:
         instance = run.state.instances.get(uid)
         return [instance] if instance is not None else []
     wanted = {name: value for name, value in arguments.items() if name not in _CONTROL}
-    uids = run.state.flows.get(str(arguments.get("flow_id")), ())
+    uids = run.state.flows.get(str(arguments.get("flow_id"))) or ()
     instances = [run.state.instances[uid] for uid in uids]
     return [each for each in instances if each.status in RUNNING and includes(each.arguments, wanted)]
 

@@ -65,7 +65,6 @@ def register(run: Run, instance: Instance) -> None:
     instance.number = state.sequence
     state.instances[instance.uid] = instance
     state.enlist(instance)
-    state.known[instance.flow.flow_id] = None
 
 
 def _loop_of(run: Run, code: FlowCode, parent: Instance | None) -> str:

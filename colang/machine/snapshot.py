@@ -55,9 +55,8 @@ def to_json(program: Program, state: State) -> str:
         "instances": [_instance_out(writer, instance) for instance in state.in_order()],
         "actions": [_action_out(writer, action) for action in state.actions.values()],
         "globals": writer.mapping(state.globals),
-        "flows": {name: list(uids) for name, uids in state.flows.items()},
+        "flows": {name: list(uids) for name, uids in sorted(state.flows.items())},
         "loops": state.loops,
-        "known": list(state.known),
         "added": state.overlay.texts,
         "removed": sorted(state.overlay.removed),
     }
@@ -102,9 +101,9 @@ def _restored(program: Program, document: Mapping[str, Any]) -> State:
         instance = _instance_in(reader, entry, _code(program, state, entry["flow"]))
         instance.owner = state.token
         state.instances[instance.uid] = instance
-    state.flows = {name: tuple(uids) for name, uids in document["flows"].items()}
+    for name, uids in document["flows"].items():
+        state.flows[name] = tuple(uids)
     state.loops = dict(document["loops"])
-    state.known = dict.fromkeys(document["known"])
     _file_heads(state)
     check_state(state)
     return state

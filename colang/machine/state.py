@@ -266,7 +266,6 @@ class State:
         "globals",
         "index",
         "instances",
-        "known",
         "loops",
         "main",
         "overlay",
@@ -280,15 +279,13 @@ class State:
     def __init__(self, seed: int = 0) -> None:
         self.token = object()
         self.instances: Table[str, Instance] = Table()
-        self.flows: dict[str, tuple[str, ...]] = {}
-        """Running and activated instances by flow name, in order of creation."""
+        self.flows: Table[str, tuple[str, ...]] = Table()
+        """Running and activated instances by flow name, in order of creation; a name stays when they have ended."""
         self.actions: dict[str, Action] = {}
         self.globals: dict[str, Any] = {}
         self.index = Index(self.token)
         self.loops: dict[str, int] = {}
         """Interaction loops with the number of running instances in them."""
-        self.known: dict[str, None] = {}
-        """Flows that have or had an instance."""
         self.main: str = ""
         self.overlay = Overlay()
         self.owns_values = True
@@ -308,11 +305,10 @@ class State:
         twin.token = object()
         twin.index = self.index.fork(twin.token)
         twin.instances = self.instances.fork()
-        twin.flows = self.flows.copy()
+        twin.flows = self.flows.fork()
         twin.actions = self.actions.copy()
         twin.globals = self.globals.copy()
         twin.loops = self.loops.copy()
-        twin.known = self.known.copy()
         twin.random = Random(self.random.state)
         self.owns_values = twin.owns_values = False
         return twin
@@ -333,10 +329,10 @@ class State:
     def enlist(self, instance: Instance) -> None:
         """List an instance under the name of its flow."""
         name = instance.flow.flow_id
-        self.flows[name] = (*self.flows.get(name, ()), instance.uid)
+        self.flows[name] = (*(self.flows.get(name) or ()), instance.uid)
 
     def delist(self, instance: Instance) -> None:
-        listed = self.flows.get(instance.flow.flow_id, ())
+        listed = self.flows.get(instance.flow.flow_id) or ()
         if instance.uid in listed:
             place = listed.index(instance.uid)
             self.flows[instance.flow.flow_id] = listed[:place] + listed[place + 1 :]

@@ -62,7 +62,7 @@ def _view(instance: Instance) -> FlowView:
 
 def flow_known(state: State, flow_id: str) -> bool:
     """True if an instance of the flow exists or existed."""
-    return flow_id in state.known
+    return flow_id in state.flows
 
 
 def event_awaited(program: Program, state: State, event: Event) -> bool:
