@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -186,6 +186,7 @@ class Colang1:
         inputs = await self._checked(request, inputs_of(request, known.length))
         turn.scene.events.extend(turn.stamp(event) for event in inputs.past)
         new = await turn.run([turn.stamp(event) for event in inputs.now])
+        trace.story = turn.scene.events
         after = Story(turn.scene.machine, worth_keeping(turn.scene.events))
         if request.story is None:
             answer = {"role": "assistant", "content": reply_of(new).text}
@@ -259,26 +260,17 @@ class Colang1:
     # --- streaming -------------------------------------------------------------------------------------------------
 
     async def _streamed(self, request: Request, trace: Trace, pieces: asyncio.Queue[str | None]) -> None:
-        """Run the turn while its model's text goes through the windows; then give out what was said otherwise."""
-        out = pieces.put_nowait
-        gate: Gate | None = None
-        shown_turns: list[CanonicalTurn] = []
+        """Run the turn while its model's text goes through the windows."""
+        turns: list[CanonicalTurn] = []
 
-        async def piece(text: str) -> None:
-            nonlocal gate
-            if gate is None:
-                gate = self._gate(shown_turns[0], out) if self._output_flows(request) else Gate.open(out)
-            await gate.piece(text)
+        def gate(out: Callable[[str], None]) -> Gate:
+            return self._gate(turns[0], out) if self._output_flows(request) else Gate.open(out)
 
-        shown = Shown(piece)
+        shown = Stream(gate, pieces.put_nowait)
         try:
-            done = await self._shown_turn(request, trace, shown, shown_turns)
-            if gate is not None:
-                await gate.end()
+            await self._shown_turn(request, trace, shown, turns)
         except StreamStoppedError:
-            out(violation_frame(gate.refused_by if gate else ""))
-            return
-        self._rest(done, gate.released if gate else "", out)
+            pieces.put_nowait(violation_frame(shown.refused_by))
 
     async def _shown_turn(
         self, request: Request, trace: Trace, shown: Shown, turns: list[CanonicalTurn]
@@ -290,6 +282,7 @@ class Colang1:
         inputs = await self._checked(request, inputs_of(request, known.length))
         turn.scene.events.extend(turn.stamp(event) for event in inputs.past)
         new = await turn.run([turn.stamp(event) for event in inputs.now])
+        trace.story = turn.scene.events
         return Done(new, Story(turn.scene.machine, worth_keeping(turn.scene.events)))
 
     def _output_flows(self, request: Request) -> list[str]:
@@ -303,18 +296,6 @@ class Colang1:
 
     def _gate(self, turn: CanonicalTurn, out: Any) -> Gate:
         return Gate.checked(self._resources.config.rails.output.streaming, self._runner, turn, out)
-
-    @staticmethod
-    def _rest(done: Done, released: str, out: Any) -> None:
-        """Give out the messages of the turn that did not go through the windows."""
-        scripts = reply_of(done.new).scripts
-        begun = bool(released)
-        for script in scripts:
-            if released and (script in released or released.strip().strip('"') == script):
-                released = ""
-                continue
-            out(f"\n{script}" if begun else script)
-            begun = True
 
     # --- what comes back -------------------------------------------------------------------------------------------
 
@@ -333,6 +314,58 @@ class Colang1:
         if request.options is not None:
             _add_wanted(response, request.options, done, trace)
         return response
+
+
+class Stream:
+    """Implements `Shown`: each message through a gate of its own, one after the other, on lines of their own."""
+
+    def __init__(self, gate: Callable[[Callable[[str], None]], Gate], out: Callable[[str], None]) -> None:
+        self._make_gate = gate
+        self._out = out
+        self._gate: Gate | None = None
+        self._held = ""
+        self._begun = False
+        self._streamed = False
+        self.refused_by = ""
+
+    async def piece(self, text: str) -> None:
+        """Quotes around a message are the model's notation, not part of it."""
+        if self._gate is None:
+            self._gate = self._make_gate(self._give)
+            text = text.lstrip().removeprefix('"')
+        text = self._held + text
+        self._held = '"' if text.endswith('"') else ""
+        await self._passed(text.removesuffix('"'))
+
+    async def end(self) -> None:
+        self._held = ""
+        if self._gate is not None:
+            gate, self._gate = self._gate, None
+            self._streamed = True
+            try:
+                await gate.end()
+            finally:
+                self.refused_by = gate.refused_by
+
+    def said(self, script: str) -> None:
+        if self._streamed:
+            self._streamed = False
+        else:
+            self._give(script)
+        self._begun = True
+
+    async def _passed(self, text: str) -> None:
+        gate = self._gate
+        if gate is not None and text:
+            try:
+                await gate.piece(text)
+            finally:
+                self.refused_by = gate.refused_by
+
+    def _give(self, text: str) -> None:
+        if self._begun:
+            text, self._begun = f"\n{text}", False
+        self._out(text)
 
 
 class Gate:
@@ -429,13 +462,13 @@ def _add_wanted(response: GenerationResponse, options: GenerationOptions, done: 
             stats=generation_stats(trace, rails),
             llm_calls=[call_info(call) for call in trace.llm_calls] if wanted.llm_calls else None,
             internal_events=done.new if wanted.internal_events else None,
-            colang_history=history_of(done.story.events) if wanted.colang_history else None,
+            colang_history=history_of(trace.story) if wanted.colang_history else None,
         )
 
 
 def history_of(events: Sequence[EventDict]) -> str:
     """The conversation in the notation of Colang 1.0."""
-    return str(FILTERS["colang"](list(events)))
+    return str(FILTERS["colang"]([event for event in events if event["type"] != "hide_prev_turn"]))
 
 
 def open_story(state: Any) -> dict[str, Any] | None:

@@ -255,7 +255,7 @@ class LLMRails:
     def explain(self) -> ExplainInfo:
         """The model calls of the task that called last, and the history of its last call."""
         calls = [call_info(call) for call in self._last.llm_calls]
-        history = history_of(self._last.events) if self._one is not None else history_text(self._last.history)
+        history = history_of(self._last.story) if self._one is not None else history_text(self._last.history)
         return ExplainInfo(llm_calls=calls, colang_history=history)
 
     def _remember(self, trace: Trace) -> None:

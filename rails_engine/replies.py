@@ -36,6 +36,8 @@ def inputs_of(request: Request, known: int) -> Inputs:
         and messages[-1].get("role") == "assistant"
     ):
         messages.pop()
+        if not any(message.get("role") == "user" for message in messages):
+            messages.append({"role": "user", "content": ""})
     ends = [place for place, message in enumerate(messages) if message.get("role") == "assistant"]
     start = max([known, *(place + 1 for place in ends)])
     if start >= len(messages):

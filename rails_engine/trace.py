@@ -35,6 +35,8 @@ class Trace:
     actions: list[ActionRun] = field(default_factory=list)
     llm_calls: list[LLMCall] = field(default_factory=list)
     history: Sequence[History] = ()
+    story: Sequence[EventDict] = ()
+    """Colang 1.0: the events of the whole conversation."""
     deciders: dict[str, str] = field(default_factory=dict)
     """Colang 1.0: an event's uid to the flow that decided it."""
 

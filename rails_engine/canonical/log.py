@@ -58,6 +58,8 @@ class _Reader:
             self._action(event["action_name"], flow, next(self.runs, None))
         elif kind == "BotIntent" and (flow or event.get("intent") == "stop"):
             self._decision(event["intent"], flow)
+        elif kind.endswith("Exception") and self.open is not None:
+            self._decision("stop", flow)
         elif kind == "BotMessage" and self.rails and self.rails[-1].name == _INTENT:
             self.rails[-1].type = "generation"
 

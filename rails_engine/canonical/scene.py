@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from colang.v1 import Program
 from colang.v1 import State as Machine
@@ -14,13 +14,17 @@ from rails_engine.services import TurnServices
 from rails_engine.umim import EventDict
 
 
-@dataclass(slots=True)
-class Shown:
-    """Where the pieces of an answer go while the model writes it; None where nobody reads along."""
+class Shown(Protocol):
+    """Where an answer goes while it comes to be, where somebody reads along."""
 
-    piece: Callable[[str], Awaitable[None]]
-    said: str = ""
-    """What was given out of the message that is being written."""
+    async def piece(self, text: str) -> None:
+        """A piece of what a model writes."""
+
+    async def end(self) -> None:
+        """The model has written all of it."""
+
+    def said(self, script: str) -> None:
+        """A message stands: it is given out unless it was piece by piece."""
 
 
 @dataclass(frozen=True, slots=True)

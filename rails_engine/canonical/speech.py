@@ -82,7 +82,10 @@ class Speech:
             "relevant_chunks": (scene.context.get("relevant_chunks") or "").strip(),
         }
         answer = await self._written(scene, Completion("generate_bot_message", variables))
-        return _spoken(answer, texts.message_of(answer.text))
+        # Rails that ask again, to compare answers, need to know what was asked.
+        asked = {"_last_bot_prompt": scene.machine.variables["_last_bot_prompt"]}
+        spoken = _spoken(answer, texts.message_of(answer.text))
+        return replace(spoken, context_updates={**spoken.context_updates, **asked})
 
     # --- the model -------------------------------------------------------------------------------------------------
 
@@ -93,11 +96,12 @@ class Speech:
 
     async def _sent(self, scene: CanonicalScene, request: LLMRequest, task: str) -> Answer:
         model = scene.services.resources.model(task)
-        # Rails that ask again, to compare answers, need to know what was asked.
         scene.machine.variables["_last_bot_prompt"] = _asked(request)
         if scene.shown is None:
             return await scene.services.call(model, request, task)
-        return await scene.services.stream(model, replace(request, streaming=True), task, scene.shown.piece)
+        answer = await scene.services.stream(model, replace(request, streaming=True), task, scene.shown.piece)
+        await scene.shown.end()
+        return answer
 
 
 def _said(text: str, *, predefined: bool) -> Outcome:

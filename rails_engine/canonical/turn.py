@@ -93,10 +93,14 @@ class CanonicalTurn:
             self._before = self.scene.machine.fork()
         elif kind == "hide_prev_turn" and self._before is not None:
             self.scene.machine.instances = list(self._before.instances)
+        elif kind == "StartUtteranceBotAction" and self.scene.shown is not None:
+            self.scene.shown.said(str(event.get("script", "")))
         self._decided = step(self.scene.program, self.scene.machine, Event(kind, event))
 
     async def _next(self) -> list[EventDict]:
         """The events that follow from the last one."""
+        if not self.scene.events:
+            return [self.stamp({"type": "Listen"})]
         last = self.scene.events[-1]
         if last["type"] == "StartInternalSystemAction":
             return await self._act(last)
@@ -173,6 +177,7 @@ def _with_services(scene: CanonicalScene, services: Any) -> CanonicalScene:
 
 
 def _finished(start: EventDict, value: Any, failure: str | None, events: list[EventDict]) -> EventDict:
+    failed = {"failure_reason": failure} if failure else {}
     return {
         "type": "InternalSystemActionFinished",
         "action_uid": start["action_uid"],
@@ -181,7 +186,7 @@ def _finished(start: EventDict, value: Any, failure: str | None, events: list[Ev
         "action_result_key": start.get("action_result_key"),
         "status": "failed" if failure else "success",
         "is_success": not failure,
-        "failure_reason": failure,
+        **failed,
         "return_value": value,
         "events": events,
         "is_system_action": start.get("is_system_action", False),

@@ -66,9 +66,9 @@ def _action(event: Event) -> list[str]:
 
 
 def _action_result(event: Event) -> list[str]:
-    if event.get("is_system_action") or event.get("return_value") is None:
+    if event.get("is_system_action"):
         return []
-    return [f"# The result was {event['return_value']}"]
+    return [f"# The result was {event.get('return_value')}"]
 
 
 _LINES: Mapping[str, Callable[[Event], list[str]]] = {

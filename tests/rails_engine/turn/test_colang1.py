@@ -136,6 +136,8 @@ def test_check_asks_no_model() -> None:
     blocked = app.check([user("bad")])
     assert (blocked.status.value, blocked.content, blocked.rail) == ("blocked", "no in", "gate in")
     assert app.check([user("x"), bot("bad")]).rail == "gate out"
+    assert app.check([bot("bad")]).rail == "gate out"
+    assert app.check([]).status.value == "passed"
     assert app.check([user("x"), bot("y")]).status.value == "passed"
     with pytest.raises(RailTypeNotConfiguredError):
         rails("").check([user("x")], rail_types=[RailType.INPUT])
@@ -196,6 +198,12 @@ async def test_an_answer_from_elsewhere_passes_the_same_rails() -> None:
     assert "".join(good) == "a b c"
     refused = [p async for p in app.stream_async(messages=[user("bad")], generator=elsewhere("a"))]
     assert refused == ["no in"]
+
+
+async def test_streamed_and_predefined_messages_keep_their_order() -> None:
+    colang = TEA + "define flow\n  user ...\n  bot pour\n  bot praise\n"
+    pieces = await streamed(rails(colang.replace("  user tea\n", "  user never\n"), "cake", '"Well done"'))
+    assert "".join(pieces) == "Here is tea.\nWell done"
 
 
 async def test_what_a_flow_says_is_streamed_message_by_message() -> None:
