@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine with Python 3.11 or newer: `make chat` and `make test`.
 
-CONFIG ?= configs/support_bot_v2
+CONFIG ?= configs/support_bot
 PYTEST ?=
 PIP = .venv/bin/python -m pip
 
