@@ -123,12 +123,17 @@ class CpuExecutor:
             link.send_states(hidden)
         return hidden
 
-    @torch.inference_mode()
     def sample(self, masks: TokenMasks | None) -> None:
-        if self._launched is None:
+        launched, self._launched = self._launched, None
+        if launched is None:
             raise ResourceError("no step has been launched")
-        plan, fed, hidden = self._launched
-        self._launched = None
+        try:
+            self._sample(*launched, masks)
+        except (RuntimeError, MemoryError) as error:
+            raise ExecutorError(f"sampling failed: {error}") from error
+
+    @torch.inference_mode()
+    def _sample(self, plan: StepPlan, fed: Int32s, hidden: Tensor, masks: TokenMasks | None) -> None:
         logits = self.loaded.model.logits(hidden[torch.from_numpy(plan.sample_tokens).long()])
         result = self._sampler.sample(logits, plan, fed, masks)
         if len(plan.hidden_tokens):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from inference_backend.errors import CheckpointError, ResourceError
 from inference_backend.kernels import LayerCache
@@ -119,15 +122,24 @@ def allocate_cache(
     dtype, device = cache_dtype(settings, loaded.place.dtype), loaded.place.device
     try:
         return tuple(_layer_cache(shape, dtype, device) for _ in range(layers))
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, ValueError) as error:
         raise ResourceError(
             f"a KV cache of {blocks} blocks does not fit into the memory of {device}"
         ) from error
 
 
 def _layer_cache(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> LayerCache:
-    keys, values = (torch.zeros(shape, dtype=dtype, device=device) for _ in range(2))
+    keys, values = (_zeros(shape, dtype, device) for _ in range(2))
     if dtype != torch.int8:
         return LayerCache(keys, values)
-    scales = [torch.zeros(shape[:-1], dtype=torch.float32, device=device) for _ in range(2)]
+    scales = [_zeros(shape[:-1], torch.float32, device) for _ in range(2)]
     return LayerCache(keys, values, *scales)
+
+
+def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Zeros; on a CPU the pages become memory only when they are first written, so that an idle cache costs nothing."""
+    if device.type != "cpu":
+        return torch.zeros(shape, dtype=dtype, device=device)
+    return (
+        torch.from_numpy(np.zeros(math.prod(shape) * dtype.itemsize, dtype=np.uint8)).view(dtype).view(shape)
+    )
