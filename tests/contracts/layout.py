@@ -22,9 +22,51 @@ GATES: dict[tuple[str, str], tuple[str, ...]] = {
 """Further edges that are open to the named modules alone (and to modules whose name begins so)."""
 
 ORDER: dict[str, tuple[str, ...]] = {
-    "colang": ("source", "errors", "events", "tree"),
+    "nemoguardrails": (
+        "__main__ actions colang embeddings exceptions kb llm logging rails streaming testing types",
+    ),
+    "app": (
+        "bundled settings wiring",
+        "cli",
+    ),
+    "rails_engine": (
+        "background errors options response streaming_handler umim verbose",
+        "chat config saved state streaming",
+        "actions llm request retrieval verdicts",
+        "knowledge prompts replies scene trace",
+        "dialog effects library services",
+        "import_path registered turn",
+        "canonical checking engine",
+        "colang1 colang2",
+        "assembly",
+        "runtime",
+        "rails",
+        "guardrails testing",
+    ),
+    "colang": (
+        "dialect events grammars layout source",
+        "errors problems tree",
+        "format imports limits regex v2 walk",
+        "loader resolve values",
+        "expressions",
+        "instructions v1",
+        "lowering",
+        "program",
+        "checking machine",
+    ),
+    "inference_backend": (
+        "errors kernels settings toolcalls",
+        "kv parallel values weights",
+        "bodies layers sequence step tracing",
+        "executor models planning quantization sampling text waiting",
+        "adapters adapting beams prepared ranks roofline scheduler testing",
+        "executors metrics speculation stream",
+        "engine measure",
+        "async_engine building opening",
+        "chat",
+    ),
 }
-"""Room to its parts (files and folders), lowest first: a part imports only parts to its left."""
+"""Room to its layers, lowest first: a part (a file or a folder) imports only parts of the lines before its own."""
 
 EXEMPT_DIRECTIONS: dict[tuple[str, str], str] = {}
 """(importer, imported) that break a direction or walk past a door, with the reason."""
