@@ -80,7 +80,7 @@ def from_json(program: Program, text: str) -> State:
         raise ColangStateError("the saved state belongs to another program: its flows have changed since")
     try:
         return _restored(program, document)
-    except (KeyError, IndexError, TypeError, ValueError, ColangError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError, ColangError) as error:
         raise ColangStateError(f"the saved state is damaged: {type(error).__name__}: {error}") from None
 
 

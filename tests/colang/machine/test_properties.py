@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from colang import (
+    ColangStateError,
     Event,
     Program,
     Source,
@@ -102,6 +104,23 @@ def test_a_fork_and_its_original_do_not_see_each_other(
     assert [told(program, state, event) for event in events[at:]] == replies
     assert to_json(program, fork) == after
     assert to_json(program, state) == after
+
+
+@FEW
+@given(
+    transcript=st.sampled_from(PROGRAMS), events=conversations, place=st.floats(0, 1), cut=st.text(max_size=3)
+)
+def test_a_damaged_save_is_read_or_refused_but_never_crashes(
+    transcript: Transcript, events: list[Event], place: float, cut: str
+) -> None:
+    program = loaded(transcript.source)
+    state = new_state(program, 1)
+    for event in events:
+        told(program, state, event)
+    text = to_json(program, state)
+    at = int(place * (len(text) - 1))
+    with contextlib.suppress(ColangStateError):
+        check_state(from_json(program, text[:at] + cut + text[at + 1 :]))
 
 
 SHARED_LISTS = Source(
