@@ -1,134 +1,95 @@
-"""How far quantized models stray from the same weights in bf16, layer by layer and in the next-token distribution.
+"""What each quantisation changes: layer by layer, and in the distribution of the next token.
 
-One forward pass over random prompts; after each layer the relative error of the residual stream, ||q - b|| / ||b||, and
-at the end the mean KL divergence of the next-token distribution from bf16's, in nats, and how often the likeliest
-token is the same. With `--random-weights` the weights are drawn; else MODEL is a checkpoint folder.
+The reference is the same model in its stored floating-point type. Per kind of layer: |difference| / |reference| of its
+outputs (Frobenius norms), averaged over layers. Over all positions of the prompts: the mean Kullback-Leibler
+divergence of the next-token distributions in nats, and how often the likeliest token stays the same. With
+`--shape` the weights are random (normal, 0.02), which says what the number formats do, not what a trained model loses.
 
-    python benchmarks/quantization_error.py MODEL [--random-weights] [--device cuda]
+    python benchmarks/quantization_error.py --shape llama-100m
+    python benchmarks/quantization_error.py --model FOLDER --prompts texts.txt
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+import random
+import tempfile
+from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from inference_backend.executors import LoadedModel, allocate_cache, load_model
-from inference_backend.kernels import AttentionInputs, plain
-from inference_backend.layers import StepContext
-from inference_backend.settings import EngineSettings, SchedulerSettings
+from benchmarks.engine_shapes import SHAPES, write_shape
+from inference_backend.executors import load_model
+from inference_backend.measure import Reading, agreement, divergence, read_prompt, relative_error
+from inference_backend.settings import EngineSettings
+from inference_backend.text import Tokenizer
 
-BLOCK = 16
-VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("FP8 W8A8", {"quantization": "fp8"}),
-    ("INT8 weights", {"quantization": "int8-weights"}),
-    ("INT4 weights, groups of 128", {"quantization": "int4"}),
-    ("bf16, FP8 KV cache", {"kv_dtype": "fp8"}),
-    ("bf16, INT8 KV cache", {"kv_dtype": "int8"}),
-    ("FP8 W8A8, FP8 KV cache", {"quantization": "fp8", "kv_dtype": "fp8"}),
-)
-
-
-@dataclass(frozen=True)
-class Trace:
-    """The residual stream after each layer [T, hidden] and the logits [T, vocabulary] of every eighth position."""
-
-    layers: list[Tensor]
-    logits: Tensor
+VARIANTS: dict[str, dict[str, Any]] = {
+    "FP8 W8A8": {"quantization": "fp8"},
+    "INT8 weights": {"quantization": "int8-weights"},
+    "INT4 weights, groups of 128": {"quantization": "int4"},
+    "FP8 KV": {"kv_dtype": "fp8"},
+    "INT8 KV": {"kv_dtype": "int8"},
+    "FP8 W8A8 + FP8 KV": {"quantization": "fp8", "kv_dtype": "fp8"},
+}
+KINDS = {"q_proj": "qkv", "qkv_proj": "qkv", "o_proj": "out", "gate_proj": "gate, up", "down_proj": "down"}
 
 
-def inputs(rows: int, length: int, device: torch.device) -> AttentionInputs:
-    blocks = length // BLOCK
-    tables = torch.arange(rows * blocks, dtype=torch.int32, device=device).view(rows, blocks)
-    return AttentionInputs(
-        positions=torch.arange(length, device=device).repeat(rows),
-        slot_mapping=torch.arange(rows * length, device=device),
-        query_starts=torch.arange(0, rows * length + 1, length, dtype=torch.int32, device=device),
-        context_lengths=torch.full((rows,), length, dtype=torch.int32, device=device),
-        block_tables=tables,
-        decode_rows=0,
-        max_query=length,
-        max_context=length,
-    )
+def readings(settings: EngineSettings, device: torch.device, prompts: list[tuple[int, ...]]) -> list[Reading]:
+    loaded = load_model(settings, device)
+    return [read_prompt(loaded, settings, prompt) for prompt in prompts]
 
 
-def trace(loaded: LoadedModel, settings: EngineSettings, tokens: Tensor, length: int) -> Trace:
-    seen: list[Tensor] = []
-
-    def keep(_module: Any, _given: Any, made: Any) -> None:
-        out, residual = made
-        seen.append((plain(out).float() + residual.float()).cpu())
-
-    hooks = [layer.register_forward_hook(keep) for layer in loaded.model.layers]
-    caches = allocate_cache(loaded, settings, len(tokens) // BLOCK, loaded.config.layers)
-    step = StepContext(inputs(len(tokens) // length, length, tokens.device), caches)
-    hidden = loaded.model(tokens, step)
-    for hook in hooks:
-        hook.remove()
-    return Trace(seen, torch.log_softmax(loaded.model.logits(hidden[::8]), dim=-1).cpu())
+def row(name: str, reference: list[Reading], other: list[Reading]) -> str:
+    errors: dict[str, list[float]] = defaultdict(list)
+    for first, second in zip(reference, other, strict=True):
+        for layer, outputs in first.outputs.items():
+            kind = KINDS.get(layer.rpartition(".")[2])
+            if kind:
+                errors[kind].append(relative_error(outputs, second.outputs[layer]))
+    cells = [f"{sum(errors[kind]) / len(errors[kind]):.2%}" for kind in dict.fromkeys(KINDS.values())]
+    first = torch.cat([reading.logits for reading in reference])
+    second = torch.cat([reading.logits for reading in other])
+    cells += [f"{divergence(first, second):.5f}", f"{agreement(first, second):.1%}"]
+    return f"| {name} | " + " | ".join(cells) + " |"
 
 
-def settings_of(options: argparse.Namespace, **more: Any) -> EngineSettings:
-    return EngineSettings(
-        options.model,
-        device=options.device,
-        dtype="bfloat16",
-        random_weights=options.random_weights,
-        scheduler=SchedulerSettings(block_size=BLOCK, max_positions=options.length),
-        **more,
-    )
-
-
-@torch.inference_mode()
-def measure(options: argparse.Namespace, **more: Any) -> Trace:
-    settings = settings_of(options, **more)
-    loaded = load_model(settings, torch.device(options.device))
-    generator = torch.Generator().manual_seed(1)
-    tokens = torch.randint(0, loaded.config.vocab_size, (options.rows * options.length,), generator=generator)
-    return trace(loaded, settings, tokens.to(options.device), options.length)
+def random_prompts(vocab: int) -> list[tuple[int, ...]]:
+    chance = random.Random(5)
+    return [tuple(chance.randrange(3, vocab) for _ in range(96)) for _ in range(4)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("model")
-    parser.add_argument("--random-weights", action="store_true")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--rows", type=int, default=4)
-    parser.add_argument("--length", type=int, default=256)
-    options = parser.parse_args()
-    base = measure(options)
-    depth = len(base.layers)
-    marks = sorted({0, depth // 4, depth // 2, 3 * depth // 4, depth - 1})
-    print(
-        f"{Path(options.model).name}: {options.rows} prompts of {options.length} random tokens, {depth} layers"
-    )
-    print(
-        f"| {'against bf16':28} | "
-        + " | ".join(f"layer {mark + 1}" for mark in marks)
-        + " | KL (nats) | same top token |"
-    )
-    print("|---|" + "---|" * (len(marks) + 2))
-    for name, more in VARIANTS:
-        found = measure(options, **more)
-        errors = [
-            float((found.layers[mark] - base.layers[mark]).norm() / base.layers[mark].norm())
-            for mark in marks
-        ]
-        divergence = float((base.logits.exp() * (base.logits - found.logits)).sum(-1).mean())
-        same = float((base.logits.argmax(-1) == found.logits.argmax(-1)).float().mean())
-        print(
-            f"| {name:28} | "
-            + " | ".join(f"{error:.2%}" for error in errors)
-            + f" | {divergence:.2e} | {same:.1%} |",
-            flush=True,
-        )
-        del found
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--shape", choices=SHAPES)
+    source.add_argument("--model", type=Path)
+    parser.add_argument("--prompts", type=Path)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", default="auto")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        model = given.model or write_shape(given.shape, Path(folder))
+        settings = EngineSettings(str(model), dtype=given.dtype, random_weights=given.model is None)
+        if given.prompts:
+            tokenizer = Tokenizer.from_folder(given.model)
+            prompts = [
+                tuple(tokenizer.encode(line)) for line in given.prompts.read_text().splitlines() if line
+            ]
+        else:
+            prompts = random_prompts(SHAPES[given.shape]["vocab_size"] if given.shape else 1000)
+        device = torch.device(given.device)
+        reference = readings(settings, device, prompts)
+        print(f"{given.shape or given.model} on {given.device}, {sum(map(len, prompts))} positions")
+        print("| variant | " + " | ".join(dict.fromkeys(KINDS.values())) + " | KL (nats) | same token |")
+        print("|---|" + "---|" * (len(set(KINDS.values())) + 2))
+        for name, change in VARIANTS.items():
+            print(row(name, reference, readings(replace(settings, **change), device, prompts)), flush=True)
 
 
 if __name__ == "__main__":
