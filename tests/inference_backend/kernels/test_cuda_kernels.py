@@ -221,15 +221,14 @@ def test_prefill_attention(
     assert apart(out, reference.paged_attention_prefill(q, cache, inputs, spec)) < TOLERANCE[dtype]
 
 
+FP8_ON_A_GPU = pytest.param("fp8", marks=pytest.mark.gpu)  # Triton's interpreter multiplies no float8
 TILINGS = [cuda.Tiling(16, 64, 1, 4, 3), cuda.Tiling(64, 128, 4, 4, 3)]
 
 
 @pytest.mark.parametrize("tiling", TILINGS)
 @pytest.mark.parametrize("tokens", [1, 5, 33])
-@pytest.mark.parametrize("form", ["plain", "int8-weights", "fp8", "int8"])
+@pytest.mark.parametrize("form", ["plain", "int8-weights", FP8_ON_A_GPU, "int8"])
 def test_linear_of_few_tokens(device: torch.device, tiling: cuda.Tiling, tokens: int, form: str) -> None:
-    if form == "fp8" and not GPU:
-        pytest.skip("Triton's interpreter multiplies no float8")
     x = torch.randn(tokens, 512, device=device).to(HALF[0])
     weight = torch.randn(200, 512, device=device)
     bias = torch.randn(200, device=device).to(HALF[0])
@@ -266,10 +265,11 @@ def test_scales_multiplied_in(device: torch.device, tokens: int, width: int) -> 
 
 @pytest.mark.parametrize("tokens", [1, 5, 70])
 @pytest.mark.parametrize(("outputs", "width"), [(200, 256), (72, 96)])
-@pytest.mark.parametrize("name", ["fp8_linear", "int8_linear", "int8_weight_linear", "int4_linear"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("fp8_linear", marks=pytest.mark.gpu), "int8_linear", "int8_weight_linear", "int4_linear"],
+)
 def test_quantised_linears(device: torch.device, tokens: int, outputs: int, width: int, name: str) -> None:
-    if name == "fp8_linear" and not GPU:
-        pytest.skip("Triton's interpreter multiplies no float8")
     x = torch.randn(tokens, width, device=device).to(HALF[0])
     weight = torch.randn(outputs, width, device=device)
     if name == "int4_linear":
