@@ -103,14 +103,30 @@ _SPECIAL_VERBS: dict[Verb, Callable[[Assembler, tree.Spec], None]] = {
 
 
 def _assignment(assembler: Assembler, node: tree.Assignment) -> None:
-    """`+=` and `-=` assign, as the language has always done: see tests/colang/quirks.yaml."""
     value = node.value
-    if isinstance(value, tree.Operation):
+    if node.operator in _AUGMENTED:
+        _augmented(assembler, node, _AUGMENTED[node.operator])
+    elif isinstance(value, tree.Operation):
         _assign_operation(assembler, node.target, value)
     elif isinstance(value, tree.Instruction):
         _ask_model(assembler, node.target, value)
     else:
         assembler.emit(Assign(node.target, compile_expression(value)), node.span)
+
+
+_AUGMENTED = {"+=": "+", "-=": "-"}
+
+
+def _augmented(assembler: Assembler, node: tree.Assignment, operator: str) -> None:
+    """`$n += 1` is `$n = $n + 1`; what a flow or the model is asked for goes to a hidden variable first."""
+    value = node.value
+    if isinstance(value, (tree.Operation, tree.Instruction)):
+        hidden = assembler.hidden()
+        _assignment(assembler, tree.Assignment(target=hidden, operator="=", value=value, span=node.span))
+        value = tree.Variable(name=hidden, span=node.span)
+    target = tree.Variable(name=node.target, span=node.span)
+    result = tree.Binary(operator=operator, left=target, right=value, span=node.span)
+    assembler.emit(Assign(node.target, compile_expression(result)), node.span)
 
 
 def _assign_operation(assembler: Assembler, target: str, node: tree.Operation) -> None:
