@@ -104,6 +104,10 @@ class CanonicalTurn:
         last = self.scene.events[-1]
         if last["type"] == "StartInternalSystemAction":
             return await self._act(last)
+        if last["type"].endswith("Exception"):
+            # A rail has spoken by its exception: nothing that was under way goes on.
+            self.scene.machine.instances.clear()
+            return [self.stamp({"type": "Listen"})]
         events = [self._event(command) for command in self._decided if isinstance(command, Send)]
         return events or [self.stamp({"type": "Listen"})]
 
