@@ -40,16 +40,18 @@ class FlowView:
 def instances(program: Program, state: State) -> tuple[FlowView, ...]:
     """All instances of a conversation, in order of creation."""
     del program
-    return tuple(_view(instance) for instance in state.in_order())
+    return tuple(_view(state, instance) for instance in state.in_order())
 
 
-def _view(instance: Instance) -> FlowView:
+def _view(state: State, instance: Instance) -> FlowView:
+    # A restarted flow belongs to whoever activated the first one.
+    first = state.instances.get(instance.reference or "") or instance
     spans = instance.flow.spans
     standing = [head for head in instance.heads.values() if head.place is not Place.ASLEEP]
     return FlowView(
         uid=instance.uid,
         flow=instance.flow.flow_id,
-        parent=instance.parents[0] if instance.parents else None,
+        parent=first.parents[0] if first.parents else None,
         status=STATUS_NAMES[instance.status],
         arguments=dict(instance.arguments),
         loop=instance.loop_id,

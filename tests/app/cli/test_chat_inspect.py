@@ -101,9 +101,7 @@ flow main
 """
     program = colang.load([colang.Source("some/deep/folder/main.co", text)])
     state = colang.new_state(program, 1)
-    for command in colang.begin(program, state):
-        if isinstance(command, colang.Send):
-            colang.step(program, state, command.event)
+    go_on(program, state, colang.begin(program, state))
     shown = picture(program, state)
     assert answer("tree", shown).splitlines()[1].startswith("└── > ticking (")
     assert answer("flow ticking", shown).splitlines()[:3] == [
@@ -113,3 +111,22 @@ flow main
     ]
     assert "waits at folder/main.co:3:" in answer("flow ticking", shown)
     assert answer("tree", picture(program, None)) == "No flow is active."
+
+
+def test_a_restarted_flow_stays_with_whoever_activated_it() -> None:
+    text = "flow greeting\n  match Hello()\n\nflow main\n  activate greeting\n  match Stop()\n"
+    program = colang.load([colang.Source("main.co", text)])
+    state = colang.new_state(program, 1)
+    go_on(program, state, colang.begin(program, state))
+    for _ in range(3):
+        go_on(program, state, colang.step(program, state, colang.Event("Hello")))
+    main, greeting = answer("tree", picture(program, state)).splitlines()
+    assert main.startswith("main (")
+    assert greeting.startswith("└── greeting (")
+
+
+def go_on(program: colang.Program, state: colang.State, commands: list[colang.Command]) -> None:
+    """Feed what was sent back, until nothing more is."""
+    for command in commands:
+        if isinstance(command, colang.Send):
+            go_on(program, state, colang.step(program, state, command.event))
