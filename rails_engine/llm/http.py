@@ -31,7 +31,7 @@ class HttpTransport:
     """Implements `Transport` on aiohttp."""
 
     def __init__(self) -> None:
-        self._sessions = PerLoop(_new_session)
+        self._sessions = PerLoop(_new_session, discard=_abandon)
 
     async def exchange(
         self, endpoint: Endpoint, body: Mapping[str, Any], timeout_s: float
@@ -76,6 +76,17 @@ def _new_session() -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=60)
     proxied = any(os.environ.get(name) for name in _PROXIES)
     return aiohttp.ClientSession(connector=connector, trust_env=proxied, cookie_jar=aiohttp.DummyCookieJar())
+
+
+def _abandon(session: aiohttp.ClientSession) -> None:
+    """Close a session whose loop has ended: the first step of closing drops the connections, the rest only waits."""
+    closing = session.close()
+    try:
+        closing.send(None)
+    except StopIteration:
+        pass
+    finally:
+        closing.close()
 
 
 async def _answer(

@@ -6,26 +6,40 @@ import asyncio
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, finalize
 
 T = TypeVar("T")
 
 
 class PerLoop(Generic[T]):
-    """One `T` for each running loop. A loop that is gone takes its `T` with it."""
+    """One `T` for each running loop.
 
-    def __init__(self, make: Callable[[], T]) -> None:
+    `discard` ends a `T` whose loop can no longer do it: the loop is closed, or this object or the process is ending.
+    """
+
+    def __init__(self, make: Callable[[], T], discard: Callable[[T], None] | None = None) -> None:
         self._make = make
+        self._discard = discard
         self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, T] = WeakKeyDictionary()
         self._lock = threading.Lock()
+        if discard is not None:
+            finalize(self, _discard_all, self._made, discard)
 
     def get(self) -> T:
         loop = asyncio.get_running_loop()
         found = self._made.get(loop)
         if found is None:
             with self._lock:
+                self._forget_closed_loops()
                 found = self._made.setdefault(loop, self._make())
         return found
+
+    def _forget_closed_loops(self) -> None:
+        """What was made for a loop may keep it alive, so that waiting for the loop to vanish would leak both."""
+        for loop in [loop for loop in self._made if loop.is_closed()]:
+            thing = self._made.pop(loop)
+            if self._discard is not None:
+                self._discard(thing)
 
     def drain(self) -> list[tuple[asyncio.AbstractEventLoop, T]]:
         """Every pair of loop and thing, which are forgotten here."""
@@ -33,3 +47,8 @@ class PerLoop(Generic[T]):
             pairs = list(self._made.items())
             self._made.clear()
         return pairs
+
+
+def _discard_all(made: WeakKeyDictionary[asyncio.AbstractEventLoop, T], discard: Callable[[T], None]) -> None:
+    for thing in list(made.values()):
+        discard(thing)
