@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
+from app.bundled import bundled_folder
 from rails_engine import LLMRails
 from rails_engine.config import RailsConfig
 from rails_engine.llm import LLMRequest, ScriptedLLM, register_provider, text_of
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 REFUSAL = "I'm sorry, I can't respond to that."
 
 
@@ -34,13 +33,13 @@ def _always(model: ScriptedLLM) -> Callable[..., ScriptedLLM]:
 
 def open_config(name: str, models: Mapping[str, ScriptedLLM]) -> LLMRails:
     """The configuration with the model of each type replaced; it must load without a warning."""
-    config, problems = RailsConfig.inspect(CONFIGS / name)
+    config, problems = RailsConfig.inspect(bundled_folder() / name)
     assert problems == []
     assert config
     for entry in config.models:
         entry.engine = f"scripted_{name}_{entry.type}"
         register_provider(entry.engine, _always(models[entry.type]))
-    loaded = RailsConfig.from_path(CONFIGS / name)
+    loaded = RailsConfig.from_path(bundled_folder() / name)
     loaded.models = config.models
     return LLMRails(loaded)
 
