@@ -5,9 +5,9 @@
 A turn is one user utterance (its Started and Finished events) and the bot's answer (its Started and Finished events,
 given back in a call each). `core` is `user said something` / `bot say`; `rails` adds the guardrails module with an
 input and an output rail that search a pattern. PYTHON is an interpreter with the peer installed; without one only our
-figures are printed. Both sides are given the same programs and the same events, and are timed around their event
-interface alone: `begin`/`step` with a fork of the state for each call here, `process_events_async` there. Times are
-processor time, so that a busy machine does not tell; neither side waits for anything.
+figures are printed. Both sides run the same code: the same programs, and the same events given to
+`LLMRails.process_events_async`. Times are processor time, so that a busy machine does not tell; neither side waits for
+anything.
 """
 
 from __future__ import annotations
@@ -65,58 +65,6 @@ def words(count: int) -> list[str]:
     return ["".join(chr(97 + int(digit)) for digit in f"{number:05d}") for number in range(count)]
 
 
-# --- ours --------------------------------------------------------------------------------------------------------
-
-
-def ours(program_text: str, turns: int) -> list[float]:
-    """Milliseconds of each turn."""
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    from colang import Source, load, new_state
-
-    program = load([Source("bench.co", program_text)])
-    conversation = OurConversation(program, new_state(program))
-    conversation.call([])
-    return [conversation.turn(number) for number in range(turns + WARM_UP)][WARM_UP:]
-
-
-class OurConversation:
-    """The turn contract, without actions: what goes out comes back once."""
-
-    def __init__(self, program: object, state: object) -> None:
-        from colang import Event, Send, begin, step
-
-        self.event, self.send, self.begin, self.step = Event, Send, begin, step
-        self.program, self.state = program, state
-
-    def call(self, events: list[object]) -> list[object]:
-        state = self.state.fork()
-        commands = self.begin(self.program, state)
-        out: list[object] = []
-        while events or commands:
-            for event in events:
-                commands += self.step(self.program, state, event)
-            events = [self.stamped(each.event) for each in commands if isinstance(each, self.send)]
-            out += events
-            commands = []
-        self.state = state
-        return out
-
-    def stamped(self, event: object) -> object:
-        return self.event(
-            event.name, {"uid": "u", "event_created_at": "t", "source_uid": "s", **event.arguments}
-        )
-
-    def turn(self, number: int) -> float:
-        began = time.process_time()
-        waiting = [self.event(name, arguments) for name, arguments in utterance(number)]
-        while waiting:
-            for event in self.call([waiting.pop(0)]):
-                waiting += [
-                    self.event(name, args) for name, args in answers(event.name, dict(event.arguments))
-                ]
-        return (time.process_time() - began) * 1000
-
-
 def utterance(number: int) -> list[tuple[str, dict[str, object]]]:
     about = {"uid": f"x{number}", "event_created_at": "2026-01-01T00:00:00+00:00", "source_uid": "bench"}
     about["action_uid"] = f"user{number}"
@@ -139,18 +87,18 @@ def answers(name: str, arguments: dict[str, object]) -> list[tuple[str, dict[str
     return [("UtteranceBotActionStarted", dict(about)), ("UtteranceBotActionFinished", {**about, **ended})]
 
 
-# --- the peer, in an interpreter of its own ------------------------------------------------------------------------
+# --- one conversation, here or in the peer's interpreter -----------------------------------------------------------
 
 
-def peer(program_text: str, turns: int) -> list[float]:
-    """Milliseconds of each turn; runs where the peer is installed."""
+def timed_turns(program_text: str, turns: int) -> list[float]:
+    """Milliseconds of each turn with the `nemoguardrails` of this interpreter, after a warm-up."""
     from nemoguardrails import LLMRails, RailsConfig
 
     config = RailsConfig.from_content(program_text, yaml_content='colang_version: "2.x"\nmodels: []\n')
-    return asyncio.run(_peer_turns(LLMRails(config), turns))
+    return asyncio.run(_turns(LLMRails(config), turns))
 
 
-async def _peer_turns(rails: object, turns: int) -> list[float]:
+async def _turns(rails: object, turns: int) -> list[float]:
     _, state = await rails.process_events_async([], None)
     times = []
     for number in range(turns + WARM_UP):
@@ -184,13 +132,14 @@ def main() -> None:
     parser.add_argument("--as-peer", choices=PROGRAMS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.as_peer:
-        print(json.dumps(peer(PROGRAMS[options.as_peer], options.turns)))
+        print(json.dumps(timed_turns(PROGRAMS[options.as_peer], options.turns)))
         return
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     print(
         f"Python {platform.python_version()}, {platform.machine()}, {options.turns} turns, milliseconds of processor time, medians"
     )
     for name, text in PROGRAMS.items():
-        times = ours(text, options.turns)
+        times = timed_turns(text, options.turns)
         line = f"{name:6} ours {statistics.median(times):6.2f}"
         if options.peer:
             theirs = ask_peer(options.peer, name, options.turns)
@@ -201,12 +150,12 @@ def main() -> None:
 
 
 def print_flatness(turns: int) -> None:
-    times = ours(CORE, turns)
+    times = timed_turns(CORE, turns)
     tenth = max(1, turns // 10)
     first, last = statistics.median(times[:tenth]), statistics.median(times[-tenth:])
     print(f"age    first {tenth} turns {first:.2f}, last {tenth} turns {last:.2f}")
     for count in (10, 100, 1000):
-        median = statistics.median(ours(with_bystanders(CORE, count), min(turns, 60)))
+        median = statistics.median(timed_turns(with_bystanders(CORE, count), min(turns, 60)))
         print(f"loaded {count:5} further flows, all waiting: {median:.2f}")
 
 
