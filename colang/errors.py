@@ -4,7 +4,8 @@ ColangError
   ColangParsingError
     ColangSyntaxError    the author's text cannot be read (file, line, column, caret, what was expected)
   ColangLoadError        each file reads, but together they make no program
-    ColangFlowError      two flows of one name, or an override of nothing (also a ColangSyntaxError: users catch that)
+    ColangFlowError      a flow that cannot be: one of two of a name, an override of nothing, a statement with a spec that it
+                         does not take (also a ColangSyntaxError: users catch that)
     ColangImportError    an import that names nothing (also a ValueError)
     ColangMainError      there is no flow `main` (also an AssertionError)
   ColangRuntimeError     a flow did something impossible while running; it fails and ColangError is raised in it
@@ -53,7 +54,7 @@ class ColangLoadError(ColangError):
 
 
 class ColangFlowError(ColangLoadError, ColangSyntaxError):
-    """Two flows of one name, or an override of nothing."""
+    """A flow that cannot be: one of two of a name, an override of nothing, or with a statement that cannot work."""
 
     span: Span
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from colang import tree
-from colang.errors import ColangLoadError
+from colang.errors import ColangFlowError, ColangLoadError
 from colang.expressions import compile_expression
 from colang.instructions import ActionForm, CallArguments, EventForm, FlowForm, Form, MemberForm
 from colang.tree import SpecKind
@@ -14,7 +14,7 @@ _NONE = CallArguments()
 
 
 def refuse(spec: tree.Spec, message: str) -> NoReturn:
-    raise ColangLoadError(message, spec.span)
+    raise ColangFlowError(message, spec.span)
 
 
 def arguments(written: tree.Arguments | None) -> CallArguments:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from colang import tree
-from colang.errors import ColangLoadError
+from colang.errors import ColangFlowError
 from colang.expressions import compile_expression
 from colang.instructions import (
     Assign,
@@ -54,7 +54,7 @@ def _operation(assembler: Assembler, node: tree.Operation) -> None:
 def _only_conjunction(node: tree.Operation) -> Sequence[tree.Spec]:
     parts = conjunctions(node.group)
     if len(parts) > 1:
-        raise ColangLoadError(f"`{node.verb.value}` does not accept `or`", node.span)
+        raise ColangFlowError(f"`{node.verb.value}` does not accept `or`", node.span)
     return parts[0]
 
 
