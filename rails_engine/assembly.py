@@ -24,10 +24,11 @@ from rails_engine.actions import (
 from rails_engine.canonical import CanonicalActions, CanonicalRunner, Examples, Speech, canonical_program
 from rails_engine.colang1 import Colang1
 from rails_engine.colang2 import Colang2
-from rails_engine.config import RailsConfig, search_path
+from rails_engine.config import RailsConfig
 from rails_engine.dialog import SYSTEM_ACTIONS
 from rails_engine.effects import Effects
 from rails_engine.engine import Engine
+from rails_engine.import_path import import_path
 from rails_engine.knowledge import Knowledge
 from rails_engine.library import (
     COLANG_2,
@@ -108,12 +109,9 @@ def program_of(config: RailsConfig) -> Program:
         ColangError: the flows are at fault.
         InvalidRailsConfigurationError: a listed rail is no flow.
     """
-    folders = [Path(part) for part in (config.config_path or "").split(",") if part]
-    roots: list[Path | None] = [folder if folder.is_dir() else folder.parent for folder in folders]
-    path = dict.fromkeys(entry for root in roots or [None] for entry in search_path(root))
     listed = listed_rails(config)
     sources = (*config.sources, listed) if listed else config.sources
-    program = _loaded(sources, tuple(config.import_paths or ()), tuple(path))
+    program = _loaded(sources, tuple(config.import_paths or ()), import_path(config.config_path).folders)
     if listed:
         require_listed_flows(config, program.flows)
     return dataclasses.replace(program, config=config.model_dump())
