@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +33,14 @@ class Span:
 
     def __str__(self) -> str:
         return f"{self.source}:{self.line}:{self.column}"
+
+
+def pieces(text: str, beginning: re.Pattern[str]) -> Iterator[tuple[int, str]]:
+    """The text cut before each match of `beginning`, blank pieces left out; each with the number of its first line."""
+    line = 1
+    starts = [0, *(match.start() for match in beginning.finditer(text)), len(text)]
+    for start, end in pairwise(starts):
+        piece = text[start:end]
+        if piece.strip():
+            yield line, piece
+        line += piece.count("\n")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import lark
@@ -15,7 +13,7 @@ from lark.exceptions import UnexpectedInput
 from colang.errors import ColangSyntaxError
 from colang.grammars import load_parser
 from colang.layout import Indentation, LayoutError
-from colang.source import Source, Span
+from colang.source import Source, Span, pieces
 from colang.v1 import tree
 from colang.v1.builder import Builder
 from colang.v1.mistakes import explain
@@ -53,7 +51,7 @@ def parse_all(source: Source) -> tuple[tree.File, tuple[ColangSyntaxError, ...]]
     except ColangSyntaxError as first:
         files: list[tree.File] = []
         errors: list[ColangSyntaxError] = []
-        for line, text in _pieces(source.text):
+        for line, text in pieces(source.text, _BEGINNING):
             try:
                 files.append(_read(source, text, line))
             except ColangSyntaxError as error:
@@ -88,17 +86,6 @@ def _without_docstrings(text: str) -> str:
     """The text with bare line feeds, no blanks at line ends, and blank lines for docstrings."""
     lines = [line.rstrip() for line in text.replace("\r\n", "\n").split("\n")]
     return _DOCSTRING.sub(lambda match: "\n" * match.group().count("\n"), "\n".join(lines))
-
-
-def _pieces(text: str) -> Iterator[tuple[int, str]]:
-    """The text of each definition, with the number of its first line."""
-    line = 1
-    starts = [0, *(match.start() for match in _BEGINNING.finditer(text)), len(text)]
-    for start, end in pairwise(starts):
-        piece = text[start:end]
-        if piece.strip():
-            yield line, piece
-        line += piece.count("\n")
 
 
 def _merged(files: list[tree.File], source: Source) -> tree.File:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import lark
@@ -16,7 +14,7 @@ from colang import tree
 from colang.errors import ColangSyntaxError
 from colang.grammars import load_parser
 from colang.layout import Indentation, LayoutError
-from colang.source import Source, Span
+from colang.source import Source, Span, pieces
 from colang.v2.expressions import BuildError, Child, ExpressionBuilder, Place
 from colang.v2.mistakes import explain
 from colang.v2.statements import FileBuilder
@@ -45,23 +43,12 @@ def parse_all(source: Source) -> tuple[tree.File, tuple[ColangSyntaxError, ...]]
     except ColangSyntaxError as first:
         trees: list[tree.File] = []
         errors: list[ColangSyntaxError] = []
-        for line, text in _pieces(source.text):
+        for line, text in pieces(source.text, _BEGINNING):
             try:
                 trees.append(_Reader(source, text, line).file())
             except ColangSyntaxError as error:
                 errors.append(error)
         return _merged(trees, source), tuple(errors) or (first,)
-
-
-def _pieces(text: str) -> Iterator[tuple[int, str]]:
-    """The text of each flow and import, with the number of its first line."""
-    line = 1
-    starts = [0, *(match.start() for match in _BEGINNING.finditer(text)), len(text)]
-    for start, end in pairwise(starts):
-        piece = text[start:end]
-        if piece.strip():
-            yield line, piece
-        line += piece.count("\n")
 
 
 def _merged(trees: list[tree.File], source: Source) -> tree.File:
