@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from colang.v1 import Program
 from rails_engine.canonical import (
+    TRIGGERED,
     CanonicalRunner,
     CanonicalScene,
     CanonicalTurn,
@@ -234,6 +235,8 @@ class Colang1:
         services = TurnServices(self._resources, trace.llm_calls.append, params)
         machine = story.machine.fork()
         machine.variables.update(self._wanted(request))
+        # A rail that stopped its turn is still named in these.
+        machine.variables.update({name: None for name in TRIGGERED if machine.variables.get(name)})
         notes = {"messages": [dict(m) for m in request.messages if m.get("role") not in {"context", "event"}]}
         scene = CanonicalScene(
             self._program, machine, list(story.events), services, request.options, notes=notes

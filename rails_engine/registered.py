@@ -6,10 +6,10 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from rails_engine.actions import Action, ActionRegistry, ActionRunner, RailOutcome
-from rails_engine.library import limits_of
+from rails_engine.actions import Action, ActionRegistry, ActionRunner
+from rails_engine.library import ALLOWED, FAILED, Limits, limits_of, require_verdict
 from rails_engine.llm import Observed, public_model
-from rails_engine.scene import Outcome, Plan
+from rails_engine.scene import Outcome, Plan, RunningRail
 from rails_engine.services import Resources, TurnServices
 from rails_engine.umim import EventDict
 
@@ -26,6 +26,9 @@ class Surroundings(Protocol):
 
     @property
     def events(self) -> list[EventDict]: ...
+
+    @property
+    def rail(self) -> RunningRail | None: ...
 
     @property
     def state(self) -> Any: ...
@@ -59,19 +62,33 @@ class RegisteredActions:
             return None
 
         async def effect(scene: Surroundings, arguments: Mapping[str, Any]) -> Outcome:
-            limits = limits_of(action.name, arguments, scene.context, self._resources.config)
-            try:
-                injected = self._injected(action, scene)
-                timeout_s = limits.timeout_s if limits else None
-                output = await self._runner.run(action, arguments, injected, timeout_s)
-            except Exception as error:  # whatever a rail raises, the configuration may let its text pass
-                if limits is None or not limits.allows_on_error:
-                    raise
-                log.warning("rail action %s failed and lets pass (on_error: allow): %r", action.name, error)
-                return Outcome(RailOutcome.allow(reason="error").view())
+            rail = scene.rail
+            limits = limits_of(action.name, arguments, rail, self._resources.config)
+            if limits is not None:
+                return await self._judged(action, scene, arguments, limits)
+            output = await self._runner.run(action, arguments, self._injected(action, scene))
             return Outcome(output.value, output.context_updates, output.events)
 
         return Plan(name, effect, action.execute_async, action.is_system_action)
+
+    async def _judged(
+        self, action: Action, scene: Surroundings, arguments: Mapping[str, Any], limits: Limits
+    ) -> Outcome:
+        """Run an action for a rail; where it cannot judge, the rail's policy decides."""
+        try:
+            output = await self._runner.run(
+                action, arguments, self._injected(action, scene), limits.timeout_s
+            )
+            if limits.of_library:
+                require_verdict(output)
+        except Exception as error:  # whatever a rail raises, its policy says what becomes of the text
+            meaning = "lets pass" if limits.allows_on_error else "blocks"
+            log.warning("the rail action %s failed and %s: %r", action.name, meaning, error, exc_info=error)
+            rail = scene.rail or RunningRail("", ())
+            if limits.allows_on_error:
+                return Outcome(ALLOWED) if limits.of_library else Outcome(failed_rail=rail, passes=True)
+            return Outcome(FAILED if limits.of_library else None, failure=error, failed_rail=rail)
+        return Outcome(output.value, output.context_updates, output.events)
 
     def _injected(self, action: Action, scene: Surroundings) -> dict[str, Any]:
         """The values for those parameters whose names have a meaning."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import colang
 from rails_engine.errors import ConfigurationError, LLMCallException
@@ -15,22 +15,41 @@ from rails_engine.umim import EventDict
 
 log = logging.getLogger(__name__)
 
+GUARDING: Final = {"input rails": "input", "output rails": "output"}
+"""Colang 2.x: the flows that call the rails of a direction."""
+
 
 class StreamStoppedError(Exception):
     """A rail refused what a model was writing, so it was stopped."""
 
 
 @dataclass(frozen=True, slots=True)
+class RunningRail:
+    """The rail that an action runs for. `flows` are those that led to it, the innermost first.
+
+    `direction` is empty where the flows do not tell. Under Colang 2.x `uid` is the instance of the rail's own flow.
+    """
+
+    direction: str
+    flows: tuple[str, ...]
+    uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What an effect gives back to its turn.
 
-    `context_updates` are written to the global variables; `events` are sent as if a flow had sent them.
+    `context_updates` are written to the global variables; `events` are sent as if a flow had sent them. Where the
+    effect ran for a rail and failed, `failed_rail` is that rail, and `passes` says that its policy ends it there and
+    lets the text pass.
     """
 
     value: Any = None
     context_updates: Mapping[str, Any] = field(default_factory=dict)
     events: tuple[Mapping[str, Any], ...] = ()
     failure: BaseException | None = None
+    failed_rail: RunningRail | None = None
+    passes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +120,17 @@ class Scene:
     def context(self) -> Mapping[str, Any]:
         """The global variables."""
         return colang.globals_of(self.machine)
+
+    @property
+    def rail(self) -> RunningRail | None:
+        """The rail that this effect runs for, as the flows tell that led to it."""
+        callers = colang.callers_of(self.machine, self.flow_uid)
+        names = [name for _, name in callers]
+        for place, name in enumerate(names):
+            if name in GUARDING:
+                own = max(0, place - 1)
+                return RunningRail(GUARDING[name], tuple(names[: place + 1]), callers[own][0])
+        return RunningRail("", tuple(names)) if names else None
 
     def log_events(self) -> list[EventDict]:
         """The interaction history as events, as prompt templates receive it."""

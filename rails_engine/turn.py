@@ -26,11 +26,14 @@ import colang
 from colang import Command, Event, History, LogLine, PrintLine, Send
 from rails_engine import umim
 from rails_engine.effects import Effects
-from rails_engine.scene import Outcome, Plan, Scene
+from rails_engine.scene import Outcome, Plan, RunningRail, Scene
 from rails_engine.trace import ActionRun, Trace
 from rails_engine.umim import EventDict
 
 log = logging.getLogger(__name__)
+
+RAIL_FAILURE: Final = "rail_failure"
+"""The global variable that tells the flows of `guardrails` which action of a rail failed."""
 
 EVENT_BOUND: Final = 500
 """Events that one call processes at most; flows that answer each other for ever end here."""
@@ -91,6 +94,8 @@ class Turn:
         self._sent: list[Event] = []
         self._local: list[Job] = []
         self._deferred: list[Job] = []
+        self._failed_flows: set[str] = set()
+        self._given_up: set[str] = set()
         self._processed = 0
         self._count_asked = False
 
@@ -159,13 +164,18 @@ class Turn:
 
     def _send(self, command: Send) -> bool:
         """Send one event; False where it was refused, which drops the rest of its step."""
+        sent = command.event
+        if command.flow_uid in self._failed_flows and sent.name.endswith("Exception"):
+            sent = Event(sent.name, {**sent.arguments, "reason": "error"})
         try:
-            event = umim.stamped(command.event, self._source_uid)
+            event = umim.stamped(sent, self._source_uid)
         except umim.InvalidEventError as error:
             # Users' flows know this refusal by the type name `AssertionError`.
             refusal = Event("ColangError", {"type": "AssertionError", "error": str(error)})
             self._inbox.append(refusal)
             return False
+        if event.arguments.get("action_uid") in self._given_up:
+            return True
         self._sent.append(event)
         action = umim.started_action(event.name)
         if action is None:
@@ -232,6 +242,8 @@ class Turn:
         job.record.failure = outcome.failure
         if outcome.context_updates:
             colang.set_globals(self._scene.machine, outcome.context_updates)
+        if outcome.failed_rail is not None:
+            self._fail_rail(job, outcome.failed_rail, passes=outcome.passes)
         action = job.plan.name
         self._inbox.append(umim.finished(action, job.start, {"return_value": outcome.value}))
         if outcome.failure is not None:
@@ -239,6 +251,15 @@ class Turn:
             self._inbox.append(failed)
         for extra in outcome.events:
             self._send(Send(umim.received(extra)))
+
+    def _fail_rail(self, job: Job, rail: RunningRail, *, passes: bool) -> None:
+        """A rail could not judge: it ends here and lets the text pass, or whoever ran it learns that it may not."""
+        if passes and rail.uid:
+            self._given_up.add(job.start.arguments["action_uid"])  # it has ended: nobody has to stop it
+            self._inbox.append(Event("FinishFlow", {"flow_instance_uid": rail.uid}))
+        elif not passes:
+            self._failed_flows.add(job.scene.flow_uid)
+            colang.set_globals(self._scene.machine, {RAIL_FAILURE: job.plan.name})
 
     def _cancel(self, unfinished: Sequence[Job]) -> None:
         for job in (*self._local, *self._deferred):

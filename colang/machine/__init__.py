@@ -15,6 +15,7 @@ from colang.machine.story import begin, new_state
 from colang.machine.views import (
     FlowView,
     awaited_flows,
+    callers_of,
     event_awaited,
     flow_known,
     function_names,
@@ -30,6 +31,7 @@ __all__ = [
     "add_flows",
     "awaited_flows",
     "begin",
+    "callers_of",
     "check_state",
     "event_awaited",
     "flow_known",

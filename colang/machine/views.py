@@ -106,6 +106,16 @@ def _target(run: Run, instance: Instance, form: MemberForm) -> Any:
         return None
 
 
+def callers_of(state: State, flow_uid: str) -> list[tuple[str, str]]:
+    """Uid and name of a flow instance, then of the one that asked for it, and so on up to `main`."""
+    found: list[tuple[str, str]] = []
+    instance = state.instances.get(flow_uid)
+    while instance is not None:
+        found.append((instance.uid, instance.flow.flow_id))
+        instance = state.instances.get(instance.origin or "")
+    return found
+
+
 def locals_of(state: State, flow_uid: str) -> Mapping[str, Any]:
     """The local variables of a flow instance; empty if there is none."""
     instance = state.instances.get(flow_uid)

@@ -14,8 +14,8 @@ event.
 from colang.v1.checking import check
 from colang.v1.coyml import flows_of_yaml
 from colang.v1.definitions import Definitions, definitions_of, flow_of_body
-from colang.v1.elements import FlowCode
-from colang.v1.machine import Instance, State, Status, call_flow, start_flow, step
+from colang.v1.elements import FlowCode, RunAction
+from colang.v1.machine import Instance, State, Status, call_flow, end_flow, start_flow, step
 from colang.v1.parser import parse, parse_all
 from colang.v1.program import Program, make_program
 from colang.v1.snapshot import check_state, restore, snapshot
@@ -27,12 +27,14 @@ __all__ = [
     "FlowCode",
     "Instance",
     "Program",
+    "RunAction",
     "State",
     "Status",
     "call_flow",
     "check",
     "check_state",
     "definitions_of",
+    "end_flow",
     "flow_of_body",
     "flows_of_yaml",
     "make_program",

@@ -189,6 +189,15 @@ def call_flow(program: Program, state: State, reference: str) -> list[Command]:
     return _settled(work)
 
 
+def end_flow(state: State, name: str) -> None:
+    """Forget a flow under way and the flows that it called; with the next step its caller goes on."""
+    ended = {each.uid for each in state.instances if each.flow == name}
+    for each in state.instances:  # a called flow stands behind its caller
+        if each.uid in ended and each.interrupted_by is not None:
+            ended.add(each.interrupted_by)
+    state.instances = [each for each in state.instances if each.uid not in ended]
+
+
 def _remember(state: State, event: Event) -> None:
     """The variables that follow from events."""
     if event.name == "UserMessage":

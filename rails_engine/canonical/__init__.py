@@ -11,13 +11,14 @@ from rails_engine.canonical.actions import CanonicalActions
 from rails_engine.canonical.log import activated_rails, generation_stats
 from rails_engine.canonical.program import canonical_program
 from rails_engine.canonical.runner import CanonicalRunner, Verdict
-from rails_engine.canonical.scene import CanonicalScene, Shown
+from rails_engine.canonical.scene import TRIGGERED, CanonicalScene, Shown
 from rails_engine.canonical.similar import Examples
 from rails_engine.canonical.speech import Speech
 from rails_engine.canonical.turn import CanonicalTurn
 from rails_engine.canonical.windows import Windows
 
 __all__ = [
+    "TRIGGERED",
     "CanonicalActions",
     "CanonicalRunner",
     "CanonicalScene",

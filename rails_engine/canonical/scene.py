@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from colang.v1 import Program
 from colang.v1 import State as Machine
-from rails_engine.config import RailsConfig
+from rails_engine.config import RailsConfig, parse_flow_ref
 from rails_engine.options import GenerationOptions
+from rails_engine.scene import RunningRail
 from rails_engine.services import TurnServices
 from rails_engine.umim import EventDict
+
+TRIGGERED: Final = {
+    "triggered_input_rail": "input",
+    "triggered_output_rail": "output",
+    "triggered_retrieval_rail": "retrieval",
+    "triggered_tool_output_rail": "tool_output",
+    "triggered_tool_input_rail": "tool_input",
+}
+"""The variable in which the system flows keep the rail that is being run, for each direction."""
 
 
 class Shown(Protocol):
@@ -49,6 +59,15 @@ class CanonicalScene:
     def context(self) -> Mapping[str, Any]:
         """The conversation's variables."""
         return self.machine.variables
+
+    @property
+    def rail(self) -> RunningRail | None:
+        """The rail that is being run, as the system flows name it."""
+        for variable, direction in TRIGGERED.items():
+            reference = self.machine.variables.get(variable)
+            if isinstance(reference, str) and reference:
+                return RunningRail(direction, (parse_flow_ref(reference).name,))
+        return None
 
     def last(self, kind: str) -> EventDict | None:
         """The latest event of a type."""

@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from colang import Command, Event, Send
+from colang.v1 import RunAction, call_flow, end_flow, step
 from colang.v1 import State as Machine
-from colang.v1 import call_flow, step
 from rails_engine.canonical.actions import failure_events
 from rails_engine.canonical.scene import CanonicalScene
 from rails_engine.canonical.texts import INTERNAL_ERROR
 from rails_engine.errors import ActionNotFoundError, InvalidRequestError
-from rails_engine.scene import Outcome
+from rails_engine.scene import Outcome, RunningRail
 from rails_engine.trace import ActionRun, Trace
 from rails_engine.umim import EventDict, Stamper
 
@@ -160,11 +160,24 @@ class CanonicalTurn:
             return Outcome(None, events=failure_events(message)), message
         finally:
             self.scene = scene
+        if outcome.passes and outcome.failed_rail:
+            end_flow(scene.machine, outcome.failed_rail.flows[0])
         if outcome.failure is None:
             return outcome, None
-        return Outcome(None, events=failure_events(INTERNAL_ERROR), failure=outcome.failure), str(
-            outcome.failure
-        )
+        refusal = self._own_exception(outcome.failed_rail) or failure_events(INTERNAL_ERROR)
+        return Outcome(None, events=refusal, failure=outcome.failure), str(outcome.failure)
+
+    def _own_exception(self, rail: RunningRail | None) -> tuple[EventDict, ...]:
+        """The exception that a failed rail would raise, where exceptions are wanted and it has one."""
+        code = self.scene.program.flows.get(rail.flows[0]) if rail and rail.flows else None
+        if code is None or not self.scene.config.enable_rails_exceptions:
+            return ()
+        for element in code.elements:
+            event = element.arguments.get("event") if isinstance(element, RunAction) else None
+            if event and str(event.get("_type")).endswith("Exception"):
+                given = resolved(event, self.scene.context)
+                return ({"type": given.pop("_type"), **given, "reason": "error"},)
+        return ()
 
 
 def _with_services(scene: CanonicalScene, services: Any) -> CanonicalScene:

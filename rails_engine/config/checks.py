@@ -146,6 +146,27 @@ def _passthrough_or_single_call(config: ConfigData) -> Iterator[Finding]:
         yield Finding("error", ("passthrough",), message)
 
 
+def _policies(config: ConfigData) -> Iterator[Finding]:
+    """Under Colang 2.x any flow may be a rail, so only 1.0 knows which names mean nothing."""
+    listed = {ref.name for ref in _listed(config)}
+    for name in config.rails.policies:
+        if config.colang_version == "1.0" and name not in listed:
+            near = nearest(name, listed)
+            hint = f"; did you mean `{near}`?" if near else ""
+            yield Finding(
+                "warning", ("rails", "policies", name), f"no rail `{name}` is listed under `rails`{hint}"
+            )
+
+
+def _listed(config: ConfigData) -> Iterator[FlowRef]:
+    for rails in config.rails.directions().values():
+        for text in rails.flows:
+            try:
+                yield parse_flow_ref(text)
+            except ValueError:  # reported by _flow_references
+                continue
+
+
 def _without_effect(config: ConfigData) -> Iterator[Finding]:
     """Colang 2.x has hooks for input and output rails; its flows call all other rails themselves."""
     for direction, rails in config.rails.directions().items():
@@ -175,6 +196,7 @@ CHECKS: tuple[Check, ...] = (
     _prompts_of_rails,
     _streaming_rewrites,
     _passthrough_or_single_call,
+    _policies,
     _without_effect,
     _jailbreak,
 )

@@ -13,7 +13,7 @@ from typing import Any
 from rails_engine.actions import ActionRegistry
 from rails_engine.library import actions
 from rails_engine.library.listed import listed_rails, require_listed_flows
-from rails_engine.library.policy import Limits, limits_of
+from rails_engine.library.policy import ALLOWED, FAILED, Limits, limits_of, require_verdict
 
 COLANG_1 = Path(__file__).parent / "colang_1"
 COLANG_2 = Path(__file__).parent / "colang_2"
@@ -49,12 +49,15 @@ def register_library(registry: ActionRegistry) -> None:
 
 __all__ = [
     "ACTIONS",
+    "ALLOWED",
     "COLANG_1",
     "COLANG_2",
+    "FAILED",
     "IMPORT_NAME",
     "Limits",
     "limits_of",
     "listed_rails",
     "register_library",
     "require_listed_flows",
+    "require_verdict",
 ]

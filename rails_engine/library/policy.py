@@ -1,7 +1,8 @@
 """What holds for an action that a rail runs: how long it may take, and whether its failure lets the text pass.
 
-In Colang 1.0 the runtime says which rail is running, so this holds for every action of a rail. Under 2.x a rail is a
-flow like any other, and it holds for the actions of the built-in rails.
+The turn says for which rail an action runs, by the names of the flows that led to it: its own, then its caller's, and
+so on. The first of these names in `rails.policies` decides; else the settings of the direction do. A flow that calls a
+built-in rail by itself, where no direction is being guarded, is held to the direction of that rail's action.
 """
 
 from __future__ import annotations
@@ -10,15 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rails_engine.config import RailsConfig, parse_flow_ref
+from rails_engine.actions import RailOutcome
+from rails_engine.actions.running import ActionOutput
+from rails_engine.config import RailsConfig
+from rails_engine.scene import RunningRail
 
-_TRIGGERED = {
-    "triggered_input_rail": "input",
-    "triggered_output_rail": "output",
-    "triggered_retrieval_rail": "retrieval",
-    "triggered_tool_output_rail": "tool_output",
-    "triggered_tool_input_rail": "tool_input",
-}
 _OF_ACTION = {
     "self_check_input": "input",
     "self_check_output": "output",
@@ -31,41 +28,57 @@ _OF_ACTION = {
     "llama_guard_check_output": "output",
     "jailbreak_detection_heuristics": "input",
     "jailbreak_detection_model": "input",
+    "injection_detection": "output",
     "tool_call_validation": "tool_output",
     "tool_result_validation": "tool_input",
 }
-_WITH_SOURCE = (
-    "detect_regex_pattern",
-    "context_bloat_detection",
-    "detect_sensitive_data",
-    "mask_sensitive_data",
+_WITH_SOURCE = frozenset(
+    {"detect_regex_pattern", "context_bloat_detection", "detect_sensitive_data", "mask_sensitive_data"}
 )
-_NO_RAILS = ("retrieve_relevant_chunks", "generate_bot_message", "create_event")
+_NO_RAILS = frozenset({"retrieve_relevant_chunks", "generate_bot_message", "create_event"})
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
+    """`of_library`: the action is one of a built-in rail, whose flows read a verdict."""
+
     timeout_s: float
     allows_on_error: bool
+    of_library: bool
 
 
 def limits_of(
-    action: str, arguments: Mapping[str, Any], context: Mapping[str, Any], config: RailsConfig
+    action: str, arguments: Mapping[str, Any], rail: RunningRail | None, config: RailsConfig
 ) -> Limits | None:
     """The limits of an action that a rail runs; None where no rail runs it."""
-    if action in _NO_RAILS:
-        return None
-    for variable, direction in _TRIGGERED.items():
-        rail = context.get(variable)
-        if isinstance(rail, str) and rail:
-            return _limits(config, direction, rail)
     direction = str(arguments.get("source")) if action in _WITH_SOURCE else _OF_ACTION.get(action, "")
-    return _limits(config, direction, None) if direction in config.rails.directions() else None
+    of_library = bool(direction)
+    if rail is not None and rail.direction:
+        direction = rail.direction
+    directions = config.rails.directions()
+    if direction not in directions or action in _NO_RAILS:
+        return None
+    policies = config.rails.policies
+    named = next((policies[flow] for flow in (rail.flows if rail else ()) if flow in policies), None)
+    chosen = named or directions[direction]
+    return Limits(chosen.timeout_s, chosen.allows_on_error, of_library)
 
 
-def _limits(config: RailsConfig, direction: str, rail: str | None) -> Limits:
-    own = config.rails.policies.get(parse_flow_ref(rail).name) if rail else None
-    if own is not None:
-        return Limits(own.timeout_s, own.on_error == "allow")
-    rails = config.rails.directions()[direction]
-    return Limits(rails.timeout_s, rails.allows_on_error)
+def require_verdict(output: ActionOutput) -> None:
+    """Hold what stands in for a built-in rail's action to what the rail's flow reads.
+
+    Raises:
+        TypeError: it did not answer with a verdict.
+    """
+    value = output.value
+    if output.verdict is None and not (
+        isinstance(value, Mapping) and isinstance(value.get("is_blocked"), bool)
+    ):
+        raise TypeError(f"a rail's action answers with a RailOutcome, not with {type(value).__name__}")
+
+
+ALLOWED = RailOutcome.allow(reason="error").view()
+"""What the flow of a built-in rail reads where the rail could not judge and its policy lets the text pass."""
+
+FAILED = RailOutcome.failure(reason="error").view()
+"""The same where its policy does not."""

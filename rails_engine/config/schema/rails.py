@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rails_engine.config.schema.base import OpenSection, Section
 from rails_engine.config.schema.rail_options import RailsConfigData
@@ -14,21 +14,27 @@ class RailPolicy(Section):
     """What happens when a rail itself fails; keyed by flow name in `rails.policies`."""
 
     on_error: Literal["block", "allow"] = "block"
-    timeout_s: float = Field(default=10.0, gt=0)
-
-
-class GuardedDirection(Section):
-    """Rails over one direction of text. `on_error` and `timeout_s` hold for each of its flows."""
-
-    flows: list[str] = Field(default_factory=list)
-    parallel: bool | None = False
-    on_error: Literal["block", "allow"] = "block"
-    fail_open: bool = False
+    fail_open: bool = Field(default=False, description="The same as `on_error: allow`.")
     timeout_s: float = Field(default=10.0, gt=0)
 
     @property
     def allows_on_error(self) -> bool:
         return self.fail_open or self.on_error == "allow"
+
+    @model_validator(mode="after")
+    def _one_answer(self) -> Self:
+        if {"on_error", "fail_open"} <= self.model_fields_set and self.fail_open != (
+            self.on_error == "allow"
+        ):
+            raise ValueError("`on_error` and `fail_open` contradict each other; give one of them")
+        return self
+
+
+class GuardedDirection(RailPolicy):
+    """Rails over one direction of text. `on_error` and `timeout_s` hold for each of its flows."""
+
+    flows: list[str] = Field(default_factory=list)
+    parallel: bool | None = False
 
 
 class InputRails(GuardedDirection):
