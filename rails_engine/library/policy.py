@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rails_engine.actions import RailOutcome
-from rails_engine.actions.running import ActionOutput
+from rails_engine.actions import ActionOutput, RailOutcome
 from rails_engine.config import RailsConfig
 from rails_engine.scene import RunningRail
 
