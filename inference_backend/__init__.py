@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         SchedulerSettings,
         SpeculationSettings,
     )
+    from inference_backend.tasks import together
     from inference_backend.toolcalls import CalledTool, ToolCallReader
     from inference_backend.values import Delta, Request, SamplingParameters, TokenLogprob
 
@@ -78,6 +79,7 @@ _DOOR = {
         "SchedulerSettings",
         "SpeculationSettings",
     ),
+    "tasks": ("together",),
     "toolcalls": ("CalledTool", "ToolCallReader"),
     "values": ("Delta", "Request", "SamplingParameters", "TokenLogprob"),
 }
@@ -120,6 +122,7 @@ __all__ = [
     "make_executor",
     "open_model",
     "predict",
+    "together",
 ]
 
 

@@ -7,11 +7,12 @@ of a beam is found in the prefix cache, so beams share memory and the scheduler 
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from inference_backend.errors import InvalidParameterError
+from inference_backend.tasks import together
 from inference_backend.text import Tokenizer
 from inference_backend.values import Delta, Request, SamplingParameters, TokenLogprob, Usage
 
@@ -99,10 +100,11 @@ async def run_beams(
         EngineError: as for any request.
     """
     _check(request.sampling)
-    step = 0
+    step, began = 0, time.monotonic()
     while search.beams:
-        asked = [_one_token(request, search, number, step) for number in range(len(search.beams))]
-        search.advance(await asyncio.gather(*(_next_token(generate, one) for one in asked)))
+        left = _time_left(request, began)
+        asked = [_one_token(left, search, number, step) for number in range(len(search.beams))]
+        search.advance(await together(_next_token(generate, one) for one in asked))
         step += 1
     for index, beam in enumerate(search.best()):
         yield _delta(request, index, beam, search, tokenizer)
@@ -117,6 +119,14 @@ def _check(sampling: SamplingParameters) -> None:
         raise InvalidParameterError(
             "beam search takes neither constraints nor stop strings", param="beam_width"
         )
+
+
+def _time_left(request: Request, began: float) -> Request:
+    """The request with what is left of its deadline: each step is a request of its own."""
+    if request.deadline_s is None:
+        return request
+    left = request.deadline_s - (time.monotonic() - began)
+    return replace(request, deadline_s=max(left, 1e-6))
 
 
 def _one_token(request: Request, search: BeamSearch, number: int, step: int) -> Request:

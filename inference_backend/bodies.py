@@ -7,10 +7,12 @@ field of the wrong type or range is the caller's error and names the field.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from inference_backend.errors import InvalidParameterError
+from inference_backend.toolcalls import call_schema
 from inference_backend.values import Choice, Constraint, JsonSchema, Regex, SamplingParameters
 
 Body = Mapping[str, Any]
@@ -67,6 +69,8 @@ def number(body: Body, name: str) -> float:
     value = body[name]
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidParameterError(f"{name} is {value!r}, but must be a number", param=name)
+    if not math.isfinite(value):
+        raise InvalidParameterError(f"{name} is {value}, but must be finite", param=name)
     return float(value)
 
 
@@ -131,8 +135,41 @@ def _logit_bias(body: Body) -> tuple[tuple[int, float], ...]:
     return tuple((int(key), number(value, key)) for key in value)
 
 
+def _forced_tool(body: Body) -> JsonSchema | None:
+    """`tool_choice` "required", or the name of one: the answer is a call, its arguments under the tool's schema."""
+    choice = body.get("tool_choice")
+    if choice is None or choice in ("none", "auto"):
+        return None
+    tools = _tools(body)
+    if isinstance(choice, Mapping) and isinstance(choice.get("function"), Mapping):
+        name = choice["function"].get("name")
+        if name not in tools:
+            raise InvalidParameterError(
+                f"tool_choice names {name!r}, but tools has {', '.join(tools) or 'none'}", param="tool_choice"
+            )
+        return JsonSchema(call_schema({name: tools[name]}))
+    if choice != "required" or not tools:
+        raise InvalidParameterError(
+            "tool_choice must be none, auto, required or a function's name, and needs tools",
+            param="tool_choice",
+        )
+    return JsonSchema(call_schema(tools))
+
+
+def _tools(body: Body) -> dict[str, Any]:
+    """The functions that a model may call, with the schemas of their arguments."""
+    found = {}
+    for tool in body.get("tools") or ():
+        function = tool.get("function") if isinstance(tool, Mapping) else None
+        if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+            raise InvalidParameterError("tools must be a list of functions with names", param="tools")
+        parameters = function.get("parameters")
+        found[function["name"]] = parameters if isinstance(parameters, Mapping) else {"type": "object"}
+    return found
+
+
 def _constraint(body: Body) -> Constraint | None:
-    guided = _guided(body)
+    guided = _forced_tool(body) or _guided(body)
     if guided is not None:
         return guided
     form = body.get("response_format")

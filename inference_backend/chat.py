@@ -5,17 +5,20 @@ The HTTP server and the rails engine both stand on this; neither knows tokens.
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from inference_backend.async_engine import AsyncEngine
-from inference_backend.bodies import Body, given, integer, number, read_sampling, text
+from inference_backend.bodies import Body, flag, given, integer, number, read_sampling, text
 from inference_backend.errors import ChatTemplateError, InvalidParameterError, UnknownModelError
 from inference_backend.opening import OpenedModel
 from inference_backend.text import Tokenizer
 from inference_backend.values import Delta, Pooling, Request
+
+_MAX_PROMPTS = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,8 @@ class ChatModel:
         extra = body.get("chat_template_kwargs")
         prompt = template.render(
             [_message(item, number) for number, item in enumerate(messages)],
-            tools=body.get("tools"),
+            tools=None if body.get("tool_choice") == "none" else body.get("tools"),
+            generate=flag(body, "add_generation_prompt") if given(body, "add_generation_prompt") else True,
             extra=extra if isinstance(extra, Mapping) else None,
         )
         # The template writes the beginning-of-sequence token itself.
@@ -143,12 +147,19 @@ class ChatModel:
 
     def _prompts(self, value: Any, param: str) -> list[tuple[int, ...]]:
         """A text, token ids, or a list of either."""
-        if isinstance(value, str):
-            return [tuple(self.tokenizer.encode(value))]
-        if isinstance(value, list | tuple) and value:
-            if all(type(item) is int for item in value):
-                return [tuple(value)]
-            return [ids for item in value for ids in self._prompts(item, param)]
+        several = isinstance(value, list | tuple) and value and type(value[0]) is not int
+        items = value if several else [value]
+        if len(items) > _MAX_PROMPTS:
+            raise InvalidParameterError(
+                f"{param} has {len(items)} entries, but {_MAX_PROMPTS} at most are taken at once", param=param
+            )
+        return [self._prompt(item, param) for item in items]
+
+    def _prompt(self, item: Any, param: str) -> tuple[int, ...]:
+        if isinstance(item, str):
+            return tuple(self.tokenizer.encode(item))
+        if isinstance(item, list | tuple) and item and all(type(token) is int for token in item):
+            return tuple(item)
         raise InvalidParameterError(
             f"{param} must be a text, a list of token ids, or a list of these", param=param
         )
@@ -174,7 +185,22 @@ def _message(item: Any, number: int) -> dict[str, Any]:
         raise InvalidParameterError(
             f"messages[{number}].content must be a text or a list of parts", param="messages"
         )
-    return {**item, "content": content or ""}
+    made = {**item, "content": content or ""}
+    if isinstance(item.get("tool_calls"), list | tuple):
+        made["tool_calls"] = [_tool_call(call) for call in item["tool_calls"]]
+    return made
+
+
+def _tool_call(call: Any) -> Any:
+    """A call with its arguments as an object, which is what templates write out: clients send them as JSON text."""
+    function = call.get("function") if isinstance(call, Mapping) else None
+    if not isinstance(function, Mapping) or not isinstance(function.get("arguments"), str):
+        return call
+    try:
+        arguments = json.loads(function["arguments"] or "{}")
+    except (ValueError, RecursionError):
+        return call
+    return {**call, "function": {**function, "arguments": arguments}}
 
 
 def _part(part: Any, number: int) -> str:

@@ -104,6 +104,10 @@ class Engine:
         _check_ids("logit_bias", [token for token, _ in sampling.logit_bias], self.capacity.vocab_size)
         _check_ids("stop_token_ids", sampling.stop_token_ids, self.capacity.vocab_size)
         self._check_prompt(request)
+        if request.deadline_s is not None and not request.deadline_s > 0:
+            raise InvalidParameterError(
+                f"deadline_s is {request.deadline_s}, but must be above 0", param="deadline_s"
+            )
         return PreparedRequest(request, limit, self._matcher(request))
 
     def submit(self, prepared: PreparedRequest) -> None:

@@ -30,6 +30,7 @@ class Stream:
         self._detokenizer = detokenizer
         self._stops = StopFinder(self._sampling.stop, include=self._sampling.include_stop)
         self._pooled: list[Floats] = []
+        self._unused = 0  # verified tokens behind a stop string: nobody asked for them
         request = sequence.request
         self._tokens_alone = (
             detokenizer is None
@@ -52,13 +53,15 @@ class Stream:
         shown = outcome.tokens
         if end is not None and isinstance(end.stop, int) and not self._sampling.include_stop:
             shown = shown[:-1]
-        text, end = self._text(shown, end)
+        text, end, used = self._text(shown, end)
+        kept = len(outcome.tokens) if used is None else used
+        self._unused = len(outcome.tokens) - kept
         return Delta(
             request_id=self.sequence.request.id,
             index=self.sequence.index,
             text=text,
-            token_ids=outcome.tokens,
-            logprobs=self._logprobs(outcome, result),
+            token_ids=outcome.tokens[:kept],
+            logprobs=self._logprobs(outcome, result)[:kept],
             finish=end.finish if end else None,
             stop_reason=end.stop if end else None,
             error=end.error if end else None,
@@ -74,7 +77,11 @@ class Stream:
     @property
     def usage(self) -> Usage:
         sequence = self.sequence
-        return Usage(sequence.prompt_length, sequence.generated, min(sequence.cached, sequence.prompt_length))
+        return Usage(
+            sequence.prompt_length,
+            sequence.generated - self._unused,
+            min(sequence.cached, sequence.prompt_length),
+        )
 
     def _end_of(self, outcome: Outcome) -> _End | None:
         if outcome.finish is None:
@@ -92,16 +99,26 @@ class Stream:
                 )
         return _End("stop") if self.matcher.done else None
 
-    def _text(self, tokens: tuple[int, ...], end: _End | None) -> tuple[str, _End | None]:
+    def _text(self, tokens: tuple[int, ...], end: _End | None) -> tuple[str, _End | None, int | None]:
+        """What may be shown, the end, and how many of the tokens count where a stop string cuts them short."""
         if self._detokenizer is None:
-            return "", end
-        text = self._detokenizer.push(tokens)
-        if end is not None:
-            text += self._detokenizer.flush()
-        released = self._stops.push(text)
+            return "", end, None
+        text, before = "", self.sequence.generated - len(tokens)
+        for count, token in enumerate(tokens, start=1):
+            piece = self._detokenizer.push((token,))
+            if before + count <= self._sampling.min_tokens:
+                text += piece
+                continue
+            released = self._stops.push(piece)
+            text += released.text
+            if released.stop is not None:
+                return text, _End("stop", released.stop), count
+        if end is None:
+            return text, None, None
+        released = self._stops.push(self._detokenizer.flush())
         if released.stop is not None:
-            return released.text, _End("stop", released.stop)
-        return released.text + (self._stops.flush() if end is not None else ""), end
+            return text + released.text, _End("stop", released.stop), None
+        return text + released.text + self._stops.flush(), end, None
 
     def _logprobs(self, outcome: Outcome, result: StepResult) -> tuple[TokenLogprob, ...]:
         count = self._sampling.logprobs

@@ -1,13 +1,14 @@
 """Tool calls in a model's text, told apart from what it says.
 
 Two spellings cover the models that are served here: JSON objects between `<tool_call>` and `</tool_call>` (Qwen, Hermes),
-and an answer that is one JSON object with `name` and `parameters` or `arguments` (Llama 3.x). Text that may be the
-beginning of either is held back.
+and an answer that is one JSON object with `name` and `parameters` or `arguments` (Llama 3.x), or a list of them
+(Mistral). Text that may be the beginning of either is held back.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +32,7 @@ class ToolCallReader:
 
     def push(self, piece: str) -> str:
         self._held += piece
-        if not self._speech and self._held.lstrip()[:1] in {"", "{"}:
+        if not self._speech and self._held.lstrip()[:1] in {"", "{", "["}:
             return ""
         self._speech = True
         at = self._held.find(_OPEN)
@@ -41,15 +42,16 @@ class ToolCallReader:
 
     def finish(self) -> tuple[str, list[CalledTool]]:
         """Text that was held back and is none, and the calls."""
-        whole = None if self._speech else _call(self._held)
-        if whole is not None:
-            return "", [whole]
-        calls, rest = [], ""
+        whole = [] if self._speech else _calls(self._held)
+        if whole:
+            return "", whole
+        calls: list[CalledTool] = []
+        rest = ""
         for number, part in enumerate(self._held.split(_OPEN)):
             body, closed, after = part.partition(_CLOSE)
-            call = _call(body) if number else None
-            if call is not None:
-                calls.append(call)
+            found = _calls(body) if number else []
+            if found:
+                calls += found
                 rest += after
             else:
                 rest += (_OPEN if number else "") + body + closed + after
@@ -61,11 +63,37 @@ def _half(text: str) -> int:
     return next((n for n in range(len(_OPEN) - 1, 0, -1) if text.endswith(_OPEN[:n])), 0)
 
 
-def _call(text: str) -> CalledTool | None:
+def call_schema(tools: Mapping[str, Mapping[str, Any]]) -> str:
+    """The JSON schema of a call of one of these functions, which are given with their arguments' schemas.
+
+    What those refer to (`#/$defs/...`) moves up to the root; of two definitions of one name the last counts.
+    """
+    shared: dict[str, dict[str, Any]] = {"$defs": {}, "definitions": {}}
+    calls = []
+    for name, arguments in tools.items():
+        own = dict(arguments)
+        for key, definitions in shared.items():
+            definitions.update(own.pop(key, {}))
+        fields = {"name": {"const": name}, "arguments": own}
+        calls.append(
+            {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+        )
+    whole = calls[0] if len(calls) == 1 else {"anyOf": calls}
+    return json.dumps({**whole, **{key: value for key, value in shared.items() if value}})
+
+
+def _calls(text: str) -> list[CalledTool]:
+    """The calls that a text is: one object, or a list of them; none where it is anything else."""
     try:
-        value: Any = json.loads(text)
-    except ValueError:
-        return None
+        value: Any = json.loads(text.strip().removeprefix("[TOOL_CALLS]"))
+    except (ValueError, RecursionError):
+        return []
+    found = [_call(item) for item in (value if isinstance(value, list) else [value])]
+    calls = [call for call in found if call is not None]
+    return calls if len(calls) == len(found) else []
+
+
+def _call(value: object) -> CalledTool | None:
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
         return None
     arguments = value.get("arguments", value.get("parameters"))

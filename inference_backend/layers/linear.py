@@ -10,6 +10,7 @@ that they can quantise in the same kernel. A layer accepts plain activations too
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -80,7 +81,7 @@ class AdapterStack:
     up: Tensor
 
 
-class Linear(nn.Module):
+class Linear(nn.Module, ABC):
     """Base of every linear layer; subclasses implement `product`."""
 
     form: ActivationFormat = "plain"
@@ -113,9 +114,9 @@ class Linear(nn.Module):
         """The bias [outputs of this rank], kept in the placement's dtype."""
         self.bias = None if bias is None else bias.to(place.device, place.dtype)
 
+    @abstractmethod
     def product(self, x: Activation) -> Output:
         """Multiply x [T, inputs of this rank] by the weight: [T, outputs of this rank], no bias."""
-        raise NotImplementedError
 
     def forward(self, x: Activation, rows: AdapterRows | None = None) -> Tensor:
         out = kernels.plain(self.product(x))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ from inference_backend.layers import (
 from inference_backend.models.config import Fields, ModelConfig
 
 
-class CausalLM(nn.Module):
+class CausalLM(nn.Module, ABC):
     """A decoder, or one pipeline stage of it.
 
     Stages: the first takes token ids int64 [T], later ones the states [T, hidden size] of the stage before; the
@@ -35,8 +36,9 @@ class CausalLM(nn.Module):
     head: Head | None
     trims = False  # whether `StepContext.wanted` is heeded
 
+    @abstractmethod
     def forward(self, x: Tensor, step: StepContext) -> Tensor:
-        raise NotImplementedError
+        """Run the stage over the step's T tokens."""
 
     def logits(self, hidden: Tensor, *, narrow: bool = False) -> Tensor:
         """Float32 [S, vocabulary] of the last stage's hidden states [S, hidden size].

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import tokenizers
 from inference_backend.errors import CheckpointError, CorruptCheckpointError, InvalidParameterError
 
 _MAX_CHARACTERS = 16_000_000
+_REPLACEMENT = "\ufffd"
+_WORD_MARK = "\u2581"
+_FALLBACK = re.compile(r"<0x[0-9A-F]{2}>")
 
 
 class Tokenizer:
@@ -62,4 +66,33 @@ class Tokenizer:
 
     def token_text(self, token_id: int) -> str:
         """One token as text, special or not; the replacement character where it is part of a character."""
-        return self.decode([token_id], skip_special=False)
+        text = self.decode([token_id], skip_special=False)
+        # A decoder that takes the space before the first word away would make " a" and "a" look alike.
+        spaced = self._stored(token_id).startswith(_WORD_MARK) and not text.startswith(" ")
+        return f" {text}" if spaced else text
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """The bytes of one token, also where they are only part of a character."""
+        text = self.token_text(token_id)
+        if _REPLACEMENT not in text:
+            return text.encode()
+        stored = self._stored(token_id)
+        if _FALLBACK.fullmatch(stored):
+            return bytes([int(stored[3:5], 16)])
+        places = [_BYTES_OF_CHARACTERS.get(character) for character in stored]
+        known = [place for place in places if place is not None]
+        return bytes(known) if known and len(known) == len(places) else text.encode()
+
+    def _stored(self, token_id: int) -> str:
+        """A token as the vocabulary spells it."""
+        return self.backend.id_to_token(token_id) or ""
+
+
+def _byte_characters() -> dict[str, int]:
+    """How byte-level vocabularies (Radford et al., GPT-2, 2019) spell bytes: visible ones as themselves, others from U+0100."""
+    visible = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in visible]
+    return {chr(byte): byte for byte in visible} | {chr(256 + n): byte for n, byte in enumerate(others)}
+
+
+_BYTES_OF_CHARACTERS = _byte_characters()

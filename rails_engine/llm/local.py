@@ -164,21 +164,9 @@ class LocalLLM:
             "cache_salt": request.cache_salt,
             "deadline_s": request.deadline_s,
         }
-        if request.constraint is not None:
-            body |= _guided(request.constraint)
         if request.prompt is not None and model.opened.template is None:
             return model.completions({**body, "prompt": request.prompt})[0]
         return model.chat(body)
-
-
-def _guided(constraint: object) -> dict[str, Any]:
-    from rails_engine.llm.base import Choice, JsonSchema, Regex
-
-    if isinstance(constraint, Choice):
-        return {"guided_choice": list(constraint.options)}
-    if isinstance(constraint, Regex):
-        return {"guided_regex": constraint.pattern}
-    return {"guided_json": constraint.schema} if isinstance(constraint, JsonSchema) else {}
 
 
 class _Answer:

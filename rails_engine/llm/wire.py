@@ -140,7 +140,7 @@ def _constraint_fields(request: LLMRequest, endpoint: Endpoint) -> dict[str, Any
         guided = {"guided_choice": list(constraint.options)}
     elif isinstance(constraint, Regex):
         guided = {"guided_regex": constraint.pattern}
-    if guided and endpoint.provider == "vllm":
+    if guided and endpoint.provider in {"vllm", "local"}:
         return guided
     return {"nvext": guided} if guided and endpoint.provider == "nim" else {}
 

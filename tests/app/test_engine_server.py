@@ -19,7 +19,7 @@ import pytest
 import uvicorn
 
 from app.cli.engine.server import ServerOptions, create_app
-from inference_backend import AdapterSettings, ChatModel
+from inference_backend import AdapterSettings, ChatModel, ToolCallReader
 from tests.inference_backend.checkpoints import Checkpoint, make_chat
 from tests.inference_backend.conftest import open_chat
 from tests.inference_backend.test_adapters import write_adapter
@@ -125,20 +125,104 @@ def test_embeddings_have_length_one(served: Served) -> None:
     for item in made.data:
         assert sum(value * value for value in item.embedding) == pytest.approx(1.0, abs=1e-4)
     assert made.data[0].embedding != made.data[1].embedding
+    packed = served.client.embeddings.create(model=served.model.name, input=["a text", "another"])
+    for item, again in zip(made.data, packed.data, strict=True):
+        assert again.embedding == pytest.approx(item.embedding, abs=1e-6)
+    with pytest.raises(openai.BadRequestError, match="encoding_format"):
+        served.client.embeddings.create(model=served.model.name, input="a", encoding_format="hex")  # type: ignore[call-overload]
 
 
-def test_tools_reach_the_template_and_calls_come_back(served: Served) -> None:
-    from inference_backend import ToolCallReader
+def test_a_refused_prompt_among_several_ends_them_all(served: Served) -> None:
+    scheduler = served.model.opened.engine.scheduler
+    with pytest.raises(openai.BadRequestError, match="at most"):
+        served.client.completions.create(
+            model=served.model.name, prompt=["fine", "much too long " * 200], max_tokens=400
+        )
+    for _ in range(500):
+        if not scheduler.unfinished():
+            break
+        time.sleep(0.01)
+    assert scheduler.usage == 0.0
 
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "find"}}])
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_call_that_must_be_made_is_made(served: Served, choice: Any, stream: bool) -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "where": {"$ref": "#/$defs/place"},
+            "count": {"type": "integer", "minimum": 0, "maximum": 99},
+        },
+        "required": ["where", "count"],
+        "additionalProperties": False,
+        "$defs": {"place": {"enum": ["here", "there"]}},
+    }
+    tools = [{"type": "function", "function": {"name": "find", "parameters": schema}}]
+    answer = chat(served, tools=tools, tool_choice=choice, stream=stream, max_tokens=120)
+    if stream:
+        chunks = [chunk.choices[0] for chunk in answer]
+        [call] = [call for chunk in chunks for call in chunk.delta.tool_calls or ()]
+        assert chunks[-1].finish_reason == "tool_calls"
+    else:
+        [call] = answer.choices[0].message.tool_calls
+        assert answer.choices[0].finish_reason == "tool_calls"
+    arguments = json.loads(call.function.arguments)
+    assert call.function.name == "find"
+    assert arguments["where"] in {"here", "there"}
+    assert 0 <= arguments["count"] <= 99
+
+
+def test_a_tool_that_is_not_there_cannot_be_forced(served: Served) -> None:
+    tools = [{"type": "function", "function": {"name": "find"}}]
+    with pytest.raises(openai.BadRequestError, match="names 'lose', but tools has find"):
+        chat(served, tools=tools, tool_choice={"type": "function", "function": {"name": "lose"}})
+    with pytest.raises(openai.BadRequestError, match="needs tools"):
+        chat(served, tool_choice="required")
+
+
+@pytest.mark.parametrize(
+    ("pieces", "speech", "called"),
+    [
+        (["Let me look. <tool_", 'call>{"name": "find", ', '"arguments": {"q": 1}}</tool_call>'], "Let me look. ", ["find"]),
+        (['{"name": "find", "para', 'meters": {"q": 1}}'], "", ["find"]),
+        (['[TOOL_CALLS] [{"name": "find", "arguments": {"q": 1}}, ', '{"name": "find", "arguments": {"q": 1}}]'], "", ["find"] * 2),
+        (['[{"name": "find", "arguments": {"q": 1}}]'], "", ["find"]),
+        (['{"name": "a fish"', "}"], '{"name": "a fish"}', []),
+        (["[1, 2]"], "[1, 2]", []),
+        (["5 < 6 <tool", "s>"], "5 < 6 <tools>", []),
+        (["<tool_call>broken"], "<tool_call>broken", []),
+    ],
+)  # fmt: skip
+def test_calls_are_told_from_speech(pieces: list[str], speech: str, called: list[str]) -> None:
     reader = ToolCallReader()
-    shown = reader.push('Let me look. <tool_call>{"name": "find", ') + reader.push(
-        '"arguments": {"q": 1}}</tool_call>'
-    )
+    shown = "".join(reader.push(piece) for piece in pieces)
     rest, calls = reader.finish()
-    assert (shown, rest) == ("Let me look. ", "")
-    assert [(call.name, json.loads(call.arguments)) for call in calls] == [("find", {"q": 1})]
+    assert shown + rest == speech
+    assert [call.name for call in calls] == called
+    assert all(json.loads(call.arguments) == {"q": 1} for call in calls)
+
+
+def test_tools_and_earlier_calls_reach_the_template(made: Checkpoint, tmp_path: Path) -> None:
+    for path in made.folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "chat_template.jinja").write_text(
+        "{% for t in tools or [] %}{{ t.function.name }};{% endfor %}"
+        "{% for m in messages %}{% for c in m.tool_calls %}{{ c.function.arguments.q + 1 }}{% endfor %}"
+        "{{ m.content }}|{% endfor %}"
+    )
+    model = ChatModel(open_chat(Checkpoint(tmp_path, None)))
+    call = {"id": "1", "type": "function", "function": {"name": "find", "arguments": '{"q": 41}'}}
+    messages = [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1", "content": [{"type": "text", "text": "found"}]},
+    ]
     tool = {"type": "function", "function": {"name": "find", "parameters": {"type": "object"}}}
-    assert chat(served, tools=[tool]).choices[0].finish_reason in {"stop", "length"}
+    body = {"messages": messages, "tools": [tool]}
+    assert model.tokenizer.decode(model.chat(body).request.prompt_ids) == "find;42|found|"
+    without = model.chat({**body, "tool_choice": "none"})
+    assert model.tokenizer.decode(without.request.prompt_ids) == "42|found|"
+    model.close()
 
 
 def test_models_are_listed(served: Served) -> None:
@@ -180,7 +264,9 @@ def test_health_is_open_and_the_rest_is_not(served: Served) -> None:
 def test_bodies_are_bounded(served: Served) -> None:
     headers = {"Authorization": f"Bearer {KEY}"}
     url = f"{served.url}/v1/completions"
-    assert httpx.post(url, content=b"x" * 200_000, headers=headers).status_code == 400
+    assert httpx.post(url, content=b"x" * 200_000, headers=headers).status_code == 413
+    deep = b'{"prompt": ' + b"[" * 40_000 + b"]" * 40_000 + b"}"
+    assert httpx.post(url, content=deep, headers=headers).status_code == 400
     assert httpx.post(url, content=b"[1]", headers=headers).status_code == 400
     assert httpx.post(url, content=b"{", headers=headers).json()["error"]["type"] == "invalid_request_error"
 

@@ -55,7 +55,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "checking machine",
     ),
     "inference_backend": (
-        "errors kernels settings toolcalls",
+        "errors kernels settings tasks toolcalls",
         "kv parallel values weights",
         "bodies layers sequence step tracing",
         "executor models planning quantization sampling text waiting",

@@ -113,6 +113,17 @@ def test_min_tokens_holds_stop_tokens_back(opened: OpenedModel) -> None:
     assert first not in tokens(longer)[:6]
 
 
+def test_min_tokens_holds_stop_strings_back(opened: OpenedModel) -> None:
+    free = {"temperature": 0.0, "max_tokens": 30, "ignore_eos": True}
+    whole = text(ask(opened, "Tell me", **free))
+    stop = whole[3]
+    early = ask(opened, "Tell me", **free, stop=(stop,))
+    later = ask(opened, "Tell me", **free, stop=(stop,), min_tokens=10)
+    assert text(early) == whole[: whole.index(stop)]
+    assert len(tokens(later)) > 10
+    assert whole.startswith(text(later))
+
+
 CONSTRAINTS = [
     (Choice(("yes", "no", "perhaps é")), r"yes|no|perhaps é"),
     (Regex(r"[0-9]{3}-[a-f]+x"), r"[0-9]{3}-[a-f]+x"),
@@ -174,6 +185,22 @@ def test_speculation_changes_no_token(chat_checkpoint: Checkpoint, method: Any, 
         assert tokens(ask(fast, f"abcabcabc{number}", **wanted)) == expected
     if method == "draft" and temperature == 0.0:
         assert fast.engine.scheduler.counters.steps < plain.engine.scheduler.counters.steps / 2
+
+
+def test_a_stop_string_among_verified_tokens_ends_there(chat_checkpoint: Checkpoint) -> None:
+    speculation = SpeculationSettings("draft", draft_model=str(chat_checkpoint.folder))
+    fast, plain = open_chat(chat_checkpoint, speculation=speculation), open_chat(chat_checkpoint)
+    free = {"temperature": 0.0, "max_tokens": 30, "ignore_eos": True, "logprobs": 1}
+    whole = text(ask(plain, "Tell me", **free))
+    for at in range(2, 12):
+        stop = (whole[at : at + 2],)
+        expected, got = ask(plain, "Tell me", **free, stop=stop), ask(fast, "Tell me", **free, stop=stop)
+        assert (text(got), tokens(got)) == (text(expected), tokens(expected))
+        used, wanted = got[-1].usage, expected[-1].usage
+        assert used is not None
+        assert wanted is not None
+        assert used.completion_tokens == wanted.completion_tokens == len(tokens(got))
+        assert sum(len(delta.logprobs) for delta in got) == len(tokens(got))
 
 
 def test_speculation_stops_under_load(chat_checkpoint: Checkpoint) -> None:
@@ -240,6 +267,12 @@ def test_a_deadline_ends_one_request(chat_checkpoint: Checkpoint) -> None:
     got = collect(opened.engine)
     assert isinstance(got["hurried", 0][-1].error, DeadlineError)
     assert got["patient", 0][-1].finish == "length"
+
+
+@pytest.mark.parametrize("deadline", [0.0, -1.0, float("nan")])
+def test_a_deadline_that_is_none_is_refused(opened: OpenedModel, deadline: float) -> None:
+    with pytest.raises(InvalidParameterError, match="deadline_s"):
+        opened.engine.prepare(replace(request_of(opened, "x"), deadline_s=deadline))
 
 
 @pytest.mark.parametrize(

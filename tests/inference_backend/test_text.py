@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 import tokenizers
 import transformers
@@ -107,11 +110,74 @@ def test_a_template_may_refuse_messages(chat_checkpoint: Checkpoint) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["{{ messages.__class__.__mro__ }}", "{{ messages.append(1) }}", "{% include 'x' %}"]
+    "source",
+    [
+        "{{ messages.__class__.__mro__ }}",
+        "{{ messages.append(1) }}",
+        "{% include 'x' %}",
+        "{{ ''['__cla' ~ 'ss__'].__base__.__subclasses__() }}",
+        "{{ cycler.__init__.__globals__ }}",
+        "{{ 'x' * 10000000000 }}",
+        "{{ 10 ** 10 ** 10 }}",
+        "{% for i in range(1000000000) %}x{% endfor %}",
+        "{{ 1 / 0 }}",
+        "{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}",
+        "{% for i in range(99999) %}{{ 'x' * 9999 }}{% endfor %}",
+    ],
 )
 def test_a_template_is_not_trusted(source: str) -> None:
     with pytest.raises(ChatTemplateError):
         ChatTemplate(source).render([{"role": "user", "content": "Hi"}])
+
+
+@pytest.mark.parametrize("inner", ["raise_exception.__globals__", "'{0.__class__}'.format(messages)"])
+def test_what_lies_behind_a_value_is_nothing_to_a_template(inner: str) -> None:
+    assert not ChatTemplate("{{ " + inner + " }}").render([])
+
+
+def test_messages_are_never_templates() -> None:
+    template = ChatTemplate("{{ messages[0].content }}")
+    assert template.render([{"role": "user", "content": "{{ 7 * 7 }}"}]) == "{{ 7 * 7 }}"
+
+
+def test_what_model_authors_write_in_templates_works() -> None:
+    template = ChatTemplate(
+        "{%- for m in messages %}{% if m.role == 'skip' %}{% continue %}{% endif %}{{ m.content * 2 }}"
+        "{%- generation %}!{% endgeneration %}{% endfor %}{{ {'a': '<é>'} | tojson(indent=1) }}"
+    )
+    messages = [{"role": "skip", "content": "no"}, {"role": "user", "content": "yes"}]
+    assert template.render(messages) == 'yesyes!{\n "a": "<é>"\n}'
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_template_of_its_own_serves_tools(tmp_path: Path, named: bool) -> None:
+    if named:
+        both = [
+            {"name": "default", "template": "plain"},
+            {"name": "tool_use", "template": "{{ tools[0].n }}"},
+        ]
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": both}))
+    else:
+        (tmp_path / "chat_template.jinja").write_text("plain")
+        (tmp_path / "additional_chat_templates").mkdir()
+        (tmp_path / "additional_chat_templates" / "tool_use.jinja").write_text("{{ tools[0].n }}")
+    template = ChatTemplate.from_folder(tmp_path)
+    assert template is not None
+    assert template.render([]) == "plain"
+    assert template.render([], tools=[{"n": "find"}]) == "find"
+
+
+def test_the_bytes_of_a_part_of_a_character_are_known(tokenizer: Tokenizer, sentencepiece: Tokenizer) -> None:
+    for spelling in (tokenizer, sentencepiece):
+        ids = spelling.encode("é🙂")
+        joined = b"".join(spelling.token_bytes(token) for token in ids)
+        assert joined.strip() == "é🙂".encode()
+        assert any(REPLACEMENT in spelling.token_text(token) for token in ids)
+
+
+def test_a_word_and_its_space_can_be_told_apart(sentencepiece: Tokenizer) -> None:
+    texts = {sentencepiece.token_text(token) for token in sentencepiece.encode("th th a")}
+    assert {" th", " a"} <= texts
 
 
 def test_a_broken_template_is_the_checkpoints_fault() -> None:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from inference_backend import CalledTool, ChatModel, Delta, Prepared, TokenLogprob, ToolCallReader
+import numpy as np
+
+from inference_backend import (
+    CalledTool,
+    ChatModel,
+    Delta,
+    Prepared,
+    RequestError,
+    TokenLogprob,
+    ToolCallReader,
+)
 
 
 @dataclass(slots=True)
@@ -145,7 +156,23 @@ def chat_logprobs(model: ChatModel, entries: list[TokenLogprob]) -> dict[str, An
 
 def _token(model: ChatModel, token: int, logprob: float) -> dict[str, Any]:
     text = model.tokenizer.token_text(token)
-    return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
+    return {"token": text, "logprob": logprob, "bytes": list(model.tokenizer.token_bytes(token))}
+
+
+def embedding_writer(body: Mapping[str, Any]) -> Callable[[tuple[float, ...]], list[float] | str]:
+    """How the caller wants vectors: as lists of numbers, or as base64 of little-endian float32 (OpenAI's clients).
+
+    Raises:
+        RequestError: in no way that is known.
+    """
+    form = body.get("encoding_format") or "float"
+    if form != "float" and form != "base64":  # noqa: PLR1714 -- it may be of a type that no set takes
+        raise RequestError(
+            f"encoding_format is {form!r}, but must be float or base64", param="encoding_format"
+        )
+    if form == "float":
+        return list
+    return lambda vector: base64.b64encode(np.asarray(vector, dtype="<f4").tobytes()).decode()
 
 
 def text_logprobs(model: ChatModel, entries: list[TokenLogprob]) -> dict[str, Any]:

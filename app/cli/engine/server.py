@@ -16,10 +16,10 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from sse_starlette import EventSourceResponse
 
-from app.cli.engine.answers import Answer, chat_completion, completion, usage_of
+from app.cli.engine.answers import Answer, chat_completion, completion, embedding_writer, usage_of
 from app.cli.engine.faults import body_of, refusal, status_of
 from app.cli.engine.streaming import Event, chat_events, text_events
-from inference_backend import ChatModel, Delta, EngineError, Prepared, RequestError
+from inference_backend import ChatModel, Delta, EngineError, Prepared, RequestError, together
 
 T = TypeVar("T")
 Next = Callable[[Request], Awaitable[Response]]
@@ -39,6 +39,10 @@ class _ClientGoneError(Exception):
     """The caller closed the connection; nobody reads the answer."""
 
 
+class _TooLargeError(Exception):
+    """The caller sends more than is read."""
+
+
 def create_app(model: ChatModel, options: ServerOptions | None = None) -> FastAPI:
     """The application; it closes the model when it ends."""
     routes = _Routes(model, options or ServerOptions())
@@ -52,6 +56,7 @@ def create_app(model: ChatModel, options: ServerOptions | None = None) -> FastAP
     app.middleware("http")(routes.guard)
     app.add_exception_handler(EngineError, _on_engine_error)
     app.add_exception_handler(_ClientGoneError, _on_client_gone)
+    app.add_exception_handler(_TooLargeError, _on_too_large)
     app.get("/health")(routes.health)
     app.get("/metrics")(routes.metrics)
     app.get("/v1/models")(routes.list_models)
@@ -71,6 +76,12 @@ async def _on_engine_error(_: Request, error: Exception) -> Response:
         raise error
     status = status_of(error)
     return JSONResponse(body_of(error), status, headers={"Retry-After": "1"} if status == 503 else None)
+
+
+async def _on_too_large(_: Request, error: Exception) -> Response:
+    body = refusal(str(error), "invalid_request_error")
+    # What is left of the body is not read, so the connection cannot serve another request.
+    return JSONResponse(body, 413, headers={"Connection": "close"})
 
 
 async def _on_client_gone(_: Request, __: Exception) -> Response:
@@ -136,9 +147,9 @@ class _Routes:
         tools = bool(body.get("tools")) and body.get("tool_choice") != "none"
         answer = Answer(self.model, prepared, tools=tools)
         if body.get("stream"):
-            deltas = await _begun(self.model.generate(prepared))
+            deltas = await _unless_gone(request, _begun(self.model.generate(prepared)))
             return self._stream(chat_events(answer, deltas, usage=_wants_usage(body)))
-        await _unless_gone(request, _gather(self.model, answer))
+        await _unless_gone(request, _read(self.model, answer))
         return JSONResponse(chat_completion(answer))
 
     async def complete(self, request: Request) -> Response:
@@ -148,22 +159,22 @@ class _Routes:
         if body.get("stream"):
             if len(prepared) > 1:
                 raise RequestError("one prompt at a time can be streamed", param="prompt")
-            deltas = await _begun(self.model.generate(prepared[0]))
+            deltas = await _unless_gone(request, _begun(self.model.generate(prepared[0])))
             return self._stream(text_events(answers[0], deltas, usage=_wants_usage(body)))
-        await _unless_gone(request, _gather(self.model, *answers))
+        await _unless_gone(request, together(_read(self.model, answer) for answer in answers))
         return JSONResponse(completion(answers, [self._echo(body, one) for one in prepared]))
 
     def _echo(self, body: dict[str, Any], prepared: Prepared) -> str:
         return self.model.tokenizer.decode(prepared.request.prompt_ids) if body.get("echo") else ""
 
     async def embed(self, request: Request) -> Response:
-        prepared = await asyncio.to_thread(self.model.embeddings, await self._body(request))
+        body = await self._body(request)
+        prepared = await asyncio.to_thread(self.model.embeddings, body)
         answers = [Answer(self.model, one) for one in prepared]
-        vectors = await _unless_gone(
-            request, asyncio.gather(*(_embedding(self.model, one) for one in prepared))
-        )
+        shown = embedding_writer(body)
+        vectors = await _unless_gone(request, together(_embedding(self.model, one) for one in prepared))
         data = [
-            {"object": "embedding", "index": index, "embedding": list(vector)}
+            {"object": "embedding", "index": index, "embedding": shown(vector)}
             for index, vector in enumerate(vectors)
         ]
         usage = usage_of(answers)
@@ -195,16 +206,17 @@ class _Routes:
         """The request's JSON object, of bounded size.
 
         Raises:
-            RequestError: it is too large or no JSON object.
+            RequestError: it is no JSON object.
+            _TooLargeError: it is too large.
         """
         content = bytearray()
         async for piece in request.stream():
             content += piece
             if len(content) > self.options.max_body_bytes:
-                raise RequestError(f"the body is larger than {self.options.max_body_bytes} bytes")
+                raise _TooLargeError(f"the body is larger than {self.options.max_body_bytes} bytes")
         try:
             body = json.loads(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RequestError(f"the body is not JSON: {error}") from error
         if not isinstance(body, dict):
             raise RequestError("the body must be a JSON object")
@@ -237,10 +249,6 @@ async def _begun(deltas: AsyncIterator[Delta]) -> AsyncIterator[Delta]:
             yield delta
 
     return all_of_them()
-
-
-async def _gather(model: ChatModel, *answers: Answer) -> None:
-    await asyncio.gather(*(_read(model, answer) for answer in answers))
 
 
 async def _read(model: ChatModel, answer: Answer) -> None:
