@@ -68,8 +68,7 @@ class ChatTemplate:
         template = self._for_tools if tools else self._template
         try:
             return _bounded(template.generate({**values, "messages": messages, "tools": tools or None}))
-        except Exception as error:
-            # Templates are programs: they may divide by zero, recurse without end, or run out of memory.
+        except Exception as error:  # templates are programs: they may divide by zero or recurse without end
             raise ChatTemplateError(
                 f"the model's chat template refuses the messages: {str(error) or type(error).__name__}",
                 param="messages",
