@@ -54,6 +54,7 @@ from colang.machine import (
 from colang.problems import Problem, Severity
 from colang.program import FlowInfo, Program, load
 from colang.source import Source, Span
+from colang.values import EventRef
 
 __all__ = [
     "ColangBudgetError",
@@ -70,6 +71,7 @@ __all__ = [
     "Command",
     "Dialect",
     "Event",
+    "EventRef",
     "FlowInfo",
     "FlowView",
     "History",

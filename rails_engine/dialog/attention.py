@@ -13,33 +13,34 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
 
+import colang
 from rails_engine.scene import Outcome, Scene
 
 VIEW: Final = "_attention"
 BOUND: Final = 200
-_OFFSETS: Mapping[str, float] = {"UtteranceUserActionStarted": -1.0}
-"""Seconds added to an event's time: speech is recognised about a second after it began."""
 
 
 async def update_view(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
-    """`UpdateAttentionMaterializedViewAction(event, timestamp_offsets)`."""
-    name, fields = _event(arguments["event"])
-    offsets = {**_OFFSETS, **(arguments.get("timestamp_offsets") or {})}
+    """`UpdateAttentionMaterializedViewAction(event, timestamp_offsets)`; offsets in seconds, by the event's name."""
+    view = _with(scene, arguments["event"], arguments.get("timestamp_offsets") or {})
+    return Outcome(context_updates={VIEW: view[-BOUND:]})
+
+
+async def percentage(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
+    """`GetAttentionPercentageAction(attention_levels, event=None)`: a share from 0 to 1, `event` counted in."""
+    view = _with(scene, arguments.get("event"), {})
+    return Outcome(share(view, set(arguments["attention_levels"])))
+
+
+def _with(scene: Scene, event: Any, offsets: Mapping[str, float]) -> list[list[Any]]:
+    """The view with one more event."""
+    name, fields = _event(event)
     view = list(scene.context.get(VIEW) or ())
     if name == "UtteranceUserActionStarted":
         # A new utterance: what was known before matters only as the level it begins with.
         view = [entry for entry in view if entry[1] == "level"][-1:]
     kind, level = _kind(name, fields)
-    if kind:
-        view.append([_seconds(fields, offsets.get(name, 0.0)), kind, level])
-    return Outcome(context_updates={VIEW: view[-BOUND:]})
-
-
-async def percentage(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
-    """`GetAttentionPercentageAction(attention_levels)`: a share from 0 to 1."""
-    view = scene.context.get(VIEW) or ()
-    wanted = set(arguments["attention_levels"])
-    return Outcome(share(view, wanted))
+    return [*view, [_seconds(fields, offsets.get(name, 0.0)), kind, level]] if kind else view
 
 
 def share(view: Any, wanted: set[str]) -> float:
@@ -74,12 +75,12 @@ def _kind(name: str, fields: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _event(event: Any) -> tuple[str, Mapping[str, Any]]:
-    """The name and fields of an event, given as a UMIM dictionary or as an event reference's fields."""
-    if not isinstance(event, Mapping):
-        return "", {}
-    inner = event.get("arguments")
-    fields = inner if isinstance(inner, Mapping) else event
-    return str(event.get("name") or event.get("type") or ""), fields
+    """The name and fields of an event, given as a reference or as a UMIM dictionary."""
+    if isinstance(event, colang.EventRef):
+        return event.name, event.arguments
+    if isinstance(event, Mapping):
+        return str(event.get("type") or ""), event
+    return "", {}
 
 
 def _seconds(fields: Mapping[str, Any], offset: float) -> float:
