@@ -23,94 +23,27 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.engine_rows import LLAMA_8B, LLAMA_70B, Lengths, chosen, prompt, same
 from inference_backend.engine import Engine
 from inference_backend.opening import open_model
 from inference_backend.settings import EngineSettings, ParallelSettings, SchedulerSettings
 from inference_backend.values import Request, SamplingParameters
 
-SHAPE_70B = {
-    "hidden_size": 8192,
-    "intermediate_size": 28672,
-    "num_hidden_layers": 80,
-    "num_attention_heads": 64,
-}
-LLAMA_8B = {
-    "architectures": ["LlamaForCausalLM"],
-    "model_type": "llama",
-    "vocab_size": 128256,
-    "hidden_size": 4096,
-    "intermediate_size": 14336,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "head_dim": 128,
-    "max_position_embeddings": 131072,
-    "rms_norm_eps": 1e-5,
-    "rope_theta": 500000.0,
-    "tie_word_embeddings": False,
-    "torch_dtype": "bfloat16",
-    "bos_token_id": 128000,
-    "eos_token_id": 128001,
-}
 
-
-@dataclass(frozen=True)
-class Row:
-    """So many requests with prompt and output lengths; `floors` and `rivals` (vLLM 0.22.0, one H200) in tok/s."""
-
-    name: str
-    lengths: tuple[tuple[int, int], ...]
-    floors: dict[str, int]
-    rivals: dict[str, int]
-
-    @property
-    def output(self) -> int:
-        return sum(length for _, length in self.lengths)
-
-
-def ragged(count: int, low: tuple[int, int], high: tuple[int, int]) -> tuple[tuple[int, int], ...]:
-    """Prompt lengths in [low[0], high[0]] and output lengths in [low[1], high[1]], seeded."""
-    draw = random.Random(17)
-    return tuple((draw.randint(low[0], high[0]), draw.randint(low[1], high[1])) for _ in range(count))
-
-
-def same(count: int, prompt: int, output: int) -> tuple[tuple[int, int], ...]:
-    return ((prompt, output),) * count
-
-
-def numbers(bf16: int, fp8: int) -> dict[str, int]:
-    return {"bf16": bf16, "fp8": fp8}
-
-
-ROWS = (
-    Row("1 x 128/512", same(1, 128, 512), numbers(245, 403), numbers(182, 237)),
-    Row("32 x 128/128", same(32, 128, 128), numbers(6310, 10600), numbers(5349, 6494)),
-    Row("128 x 128/128", same(128, 128, 128), numbers(15900, 26700), numbers(12965, 16950)),
-    Row("256 x 128/128", same(256, 128, 128), numbers(18950, 31600), numbers(15844, 20641)),
-    Row("1024 x 128/128", same(1024, 128, 128), numbers(20200, 32800), numbers(17007, 22690)),
-    Row(
-        "512 x 256-768/16-240", ragged(512, (256, 16), (768, 240)), numbers(8140, 13800), numbers(6705, 9072)
-    ),
-    Row("256 x 1024/256", same(256, 1024, 256), numbers(6900, 10700), numbers(6257, 8479)),
-)
-
-
-def requests(lengths: Iterable[tuple[int, int]], tag: str) -> list[Request]:
+def requests(lengths: Lengths, tag: str) -> list[Request]:
     draw = random.Random(tag)
     return [
         Request(
             id=f"{tag}-{number}",
-            prompt_ids=tuple(draw.randrange(1000, 100_000) for _ in range(prompt)),
+            prompt_ids=prompt(length, draw),
             sampling=SamplingParameters(temperature=0.0, max_tokens=output, ignore_eos=True),
         )
-        for number, (prompt, output) in enumerate(lengths)
+        for number, (length, output) in enumerate(lengths)
     ]
 
 
@@ -160,15 +93,13 @@ def table(engine: Engine, options: argparse.Namespace) -> dict[str, float]:
     run(engine, requests(same(64, 200, 8), "warm"))
     found = {}
     print(f"{'requests x in/out':24}{'tok/s':>9}{'floor':>9}{'share':>7}{'vLLM':>9}{'ratio':>7}")
-    for number, row in enumerate(ROWS):
-        if options.rows and str(number) not in options.rows.split(","):
-            continue
+    for row in chosen(options.rows):
         rates = [
             row.output / run(engine, requests(row.lengths, f"{row.name}{i}")) for i in range(options.repeat)
         ]
         rate = statistics.median(rates)
         found[row.name] = rate
-        floor, rival = row.floors[kind], row.rivals[kind]
+        floor, rival = row.floors[kind], row.recorded[kind]
         shares = f"{floor:9,}{rate / floor:7.1%}{rival:9,}{rate / rival:7.2f}"
         if options.shape != "8b" or options.tensor > 1:
             shares = f"{'-':>9}{'-':>7}{'-':>9}{'-':>7}"
@@ -283,9 +214,7 @@ def main() -> None:
     conditions(options)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "config.json").write_text(
-            json.dumps(LLAMA_8B | (SHAPE_70B if options.shape == "70b" else {}))
-        )
+        (folder / "config.json").write_text(json.dumps(LLAMA_70B if options.shape == "70b" else LLAMA_8B))
         start = time.perf_counter()
         engine = open_engine(folder, options)
         print(
