@@ -34,6 +34,7 @@ from rails_engine.library import (
     COLANG_2,
     IMPORT_NAME,
     listed_rails,
+    prepare_library,
     register_library,
     require_listed_flows,
 )
@@ -72,6 +73,7 @@ def assemble(config: RailsConfig, llm: LLM | None) -> Assembly:
     registry = ActionRegistry()
     register_library(registry)
     discover_actions(config, registry)
+    prepare_library(config, registry)
     params: dict[str, Any] = {}
     registered = RegisteredActions(registry, params, resources)
     return Assembly(resources, registry, registered, params, load_config_modules(code_folders(config)))

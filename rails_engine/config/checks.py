@@ -177,14 +177,17 @@ def _without_effect(config: ConfigData) -> Iterator[Finding]:
 
 def _jailbreak(config: ConfigData) -> Iterator[Finding]:
     options = config.rails.config.jailbreak_detection
-    wanted = [key for key, ref in _guard_refs(config) if ref.name == "jailbreak detection model"]
-    if wanted and options and not (options.server_endpoint or options.nim_base_url):
-        message = "no `server_endpoint` or `nim_base_url` under rails.config.jailbreak_detection; a local model is used"
-        yield Finding("warning", wanted[0], message)
-    given = "jailbreak_detection" in config.rails.config.model_fields_set
-    if given and not any(ref.name.startswith("jailbreak detection") for _, ref in _guard_refs(config)):
-        key: KeyPath = ("rails", "config", "jailbreak_detection")
-        yield Finding("warning", key, "no jailbreak detection flow is listed under rails.input.flows")
+    own: KeyPath = ("rails", "config", "jailbreak_detection")
+    listed = [
+        (key, ref.name) for key, ref in _guard_refs(config) if ref.name.startswith("jailbreak detection")
+    ]
+    for key, name in listed:
+        if options and not (options.server_endpoint or (options.nim_base_url and name.endswith("model"))):
+            wanted = "`nim_base_url` or `server_endpoint`" if name.endswith("model") else "`server_endpoint`"
+            message = f"`{name}` has no {wanted} under rails.config.jailbreak_detection; until it can judge, it blocks"
+            yield Finding("warning", key, message)
+    if "jailbreak_detection" in config.rails.config.model_fields_set and not listed:
+        yield Finding("warning", own, "no jailbreak detection flow is listed under rails.input.flows")
 
 
 CHECKS: tuple[Check, ...] = (

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rails_engine.actions import ActionRegistry
+from rails_engine.config import RailsConfig
 from rails_engine.library import actions
 from rails_engine.library.listed import listed_rails, require_listed_flows
 from rails_engine.library.policy import ALLOWED, FAILED, Limits, limits_of, require_verdict
@@ -26,6 +27,7 @@ ACTIONS: tuple[Callable[..., Any], ...] = (
     actions.detect_language,
     actions.detect_regex_pattern,
     actions.detect_sensitive_data,
+    actions.injection_detection,
     actions.jailbreak_detection_heuristics,
     actions.jailbreak_detection_model,
     actions.llama_guard_check_input,
@@ -47,6 +49,23 @@ def register_library(registry: ActionRegistry) -> None:
         registry.register(function)
 
 
+def prepare_library(config: RailsConfig, registry: ActionRegistry) -> None:
+    """Build what the configured rails need, so that the first message finds them ready.
+
+    Raises:
+        InvalidRailsConfigurationError: a rule or an entity that a rail looks for does not exist.
+    """
+    if _is_ours(registry, actions.injection_detection):
+        actions.require_rules(config)
+    if _is_ours(registry, actions.detect_sensitive_data) or _is_ours(registry, actions.mask_sensitive_data):
+        actions.prepare_analyzer(config)
+
+
+def _is_ours(registry: ActionRegistry, function: Callable[..., Any]) -> bool:
+    found = registry.get(function.__name__)
+    return found is not None and found.target is function
+
+
 __all__ = [
     "ACTIONS",
     "ALLOWED",
@@ -57,6 +76,7 @@ __all__ = [
     "Limits",
     "limits_of",
     "listed_rails",
+    "prepare_library",
     "register_library",
     "require_listed_flows",
     "require_verdict",

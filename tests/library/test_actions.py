@@ -16,6 +16,7 @@ from rails_engine.config import RailsConfig
 from rails_engine.errors import ConfigurationError, LLMServerError
 from rails_engine.library import ACTIONS, register_library
 from rails_engine.library.actions import EndpointError
+from rails_engine.library.actions.recognizers import analyzer_of
 from rails_engine.llm import Message, ScriptedLLM, public_model
 from rails_engine.prompts import LLMTaskManager, PromptLibrary
 
@@ -431,6 +432,7 @@ async def test_without_entities_there_is_nothing_to_find(name: str) -> None:
 async def test_without_its_package_the_rail_is_an_error_that_says_so(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    analyzer_of.cache_clear()
     monkeypatch.setitem(sys.modules, "presidio_analyzer", None)
     with pytest.raises(ImportError, match=r"interlock-rails\[pii\]"):
         await Bench(extra=PRIVATE).run(name, source="input", text="a@b.example")

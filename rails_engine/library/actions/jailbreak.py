@@ -1,12 +1,17 @@
-"""Jailbreak attempts, judged by an endpoint: a heuristics server, or NVIDIA's classifier.
+"""Jailbreak attempts: two perplexity measures of the text, or the verdict of NVIDIA's classifier.
 
-The heuristics are two perplexity measures of the text, computed by the server against thresholds that it is sent.
+Machine-made attacks are long and unlike any text that people write. So the heuristics compare the length of a text with
+its perplexity, and take the perplexity of its first and of its last words by itself, as NVIDIA's documentation of the
+rail describes. The measures are taken by the server at `server_endpoint`, or here with the function that the caller
+registered: `rails.register_action_param("perplexity", function)`, from a text to its perplexity under a causal model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
 
 from rails_engine.actions import RailOutcome, action
 from rails_engine.config import RailsConfig
@@ -15,24 +20,36 @@ from rails_engine.errors import ConfigurationError
 from rails_engine.library.actions.endpoints import JsonPoster, post_json
 from rails_engine.library.actions.reading import readable
 
+EDGE_WORDS = 20
+"""How many words of the beginning, and of the end, are measured by themselves; shorter texts have no such parts."""
+
+Perplexity: TypeAlias = Callable[[str], float | Awaitable[float]]
+
 
 @action(is_system_action=True)
 async def jailbreak_detection_heuristics(
-    config: RailsConfig, context: Mapping[str, Any], http: JsonPoster | None = None
+    config: RailsConfig,
+    context: Mapping[str, Any],
+    http: JsonPoster | None = None,
+    perplexity: Perplexity | None = None,
 ) -> RailOutcome:
-    """Whether the heuristics at `server_endpoint` take the user's message for a jailbreak attempt.
+    """Whether the heuristics take the user's message for a jailbreak attempt.
 
     Raises:
-        ConfigurationError: no endpoint is configured.
+        ConfigurationError: there is neither an endpoint nor a function to measure with.
         EndpointError: the endpoint does not answer with a verdict.
     """
     options = _options(config)
+    text = readable(context.get("user_message"), config)
+    if perplexity is not None:
+        return await _measured(text, options, perplexity)
     if not options.server_endpoint:
         raise ConfigurationError(
-            "jailbreak detection heuristics needs rails.config.jailbreak_detection.server_endpoint"
+            "jailbreak detection heuristics needs rails.config.jailbreak_detection.server_endpoint, or a function "
+            'to measure with: rails.register_action_param("perplexity", function)'
         )
     body = {
-        "prompt": readable(context.get("user_message"), config),
+        "prompt": text,
         "lp_threshold": options.length_per_perplexity_threshold,
         "ps_ppl_threshold": options.prefix_suffix_perplexity_threshold,
     }
@@ -61,6 +78,30 @@ async def jailbreak_detection_model(
     raise ConfigurationError(
         "jailbreak detection model needs `nim_base_url` or `server_endpoint` under rails.config.jailbreak_detection"
     )
+
+
+async def _measured(text: str, options: JailbreakDetectionConfig, perplexity: Perplexity) -> RailOutcome:
+    """Both measures of a text; an empty one has none."""
+    if not text.strip():
+        return RailOutcome.allow()
+    ratio = len(text) / await _perplexity(text, perplexity)
+    words = text.split()
+    edges = [words[:EDGE_WORDS], words[-EDGE_WORDS:]] if len(words) >= EDGE_WORDS else []
+    highest = max([await _perplexity(" ".join(edge), perplexity) for edge in edges], default=0.0)
+    metadata = {"length_per_perplexity": ratio, "edge_perplexity": highest}
+    found = (
+        ratio >= options.length_per_perplexity_threshold
+        or highest >= options.prefix_suffix_perplexity_threshold
+    )
+    return RailOutcome.block(metadata=metadata) if found else RailOutcome.allow(metadata=metadata)
+
+
+async def _perplexity(text: str, measure: Perplexity) -> float:
+    given = measure(text) if inspect.iscoroutinefunction(measure) else await asyncio.to_thread(measure, text)
+    value = await given if inspect.isawaitable(given) else given
+    if not (isinstance(value, int | float) and value >= 1):
+        raise ValueError(f"a perplexity is a number of 1 or more, not {value!r}")
+    return float(value)
 
 
 def _options(config: RailsConfig) -> JailbreakDetectionConfig:

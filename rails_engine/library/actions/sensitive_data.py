@@ -1,26 +1,25 @@
-"""Personal data, found by presidio's recognisers: detected, or masked.
+"""Personal data, found by presidio's recognizers: detected, or masked.
 
-The package is an extra (`pip install 'interlock-rails[pii]'`) with a language model of its own; without it the rails
-block. An analyzer is built once for each set of recognisers, and runs off the event loop.
+The package is an extra (`pip install 'interlock-rails[pii]'`); without it the rails block. An analyzer is built once for
+each set of recognizers (`recognizers`), and runs off the event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from functools import lru_cache
-from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from rails_engine.actions import RailOutcome, TransformTarget, action
 from rails_engine.config import RailsConfig
+from rails_engine.errors import InvalidRailsConfigurationError
 from rails_engine.library.actions.reading import readable
+from rails_engine.library.actions.recognizers import LANGUAGE, analyzer_of, require_known
 
 if TYPE_CHECKING:
     from rails_engine.config.schema import SensitiveDataDetectionOptions
 
-LANGUAGE = "en"
-ANALYZERS_KEPT = 8
 _TARGETS = {
     "input": TransformTarget.USER_MESSAGE,
     "output": TransformTarget.BOT_MESSAGE,
@@ -34,7 +33,7 @@ async def detect_sensitive_data(source: str, text: Any, config: RailsConfig) -> 
 
     Raises:
         ImportError: presidio is not installed.
-        ValueError: the source is unknown, or the text holds what cannot be read.
+        ValueError: the source is unknown, nothing finds an entity, or the text holds what cannot be read.
     """
     options, content = _asked(source, text, config)
     found = (
@@ -51,13 +50,30 @@ async def mask_sensitive_data(source: str, text: Any, config: RailsConfig) -> Ra
 
     Raises:
         ImportError: presidio is not installed.
-        ValueError: the source is unknown, or the text holds what cannot be read.
+        ValueError: the source is unknown, nothing finds an entity, or the text holds what cannot be read.
     """
     options, content = _asked(source, text, config)
     if not options.entities:
         return RailOutcome.allow()
     masked = await asyncio.to_thread(_masked, content, options, _recognizers(config))
     return RailOutcome.transform([(_TARGETS[source], masked)]) if masked != content else RailOutcome.allow()
+
+
+def prepare_analyzer(config: RailsConfig) -> None:
+    """Build the analyzer, which takes seconds, where the configuration will need it and presidio is installed.
+
+    Raises:
+        InvalidRailsConfigurationError: nothing finds an entity.
+    """
+    detection = config.rails.config.sensitive_data_detection
+    directions = (detection.input, detection.output, detection.retrieval) if detection else ()
+    entities = [entity for direction in directions for entity in direction.entities]
+    if not entities or find_spec("presidio_analyzer") is None:
+        return
+    try:
+        require_known(analyzer_of(_recognizers(config)), entities)
+    except ValueError as error:
+        raise InvalidRailsConfigurationError(f"rails.config.sensitive_data_detection: {error}") from error
 
 
 def _asked(source: str, text: Any, config: RailsConfig) -> tuple[SensitiveDataDetectionOptions, str]:
@@ -76,7 +92,9 @@ def _recognizers(config: RailsConfig) -> str:
 
 
 def _found(text: str, options: SensitiveDataDetectionOptions, recognizers: str) -> list[Any]:
-    results = _analyzer(recognizers).analyze(text=text, language=LANGUAGE, entities=options.entities)
+    analyzer = analyzer_of(recognizers)
+    require_known(analyzer, options.entities)
+    results = analyzer.analyze(text=text, language=LANGUAGE, entities=options.entities)
     return [result for result in results if result.score >= options.score_threshold]
 
 
@@ -93,18 +111,3 @@ def _masked(text: str, options: SensitiveDataDetectionOptions, recognizers: str)
         parts += [text[end : item.start], own_token * length if own_token else f"<{item.entity_type}>"]
         end = item.end
     return "".join([*parts, text[end:]])
-
-
-@lru_cache(maxsize=ANALYZERS_KEPT)
-def _analyzer(recognizers: str) -> Any:
-    try:
-        presidio = import_module("presidio_analyzer")
-    except ImportError as error:
-        raise ImportError(
-            "the sensitive data rails need presidio: pip install 'interlock-rails[pii]' and its language model "
-            "(python -m spacy download en_core_web_lg)"
-        ) from error
-    analyzer = presidio.AnalyzerEngine()
-    for recognizer in json.loads(recognizers):
-        analyzer.registry.add_recognizer(presidio.PatternRecognizer.from_dict(recognizer))
-    return analyzer
