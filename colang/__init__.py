@@ -27,7 +27,7 @@ from colang.errors import (
     ColangSyntaxError,
     ColangValueError,
 )
-from colang.events import Command, Event, History, LogLine, PrintLine, Send
+from colang.events import Command, Event, Fault, History, LogLine, PrintLine, Send
 from colang.imports import ImportPath
 from colang.machine import (
     FlowView,
@@ -72,6 +72,7 @@ __all__ = [
     "Dialect",
     "Event",
     "EventRef",
+    "Fault",
     "FlowInfo",
     "FlowView",
     "History",

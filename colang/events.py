@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from colang.source import Span
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -45,6 +47,18 @@ class PrintLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """A flow did something impossible; a `ColangError` event says so inside the program, this to its author."""
+
+    text: str
+    flow_id: str
+    span: Span
+
+    def __str__(self) -> str:
+        return f"{self.span}: in flow `{self.flow_id}`: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """A line of the interaction history that prompts quote: `kind` is `user_intent`, `bot_action` or the like.
 
@@ -58,4 +72,4 @@ class History:
     intent_flow_id: str | None = None
 
 
-Command: TypeAlias = Send | LogLine | PrintLine | History
+Command: TypeAlias = Send | LogLine | PrintLine | Fault | History

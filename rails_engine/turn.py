@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import colang
-from colang import Command, Event, History, LogLine, PrintLine, Send
+from colang import Command, Event, Fault, History, LogLine, PrintLine, Send
 from rails_engine import umim
 from rails_engine.effects import Effects
 from rails_engine.scene import Outcome, Plan, RunningRail, Scene
@@ -157,6 +157,8 @@ class Turn:
                 self._scene.history.append(command)
             elif isinstance(command, LogLine):
                 log.info("%s", command.text)
+            elif isinstance(command, Fault):
+                log.warning("%s", command)
             elif isinstance(command, PrintLine):
                 sys.stdout.write(f"{command.text}\n")
 

@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from colang.errors import ColangRuntimeError, ColangSyntaxError, ColangValueError
+from colang.errors import ColangRuntimeError, ColangValueError
 from colang.expressions import check_size
 from colang.instructions import ActionForm, EventForm, MemberForm, Send
 from colang.machine.actions import release_action
 from colang.machine.heads import best, fail_head
 from colang.machine.matching import evaluate_arguments, resolve
 from colang.machine.run import EngineFault, Run
-from colang.machine.signal import Signal
 from colang.machine.slide import advance
 from colang.machine.state import Head, Instance, Place
 from colang.values import ActionRef, EventRef
@@ -69,9 +68,7 @@ def _intent(run: Run, instance: Instance, head: Head) -> Intent | None:
     try:
         return _evaluate(run, instance, head)
     except ColangRuntimeError as error:
-        run.push(Signal("ColangError", {"type": type(error).__name__, "error": str(error)}))
-    except ColangSyntaxError as error:  # pragma: no cover - no expression raises it
-        run.push(Signal("ColangError", {"type": type(error).__name__, "error": str(error)}))
+        run.fail(instance, head, error)
     following = fail_head(run, instance, head, head.scores)
     if following is not None:
         advance(run, instance, following)
@@ -89,7 +86,7 @@ def _evaluate(run: Run, instance: Instance, head: Head) -> Intent:
     for value in arguments.values():
         check_size(value)
     name = form.name if isinstance(form, EventForm) else form.action + form.member
-    _validate(name, arguments)
+    _validate(instance, head, name, arguments)
     return Intent(instance, head, name, arguments)
 
 
@@ -108,19 +105,19 @@ def _member_intent(run: Run, instance: Instance, head: Head, form: MemberForm) -
     elif form.member != "Stop":
         raise ColangRuntimeError(f"Invalid action event {form.member}!")
     name = f"{form.member}{action.name}"
-    _validate(name, given)
+    _validate(instance, head, name, given)
     return Intent(instance, head, name, given, action.uid)
 
 
 _TEXTS = {"StartUtteranceBotAction": "script"}
 
 
-def _validate(name: str, arguments: Mapping[str, Any]) -> None:
+def _validate(instance: Instance, head: Head, name: str, arguments: Mapping[str, Any]) -> None:
     """The world's side of an utterance is text; anything else is an engine error (section 14, kind 4)."""
     wanted = _TEXTS.get(name)
     if wanted and not isinstance(arguments.get(wanted), str):
         fault = ColangRuntimeError(f"{name} needs a text `{wanted}`, not {arguments.get(wanted)!r}")
-        raise EngineFault(fault, "AssertionError")
+        raise EngineFault(fault, instance, head, "AssertionError")
 
 
 def _resolve_group(run: Run, intents: list[Intent], moving: list[tuple[Instance, Head]]) -> None:

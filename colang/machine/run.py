@@ -6,8 +6,8 @@ from collections import deque
 from typing import Any
 
 from colang import limits
-from colang.errors import ColangBudgetError, ColangRuntimeError
-from colang.events import Command, Event, Send
+from colang.errors import ColangBudgetError, ColangError, ColangRuntimeError
+from colang.events import Command, Event, Fault, Send
 from colang.instructions import FlowCode
 from colang.machine.frame import Frame, flow_code
 from colang.machine.index import HeadKey
@@ -19,9 +19,16 @@ from colang.program import Program
 class EngineFault(Exception):  # noqa: N818 - it never leaves the machine: it carries the error that does
     """An error outside of any slide: what was under way is abandoned and a ColangError event takes its place."""
 
-    def __init__(self, error: ColangRuntimeError, kind: str | None = None) -> None:
+    def __init__(self, error: ColangRuntimeError, instance: Instance, head: Head, kind: str = "") -> None:
         super().__init__(str(error))
         self.kind = kind or type(error).__name__
+        self.fault = fault_at(instance, head, str(error))
+
+
+def fault_at(instance: Instance, head: Head, text: str) -> Fault:
+    """What the author is told of an error at the instruction where `head` stands."""
+    spans = instance.flow.spans
+    return Fault(text, instance.flow.flow_id, spans[min(head.pc, len(spans) - 1)])
 
 
 class Run:
@@ -58,6 +65,11 @@ class Run:
 
     def push_front(self, signal: Signal) -> None:
         self.queue.appendleft(signal)
+
+    def fail(self, instance: Instance, head: Head, error: ColangError) -> None:
+        """Tell the program and its author of an error where `head` stands."""
+        self.push(Signal("ColangError", {"type": type(error).__name__, "error": str(error)}))
+        self.commands.append(fault_at(instance, head, str(error)))
 
     def emit(self, name: str, arguments: dict[str, Any], flow_uid: str) -> None:
         self.commands.append(Send(Event(name, arguments), flow_uid))

@@ -89,7 +89,7 @@ def _slide(run: Run, instance: Instance, head: Head) -> None:
 
 
 def _fault(run: Run, instance: Instance, head: Head, error: ColangRuntimeError) -> None:
-    run.push(Signal("ColangError", {"type": type(error).__name__, "error": str(error)}))
+    run.fail(instance, head, error)
     if head.number in instance.heads:
         following = fail_head(run, instance, head, head.scores)
         if following is not None:
@@ -332,7 +332,7 @@ def _match(run: Run, instance: Instance, head: Head, instruction: Match) -> None
     try:
         file(run, instance, head, instruction.form)
     except ColangRuntimeError as error:
-        raise EngineFault(error) from None
+        raise EngineFault(error, instance, head) from None
 
 
 # --- groups ------------------------------------------------------------------------------------------------------

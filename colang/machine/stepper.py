@@ -75,6 +75,7 @@ def _abandon(run: Run, fault: EngineFault) -> None:
         if any(head.place in _ON_THE_WAY for head in instance.heads.values()):
             _strand(run.state.own(instance.uid))
     run.push(Signal("ColangError", {"type": fault.kind, "error": str(fault)}))
+    run.commands.append(fault.fault)
 
 
 _MOST_FAULTS = 50
@@ -99,7 +100,7 @@ def _process(run: Run, signal: Signal) -> None:
         try:
             value = score(run, instance, head, signal)
         except ColangRuntimeError as error:
-            raise EngineFault(error) from None
+            raise EngineFault(error, instance, head) from None
         if value > 0:
             moves.append((instance, head, value))
         elif value < 0:

@@ -44,8 +44,8 @@ ORDER: dict[str, tuple[str, ...]] = {
         "guardrails testing",
     ),
     "colang": (
-        "dialect events grammars layout source",
-        "errors problems tree",
+        "dialect grammars layout source",
+        "errors events problems tree",
         "format imports limits regex v2 walk",
         "loader resolve values",
         "expressions",

@@ -8,6 +8,7 @@ from colang import (
     ColangBudgetError,
     ColangStateError,
     Event,
+    Send,
     Source,
     begin,
     from_json,
@@ -87,7 +88,11 @@ def sent(text: str, *names: str) -> list[tuple[str, dict[str, object]]]:
     commands = begin(program, state)
     for name in names:
         commands += step(program, state, Event(name))
-    return [(command.event.name, dict(command.event.arguments)) for command in commands]
+    return [
+        (command.event.name, dict(command.event.arguments))
+        for command in commands
+        if isinstance(command, Send)
+    ]
 
 
 def test_what_is_no_state_is_refused() -> None:

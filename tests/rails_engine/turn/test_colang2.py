@@ -233,3 +233,11 @@ def test_conversations_share_nothing() -> None:
 
     heard = asyncio.run(all_of_them())
     assert heard == [[f"{turn + 1} {n}-{turn}" for turn in range(3)] for n in range(64)]
+
+
+def test_the_author_of_a_flow_that_fails_is_told_where(caplog: pytest.LogCaptureFixture) -> None:
+    rails("import core\n\nflow main\n  $text = await user said something\n  bot say $text.length\n").generate(
+        messages=[user("hello")]
+    )
+    assert "main.co:5:3: in flow `main`" in caplog.text
+    assert "Attribute 'length' does not exist" in caplog.text
