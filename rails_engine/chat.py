@@ -135,6 +135,22 @@ def _tool_call(action: str, event: EventDict) -> dict[str, Any]:
     }
 
 
+def last_exchange(messages: Sequence[ChatMessage]) -> tuple[list[str], str]:
+    """What the user said since the last answer but one, and the answer; empty where nobody spoke.
+
+    Raises:
+        InvalidRequestError: a message is malformed.
+    """
+    turns = turns_of(messages)
+    answered = bool(messages) and messages[-1].get("role") == "assistant"
+    turn = turns[-2] if answered else turns[-1]
+    said = [str(event["final_transcript"]) for event in turn.events if event["type"] == _UTTERANCE]
+    return said, str(messages[-1].get("content") or "") if answered else ""
+
+
+_UTTERANCE: Final = "UtteranceUserActionFinished"
+
+
 class Digest:
     """Identifies a growing list of messages by roles and contents; no two different lists share one (up to BLAKE2)."""
 

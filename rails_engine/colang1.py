@@ -7,7 +7,6 @@ last entry is a snapshot; without one the events are replayed once.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -20,24 +19,25 @@ from rails_engine.canonical import (
     CanonicalRunner,
     CanonicalScene,
     CanonicalTurn,
-    Shown,
-    Windows,
+    OutputCheck,
+    Stream,
     activated_rails,
     generation_stats,
 )
 from rails_engine.chat import ChatMessage, Digest
 from rails_engine.errors import InvalidStateError, StreamingNotSupportedError
+from rails_engine.llm import Reading
 from rails_engine.options import GenerationOptions, GenerationRailsOptions, RailChoice
 from rails_engine.prompts import FILTERS
 from rails_engine.replies import Inputs, Reply, inputs_of, reply_of
 from rails_engine.request import Request
 from rails_engine.response import GenerationLog, GenerationResponse
 from rails_engine.saved import Story, begin_story, read_story, worth_keeping, write_story
-from rails_engine.scene import StreamStoppedError
 from rails_engine.services import Resources, TurnServices
-from rails_engine.streaming import violation_frame
+from rails_engine.streaming import Frame, Outlet, relay, violation_frame
 from rails_engine.trace import Trace, call_info
 from rails_engine.umim import EventDict
+from rails_engine.windows import Windows, pass_through
 
 KEPT: Final = 256
 """Conversations that are remembered by their messages."""
@@ -100,61 +100,61 @@ class Colang1:
 
     # --- answering -------------------------------------------------------------------------------------------------
 
-    async def generate(self, request: Request, trace: Trace) -> str | dict[str, Any] | GenerationResponse:
-        """Answer the last message.
+    async def generate(
+        self, request: Request, trace: Trace, outlet: Outlet | None = None
+    ) -> str | dict[str, Any] | GenerationResponse:
+        """Answer the last message; into an `outlet` also piece by piece, as output rails let it out.
 
         Raises:
             InvalidRequestError: a message is malformed.
             LLMCallException: the main model failed.
         """
-        done = await self._turn(request, trace)
-        return self._shaped(request, done, reply_of(done.new), trace)
+        stream = Stream(outlet) if outlet is not None else None
+        done = await self._turn(request, trace, stream)
+        reply = reply_of(done.new)
+        if stream is not None:
+            refusal = _refusal_of(reply, trace) if reply.exception else None
+            stream.finish(refusal.frame() if refusal else None)
+        return self._shaped(request, done, reply, trace)
 
-    async def stream(self, request: Request, trace: Trace) -> AsyncIterator[str]:
+    def stream(self, request: Request, trace: Trace) -> AsyncIterator[Frame]:
         """The answer piece by piece, each once the output rails have let it out.
 
         Raises:
-            as `generate`.
+            StreamingNotSupportedError: there are output rails, and the configuration says not to stream.
         """
-        pieces: asyncio.Queue[str | None] = asyncio.Queue()
-        task = asyncio.ensure_future(self._streamed(request, trace, pieces))
-        task.add_done_callback(lambda _: pieces.put_nowait(None))
-        try:
-            while (piece := await pieces.get()) is not None:
-                yield piece
-            await task
-        finally:
-            task.cancel()
+        self._require_streaming(request)
 
-    async def check_stream(
-        self, request: Request, pieces: AsyncIterator[str], trace: Trace
-    ) -> AsyncIterator[str]:
+        async def produce(outlet: Outlet) -> None:
+            await self.generate(request, trace, outlet)
+
+        return relay(produce)
+
+    def check_stream(
+        self, request: Request, pieces: AsyncIterator[Any], trace: Trace
+    ) -> AsyncIterator[Frame]:
         """A model's answer from elsewhere, let out window by window by the output rails.
 
         What the user said goes through the input rails first; where they block it, that is the answer.
-        """
-        refusal = await self._refusal(request)
-        if refusal is not None:
-            yield refusal
-            return
-        turn = self._make_turn(self._stories.longest(request.messages).story, request, trace)
-        turn.scene.machine.variables["user_message"] = _last_text(request.messages)
-        out: list[str] = []
-        gate = self._gate(turn, out.append)
-        try:
-            async for piece in pieces:
-                await gate.piece(piece)
-                while out:
-                    yield out.pop(0)
-            await gate.end()
-            while out:
-                yield out.pop(0)
-        except StreamStoppedError:
-            while out:
-                yield out.pop(0)
-            yield violation_frame(gate.refused_by)
 
-    async def _refusal(self, request: Request) -> str | None:
+        Raises:
+            StreamingNotSupportedError: as `stream`.
+        """
+        self._require_streaming(request)
+
+        async def produce(outlet: Outlet) -> None:
+            async with Reading(pieces) as items:
+                refusal = await self._refusal(request)
+                if refusal is not None:
+                    outlet.give(refusal.frame())
+                    return
+                turn = self._make_turn(self._stories.longest(request.messages).story, request, trace)
+                turn.scene.machine.variables["user_message"] = _last_text(request.messages)
+                await pass_through(items, self._windows(turn, outlet.give), outlet)
+
+        return relay(produce)
+
+    async def _refusal(self, request: Request) -> Refusal | None:
         """What the input rails say instead of letting the last user message pass; None where they let it."""
         asked = (request.options or GenerationOptions()).rails
         if not _chosen(self._resources.config.rails.input.flows, asked.input) or not request.messages:
@@ -164,8 +164,7 @@ class Colang1:
         )
         trace = Trace()
         done = await self._turn(Request(request.messages, options, story={}), trace)
-        blocked = any(rail.stop for rail in activated_rails(trace))
-        return reply_of(done.new).text if blocked else None
+        return _refusal_of(reply_of(done.new), trace)
 
     async def generate_events(self, events: Sequence[EventDict], trace: Trace) -> list[EventDict]:
         """The events that follow from a history.
@@ -178,12 +177,13 @@ class Colang1:
 
     # --- one turn --------------------------------------------------------------------------------------------------
 
-    async def _turn(self, request: Request, trace: Trace, shown: Shown | None = None) -> Done:
+    async def _turn(self, request: Request, trace: Trace, stream: Stream | None = None) -> Done:
         """Run the turn that the request asks for, on a fork; keep it if it succeeds."""
         known = self._known(request)
         turn = self._make_turn(known.story, request, trace)
-        if shown is not None:
-            turn.scene = replace(turn.scene, shown=shown)
+        if stream is not None:
+            turn.scene = replace(turn.scene, shown=stream)
+            stream.begin(lambda give: self._windows(turn, give))
         inputs = await self._checked(request, inputs_of(request, known.length))
         turn.scene.events.extend(turn.stamp(event) for event in inputs.past)
         new = await turn.run([turn.stamp(event) for event in inputs.now])
@@ -262,43 +262,20 @@ class Colang1:
 
     # --- streaming -------------------------------------------------------------------------------------------------
 
-    async def _streamed(self, request: Request, trace: Trace, pieces: asyncio.Queue[str | None]) -> None:
-        """Run the turn while its model's text goes through the windows."""
-        turns: list[CanonicalTurn] = []
-
-        def gate(out: Callable[[str], None]) -> Gate:
-            return self._gate(turns[0], out) if self._output_flows(request) else Gate.open(out)
-
-        shown = Stream(gate, pieces.put_nowait)
-        try:
-            await self._shown_turn(request, trace, shown, turns)
-        except StreamStoppedError:
-            pieces.put_nowait(violation_frame(shown.refused_by))
-
-    async def _shown_turn(
-        self, request: Request, trace: Trace, shown: Shown, turns: list[CanonicalTurn]
-    ) -> Done:
-        known = self._known(request)
-        turn = self._make_turn(known.story, request, trace)
-        turn.scene = replace(turn.scene, shown=shown)
-        turns.append(turn)
-        inputs = await self._checked(request, inputs_of(request, known.length))
-        turn.scene.events.extend(turn.stamp(event) for event in inputs.past)
-        new = await turn.run([turn.stamp(event) for event in inputs.now])
-        trace.story = turn.scene.events
-        return Done(new, Story(turn.scene.machine, worth_keeping(turn.scene.events)))
-
-    def _output_flows(self, request: Request) -> list[str]:
+    def _require_streaming(self, request: Request) -> None:
         asked = (request.options or GenerationOptions()).rails
-        flows = _chosen(self._resources.config.rails.output.flows, asked.output)
-        if flows and not self._resources.config.rails.output.streaming.enabled:
+        output = self._resources.config.rails.output
+        if _chosen(output.flows, asked.output) and not output.streaming.enabled:
             raise StreamingNotSupportedError(
                 "this configuration has output rails and `rails.output.streaming.enabled` is false"
             )
-        return flows
 
-    def _gate(self, turn: CanonicalTurn, out: Any) -> Gate:
-        return Gate.checked(self._resources.config.rails.output.streaming, self._runner, turn, out)
+    def _windows(self, turn: CanonicalTurn, give: Callable[[Frame], None]) -> Windows:
+        """Windows over the output rails that the turn runs."""
+        output = self._resources.config.rails.output
+        flows = turn.scene.context.get("_output_flows") or ()
+        check = OutputCheck(self._runner, turn, flows, side_by_side=bool(output.parallel)) if flows else None
+        return Windows(output.streaming, check, give)
 
     # --- what comes back -------------------------------------------------------------------------------------------
 
@@ -319,109 +296,22 @@ class Colang1:
         return response
 
 
-class Stream:
-    """Implements `Shown`: each message through a gate of its own, one after the other, on lines of their own."""
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What the rails said instead of an answer, and the rail that refused."""
 
-    def __init__(self, gate: Callable[[Callable[[str], None]], Gate], out: Callable[[str], None]) -> None:
-        self._make_gate = gate
-        self._out = out
-        self._gate: Gate | None = None
-        self._held = ""
-        self._begun = False
-        self._streamed = False
-        self.refused_by = ""
+    rail: str
+    reply: Reply
 
-    async def piece(self, text: str) -> None:
-        """Quotes around a message are the model's notation, not part of it."""
-        if self._gate is None:
-            self._gate = self._make_gate(self._give)
-            text = text.lstrip().removeprefix('"')
-        text = self._held + text
-        self._held = '"' if text.endswith('"') else ""
-        await self._passed(text.removesuffix('"'))
-
-    async def end(self) -> None:
-        self._held = ""
-        if self._gate is not None:
-            gate, self._gate = self._gate, None
-            self._streamed = True
-            try:
-                await gate.end()
-            finally:
-                self.refused_by = gate.refused_by
-
-    def said(self, script: str) -> None:
-        if self._streamed:
-            self._streamed = False
-        else:
-            self._give(script)
-        self._begun = True
-
-    async def _passed(self, text: str) -> None:
-        gate = self._gate
-        if gate is not None and text:
-            try:
-                await gate.piece(text)
-            finally:
-                self.refused_by = gate.refused_by
-
-    def _give(self, text: str) -> None:
-        if self._begun:
-            text, self._begun = f"\n{text}", False
-        self._out(text)
+    def frame(self) -> Frame:
+        """As a stream shows it: what was said, or an error where the rail raised its exception instead."""
+        exception = self.reply.exception
+        return violation_frame(self.rail, exception.get("message")) if exception else Frame(self.reply.text)
 
 
-class Gate:
-    """The windows of one stream, and the rail that closed them."""
-
-    def __init__(self) -> None:
-        self.refused_by = ""
-        self._windows: Windows | None = None
-        self._out: Any = None
-        self._open = ""
-
-    @classmethod
-    def open(cls, out: Any) -> Gate:
-        """Lets everything through."""
-        gate = cls()
-        gate._out = out
-        return gate
-
-    @classmethod
-    def checked(cls, settings: Any, runner: CanonicalRunner, turn: CanonicalTurn, out: Any) -> Gate:
-        """Lets through what every output rail of the turn allows."""
-        gate = cls()
-
-        async def check(text: str) -> str | None:
-            for flow in list(turn.scene.context.get("_output_flows") or ()):
-                fork = replace(turn.scene, machine=turn.scene.machine.fork(), shown=None)
-                fork.machine.variables["bot_message"] = text
-                verdict = await runner.alone(CanonicalTurn(fork, runner, turn.trace), "output", flow)
-                if verdict.stopped:
-                    gate.refused_by = flow
-                    return None
-                text = str(verdict.variables.get("bot_message", text))
-            return text
-
-        gate._windows = Windows(settings, check, out)
-        return gate
-
-    @property
-    def released(self) -> str:
-        return self._windows.released if self._windows else self._open
-
-    async def piece(self, text: str) -> None:
-        """Take one piece in; see `Windows.piece`."""
-        if self._windows is None:
-            self._open += text
-            self._out(text)
-        else:
-            await self._windows.piece(text)
-
-    async def end(self) -> None:
-        """Let the rest out; see `Windows.end`."""
-        if self._windows is not None:
-            await self._windows.end()
+def _refusal_of(reply: Reply, trace: Trace) -> Refusal | None:
+    rail = next((rail.name for rail in activated_rails(trace) if rail.stop), None)
+    return Refusal(rail, reply) if rail is not None else None
 
 
 def _chosen(configured: Sequence[str], choice: RailChoice) -> list[str]:

@@ -6,7 +6,6 @@ under the digest of the list that led to it; where the list is not known here it
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,17 +13,21 @@ from typing import Any, Final
 
 import colang
 from rails_engine import state as states
-from rails_engine.chat import ChatMessage, TurnInput, digest, reply_of, turns_of
+from rails_engine.chat import ChatMessage, TurnInput, digest, last_exchange, reply_of, turns_of
 from rails_engine.engine import Engine, instant_actions
-from rails_engine.errors import InvalidStateError
-from rails_engine.options import GenerationOptions
+from rails_engine.errors import InvalidStateError, StreamingNotSupportedError
+from rails_engine.judge import Judge, Judgement
+from rails_engine.llm import Reading
+from rails_engine.options import GenerationOptions, RailsResult, RailStatus, RailType
 from rails_engine.request import Request
 from rails_engine.response import GenerationLog, GenerationResponse
 from rails_engine.services import Resources, TurnServices
 from rails_engine.state import Snapshot, State
+from rails_engine.streaming import Frame, Outlet, closing_frame, relay, violation_frame
 from rails_engine.trace import Trace, call_info, executed_rails, history_text, statistics
 from rails_engine.turn import Call
 from rails_engine.umim import EventDict
+from rails_engine.windows import Ruling, Windows, pass_through
 
 KEPT: Final = 256
 """Conversations that are remembered by their messages."""
@@ -75,39 +78,105 @@ class Colang2:
         live = open_state(state) or State()
         return await self._engine.run(live, call, self._services(trace, None), trace), live
 
-    async def generate(self, request: Request, trace: Trace) -> str | dict[str, Any] | GenerationResponse:
-        """Answer the last turn of the messages.
+    async def generate(
+        self, request: Request, trace: Trace, outlet: Outlet | None = None
+    ) -> str | dict[str, Any] | GenerationResponse:
+        """Answer the last turn of the messages; into an `outlet` also text by text, each once its utterance stands.
 
         Raises:
             InvalidRequestError: a message is malformed.
             LLMCallException: the main model failed.
         """
-        state, reply = await self._answer(request, trace)
+        said = _Said(outlet) if outlet is not None else None
+        state, reply = await self._answer(request, trace, said)
+        if said is not None:
+            said.finish(reply, trace)
         return self._shaped(request, state, reply, trace)
 
-    async def stream(self, request: Request, trace: Trace) -> AsyncIterator[str]:
-        """The texts of the answer, each as soon as its utterance stands; rails have passed it by then.
+    def stream(self, request: Request, trace: Trace) -> AsyncIterator[Frame]:
+        """The texts of the answer, each as soon as its utterance stands; rails have passed it by then."""
+
+        async def produce(outlet: Outlet) -> None:
+            await self.generate(request, trace, outlet)
+
+        return relay(produce)
+
+    def check_stream(
+        self, request: Request, pieces: AsyncIterator[Any], trace: Trace
+    ) -> AsyncIterator[Frame]:
+        """A model's answer from elsewhere, let out window by window by the output rails.
+
+        What the user said goes through the input rails first; where they block it, that is the answer.
 
         Raises:
-            as `generate`.
+            StreamingNotSupportedError: there are output rails, and the configuration says not to stream.
         """
-        pieces: asyncio.Queue[str | None] = asyncio.Queue()
-        task = asyncio.ensure_future(self._answer(request, trace, pieces))
-        task.add_done_callback(lambda _: pieces.put_nowait(None))
-        try:
-            while (piece := await pieces.get()) is not None:
-                yield piece
-            await task
-        finally:
-            task.cancel()
+        rails = (request.options or GenerationOptions()).rails
+        settings = self._resources.config.rails.output.streaming
+        judge = self._judge(request, trace)
+        checked = bool(rails.output) and judge.has(RailType.OUTPUT)
+        if checked and not settings.enabled:
+            raise StreamingNotSupportedError(
+                "this configuration has output rails and `rails.output.streaming.enabled` is false"
+            )
+        asked = next(iter(last_exchange(request.messages)[0][-1:]), None)
+
+        async def produce(outlet: Outlet) -> None:
+            async with Reading(pieces) as items:
+                refusal = await judge.input(asked) if rails.input and asked is not None else None
+                if refusal is not None and not refusal.passed:
+                    outlet.give(_refused(refusal))
+                    return
+                said = refusal.text if refusal is not None else asked
+
+                async def check(text: str, thought: str) -> Ruling:
+                    return await judge.window(text, said or "", thought)
+
+                await pass_through(items, Windows(settings, check if checked else None, outlet.give), outlet)
+
+        return relay(produce)
+
+    async def check(
+        self, messages: Sequence[ChatMessage], kinds: Sequence[RailType], trace: Trace
+    ) -> RailsResult:
+        """Whether the rails let the last exchange pass; `main` does not run.
+
+        Raises:
+            RailTypeNotConfiguredError: the configuration has no rails of one of these kinds.
+            InvalidRequestError: a message is malformed.
+        """
+        judge = self._judge(Request(messages), trace)
+        asked, answer = last_exchange(messages)
+        checked = answer if RailType.OUTPUT in kinds else asked[-1] if asked else ""
+        for text in asked if RailType.INPUT in kinds else ():
+            judgement = await judge.input(text)
+            if not judgement.passed:
+                return _blocked(judgement)
+            checked = checked if RailType.OUTPUT in kinds else judgement.text
+        before = answer if RailType.OUTPUT in kinds else asked[-1] if asked else ""
+        if RailType.OUTPUT in kinds:
+            judgement = await judge.output(answer, asked[-1] if asked else None)
+            if not judgement.passed:
+                return _blocked(judgement)
+            checked = judgement.text
+        status = RailStatus.PASSED if checked == before else RailStatus.MODIFIED
+        return RailsResult(status=status, content=checked)
+
+    def guards(self, kind: RailType) -> bool:
+        """True if the program has rails of this kind."""
+        return self._judge(Request(()), Trace()).has(kind)
+
+    def _judge(self, request: Request, trace: Trace) -> Judge:
+        known = request.state.snapshot if request.state is not None else None
+        return Judge(self._engine, self._services(trace, request.options), trace, known)
 
     async def _answer(
-        self, request: Request, trace: Trace, pieces: asyncio.Queue[str | None] | None = None
+        self, request: Request, trace: Trace, said: _Said | None = None
     ) -> tuple[State, dict[str, Any]]:
         turns = turns_of(request.messages)
         services = self._services(trace, request.options)
         state = request.state or await self._reached(request.messages, turns, services)
-        call = self._call(turns[-1], pieces)
+        call = self._call(turns[-1], said)
         reply = reply_of(await self._engine.run(state, call, services, trace))
         if request.state is None:
             self._remembered.keep(
@@ -130,8 +199,7 @@ class Colang2:
             await self._engine.run(state, self._call(turn, None), services, Trace())
         return state
 
-    def _call(self, turn: TurnInput, pieces: asyncio.Queue[str | None] | None) -> Call:
-        said = _Said(pieces) if pieces is not None else None
+    def _call(self, turn: TurnInput, said: _Said | None) -> Call:
         return Call(turn.events, blocking=True, instant=self._instant, listener=said)
 
     def _services(self, trace: Trace, options: GenerationOptions | None) -> TurnServices:
@@ -154,16 +222,35 @@ class Colang2:
 
 @dataclass(slots=True)
 class _Said:
-    """Puts the text of each finished utterance into a queue; all but the first begin on a new line."""
+    """Gives out the text of each finished utterance; all but the first begin on a new line."""
 
-    pieces: asyncio.Queue[str | None]
+    outlet: Outlet
     any: bool = False
 
     def __call__(self, event: EventDict) -> None:
-        if event["type"] == "UtteranceBotActionFinished":
+        kind = event["type"]
+        if kind == "UtteranceBotActionFinished":
             text = str(event.get("final_script", ""))
-            self.pieces.put_nowait(f"\n{text}" if self.any else text)
+            self.outlet.give(Frame(f"\n{text}" if self.any else text))
             self.any = True
+        elif kind.endswith("RailException"):
+            self.outlet.give(violation_frame(None, str(event.get("message") or kind)))
+
+    def finish(self, reply: Mapping[str, Any], trace: Trace) -> None:
+        """The turn is over: its tool calls, and what it took."""
+        if reply.get("tool_calls"):
+            self.outlet.give(Frame(metadata={"tool_calls": reply["tool_calls"]}))
+        self.outlet.give(closing_frame(trace.llm_calls[-1].completion.usage if trace.llm_calls else None))
+
+
+def _refused(judgement: Judgement) -> Frame:
+    if judgement.exception is None and judgement.said:
+        return Frame(judgement.said)
+    return violation_frame(judgement.rail, judgement.told or None)
+
+
+def _blocked(judgement: Judgement) -> RailsResult:
+    return RailsResult(status=RailStatus.BLOCKED, content=judgement.told, rail=judgement.rail)
 
 
 def open_state(state: State | Mapping[str, Any] | None) -> State | None:

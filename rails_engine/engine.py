@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import colang
@@ -52,6 +52,19 @@ class Engine:
             state.snapshot = _after(scene)
             trace.history = state.snapshot.history
             return turn.outputs
+
+    async def aside(
+        self, before: Snapshot | None, call: Call, services: Services, trace: Trace
+    ) -> list[EventDict]:
+        """Run one call beside the conversation: nothing of it is kept, and `main` does not begin for it.
+
+        Raises:
+            as `run`.
+        """
+        scene = self._scene(State(), before, services)
+        turn = Turn(scene, self.effects, replace(call, aside=True), Stage(self.source_uid, trace))
+        await turn.run(())
+        return turn.outputs
 
     def _scene(self, state: State, before: Snapshot | None, services: Services) -> Scene:
         if before is None:

@@ -17,13 +17,14 @@ from rails_engine.canonical import Speech
 from rails_engine.colang1 import Colang1, history_of, open_story
 from rails_engine.colang2 import Colang2, open_state
 from rails_engine.config import RailsConfig
-from rails_engine.llm import as_llm, public_model
+from rails_engine.errors import RailTypeNotConfiguredError
+from rails_engine.llm import Reading, as_llm, public_model
 from rails_engine.options import GenerationOptions, RailsResult, RailType, read_options
 from rails_engine.request import Request
 from rails_engine.response import ExplainInfo, GenerationResponse
 from rails_engine.runtime import Runtime
 from rails_engine.state import State
-from rails_engine.streaming import error_frame
+from rails_engine.streaming import Frame, Outlet, error_frame
 from rails_engine.trace import Trace, call_info, history_text
 from rails_engine.turn import Call
 from rails_engine.umim import EventDict
@@ -33,7 +34,6 @@ from rails_engine.verdicts import (
     checked_text,
     passed,
     rail_types_of,
-    require_configured,
     verdict,
 )
 
@@ -83,10 +83,10 @@ class LLMRails:
             LLMCallException: the main model failed; a state that was passed is as it was.
         """
         request = self._request(prompt, messages, options, state)
-        if streaming_handler is not None:
-            return await self._pushed(request, streaming_handler)
         trace = Trace()
         try:
+            if streaming_handler is not None:
+                return await self._pushed(request, trace, streaming_handler)
             return await (self._one or self._dialog()).generate(request, trace)
         finally:
             self._remember(trace)
@@ -113,47 +113,61 @@ class LLMRails:
         options: Options = None,
         state: AnyState = None,
         include_metadata: bool | None = False,
-        generator: AsyncIterator[str] | None = None,
+        generator: AsyncIterator[Any] | None = None,
         include_generation_metadata: bool | None = None,
     ) -> AsyncIterator[str | dict[str, Any]]:
         """The answer piece by piece; a failure ends it with an error frame (see `streaming`).
 
         `generator` is a model's answer from elsewhere that is to pass the output rails. With `include_metadata` each
-        piece is `{"text": …, "metadata": {…}}`.
+        piece is `{"text": …, "metadata": {…}}`: reasoning, tool calls and usage come in the metadata. Closing the
+        iterator stops the model.
 
         Raises:
-            ValueError: as `generate_async`.
+            ValueError: as `generate_async`; StreamingNotSupportedError among them, where there are output rails and
+                `rails.output.streaming.enabled` is false.
         """
         framed = bool(include_metadata or include_generation_metadata)
         asked = [] if generator is not None and prompt is None and messages is None else messages
         request = self._request(prompt, asked, options, state)
-        pieces = self._pieces(request) if generator is None else self._checked(request, generator)
-        async for piece in pieces:
-            yield {"text": piece, "metadata": {}} if framed and not piece.startswith('{"error"') else piece
+        async with Reading(self._frames(request, generator)) as frames:
+            async for frame in frames:
+                shown = frame.shown(framed=framed)
+                if shown is not None:
+                    yield shown
 
-    async def _pieces(self, request: Request) -> AsyncIterator[str]:
+    async def _frames(self, request: Request, generator: AsyncIterator[Any] | None) -> AsyncIterator[Frame]:
         trace = Trace()
+        side = self._one or self._dialog()
+        given = (
+            side.stream(request, trace) if generator is None else side.check_stream(request, generator, trace)
+        )
         try:
-            async for piece in (self._one or self._dialog()).stream(request, trace):
-                yield piece
-        except Exception as error:  # noqa: BLE001 -- the rim: a stream that has begun can only end with a frame
-            yield error_frame(error)
+            async with Reading(given) as frames:
+                async for frame in frames:
+                    yield frame
         finally:
             self._remember(trace)
 
-    def _checked(self, request: Request, generator: AsyncIterator[str]) -> AsyncIterator[str]:
-        """A model's answer from elsewhere through the output rails, where the dialect has them outside of flows."""
-        return generator if self._one is None else self._one.check_stream(request, generator, Trace())
-
-    async def _pushed(self, request: Request, handler: Any) -> str | dict[str, Any] | GenerationResponse:
+    async def _pushed(
+        self, request: Request, trace: Trace, handler: Any
+    ) -> str | dict[str, Any] | GenerationResponse:
         """Answer while giving each piece to a streaming handler."""
-        said: list[str] = []
-        async for piece in self._pieces(request):
-            said.append(piece)
-            await handler.push_chunk(piece)
-        await handler.finish()
-        text = "".join(said)
-        return text if request.as_text else {"role": "assistant", "content": text}
+        outlet = Outlet()
+
+        async def push() -> None:
+            async for frame in outlet:
+                await handler.push_chunk(frame.text, dict(frame.metadata) or None)
+
+        pushing = asyncio.ensure_future(push())
+        try:
+            return await (self._one or self._dialog()).generate(request, trace, outlet)
+        except Exception as error:  # the rim: who reads along hears of whatever ended it, and it goes on
+            outlet.give(error_frame(error))
+            raise
+        finally:
+            outlet.close()
+            await pushing
+            await handler.finish()
 
     # --- events ----------------------------------------------------------------------------------------------------
 
@@ -227,20 +241,32 @@ class LLMRails:
 
         Raises:
             RailTypeNotConfiguredError: a kind was asked for that has no flows.
-            NotImplementedError: a Colang 2.x configuration.
+            InvalidRequestError: a message is malformed.
         """
         if rail_types is not None:
-            require_configured(self.config, rail_types)
+            self._require_rails(rail_types)
         kinds = rail_types_of(messages) if rail_types is None else list(rail_types)
         if not kinds or not rail_types_of(messages):
             return passed(messages)
         trace = Trace()
         try:
+            if self._two is not None:
+                return await self._two.check(messages, kinds, trace)
             request = Request(list(messages), check_options(kinds))
             response = await self._canonical().generate(request, trace)
         finally:
             self._remember(trace)
         return verdict(cast("GenerationResponse", response), checked_text(messages, kinds))
+
+    def _require_rails(self, wanted: Sequence[RailType]) -> None:
+        missing = next((kind for kind in wanted if not self._guards(kind)), None)
+        if missing is not None:
+            raise RailTypeNotConfiguredError(f"the configuration has no {missing.value} rails")
+
+    def _guards(self, kind: RailType) -> bool:
+        if self._two is not None:
+            return self._two.guards(kind)
+        return bool(self.config.rails.directions()[kind.value].flows)
 
     def check(self, messages: Messages, rail_types: Sequence[RailType] | None = None) -> RailsResult:
         """As `check_async`, for code without an event loop.

@@ -12,15 +12,12 @@ from rails_engine.errors import ConfigurationError, LLMCallException
 from rails_engine.llm import LLMCall
 from rails_engine.state import State
 from rails_engine.umim import EventDict
+from rails_engine.windows import StreamStoppedError
 
 log = logging.getLogger(__name__)
 
 GUARDING: Final = {"input rails": "input", "output rails": "output"}
 """Colang 2.x: the flows that call the rails of a direction."""
-
-
-class StreamStoppedError(Exception):
-    """A rail refused what a model was writing, so it was stopped."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from rails_engine.errors import ConfigurationError, LLMCallException
 from rails_engine.knowledge import Knowledge
 from rails_engine.llm import (
     LLM,
+    Chunk,
     Gathering,
     LLMCall,
     LLMRequest,
@@ -23,7 +24,8 @@ from rails_engine.llm import (
 )
 from rails_engine.llm import Completion as Answer
 from rails_engine.prompts import LLMTaskManager, PromptLibrary
-from rails_engine.scene import Completion, StreamStoppedError
+from rails_engine.scene import Completion
+from rails_engine.windows import StreamStoppedError
 
 NO_MODEL = (
     "no main model: add one to `models` in config.yml, pass one as `LLMRails(config, llm=…)`, "
@@ -139,9 +141,9 @@ class TurnServices:
             raise LLMCallException(error, f"the model call for `{task}` failed") from error
 
     async def stream(
-        self, model: LLM, request: LLMRequest, task: str, piece: Callable[[str], Awaitable[None]]
+        self, model: LLM, request: LLMRequest, task: str, piece: Callable[[Chunk], Awaitable[None]]
     ) -> Answer:
-        """As `call`, giving each piece of text to `piece` as it comes.
+        """As `call`, giving each chunk to `piece` as it comes.
 
         Raises:
             as `call`, and whatever `piece` raises.
@@ -151,8 +153,7 @@ class TurnServices:
             async with Reading(Observed(model, self.sink, task).stream(request)) as chunks:
                 async for chunk in chunks:
                     gathering.add(chunk)
-                    if chunk.text:
-                        await piece(chunk.text)
+                    await piece(chunk)
         except (ConfigurationError, LLMCallException, StreamStoppedError):
             raise
         except Exception as error:  # a user's model may raise anything; callers know one name

@@ -160,7 +160,7 @@ class StreamingHandler:
         await self._close(metadata)
 
     async def _release(self, text: str, metadata: dict[str, Any] | None) -> None:
-        if not text:
+        if not text and not (metadata and self._metadata):
             return
         self.completion += text
         if self._print:

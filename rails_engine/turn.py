@@ -48,6 +48,8 @@ class Call:
     instant: frozenset[str] = frozenset()
     listener: Callable[[EventDict], None] | None = None
     """Told of each output as it comes."""
+    aside: bool = False
+    """No turn of a conversation: `main` does not begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,8 @@ class Turn:
         try:
             self._inbox.extend(umim.received(event) for event in self._call.events)
             # What main says at once ends behind the inputs: nobody hears a greeting before it was spoken.
-            self._perform(colang.begin(self._scene.program, self._scene.machine))
+            if not self._call.aside:
+                self._perform(colang.begin(self._scene.program, self._scene.machine))
             self._processed += bool(self._sent)
             self._collect()
             self._drain()

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from rails_engine.chat import ChatMessage
-from rails_engine.config import RailsConfig
-from rails_engine.errors import RailTypeNotConfiguredError
 from rails_engine.options import (
     GenerationLogOptions,
     GenerationOptions,
@@ -27,18 +25,6 @@ def rail_types_of(messages: Sequence[ChatMessage]) -> list[RailType]:
     roles = {message.get("role") for message in messages}
     kinds = [(RailType.INPUT, "user"), (RailType.OUTPUT, "assistant")]
     return [kind for kind, role in kinds if role in roles]
-
-
-def require_configured(config: RailsConfig, wanted: Sequence[RailType]) -> None:
-    """Refuse a kind of rail that the configuration has no flows for.
-
-    Raises:
-        RailTypeNotConfiguredError: it has none.
-    """
-    flows = {RailType.INPUT: config.rails.input.flows, RailType.OUTPUT: config.rails.output.flows}
-    for kind in wanted:
-        if not flows[kind]:
-            raise RailTypeNotConfiguredError(f"the configuration lists no rails.{kind.value}.flows")
 
 
 def check_options(kinds: Sequence[RailType]) -> GenerationOptions:

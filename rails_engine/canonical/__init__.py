@@ -3,19 +3,21 @@
 `system.co` holds the flows that make a turn; a configuration may replace any of them. `turn` is the loop: the machine
 decides, `runner` carries out the action that was decided, its events go back to the machine. `actions` are the steps
 that ask a model (intent, next step, value), `speech` what the bot says, `similar` the examples that prompts show,
-`texts` what is taken from a model's answer. `windows` lets a streamed answer out piece by piece once its rails allow it.
+`texts` and `wording` what is taken from a model's answer. `stream` gives an answer out while it comes to be, and
+`judging` asks the output rails about each window of it.
 `program` puts a configuration's flows and the system's together, `log` tells afterwards which rail did what.
 """
 
 from rails_engine.canonical.actions import CanonicalActions
+from rails_engine.canonical.judging import OutputCheck
 from rails_engine.canonical.log import activated_rails, generation_stats
 from rails_engine.canonical.program import canonical_program
 from rails_engine.canonical.runner import CanonicalRunner, Verdict
 from rails_engine.canonical.scene import TRIGGERED, CanonicalScene, Shown
 from rails_engine.canonical.similar import Examples
 from rails_engine.canonical.speech import Speech
+from rails_engine.canonical.stream import Stream
 from rails_engine.canonical.turn import CanonicalTurn
-from rails_engine.canonical.windows import Windows
 
 __all__ = [
     "TRIGGERED",
@@ -24,10 +26,11 @@ __all__ = [
     "CanonicalScene",
     "CanonicalTurn",
     "Examples",
+    "OutputCheck",
     "Shown",
     "Speech",
+    "Stream",
     "Verdict",
-    "Windows",
     "activated_rails",
     "canonical_program",
     "generation_stats",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from colang.v1 import Program
 from colang.v1 import State as Machine
 from rails_engine.config import RailsConfig, parse_flow_ref
+from rails_engine.llm import Completion
 from rails_engine.options import GenerationOptions
 from rails_engine.scene import RunningRail
 from rails_engine.services import TurnServices
@@ -27,14 +28,25 @@ TRIGGERED: Final = {
 class Shown(Protocol):
     """Where an answer goes while it comes to be, where somebody reads along."""
 
-    async def piece(self, text: str) -> None:
-        """A piece of what a model writes."""
+    async def piece(self, text: str, reasoning: str = "") -> None:
+        """A piece of what a model writes.
 
-    async def end(self) -> None:
-        """The model has written all of it."""
+        Raises:
+            StreamStoppedError: a rail refused it.
+        """
+
+    async def end(self, answer: Completion) -> str | None:
+        """The model has written all of it: the text that went out, where output rails had a say in it, else None.
+
+        Raises:
+            StreamStoppedError: a rail refused the rest.
+        """
 
     def said(self, script: str) -> None:
         """A message stands: it is given out unless it was piece by piece."""
+
+    def called(self, tool_calls: Sequence[Any]) -> None:
+        """Tool calls stand; their rails let them pass."""
 
 
 @dataclass(frozen=True, slots=True)

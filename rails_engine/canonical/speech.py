@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from rails_engine.canonical import texts
-from rails_engine.canonical.scene import CanonicalScene
+from rails_engine.canonical.scene import CanonicalScene, Shown
 from rails_engine.canonical.similar import Examples
+from rails_engine.canonical.wording import NOTHING_TO_SAY, Wording
+from rails_engine.llm import LLM, Chunk, LLMRequest, message_of, text_of
 from rails_engine.llm import Completion as Answer
-from rails_engine.llm import LLMRequest, message_of, text_of
 from rails_engine.scene import Completion, Outcome
 from rails_engine.umim import EventDict
+from rails_engine.windows import StreamStoppedError
 
 Passthrough: TypeAlias = Callable[[Mapping[str, Any], list[EventDict]], Awaitable[Any]]
 
@@ -32,8 +34,8 @@ class Speech:
         if scene.config.passthrough:
             return await self._passed_through(scene)
         variables = {"history": scene.events, "relevant_chunks": await self._chunks(scene)}
-        answer = await self._written(scene, Completion("general", variables))
-        return _spoken(answer, texts.unquoted(answer.text.strip()))
+        request = scene.services.request(Completion("general", variables))
+        return await self._asked(scene, request, "general", Wording())
 
     async def _chunks(self, scene: CanonicalScene) -> str | None:
         given = scene.context.get("relevant_chunks")
@@ -54,8 +56,7 @@ class Speech:
             {"role": "user", "content": scene.context.get("user_message") or ""}
         ]
         request = scene.services.tuned(tuple(message_of(message) for message in messages))
-        answer = await self._sent(scene, request, "general")
-        return _spoken(answer, answer.text)
+        return await self._asked(scene, request, "general", Wording(quotes=False))
 
     # --- messages of intents ---------------------------------------------------------------------------------------
 
@@ -72,7 +73,7 @@ class Speech:
             scene.notes.get("single_call")
             and (scene.notes["bot_intent_event"] or texts.GENERAL_RESPONSE) == name
         ):
-            return _said(scene.notes.get("bot_message_event") or texts.NOTHING_TO_SAY, predefined=False)
+            return _said(scene.notes.get("bot_message_event") or NOTHING_TO_SAY, predefined=False)
         if scene.config.passthrough:
             return await self._passed_through(scene)
         near = self._examples.messages(name)
@@ -81,27 +82,61 @@ class Speech:
             "examples": "\n\n".join(f'bot {intent_name}\n  "{text}"' for intent_name, text in near),
             "relevant_chunks": (scene.context.get("relevant_chunks") or "").strip(),
         }
-        answer = await self._written(scene, Completion("generate_bot_message", variables))
+        request = scene.services.request(Completion("generate_bot_message", variables))
+        spoken = await self._asked(scene, request, "generate_bot_message", Wording(turns=True))
         # Rails that ask again, to compare answers, need to know what was asked.
         asked = {"_last_bot_prompt": scene.machine.variables["_last_bot_prompt"]}
-        spoken = _spoken(answer, texts.message_of(answer.text))
         return replace(spoken, context_updates={**spoken.context_updates, **asked})
 
     # --- the model -------------------------------------------------------------------------------------------------
 
-    async def _written(self, scene: CanonicalScene, completion: Completion) -> Answer:
-        request = scene.services.request(completion)
-        answer = await self._sent(scene, request, completion.task)
-        return replace(answer, text=scene.services.parsed(completion.task, answer.text))
-
-    async def _sent(self, scene: CanonicalScene, request: LLMRequest, task: str) -> Answer:
+    async def _asked(
+        self, scene: CanonicalScene, request: LLMRequest, task: str, wording: Wording
+    ) -> Outcome:
+        """What a model answers; where somebody reads along, piece by piece until it is written or a rail refuses it."""
         model = scene.services.resources.model(task)
-        scene.machine.variables["_last_bot_prompt"] = _asked(request)
+        scene.machine.variables["_last_bot_prompt"] = _prompt_of(request)
         if scene.shown is None:
-            return await scene.services.call(model, request, task)
-        answer = await scene.services.stream(model, replace(request, streaming=True), task, scene.shown.piece)
-        await scene.shown.end()
-        return answer
+            answer = await scene.services.call(model, request, task)
+            text = wording.whole(scene.services.parsed(task, answer.text))
+            return _spoken(answer, text or wording.nothing)
+        try:
+            return await _shown(scene, scene.shown, Asking(model, request, task), wording)
+        except StreamStoppedError as stop:
+            return Outcome(events=stop.ruling.events)
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """One question to a model."""
+
+    model: LLM
+    request: LLMRequest
+    task: str
+
+
+async def _shown(scene: CanonicalScene, shown: Shown, asking: Asking, wording: Wording) -> Outcome:
+    """Ask while somebody reads along; a prompt with a parser of its own is shown once it is parsed."""
+    services, task = scene.services, asking.task
+    piecewise = not services.resources.prompts.has_parser(task)
+    said: list[str] = []
+
+    async def give(text: str, reasoning: str = "") -> None:
+        said.append(text)
+        await shown.piece(text, reasoning)
+
+    async def take(chunk: Chunk) -> None:
+        await give(wording.feed(chunk.text) if piecewise else "", chunk.reasoning)
+
+    request = replace(asking.request, streaming=True)
+    answer = await services.stream(asking.model, request, task, take)
+    await give(wording.finish() if piecewise else wording.whole(services.parsed(task, answer.text)))
+    released = await shown.end(answer)
+    if not released or answer.tool_calls:
+        return _spoken(answer, "".join(said) or wording.nothing)
+    # Every window has passed the output rails, so the whole need not pass them again.
+    outcome = _spoken(answer, released)
+    return replace(outcome, context_updates={**outcome.context_updates, "skip_output_rails": True})
 
 
 def _said(text: str, *, predefined: bool) -> Outcome:
@@ -132,7 +167,7 @@ def _spoken(answer: Answer, text: str) -> Outcome:
     return Outcome(context_updates=updates, events=tuple(events))
 
 
-def _asked(request: LLMRequest) -> Any:
+def _prompt_of(request: LLMRequest) -> Any:
     """A request's prompt: a text, or messages as plain data."""
     if request.prompt is not None:
         return request.prompt

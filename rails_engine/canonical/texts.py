@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from rails_engine.canonical.wording import NOTHING_TO_SAY, Wording
 from rails_engine.dialog import first_line
 
 UNKNOWN_MESSAGE: Final = "unknown message"
 GENERAL_RESPONSE: Final = "general response"
-NOTHING_TO_SAY: Final = "I'm not sure what to say."
 INTERNAL_ERROR: Final = "I'm sorry, an internal error has occurred."
 
 _VARIABLE = re.compile(r"""\$([^\s"'!?\-,;</$]*[A-Za-z0-9_\]])""")
-_NEW_TURN = ("user ", "bot ", "User ", "Bot ")
 
 
 def intent_of(completion: str) -> str:
@@ -33,22 +32,7 @@ def next_intent_of(completion: str) -> str:
 
 def message_of(completion: str) -> str:
     """What the bot says: the lines before a new turn, without the quotes around them."""
-    lines: list[str] = []
-    for line in completion.strip().splitlines():
-        if lines and line.startswith(_NEW_TURN):
-            break
-        lines.append(line)
-    text = unquoted("\n".join(lines).strip()).replace("\\n", "\n")
-    return text or NOTHING_TO_SAY
-
-
-def unquoted(text: str) -> str:
-    """The text without a pair of double quotes around it; a missing end is forgiven."""
-    if text.startswith('"'):
-        body = text[1:]
-        end = body.find('"')
-        return body[:end] if end >= 0 else body
-    return text
+    return Wording(turns=True).whole(completion) or NOTHING_TO_SAY
 
 
 def value_of(completion: str) -> str:

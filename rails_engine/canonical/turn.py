@@ -15,7 +15,7 @@ from colang import Command, Event, Send
 from colang.v1 import RunAction, call_flow, end_flow, step
 from colang.v1 import State as Machine
 from rails_engine.canonical.actions import failure_events
-from rails_engine.canonical.scene import CanonicalScene
+from rails_engine.canonical.scene import CanonicalScene, Shown
 from rails_engine.canonical.texts import INTERNAL_ERROR
 from rails_engine.errors import ActionNotFoundError, InvalidRequestError
 from rails_engine.scene import Outcome, RunningRail
@@ -93,8 +93,8 @@ class CanonicalTurn:
             self._before = self.scene.machine.fork()
         elif kind == "hide_prev_turn" and self._before is not None:
             self.scene.machine.instances = list(self._before.instances)
-        elif kind == "StartUtteranceBotAction" and self.scene.shown is not None:
-            self.scene.shown.said(str(event.get("script", "")))
+        elif self.scene.shown is not None:
+            _show(self.scene.shown, event)
         self._decided = step(self.scene.program, self.scene.machine, Event(kind, event))
 
     async def _next(self) -> list[EventDict]:
@@ -178,6 +178,13 @@ class CanonicalTurn:
                 given = resolved(event, self.scene.context)
                 return ({"type": given.pop("_type"), **given, "reason": "error"},)
         return ()
+
+
+def _show(shown: Shown, event: EventDict) -> None:
+    if event["type"] == "StartUtteranceBotAction":
+        shown.said(str(event.get("script", "")))
+    elif event["type"] == "StartToolCallBotAction":
+        shown.called(event.get("tool_calls") or ())
 
 
 def _with_services(scene: CanonicalScene, services: Any) -> CanonicalScene:

@@ -32,11 +32,12 @@ ORDER: dict[str, tuple[str, ...]] = {
     "rails_engine": (
         "background errors options response streaming_handler umim verbose",
         "chat config saved state streaming",
-        "actions llm request retrieval verdicts",
+        "actions llm request retrieval verdicts windows",
         "knowledge prompts replies scene trace",
         "dialog effects library services",
         "import_path registered turn",
         "canonical checking engine",
+        "judge",
         "colang1 colang2",
         "assembly",
         "runtime",

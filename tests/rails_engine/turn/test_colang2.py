@@ -187,7 +187,7 @@ async def test_a_stream_gives_each_utterance_and_ends_with_an_error_frame_where_
     colang = 'import core\nimport llm\nflow main\n  user said something\n  $v = ..."a number"\n'
     failing = rails(colang, FakeLLMModel(llm_exception=RuntimeError("down")))
     frames = [json.loads(piece) async for piece in failing.stream_async(prompt="x")]
-    assert [frame["error"]["type"] for frame in frames] == ["downstream_error"]
+    assert [frame["error"]["type"] for frame in frames] == ["generation_error"]
 
 
 async def test_the_synchronous_api_refuses_inside_a_running_loop() -> None:

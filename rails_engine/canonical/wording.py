@@ -1,0 +1,93 @@
+"""What the bot says, taken from a model's text piece by piece.
+
+A model writes a message as a quotation, perhaps followed by the turns that it imagines next. The same object reads a
+whole answer and one that is still being written, so that a streamed message is the message.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+NEW_TURN: Final = ("user ", "bot ", "User ", "Bot ")
+NOTHING_TO_SAY: Final = "I'm not sure what to say."
+
+
+class Wording:
+    r"""Takes pieces of any size; holds back what may be the end of the message.
+
+    `quotes`: double quotes around the text are notation. `turns`: a line that begins a new turn ends it, and the two
+    characters `\n` stand for a line break.
+    """
+
+    def __init__(self, *, quotes: bool = True, turns: bool = False) -> None:
+        self._quotes = quotes
+        self._turns = turns
+        self._begun = self._quoted = self._over = False
+        self._held = ""
+
+    @property
+    def nothing(self) -> str:
+        """What is said where no message is in the text."""
+        return NOTHING_TO_SAY if self._turns else ""
+
+    def whole(self, text: str) -> str:
+        """The message of a whole text."""
+        return self.feed(text) + self.finish()
+
+    def feed(self, piece: str) -> str:
+        """What of the message is certain with this piece."""
+        return self._taken(piece, last=False)
+
+    def finish(self) -> str:
+        """What was still held; no more text comes."""
+        return self._taken("", last=True)
+
+    def _taken(self, piece: str, *, last: bool) -> str:
+        if not self._quotes:
+            return piece
+        if self._over:
+            return ""
+        self._held += piece
+        if not self._begun:
+            self._begin()
+        text, self._held = self._held, ""
+        end = self._end_of(text)
+        if end is not None:
+            self._over = True
+            return self._written(text[:end])
+        kept = 0 if last else self._undecided(text)
+        ready, self._held = text[: len(text) - kept], text[len(text) - kept :]
+        return self._written(ready.rstrip() if last else ready)
+
+    def _begin(self) -> None:
+        self._held = self._held.lstrip()
+        self._begun = bool(self._held)
+        self._quoted = self._held.startswith('"')
+        self._held = self._held[self._quoted :]
+
+    def _end_of(self, text: str) -> int | None:
+        """Where the message ends, if it does within `text`: at its closing quote, or before a new turn."""
+        quote = text.find('"') if self._quoted else -1
+        turn = self._turn_in(text)
+        ends = [place for place in (quote, turn) if place >= 0]
+        return min(ends, default=None)
+
+    def _turn_in(self, text: str) -> int:
+        if not self._turns:
+            return -1
+        places = [place for mark in NEW_TURN if (place := text.find(f"\n{mark}")) >= 0]
+        return len(text[: min(places)].rstrip()) if places else -1
+
+    def _undecided(self, text: str) -> int:
+        """How many last characters may turn out not to belong to the message."""
+        solid = text.rstrip()
+        if self._turns:
+            before, line_break, line = text.rpartition("\n")
+            if line_break and any(mark.startswith(line) for mark in NEW_TURN):
+                solid = before.rstrip()
+            elif solid.endswith("\\"):
+                solid = solid[:-1]
+        return len(text) - len(solid)
+
+    def _written(self, text: str) -> str:
+        return text.replace("\\n", "\n") if self._turns else text
