@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from inference_backend.errors import CheckpointError
-from inference_backend.models import CausalLM
+from inference_backend.models import CausalLM, read_json
 from inference_backend.settings import AdapterSettings
 from inference_backend.weights import SafetensorsFolder
 
 _NAMES = ("prompt_embeddings", "prompt_embeddings.weight", "base_model.prompt_embeddings")
+
+
+_KINDS = {"PROMPT_TUNING", "P_TUNING"}
 
 
 def load_prefix(model: CausalLM, start: int, folder: Path, settings: AdapterSettings) -> int:
@@ -18,6 +21,7 @@ def load_prefix(model: CausalLM, start: int, folder: Path, settings: AdapterSett
     Raises:
         CheckpointError: the folder has none, they are of another width, or there is no room for them.
     """
+    _check_kind(folder)
     source = SafetensorsFolder(folder)
     name = next((name for name in _NAMES if source.has(name)), None)
     if name is None:
@@ -34,3 +38,11 @@ def load_prefix(model: CausalLM, start: int, folder: Path, settings: AdapterSett
     if model.embedding is not None:
         model.embedding.set_prefix(start, source.read(name, shape))
     return shape[0]
+
+
+def _check_kind(folder: Path) -> None:
+    """Prefix tuning stores keys and values of every layer under the same name: those are no embeddings."""
+    path = folder / "adapter_config.json"
+    kind = read_json(path).get("peft_type") if path.is_file() else "PROMPT_TUNING"
+    if kind not in _KINDS:
+        raise CheckpointError(f"{path}: peft_type is {kind!r}, but must be {' or '.join(sorted(_KINDS))}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
-from inference_backend.kernels import RopeTable, plain
+from inference_backend.kernels import AdapterRows, RopeTable, plain
 from inference_backend.layers import GatedMLP, LayerBuilder, Linear, LinearSpec, Piece, StepContext
 from inference_backend.models.base import CausalLM, Family, PreNormDecoder, PreNormLayer, attention, norm_pair
 from inference_backend.models.config import Fields, ModelConfig, common, layer_windows
@@ -30,17 +32,23 @@ class MixtureMLP(nn.Module):
         self.chosen = chosen
 
     def forward(self, x: Tensor, step: StepContext) -> Tensor:
-        probabilities = torch.softmax(self.router(x).float(), dim=-1)
+        probabilities = torch.softmax(self.router(x, step.adapters).float(), dim=-1)
         weights, picks = probabilities.topk(self.chosen, dim=-1)
         weights = (weights / weights.sum(dim=-1, keepdim=True)).to(x.dtype)
-        # Adapters do not reach into experts: their rows are gathered away from the step's order.
-        inner = StepContext(step.inputs, step.caches)
         out = torch.zeros_like(x)
         for number, expert in enumerate(self.experts):
             rows, places = torch.where(picks == number)
             if len(rows):
-                out.index_add_(0, rows, plain(expert(x[rows], inner)) * weights[rows, places, None])
+                found = plain(expert(x[rows], _among(step, rows)))
+                out.index_add_(0, rows, found * weights[rows, places, None])
         return out
+
+
+def _among(step: StepContext, rows: Tensor) -> StepContext:
+    """The step as an expert sees it: only some of its tokens, each with its adapter."""
+    if step.adapters is None:
+        return step
+    return replace(step, adapters=AdapterRows(step.adapters.indexes[rows], step.adapters.active))
 
 
 def build(builder: LayerBuilder, config: ModelConfig) -> CausalLM:
