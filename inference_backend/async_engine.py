@@ -60,6 +60,7 @@ def _merged(first: Delta, second: Delta) -> Delta:
         text=first.text + second.text,
         token_ids=first.token_ids + second.token_ids,
         logprobs=first.logprobs + second.logprobs,
+        prompt_logprobs=first.prompt_logprobs + second.prompt_logprobs,
     )
 
 

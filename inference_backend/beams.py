@@ -115,9 +115,10 @@ def _check(sampling: SamplingParameters) -> None:
         raise InvalidParameterError(
             f"n ({sampling.n}) is above beam_width ({sampling.beam_width})", param="n"
         )
-    if sampling.constraint is not None or sampling.stop:
+    if sampling.constraint is not None or sampling.stop or sampling.prompt_logprobs is not None:
         raise InvalidParameterError(
-            "beam search takes neither constraints nor stop strings", param="beam_width"
+            "beam search takes neither constraints nor stop strings, and scores no prompts",
+            param="beam_width",
         )
 
 

@@ -56,6 +56,7 @@ def read_sampling(body: Body, *, chat: bool) -> SamplingParameters:
         stop_token_ids=_token_ids(body, "stop_token_ids"),
         include_stop=given(body, "include_stop_str_in_output") and flag(body, "include_stop_str_in_output"),
         logprobs=_logprobs(body, chat=chat),
+        prompt_logprobs=_prompt_logprobs(body, chat=chat),
         logit_bias=_logit_bias(body),
         constraint=_constraint(body),
     )
@@ -124,6 +125,14 @@ def _logprobs(body: Body, *, chat: bool) -> int | None:
     if not flag(body, "logprobs"):
         return None
     return integer(body, "top_logprobs") if given(body, "top_logprobs") else 0
+
+
+def _prompt_logprobs(body: Body, *, chat: bool) -> int | None:
+    """VLLM's field; and a completion that echoes its prompt gives the prompt's log probabilities with its own."""
+    if given(body, "prompt_logprobs"):
+        return integer(body, "prompt_logprobs")
+    echoed = not chat and given(body, "echo") and flag(body, "echo")
+    return _logprobs(body, chat=chat) if echoed else None
 
 
 def _logit_bias(body: Body) -> tuple[tuple[int, float], ...]:

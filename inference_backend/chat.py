@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from inference_backend.async_engine import AsyncEngine
@@ -23,10 +23,15 @@ _MAX_PROMPTS = 2048
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request and what its answer is made with."""
+    """A request and what its answer is made with.
+
+    `echo`: the answer begins with the prompt. `silent`: it ends there (the one token that is generated is not wanted).
+    """
 
     request: Request
     model: str
+    echo: bool = False
+    silent: bool = False
 
 
 class ChatModel:
@@ -76,7 +81,14 @@ class ChatModel:
         Raises:
             RequestError: the body cannot be served; names the field.
         """
-        return [self._prepared(body, ids, chat=False) for ids in self._prompts(body.get("prompt"), "prompt")]
+        echo = given(body, "echo") and flag(body, "echo")
+        silent = echo and body.get("max_tokens") == 0
+        if silent:
+            body = {**body, "max_tokens": 1}
+        prepared = [
+            self._prepared(body, ids, chat=False) for ids in self._prompts(body.get("prompt"), "prompt")
+        ]
+        return [replace(one, echo=echo, silent=silent) for one in prepared]
 
     def embeddings(self, body: Body) -> list[Prepared]:
         """An embeddings body as requests, one per text.

@@ -218,7 +218,7 @@ class Engine:
         if delta.finish is not None:
             self.scheduler.finish(sequence)
             self._close(group, sequence.index, delta.finish)
-        return delta if delta.token_ids or delta.finish else None
+        return delta if delta.token_ids or delta.finish or delta.prompt_logprobs else None
 
     def _masks(self, planned: PlannedStep) -> TokenMasks:
         """Masks of the step just launched; all earlier tokens are known by now."""
@@ -334,6 +334,14 @@ class Engine:
     def _check_prompt(self, request: Request) -> None:
         rows = self.parts.adapters.prefix_rows if self.parts.adapters is not None else 0
         _check_ids("prompt", request.prompt_ids, self.capacity.vocab_size + rows)
+        if (
+            request.sampling.prompt_logprobs is not None
+            and max(request.prompt_ids) >= self.capacity.vocab_size
+        ):
+            raise InvalidParameterError(
+                "the virtual tokens of a prompt-tuned prefix have no log probabilities",
+                param="prompt_logprobs",
+            )
 
     def _matcher(self, request: Request) -> Matcher | None:
         if request.sampling.constraint is None:

@@ -15,7 +15,8 @@ from inference_backend.step import Int32s, Join, StepPlan
 class Row(NamedTuple):
     """A sequence's part in one step: tokens [start, start + length), of which the last `drafts` are guesses.
 
-    `samples` positions at the row's end are sampled; `epoch` is the sequence's preemption count at planning.
+    `samples` positions at the row's end are sampled, the first `scored` of them only to score the prompt's next token;
+    `epoch` is the sequence's preemption count at planning.
     """
 
     sequence: Sequence
@@ -24,6 +25,7 @@ class Row(NamedTuple):
     drafts: tuple[int, ...]
     samples: int
     epoch: int
+    scored: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +81,7 @@ def build(number: int, step: Step, tables: Int32s, block_size: int) -> PlannedSt
         block_tables=_beyond_end_zero(block_tables, lengths, block_size),
         decode_rows=len(singles),
         sample_tokens=np.asarray(flat.sample_tokens, dtype=np.int32),
+        targets=flat.all_targets(),
         sample_rows=np.asarray(flat.sample_rows, dtype=np.int32),
         sample_indexes=np.asarray(flat.sample_indexes, dtype=np.int32),
         masked=np.asarray(flat.masked, dtype=np.int32),
@@ -98,22 +101,25 @@ class _Flat:
         self.sample_tokens: list[int] = []
         self.sample_rows: list[int] = []
         self.sample_indexes: list[int] = []
+        self.targets: dict[int, int] = {}
         self.masked: list[int] = []
         self.hidden: list[int] = []
 
     def add_singles(self, rows: list[Row]) -> None:
         """The first rows, of one token each; flat, since it runs once per sequence and step."""
         tokens, pending, indexes = self.tokens, self.pending, self.sample_indexes
-        for index, (sequence, start, _, _, samples, _) in enumerate(rows):
+        for index, (sequence, start, _, _, samples, _, scored) in enumerate(rows):
             known = sequence.tokens
             unseen = start >= len(known)
             tokens.append(0 if unseen else known[start])
             pending.append(unseen)
             if samples:
-                if sequence.masked:
+                if scored:
+                    self.targets[len(indexes)] = known[start + 1]
+                elif sequence.masked:
                     self.masked.append(len(indexes))
                 self.sample_tokens.append(index)
-                indexes.append(start + 1 - sequence.prompt_length)
+                indexes.append(max(start + 1 - sequence.prompt_length, 0))
             elif sequence.request.pooling:
                 self.hidden += _hidden(rows[index], index)
         self.sample_rows += self.sample_tokens
@@ -127,12 +133,22 @@ class _Flat:
         self.pending += [*(False,) * len(known), *(True,) * unseen, *(False,) * len(row.drafts)]
         end = begin + row.length
         for at in range(end - row.samples, end):
-            if sequence.masked:
+            position = row.start + at - begin
+            if at - (end - row.samples) < row.scored:
+                self.targets[len(self.sample_tokens)] = sequence.tokens[position + 1]
+            elif sequence.masked:
                 self.masked.append(len(self.sample_tokens))
             self.sample_tokens.append(at)
             self.sample_rows.append(index)
-            self.sample_indexes.append(row.start + at - begin + 1 - sequence.prompt_length)
+            self.sample_indexes.append(max(position + 1 - sequence.prompt_length, 0))
         self.hidden += _hidden(row, begin)
+
+    def all_targets(self) -> Int32s:
+        """One per sampled position, -1 where the prompt is not scored."""
+        targets = np.full(len(self.sample_tokens), -1, dtype=np.int32)
+        for at, token in self.targets.items():
+            targets[at] = token
+        return targets
 
 
 def _hidden(row: Row, begin: int) -> Iterable[int]:

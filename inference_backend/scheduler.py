@@ -38,12 +38,14 @@ from inference_backend.values import FinishReason
 from inference_backend.waiting import WaitingLine
 
 _rank = attrgetter("rank")
+_SCORED_AT_ONCE = 256  # tokens of one prompt: each needs its logits over the whole vocabulary
 
 
 class Outcome(NamedTuple):
     """What one step brought one sequence.
 
-    `tokens` are new; `samples` their indexes into the result's S. `hidden` is float32 [n, hidden size], the states of
+    `tokens` are new; `samples` their indexes into the result's S, `scored` those of the prompt's tokens from number
+    `scored_from` on. `hidden` is float32 [n, hidden size], the states of
     this step's part of an embedding's prompt.
     """
 
@@ -54,6 +56,8 @@ class Outcome(NamedTuple):
     stop_token: int | None = None
     error: EngineError | None = None
     hidden: Floats | None = None
+    scored: tuple[int, ...] = ()
+    scored_from: int = 0
 
 
 @dataclass(slots=True)
@@ -187,8 +191,14 @@ class Scheduler:
             self._schedule(sequence, 1, drafts, step)
 
     def _plan_chunk(self, sequence: Sequence, step: Step) -> None:
-        if step.budget > 0:
-            self._schedule(sequence, min(sequence.remaining, step.budget), (), step)
+        if step.budget <= 0:
+            return
+        count = min(sequence.remaining, step.budget)
+        if sequence.scores and sequence.scored < sequence.prompt_length:
+            # What was scored before a preemption is recomputed by itself; then the scores go on.
+            done = sequence.scored - 1 - sequence.computed
+            count = min(count, done or min(_SCORED_AT_ONCE, sequence.prompt_length - sequence.computed))
+        self._schedule(sequence, count, (), step)
 
     def _schedule(self, sequence: Sequence, count: int, drafts: tuple[int, ...], step: Step) -> None:
         """Record the row and move the sequence on as if the step had run."""
@@ -196,11 +206,16 @@ class Scheduler:
         sequence.computed += count
         complete = sequence.computed == sequence.total and not sequence.request.pooling
         samples = 1 + len(drafts) if complete else 0
+        scored = 0
+        if sequence.scores and start == sequence.scored - 1:
+            scored = min(sequence.computed, sequence.prompt_length - 1) - start
+            sequence.scored += scored
+            samples += scored
         sequence.computed += len(drafts)
         sequence.verifying = bool(drafts)
         sequence.pending += complete
         sequence.drafts = []
-        step.add(Row(sequence, start, count + len(drafts), drafts, samples, sequence.preemptions))
+        step.add(Row(sequence, start, count + len(drafts), drafts, samples, sequence.preemptions, scored))
         self._name_blocks(sequence)
 
     def _grow(self, sequence: Sequence, tokens: int) -> bool:
@@ -295,7 +310,7 @@ class Scheduler:
         for row in step.rows:
             sequence = row.sequence
             if sequence.phase is not Phase.FINISHED:
-                if row.samples == 1 and not bad[sample] and not row.drafts:
+                if row.samples == 1 and not bad[sample] and not row.drafts and not row.scored:
                     outcomes.append(self._one_token(sequence, tokens[sample], sample))
                 elif (outcome := self._outcome(row, result, sample, hidden)) is not None:
                     outcomes.append(outcome)
@@ -325,11 +340,14 @@ class Scheduler:
             return self._pooled(row, result, hidden)
         if not row.samples:
             return None
-        sequence.pending -= 1
-        samples = range(sample, sample + row.samples)
-        if result.bad[sample : sample + row.samples].any():
+        own = range(sample + row.scored, sample + row.samples)
+        sequence.pending -= bool(own)
+        if result.bad[sample : own.stop].any():
             return self._failed(row)
-        accepted = _accepted(row.drafts, result.tokens[sample : sample + row.samples].tolist())
+        scored, scored_from = tuple(range(sample, own.start)), row.start + 1
+        if not own:
+            return Outcome(sequence, scored=scored, scored_from=scored_from)
+        accepted = _accepted(row.drafts, result.tokens[own.start : own.stop].tolist())
         tokens, finish = self._until_end(sequence, accepted)
         sequence.tokens += tokens
         if row.drafts and row.epoch == sequence.preemptions:
@@ -340,7 +358,15 @@ class Scheduler:
             self.finish(sequence)
         elif sequence.phase is Phase.RUNNING:
             self._name_blocks(sequence)
-        return Outcome(sequence, tuple(tokens), tuple(samples[: len(tokens)]), finish, stop)
+        return Outcome(
+            sequence,
+            tuple(tokens),
+            tuple(own[: len(tokens)]),
+            finish,
+            stop,
+            scored=scored,
+            scored_from=scored_from,
+        )
 
     def _until_end(self, sequence: Sequence, tokens: list[int]) -> tuple[list[int], FinishReason | None]:
         """Tokens up to the one that ends the sequence, if one does."""

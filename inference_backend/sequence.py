@@ -38,6 +38,8 @@ class Sequence:
         verifying: a step under way checks drafts, so that nothing is known of the next position.
         end: tokens that are ever computed: the last allowed one is never an input, except to an embedding.
         rank: who goes first: smaller priority, then earlier arrival, then lower index.
+        scored: tokens of the prompt whose log probabilities planned steps give; the first has none. `scores`: whether
+            it wants them at all.
         preemptions: also tells a step planned before a preemption from one after it.
     """
 
@@ -62,15 +64,18 @@ class Sequence:
     named: int = 0
     drafts: list[int] = field(default_factory=list)
     verifying: bool = False
+    scored: int = 1
 
     prompt_length: int = field(init=False)
     end: int = field(init=False)
+    scores: bool = field(init=False)
     rank: tuple[int, int, int] = field(init=False)
 
     def __post_init__(self) -> None:
         self.tokens = list(self.request.prompt_ids)
         self.prompt_length = len(self.tokens)
         self.end = self.limit if self.request.pooling else self.limit - 1
+        self.scores = self.request.sampling.prompt_logprobs is not None and self.index == 0
         self.rank = (self.request.priority, self.arrival, self.index)
 
     @property
@@ -90,8 +95,8 @@ class Sequence:
 
     @property
     def reusable(self) -> bool:
-        """Whether it may skip tokens that are in the cache; a mean over all hidden states may not."""
-        return self.request.pooling is None
+        """Whether it may skip tokens that are in the cache: what needs every hidden state may not."""
+        return self.request.pooling is None and not self.scores
 
     def extend_names(self, block_size: int) -> None:
         """Continue the hash chain over all full blocks of known tokens."""

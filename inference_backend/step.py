@@ -59,7 +59,9 @@ class StepPlan:
         block_tables: int32 [R, B]; the sequence's blocks in order, 0 beyond its end.
         decode_rows: how many rows, from the first, have exactly one token.
         sample_tokens: int32 [S]; indexes into T, ascending. A row samples its last token, or, where it verifies k
-            drafted tokens, its last k + 1; an unfinished prompt chunk samples none.
+            drafted tokens, its last k + 1; an unfinished prompt chunk samples none, and one whose tokens are scored all.
+        targets: int32 [S]; -1, or, where a prompt is scored, the token that follows in it: its log probability is
+            returned instead of the sampled token's, which means nothing there.
         sample_rows: int32 [S]; the row of each.
         sample_indexes: int32 [S]; how many tokens the sequence had generated before this one (the counter
             of its random stream).
@@ -80,6 +82,7 @@ class StepPlan:
     block_tables: Int32s
     decode_rows: int
     sample_tokens: Int32s
+    targets: Int32s
     sample_rows: Int32s
     sample_indexes: Int32s
     masked: Int32s
@@ -119,7 +122,7 @@ class StepResult:
         number: the plan's number.
         tokens: int32 [S].
         bad: bool [S]; the logits held NaN or no finite value: the token means nothing.
-        logprobs: float32 [S] of the chosen tokens, or None where no sequence asked.
+        logprobs: float32 [S] of the sampled tokens (of the plan's targets), or None where no sequence asked.
         top_ids, top_logprobs: int32 and float32 [S, K], most likely first; None where no sequence asked.
         hidden: float32 [E, hidden size], or None where the plan asked for none.
     """

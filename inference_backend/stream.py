@@ -35,7 +35,7 @@ class Stream:
         self._tokens_alone = (
             detokenizer is None
             and matcher is None
-            and request.sampling.logprobs is None
+            and request.sampling.most_logprobs is None
             and not request.pooling
         )
 
@@ -61,7 +61,8 @@ class Stream:
             index=self.sequence.index,
             text=text,
             token_ids=outcome.tokens[:kept],
-            logprobs=self._logprobs(outcome, result)[:kept],
+            logprobs=_logprobs(outcome.tokens, outcome.samples, result, self._sampling.logprobs)[:kept],
+            prompt_logprobs=self._prompt_logprobs(outcome, result),
             finish=end.finish if end else None,
             stop_reason=end.stop if end else None,
             error=end.error if end else None,
@@ -120,16 +121,10 @@ class Stream:
             return text + released.text, _End("stop", released.stop), None
         return text + released.text + self._stops.flush(), end, None
 
-    def _logprobs(self, outcome: Outcome, result: StepResult) -> tuple[TokenLogprob, ...]:
-        count = self._sampling.logprobs
-        if count is None or result.logprobs is None or result.top_ids is None or result.top_logprobs is None:
-            return ()
-        found = []
-        for token, at in zip(outcome.tokens, outcome.samples, strict=True):
-            ids, values = result.top_ids[at, :count].tolist(), result.top_logprobs[at, :count].tolist()
-            top = tuple(zip(ids, values, strict=True))
-            found.append(TokenLogprob(token, float(result.logprobs[at]), top))
-        return tuple(found)
+    def _prompt_logprobs(self, outcome: Outcome, result: StepResult) -> tuple[TokenLogprob, ...]:
+        start = outcome.scored_from
+        tokens = self.sequence.request.prompt_ids[start : start + len(outcome.scored)]
+        return _logprobs(tokens, outcome.scored, result, self._sampling.prompt_logprobs)
 
     def _embedding(self) -> tuple[float, ...] | None:
         """The mean over the prompt's states, or the last one, scaled to length one."""
@@ -138,3 +133,16 @@ class Stream:
         states = np.concatenate(self._pooled).astype(np.float64)
         pooled = states.mean(axis=0) if self.sequence.request.pooling == "mean" else states[-1]
         return tuple((pooled / max(float(np.linalg.norm(pooled)), 1e-12)).tolist())
+
+
+def _logprobs(
+    tokens: tuple[int, ...], samples: tuple[int, ...], result: StepResult, count: int | None
+) -> tuple[TokenLogprob, ...]:
+    """Tokens with their log probabilities at these places of the result, and `count` alternatives each."""
+    if count is None or result.logprobs is None or result.top_ids is None or result.top_logprobs is None:
+        return ()
+    found = []
+    for token, at in zip(tokens, samples, strict=True):
+        ids, values = result.top_ids[at, :count].tolist(), result.top_logprobs[at, :count].tolist()
+        found.append(TokenLogprob(token, float(result.logprobs[at]), tuple(zip(ids, values, strict=True))))
+    return tuple(found)

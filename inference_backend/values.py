@@ -46,7 +46,7 @@ class SamplingParameters:
 
     `temperature` 0 is greedy. `top_k` 0, `top_p` 1 and `min_p` 0 are off. `max_tokens` None runs to the model's last
     position. `seed` None draws a fresh seed. `logprobs` is the number of alternatives returned beside each chosen
-    token (0: the chosen one alone; None: none). `beam_width` above 1 is beam search, which ignores the
+    token (0: the chosen one alone; None: none); `prompt_logprobs` the same for the prompt's tokens. `beam_width` above 1 is beam search, which ignores the
     sampling fields; `length_penalty` is the exponent of the length that a beam's score is divided by.
 
     Raises:
@@ -70,6 +70,7 @@ class SamplingParameters:
     include_stop: bool = False
     skip_special_tokens: bool = True
     logprobs: int | None = None
+    prompt_logprobs: int | None = None
     logit_bias: tuple[tuple[int, float], ...] = ()
     constraint: Constraint | None = None
     beam_width: int = 1
@@ -78,10 +79,10 @@ class SamplingParameters:
     def __post_init__(self) -> None:
         for name, low, high in _RANGES:
             _within(name, getattr(self, name), low, high)
-        for name in ("logprobs", "max_tokens"):
+        for name, low, high in _OPTIONAL_RANGES:
             value = getattr(self, name)
             if value is not None:
-                _within(name, value, 0 if name == "logprobs" else 1, _OPTIONAL_HIGH[name])
+                _within(name, value, low, high)
         if self.max_tokens is not None and self.min_tokens > self.max_tokens:
             raise InvalidParameterError(
                 f"min_tokens ({self.min_tokens}) is above max_tokens ({self.max_tokens})", param="min_tokens"
@@ -94,6 +95,12 @@ class SamplingParameters:
     @property
     def greedy(self) -> bool:
         return self.temperature == 0.0
+
+    @property
+    def most_logprobs(self) -> int | None:
+        """The alternatives that a sampled position of its sequence may need; None where it needs no log probability."""
+        asked = [count for count in (self.logprobs, self.prompt_logprobs) if count is not None]
+        return max(asked, default=None)
 
     @property
     def penalised(self) -> bool:
@@ -114,7 +121,11 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("beam_width", 1, MAX_LOGPROBS // 2),
     ("length_penalty", -10.0, 10.0),
 )
-_OPTIONAL_HIGH: dict[str, float] = {"logprobs": MAX_LOGPROBS, "max_tokens": 2**31 - 1}
+_OPTIONAL_RANGES: tuple[tuple[str, float, float], ...] = (
+    ("logprobs", 0, MAX_LOGPROBS),
+    ("prompt_logprobs", 0, MAX_LOGPROBS),
+    ("max_tokens", 1, 2**31 - 1),
+)
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:
@@ -162,7 +173,8 @@ class Usage:
 class Delta:
     """What is new for one choice of one request; the last one of a choice carries `finish`.
 
-    `text` never splits a character and never shows a stop string. `stop_reason` is the stop string or token id that
+    `text` never splits a character and never shows a stop string. `prompt_logprobs` are those of the prompt's tokens from
+    the second on (nothing comes before the first), of choice 0, in order. `stop_reason` is the stop string or token id that
     ended the choice. `error` is set exactly where `finish` is "error" or "cancelled". `embedding` is the answer of an
     embedding request, float32 values.
     """
@@ -172,6 +184,7 @@ class Delta:
     text: str = ""
     token_ids: tuple[int, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
+    prompt_logprobs: tuple[TokenLogprob, ...] = ()
     finish: FinishReason | None = None
     stop_reason: str | int | None = None
     error: EngineError | None = None

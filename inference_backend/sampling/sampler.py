@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -64,12 +64,14 @@ class Sampler:
             self._adjust(logits, slots, plan, fed, masks)
         tokens = logits.argmax(dim=-1)
         for at, slot in enumerate(slots):
-            if not slot.sampling.greedy and not bad[at]:
+            if not slot.sampling.greedy and not bad[at] and plan.targets[at] < 0:
                 tokens[at] = _draw(logits[at], slot, int(plan.sample_indexes[at]))
         chosen = tokens.numpy().astype(np.int32)
         for row, token in zip(plan.sample_rows, chosen, strict=True):
             self._last[int(plan.slots[row])] = int(token)
-        return _result(plan.number, raw, chosen, bad, [slot.sampling.logprobs for slot in slots])
+        wanted = [count for slot in slots if (count := slot.sampling.most_logprobs) is not None]
+        shown = np.where(plan.targets < 0, chosen, plan.targets)
+        return _result(StepResult(plan.number, chosen, bad.numpy().astype(np.bool_)), raw, shown, wanted)
 
     def _adjust(
         self, logits: Tensor, slots: list[_Slot], plan: StepPlan, fed: Int32s, masks: TokenMasks | None
@@ -154,12 +156,13 @@ def _bits(words: Int32s, count: int) -> Tensor:
     return out
 
 
-def _result(number: int, logits: Tensor, chosen: Int32s, bad: Tensor, asked: list[int | None]) -> StepResult:
-    wanted = [count for count in asked if count is not None]
-    broken = bad.numpy().astype(np.bool_)
+def _result(plain: StepResult, logits: Tensor, shown: Int32s, wanted: list[int]) -> StepResult:
+    """The result with the log probabilities of the tokens `shown`, if anyone wants them."""
     if not wanted:
-        return StepResult(number, chosen, broken)
+        return plain
     logprobs = torch.log_softmax(logits, dim=-1)
-    own = logprobs[torch.arange(len(chosen)), torch.from_numpy(chosen).long()]
-    top, ids = logprobs.topk(max(1, *wanted) if len(wanted) > 1 else max(1, wanted[0]), dim=-1)
-    return StepResult(number, chosen, broken, own.numpy(), ids.numpy().astype(np.int32), top.numpy())
+    own = logprobs[torch.arange(len(shown)), torch.from_numpy(shown).long()]
+    top, ids = logprobs.topk(min(max(1, *wanted), logprobs.shape[1]), dim=-1)
+    return replace(
+        plain, logprobs=own.numpy(), top_ids=ids.numpy().astype(np.int32), top_logprobs=top.numpy()
+    )

@@ -16,6 +16,7 @@ import aiohttp
 import httpx
 import openai
 import pytest
+import torch
 import uvicorn
 
 from app.cli.engine.server import ServerOptions, create_app
@@ -116,6 +117,31 @@ def test_completions_take_texts_tokens_and_several_prompts(served: Served) -> No
         model=served.model.name, prompt="One", max_tokens=4, temperature=0.0, stream=True
     )
     assert "".join(chunk.choices[0].text for chunk in stream) == again.choices[0].text
+
+
+def test_a_prompt_is_scored_with_or_without_an_answer(served: Served, made: Checkpoint) -> None:
+    prompt = "Tell me the time"
+    ids = served.model.tokenizer.encode(prompt)
+    logits = torch.log_softmax(made.logits(ids), dim=-1)
+    expected = [float(logits[at, token]) for at, token in enumerate(ids[1:])]
+    body: dict[str, Any] = {
+        "model": served.model.name, "prompt": prompt, "temperature": 0.0, "echo": True, "logprobs": 2,
+    }  # fmt: skip
+    alone = served.client.completions.create(**body, max_tokens=0).choices[0]
+    assert alone.text == prompt
+    assert alone.logprobs.token_logprobs[0] is None
+    assert alone.logprobs.token_logprobs[1:] == pytest.approx(expected, abs=1e-3)
+    whole = served.client.completions.create(**body, max_tokens=3).choices[0]
+    assert whole.text.startswith(prompt)
+    assert len(whole.logprobs.tokens) == len(ids) + 3
+    assert whole.logprobs.text_offset[: len(ids)] == alone.logprobs.text_offset
+    chunks = list(served.client.completions.create(**body, max_tokens=3, stream=True))
+    assert "".join(chunk.choices[0].text for chunk in chunks) == whole.text
+    offsets = [at for chunk in chunks for at in chunk.choices[0].logprobs.text_offset]
+    assert offsets == whole.logprobs.text_offset
+    chatted = chat(served, max_tokens=1, extra_body={"prompt_logprobs": 1}).prompt_logprobs
+    assert chatted[0] is None
+    assert all(min(entry["logprob"] for entry in scores.values()) < 0 for scores in chatted[1:])
 
 
 def test_embeddings_have_length_one(served: Served) -> None:

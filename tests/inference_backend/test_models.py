@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from inference_backend.values import Request, SamplingParameters, TokenLogprob
 from tests.inference_backend.checkpoints import FAMILIES, VOCAB
 from tests.inference_backend.conftest import Maker, collect, greedy, open_engine, tokens
 
@@ -64,8 +67,6 @@ def test_a_sharded_checkpoint_is_the_same_model(checkpoint: Maker) -> None:
 
 
 def test_logprobs_are_those_of_the_model(checkpoint: Maker) -> None:
-    from dataclasses import replace
-
     made = checkpoint("llama")
     engine = open_engine(made.folder)
     request = greedy("r", PROMPTS[0], 3)
@@ -77,3 +78,49 @@ def test_logprobs_are_those_of_the_model(checkpoint: Maker) -> None:
     for row, entry in zip(expected, entries, strict=True):
         assert entry.logprob == pytest.approx(float(row.max()), abs=1e-4)
         assert [token for token, _ in entry.top] == row.topk(5).indices.tolist()
+
+
+def scored(name: str, prompt: list[int], count: int, alternatives: int = 2) -> Request:
+    request = greedy(name, prompt, count)
+    return replace(request, sampling=replace(request.sampling, prompt_logprobs=alternatives))
+
+
+def assert_scores(entries: list[TokenLogprob], prompt: list[int], logits: torch.Tensor) -> None:
+    expected = torch.log_softmax(logits, dim=-1)[:-1]
+    assert [entry.token_id for entry in entries] == prompt[1:]
+    for row, entry in zip(expected, entries, strict=True):
+        assert entry.logprob == pytest.approx(float(row[entry.token_id]), abs=1e-4)
+        assert [value for _, value in entry.top] == pytest.approx(row.topk(2).values.tolist(), abs=1e-4)
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+@pytest.mark.parametrize("family", ["llama", "gemma2", "mixtral"])
+def test_a_prompts_own_log_probabilities(family: str, ahead: bool, checkpoint: Maker) -> None:
+    """In chunks of every size, among others, recomputed after preemption, with the prefix already in the cache."""
+    made = checkpoint(family)
+    engine = open_engine(made.folder, ahead=ahead, blocks=16, max_step_tokens=10)
+    for number, prompt in enumerate(PROMPTS):
+        engine.submit(engine.prepare(scored(f"r{number}", prompt, 20)))
+        engine.submit(engine.prepare(greedy(f"plain{number}", prompt, 20)))
+    got = collect(engine)
+    for number, prompt in enumerate(PROMPTS):
+        deltas = got[f"r{number}", 0]
+        assert_scores([e for delta in deltas for e in delta.prompt_logprobs], prompt, made.logits(prompt))
+        assert tokens(deltas) == tokens(got[f"plain{number}", 0]) == made.greedy(prompt, 20)
+        assert not any(delta.prompt_logprobs for delta in got[f"plain{number}", 0])
+    assert engine.scheduler.counters.preemptions
+
+
+def test_sampling_is_the_same_whether_the_prompt_is_scored_or_not(checkpoint: Maker) -> None:
+    answers = []
+    for wanted in (None, 1):
+        engine = open_engine(checkpoint("llama").folder, max_step_tokens=10)
+        sampling = SamplingParameters(
+            seed=3, max_tokens=12, n=2, min_tokens=12, presence_penalty=0.5, logit_bias=((9, 1.0),),
+            prompt_logprobs=wanted,
+        )  # fmt: skip
+        engine.submit(engine.prepare(Request("r", tuple(PROMPTS[3]), sampling)))
+        got = collect(engine)
+        answers.append([tokens(got["r", index]) for index in range(2)])
+        assert not any(delta.prompt_logprobs for delta in got["r", 1])
+    assert answers[0] == answers[1]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from inference_backend import (
     ToolCallReader,
 )
 
+Scored: TypeAlias = tuple[int, TokenLogprob | None]
+"""A token and its log probability; a prompt's first token has none."""
+
 
 @dataclass(slots=True)
 class Choice:
@@ -28,6 +32,7 @@ class Choice:
     index: int
     tools: ToolCallReader | None
     text: str = ""
+    begun: bool = False
     logprobs: list[TokenLogprob] = field(default_factory=list)
     finish: str | None = None
     stop_reason: str | int | None = None
@@ -58,13 +63,31 @@ class Answer:
         self.created = int(time.time())
         self.prompt_tokens = len(prepared.request.prompt_ids)
         self.cached_tokens = 0
+        self.prompt_logprobs: list[TokenLogprob] = []
         count = prepared.request.sampling.n
         self.choices = [Choice(index, ToolCallReader() if tools else None) for index in range(count)]
 
     def take(self, delta: Delta) -> str:
+        self.prompt_logprobs += delta.prompt_logprobs
         if delta.usage is not None:
             self.cached_tokens = max(self.cached_tokens, delta.usage.cached_tokens)
+        if self.prepared.silent:
+            delta = replace(delta, text="", token_ids=(), logprobs=())
         return self.choices[delta.index].take(delta)
+
+    @property
+    def echo(self) -> str:
+        """The prompt as the answer repeats it; empty where it does not."""
+        ids = self.prepared.request.prompt_ids
+        return self.model.tokenizer.decode(ids) if self.prepared.echo else ""
+
+    @property
+    def scored_prompt(self) -> list[Scored]:
+        """The tokens of an echoed prompt, if they have log probabilities."""
+        if not self.prepared.echo or self.prepared.request.sampling.logprobs is None:
+            return []
+        first = self.prepared.request.prompt_ids[0]
+        return [(first, None), *((entry.token_id, entry) for entry in self.prompt_logprobs)]
 
     @property
     def usage(self) -> dict[str, Any]:
@@ -102,7 +125,30 @@ def chat_completion(answer: Answer) -> dict[str, Any]:
         }
         for choice in answer.choices
     ]
-    return {**answer.frame("chat.completion"), "choices": choices, "usage": answer.usage}
+    scored = _prompt_scores(answer)
+    return {**answer.frame("chat.completion"), "choices": choices, "usage": answer.usage, **scored}
+
+
+def _prompt_scores(answer: Answer) -> dict[str, Any]:
+    """VLLM's `prompt_logprobs`: per token of the prompt, by token id; null for the first."""
+    if answer.prepared.request.sampling.prompt_logprobs is None or answer.prepared.echo:
+        return {}
+    show = answer.model.tokenizer.token_text
+    listed: list[dict[str, Any] | None] = [None]
+    for entry in answer.prompt_logprobs:
+        own = {
+            str(entry.token_id): {
+                "logprob": entry.logprob,
+                "rank": None,
+                "decoded_token": show(entry.token_id),
+            }
+        }
+        top = {
+            str(token): {"logprob": value, "rank": rank, "decoded_token": show(token)}
+            for rank, (token, value) in enumerate(entry.top, start=1)
+        }
+        listed.append({**own, **top})
+    return {"prompt_logprobs": listed}
 
 
 def _message(answer: Answer, choice: Choice) -> dict[str, Any]:
@@ -125,18 +171,20 @@ def tool_calls(answer: Answer, choice: Choice) -> list[dict[str, Any]]:
     ]
 
 
-def completion(answers: list[Answer], echo: list[str]) -> dict[str, Any]:
-    """A completion of one prompt or several; `echo` are the prompts' texts, or empty ones."""
+def completion(answers: list[Answer]) -> dict[str, Any]:
+    """A completion of one prompt or several."""
     choices: list[dict[str, Any]] = []
-    for answer, prompt in zip(answers, echo, strict=True):
+    for answer in answers:
         for choice in answer.choices:
+            scored = [*answer.scored_prompt, *((entry.token_id, entry) for entry in choice.logprobs)]
             choices.append(
                 {
                     "index": len(choices),
-                    "text": prompt + choice.text,
+                    "text": answer.echo + choice.text,
                     "finish_reason": choice.finish,
                     "stop_reason": choice.stop_reason,
-                    "logprobs": text_logprobs(answer.model, choice.logprobs) if choice.logprobs else None,
+                    "logprobs": text_logprobs(answer.model, scored) if scored else None,
+                    **_prompt_scores(answer),
                 }
             )
     return {**answers[0].frame("text_completion"), "choices": choices, "usage": usage_of(answers)}
@@ -175,13 +223,18 @@ def embedding_writer(body: Mapping[str, Any]) -> Callable[[tuple[float, ...]], l
     return lambda vector: base64.b64encode(np.asarray(vector, dtype="<f4").tobytes()).decode()
 
 
-def text_logprobs(model: ChatModel, entries: list[TokenLogprob]) -> dict[str, Any]:
+def text_logprobs(model: ChatModel, scored: Sequence[Scored], start: int = 0) -> dict[str, Any]:
+    """The parallel lists of a completion; `start` is how much text came before."""
     show = model.tokenizer.token_text
-    tokens = [show(entry.token_id) for entry in entries]
-    offsets = [sum(len(token) for token in tokens[:index]) for index in range(len(tokens))]
+    tokens = [show(token) for token, _ in scored]
     return {
         "tokens": tokens,
-        "token_logprobs": [entry.logprob for entry in entries],
-        "top_logprobs": [{show(token): value for token, value in entry.top} for entry in entries],
-        "text_offset": offsets,
+        "token_logprobs": [None if entry is None else entry.logprob for _, entry in scored],
+        "top_logprobs": [
+            None if entry is None else {show(token): value for token, value in entry.top}
+            for _, entry in scored
+        ],
+        "text_offset": list(accumulate((len(token) for token in tokens[:-1]), initial=start))
+        if tokens
+        else [],
     }

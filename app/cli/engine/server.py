@@ -159,13 +159,12 @@ class _Routes:
         if body.get("stream"):
             if len(prepared) > 1:
                 raise RequestError("one prompt at a time can be streamed", param="prompt")
+            if prepared[0].echo and prepared[0].request.sampling.n > 1:
+                raise RequestError("one choice at a time can be streamed with its prompt", param="echo")
             deltas = await _unless_gone(request, _begun(self.model.generate(prepared[0])))
             return self._stream(text_events(answers[0], deltas, usage=_wants_usage(body)))
         await _unless_gone(request, together(_read(self.model, answer) for answer in answers))
-        return JSONResponse(completion(answers, [self._echo(body, one) for one in prepared]))
-
-    def _echo(self, body: dict[str, Any], prepared: Prepared) -> str:
-        return self.model.tokenizer.decode(prepared.request.prompt_ids) if body.get("echo") else ""
+        return JSONResponse(completion(answers))
 
     async def embed(self, request: Request) -> Response:
         body = await self._body(request)

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-from app.cli.engine.answers import Answer, Choice, chat_logprobs, text_logprobs, tool_calls
+from app.cli.engine.answers import Answer, Choice, Scored, chat_logprobs, text_logprobs, tool_calls
 from app.cli.engine.faults import body_of
 from inference_backend import Delta, EngineError
 
@@ -65,17 +65,30 @@ async def text_events(answer: Answer, deltas: AsyncIterator[Delta], *, usage: bo
     kind = "text_completion"
     try:
         async for delta in deltas:
-            shown = answer.take(delta)
-            piece = {
-                "index": delta.index,
-                "text": shown,
-                "finish_reason": delta.finish,
-                "logprobs": text_logprobs(answer.model, list(delta.logprobs)) if delta.logprobs else None,
-            }
-            yield event(answer.frame(kind) | {"choices": [piece]})
+            piece = _text_piece(answer, delta)
+            if delta.token_ids or delta.finish is not None:  # else it has but the prompt's log probabilities
+                yield event(answer.frame(kind) | {"choices": [piece]})
     except EngineError as error:
         yield event(body_of(error))
         return
     if usage:
         yield event(answer.frame(kind) | {"choices": [], "usage": answer.usage})
     yield DONE
+
+
+def _text_piece(answer: Answer, delta: Delta) -> dict[str, Any]:
+    """A delta as a choice of a chunk; the first one of a choice opens with the prompt where it is echoed."""
+    choice = answer.choices[delta.index]
+    before, scored_before = len(choice.text), len(choice.logprobs)
+    shown = answer.take(delta)
+    scored: list[Scored] = [(entry.token_id, entry) for entry in choice.logprobs[scored_before:]]
+    start = before + len(answer.echo)
+    if not choice.begun and (delta.token_ids or delta.finish is not None):
+        choice.begun = True
+        shown, scored, start = answer.echo + shown, [*answer.scored_prompt, *scored], 0
+    return {
+        "index": delta.index,
+        "text": shown,
+        "finish_reason": delta.finish,
+        "logprobs": text_logprobs(answer.model, scored, start) if scored else None,
+    }

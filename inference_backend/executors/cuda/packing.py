@@ -37,7 +37,9 @@ class SlotTable:
         self.min_p[slot] = sampling.min_p
         self.seeds[slot] = np.int64(join.seed & (2**63 - 1))
         self.min_tokens[slot] = sampling.min_tokens
-        self.special[slot] = sampling.penalised or bool(sampling.logit_bias) or sampling.logprobs is not None
+        self.special[slot] = (
+            sampling.penalised or bool(sampling.logit_bias) or sampling.most_logprobs is not None
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,11 +109,15 @@ class SpecialSampler:
         tokens = draw(logits, step)
         if raw is None:
             return Sampled(tokens)
-        return _with_logprobs(raw, tokens, max(count or 0 for count in wanted))
+        shown = tokens.long()
+        if (plan.targets >= 0).any():
+            targets = self._longs(plan.targets)
+            shown = torch.where(targets < 0, shown, targets)
+        return _with_logprobs(raw, tokens, shown, max(count or 0 for count in wanted))
 
     def _wanted(self, slot: int) -> int | None:
         special = self._special.get(slot)
-        return None if special is None else special.sampling.logprobs
+        return None if special is None else special.sampling.most_logprobs
 
     def _adjust(self, logits: Tensor, special: _Special, slot: int, index: int) -> None:
         """Bias, penalties and the minimum length, in the order of the CPU sampler."""
@@ -160,8 +164,9 @@ def _mask(logits: Tensor, rows: Tensor, words: Tensor) -> None:
     logits.index_copy_(0, rows, logits[rows].masked_fill(~allowed, float("-inf")))
 
 
-def _with_logprobs(raw: Tensor, tokens: Tensor, count: int) -> Sampled:
+def _with_logprobs(raw: Tensor, tokens: Tensor, shown: Tensor, count: int) -> Sampled:
+    """The sampled tokens with the log probabilities of the ones `shown`, int64 [S]."""
     logprobs = torch.log_softmax(raw, dim=-1)
-    own = logprobs.gather(1, tokens.clamp_min(0).long()[:, None])[:, 0]
+    own = logprobs.gather(1, shown.clamp_min(0)[:, None])[:, 0]
     top, ids = logprobs.topk(max(1, count), dim=-1)
     return Sampled(tokens, own, ids.int(), top)

@@ -36,6 +36,7 @@ def warm_step(tokens: int, longest: int, sequences: int, block_size: int) -> Ste
         block_tables=np.zeros((len(sizes), -(-int(sizes.max()) // block_size)), dtype=np.int32),
         decode_rows=int((sizes == 1).sum()),
         sample_tokens=starts[1:] - 1,
+        targets=rows * 0 - 1,
         sample_rows=rows,
         sample_indexes=rows * 0,
         masked=rows[:0],
