@@ -1,6 +1,6 @@
 """An `Index` over FAISS (Douze et al. 2024, arXiv:2401.08281): flat, IVF-Flat, IVF-PQ, HNSW, and CAGRA on a GPU.
 
-The structure is append-only: see `rows`. A CPU search hands FAISS a bitmap of the rows that count; the GPU kernels
+The structure is append-only: see `rows`. A CPU search hands FAISS a bitmap of the rows that count; FAISS's GPU kernels
 take none, so there more neighbours are fetched until enough of them count, and a narrow restriction is answered exactly.
 A loaded index is memory-mapped and read again into memory before its first change.
 """
@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rails_engine.retrieval.errors import IndexFormatError
-from rails_engine.retrieval.index.gpu import MOST_NEIGHBOURS, OnGpu, build_cagra, pick_device, to_gpu
+from rails_engine.retrieval.index.gpu import MOST_NEIGHBOURS, OnGpu, Placed, build_cagra, pick_device, to_gpu
 from rails_engine.retrieval.index.rows import RowTable, last_of_each
+from rails_engine.retrieval.index.scan import GpuScan
 from rails_engine.retrieval.index.settings import IndexSettings, Kind
 from rails_engine.retrieval.index.storage import Content, open_folder, save_folder
 from rails_engine.retrieval.index.structures import (
@@ -45,12 +46,10 @@ class FaissIndex:
         self._dimension = dimension
         self._settings = settings
         self._kind = settings.kind
-        self._device: Literal["cpu", "cuda"] = (
-            "cpu" if self._kind is Kind.HNSW else pick_device(settings.device)
-        )
+        self._device: Literal["cpu", "cuda"] = pick_device(settings.device, settings.kind)
         self._table = RowTable()
         self._structure: Any = None
-        self._on_gpu: OnGpu | None = None
+        self._on_gpu: Placed | None = None
         self._mapped: Path | None = None
 
     @property
@@ -75,9 +74,10 @@ class FaissIndex:
     def tune(self, settings: IndexSettings) -> None:
         """Search with other knobs from now on: `nprobe`, `ef_search`. What was built stays as it is."""
         self._settings = settings
-        for structure in (self._structure, self._on_gpu.structure if self._on_gpu else None):
-            if structure is not None and hasattr(structure, "nprobe"):
-                structure.nprobe = settings.probes(structure.nlist)
+        if isinstance(self._on_gpu, OnGpu):
+            self._on_gpu.tune(settings)
+        elif hasattr(self._structure, "nprobe"):
+            self._structure.nprobe = settings.probes(self._structure.nlist)
 
     def add(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         rows = check_rows(vectors, self._dimension)
@@ -156,7 +156,8 @@ class FaissIndex:
         structure = new_structure(self._kind, self._settings, *rows.shape)
         if self._device == "cuda":
             self._on_gpu = to_gpu(structure, self._settings)
-            train(self._on_gpu.structure, rows)
+            if isinstance(self._on_gpu, OnGpu):
+                train(self._on_gpu.structure, rows)
             self._on_gpu.add(rows)
         else:
             train(structure, rows)
@@ -197,13 +198,15 @@ class FaissIndex:
         return allowed
 
     def _search_gpu(
-        self, placed: OnGpu, queries: Vectors, k: int, allowed: NDArray[np.bool_] | None
+        self, placed: Placed, queries: Vectors, k: int, allowed: NDArray[np.bool_] | None
     ) -> tuple[Vectors, NDArray[np.int64]]:
+        if isinstance(placed, GpuScan):
+            return placed.search(queries, k, allowed)
         if allowed is None:
             return _widened(*placed.search(queries, k), k)
         living = np.flatnonzero(allowed)
         if len(living) <= _EXACT_UP_TO:
-            return _exact(queries, vectors_of(placed.to_cpu(), living), living, k)
+            return _exact(queries, placed.vectors(living), living, k)
         fetched = k
         while True:
             fetched = min(MOST_NEIGHBOURS, 2 * fetched, self._table.rows)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from rails_engine.retrieval.base import Index
 from rails_engine.retrieval.index.faiss_index import FaissIndex
 from rails_engine.retrieval.index.flat import ExactIndex
-from rails_engine.retrieval.index.gpu import pick_device
+from rails_engine.retrieval.index.gpu import gpu_kinds, pick_device
 from rails_engine.retrieval.index.settings import EXACT_UP_TO, IndexSettings, Kind, choose
 
 
@@ -22,8 +22,11 @@ def make_index(dimension: int, count: int, settings: IndexSettings | None = None
         wanted.kind is Kind.AUTO and count <= EXACT_UP_TO and wanted.device != "cuda"
     ):
         return ExactIndex(dimension)
-    kind = choose(wanted.kind, count, pick_device(wanted.device))
-    if kind is Kind.EXACT:  # a small index on a GPU that was asked for
+    device = pick_device(wanted.device, wanted.kind)
+    kind = choose(wanted.kind, count, device)
+    small = kind is Kind.EXACT  # on a GPU that was asked for
+    scan_alone = wanted.kind is Kind.AUTO and device == "cuda" and kind not in gpu_kinds()
+    if small or scan_alone:
         kind = Kind.FLAT
     return FaissIndex(dimension, with_kind(wanted, kind))
 
