@@ -38,7 +38,9 @@ ARITHMETIC = {2: 790e12, 4: 395e12}
 BATCHES = (1, 32, 1024)
 NEIGHBOURS = 10
 CHECKED_QUERIES = 100
+COMPARED_QUERIES = 32
 VECTORS_A_CENTRE = 100
+LONGEST = 20.0
 SPREAD = 0.7
 PROBES = (16, 64)
 WIDTHS = (64, 128)
@@ -106,7 +108,13 @@ def bound(data: Data, queries: int, width: int) -> float:
 
 def table(name: str, index: Any, data: Data, budget: float, width: int | None = None) -> None:
     """One line a batch size; `width` bytes a number makes the ratio to the scan bound be printed."""
+    seconds = 0.0
     for batch in BATCHES:
+        if seconds * batch / 32 > LONGEST:
+            print(
+                f"  {name:26s} batch {batch:4d}: left out, it would take about {seconds * batch / 32:.0f} s"
+            )
+            continue
         queries = data.queries[:batch]
         seconds = seconds_a_call(
             lambda queries=queries: index.search(queries, NEIGHBOURS), budget, patient="CPU" not in name
@@ -162,11 +170,12 @@ def flat(data: Data, checks: Checks, arguments: argparse.Namespace) -> NDArray[n
     del index
     if not arguments.skip_cpu:
         cpu = built(data, IndexSettings(kind=Kind.FLAT, device="cpu"))
-        cpu_ids, cpu_scores = cpu.search(queries, NEIGHBOURS)
-        same = (ids == cpu_ids) | (np.abs(scores - cpu_scores) < 1e-5)
+        cpu_ids, cpu_scores = cpu.search(queries[:COMPARED_QUERIES], NEIGHBOURS)
+        same = ids[:COMPARED_QUERIES] == cpu_ids
+        tied = np.abs(scores[:COMPARED_QUERIES] - cpu_scores) < 1e-5
         checks.expect(
-            bool(same.all()),
-            f"flat results equal the CPU's, ties aside ({(ids == cpu_ids).mean():.4%} same ids)",
+            bool((same | tied).all()),
+            f"flat results equal the CPU's, ties aside ({same.mean():.4%} same ids)",
         )
         table("flat float32, CPU", cpu, data, arguments.seconds)
         del cpu
