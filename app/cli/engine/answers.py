@@ -33,6 +33,7 @@ class Choice:
     tools: ToolCallReader | None
     text: str = ""
     begun: bool = False
+    offset: int = 0
     logprobs: list[TokenLogprob] = field(default_factory=list)
     finish: str | None = None
     stop_reason: str | int | None = None

@@ -79,16 +79,18 @@ async def text_events(answer: Answer, deltas: AsyncIterator[Delta], *, usage: bo
 def _text_piece(answer: Answer, delta: Delta) -> dict[str, Any]:
     """A delta as a choice of a chunk; the first one of a choice opens with the prompt where it is echoed."""
     choice = answer.choices[delta.index]
-    before, scored_before = len(choice.text), len(choice.logprobs)
+    before = len(choice.logprobs)
     shown = answer.take(delta)
-    scored: list[Scored] = [(entry.token_id, entry) for entry in choice.logprobs[scored_before:]]
-    start = before + len(answer.echo)
+    scored: list[Scored] = [(entry.token_id, entry) for entry in choice.logprobs[before:]]
     if not choice.begun and (delta.token_ids or delta.finish is not None):
         choice.begun = True
-        shown, scored, start = answer.echo + shown, [*answer.scored_prompt, *scored], 0
+        shown, scored = answer.echo + shown, [*answer.scored_prompt, *scored]
+    logprobs = text_logprobs(answer.model, scored, choice.offset) if scored else None
+    if logprobs is not None:
+        choice.offset = logprobs["text_offset"][-1] + len(logprobs["tokens"][-1])
     return {
         "index": delta.index,
         "text": shown,
         "finish_reason": delta.finish,
-        "logprobs": text_logprobs(answer.model, scored, start) if scored else None,
+        "logprobs": logprobs,
     }
