@@ -18,7 +18,7 @@ from inference_backend.building.survey import survey
 from inference_backend.errors import CheckpointError
 from inference_backend.layers import LinearSpec
 from inference_backend.models import load_config, read_json
-from inference_backend.quantization import OWN_FORMAT, to_fp8, to_int8
+from inference_backend.quantization import OWN_FORMAT, int4_group, to_fp8, to_int4, to_int8
 from inference_backend.settings import Quantization
 from inference_backend.weights import SafetensorsFolder
 
@@ -32,11 +32,19 @@ _COPIED = (
     "generation_config.json",
     "tokenizer.model",
 )
-_QUANTIZERS: dict[str, Callable[[Tensor], tuple[Tensor, Tensor]]] = {
+
+
+def _four_bits(weight: Tensor) -> tuple[Tensor, ...]:
+    return to_int4(weight, int4_group(weight.shape[1]))
+
+
+_QUANTIZERS: dict[str, Callable[[Tensor], tuple[Tensor, ...]]] = {
     "fp8": to_fp8,
     "int8-weights": to_int8,
     "smoothquant": to_int8,
+    "int4": _four_bits,
 }
+_SUFFIXES = "weight", "weight_scale", "weight_zero"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +77,9 @@ class _Plan:
         tensor = self.smoothing.applied(name, tensor)
         if name not in self.linear:
             return {name: tensor.contiguous()}
-        weight, scales = _QUANTIZERS[self.quantization](tensor.T if name in self.transposed else tensor)
-        return {name: weight.contiguous(), f"{name.removesuffix('.weight')}.weight_scale": scales}
+        made = _QUANTIZERS[self.quantization](tensor.T if name in self.transposed else tensor)
+        root = name.removesuffix("weight")
+        return {f"{root}{suffix}": part.contiguous() for suffix, part in zip(_SUFFIXES, made, strict=False)}
 
 
 def build_engine(
@@ -83,13 +92,8 @@ def build_engine(
     """Quantise a checkpoint into `out`; a build that was stopped is continued.
 
     Raises:
-        CheckpointError: the checkpoint cannot be used, this format is not built ahead, or `out` holds something else.
+        CheckpointError: the checkpoint cannot be used, or `out` holds something else.
     """
-    if quantization not in _QUANTIZERS:
-        raise CheckpointError(
-            f"{quantization} is not built ahead: give --quantization {quantization} at serving time, "
-            f"or build one of {', '.join(_QUANTIZERS)}"
-        )
     config = load_config(checkpoint)
     raw = read_json(checkpoint / "config.json")
     if raw.get("quantization_config"):
@@ -153,6 +157,7 @@ def _write_shards(out: Path, plan: _Plan, progress: Callable[[BuildProgress], No
         path = out / _shard_name(number, len(plan.shards))
         if path.is_file():
             done += len(shard)
+            progress(BuildProgress(done, plan.total, shard[-1]))
             continue
         tensors: dict[str, Tensor] = {}
         for name in shard:

@@ -21,12 +21,13 @@ _AT_LOAD: dict[str, Callable[[], Scheme]] = {
     "fp8": lambda: Fp8Scheme(stored=False),
     "int8-weights": lambda: Int8WeightScheme(stored=False),
     "smoothquant": lambda: SmoothQuantScheme(stored=False),
-    "int4": Int4Scheme,
+    "int4": lambda: Int4Scheme(stored=False),
 }
 _STORED: dict[str, Callable[[], Scheme]] = {
     "fp8": lambda: Fp8Scheme(stored=True),
     "int8-weights": lambda: Int8WeightScheme(stored=True),
     "smoothquant": lambda: SmoothQuantScheme(stored=True),
+    "int4": lambda: Int4Scheme(stored=True),
 }
 
 

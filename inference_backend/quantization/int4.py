@@ -1,10 +1,11 @@
-"""INT4 weights in groups of inputs: rounded at load, or read from AWQ and GPTQ checkpoints.
+"""INT4 weights in groups of inputs: rounded at load or ahead, or read from AWQ and GPTQ checkpoints.
 
-All three end in one layout (see `kernels.int4_linear`), so that there is one kernel:
+All end in one layout (see `kernels.int4_linear`), so that there is one kernel:
 
 - AWQ (Lin et al., 2023) stores [inputs, outputs], eight outputs to an int32 in the order 0 2 4 6 1 3 5 7.
 - GPTQ (Frantar et al., 2022) stores eight inputs to an int32, in order; zeros are stored one too small, except in
   its newer format; with activation order, `g_idx` gives each input's group, and inputs are then sorted by group here.
+- An engine folder has the layout itself: `x.weight` uint8, `x.weight_scale` and `x.weight_zero`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from inference_backend.quantization.numbers import to_int4
 from inference_backend.weights import Part, WeightSource
 
 PER_WORD = 8
+_GROUP = 128
 _AWQ_ORDER = (0, 4, 1, 5, 2, 6, 3, 7)  # where each output's nibble is found in the word
 
 
@@ -64,18 +66,46 @@ class Int4Linear(Linear):
         return kernels.int4_linear(x, self.packed, self.scales, self.zeros)
 
 
-class Int4Scheme:
-    """Rounded at load, to the nearest, in groups of `group` inputs (fewer where a layer has fewer)."""
+def int4_group(inputs: int) -> int:
+    """How many inputs share a scale: 128, or all of them where that does not divide."""
+    return _GROUP if inputs % _GROUP == 0 else inputs
 
-    def __init__(self, group: int = 128) -> None:
-        self.group = group
+
+class Int4Scheme:
+    """`stored`: an engine folder holds 4-bit weights; else they are rounded as they are loaded."""
+
+    def __init__(self, *, stored: bool) -> None:
+        self.stored = stored
 
     def linear(self, spec: LinearSpec, source: WeightSource, place: Placement) -> Linear:
-        weight = read_weight(spec, source, place)
-        group = self.group if weight.shape[1] % self.group == 0 else weight.shape[1]
-        made = Int4Linear(spec, place, Int4Weight(*to_int4(weight, group)))
+        if self.stored:
+            read = [_stored_piece(spec, piece, source, place) for piece in spec.pieces]
+            weight = Int4Weight(*(torch.cat(parts) for parts in zip(*read, strict=True)))
+        else:
+            full = read_weight(spec, source, place).to(place.device)
+            weight = Int4Weight(*to_int4(full, int4_group(full.shape[1])))
+        made = Int4Linear(spec, place, weight)
         made.set_bias(read_bias(spec, source, place), place)
         return made
+
+
+def _stored_piece(
+    spec: LinearSpec, piece: Piece, source: WeightSource, place: Placement
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Packed weight, scales and zeros of this rank's share of a piece."""
+    rows, columns = output_range(spec, piece, place), input_range(spec, place)
+    total, group = piece.total or piece.outputs, int4_group(spec.inputs)
+    if columns[0] % group or columns[1] % group:
+        raise CheckpointError(f"{piece.name}: groups of {group} inputs cannot be split over these ranks")
+    packed = source.read(
+        f"{piece.name}.weight",
+        (total, spec.inputs // 2),
+        (Part(0, *rows), Part(1, columns[0] // 2, columns[1] // 2)),
+    )
+    parts = Part(0, *rows), Part(1, columns[0] // group, columns[1] // group)
+    shape = total, spec.inputs // group
+    scales = source.read(f"{piece.name}.weight_scale", shape, parts)
+    return packed, scales, source.read(f"{piece.name}.weight_zero", shape, parts)
 
 
 class AwqScheme:

@@ -1,7 +1,8 @@
 """Quantised weights as an engine folder holds them.
 
 A piece `x` of a linear layer has `x.weight` [outputs, inputs] in its own number format and `x.weight_scale`
-[outputs, 1] in floating point (also [1], one scale for all); `x.bias` stays as it was.
+[outputs, 1] in floating point (also [1], one scale for all); `x.bias` stays as it was. Weights of 4 bits have scales and
+zeros per group of inputs, see `int4.py`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from inference_backend import kernels
 from inference_backend.building import BuildProgress, build_engine
 from inference_backend.engine import Engine, EngineParts
-from inference_backend.errors import CheckpointError
+from inference_backend.errors import CheckpointError, CorruptCheckpointError
 from inference_backend.executors import CpuExecutor
 from inference_backend.kernels import Quantized
 from inference_backend.measure import agreement, divergence, read_prompt, relative_error
@@ -59,6 +59,18 @@ def test_int4_packs_and_unpacks_without_loss() -> None:
     assert torch.equal(unpacked, expected.flatten(1))
 
 
+def test_cutting_outliers_off_makes_int4_finer() -> None:
+    torch.manual_seed(5)
+    weight = torch.randn(32, 256) ** 3  # a few large ones in each group
+    packed, scales, zeros = to_int4(weight, 64)
+    groups = weight.view(32, 4, 64)
+    low, high = groups.amin(-1, keepdim=True), groups.amax(-1, keepdim=True)
+    step = (high - low) / 15
+    whole_range = ((groups - low) / step).round() * step + low
+    error = relative_error(weight, kernels.unpack_int4(packed, scales, zeros))
+    assert error < 0.95 * relative_error(weight, whole_range.flatten(1))
+
+
 @pytest.mark.parametrize(("quantization", "bound"), [("fp8", 0.05), ("int8-weights", 0.01), ("int4", 0.5)])
 def test_a_model_quantised_at_load_stays_close(
     chat_checkpoint: Checkpoint, quantization: Any, bound: float
@@ -75,7 +87,7 @@ def test_a_small_kv_cache_stays_close(chat_checkpoint: Checkpoint, kv: Any) -> N
     assert divergence(logits(plain, prompt), logits(small, prompt)) < 0.05
 
 
-@pytest.mark.parametrize("quantization", ["fp8", "int8-weights"])
+@pytest.mark.parametrize("quantization", ["fp8", "int8-weights", "int4"])
 @pytest.mark.parametrize("family", ["llama", "gpt2", "phi3", "mixtral"])
 def test_an_engine_folder_is_what_loading_would_have_made(
     checkpoint: Maker, tmp_path: Path, family: str, quantization: Any
@@ -122,6 +134,55 @@ def test_a_stopped_build_goes_on_and_loads_without_the_original(
     expected = open_chat(chat_checkpoint, quantization="fp8")
     answer = {"temperature": 0.0, "max_tokens": 12}
     assert text(ask(opened, "Tell me", **answer)) == text(ask(expected, "Tell me", **answer))
+
+
+@pytest.mark.parametrize("quantization", ["smoothquant", "int4"])
+def test_a_build_killed_at_any_moment_goes_on(
+    chat_checkpoint: Checkpoint, tmp_path: Path, quantization: Any
+) -> None:
+    """Stopped at each of several tensors, then left with half a file: the folder comes out as if never stopped."""
+
+    class Stopped(Exception):  # noqa: N818 -- what a user's interrupt looks like here
+        pass
+
+    def stop_at(count: int) -> Any:
+        def look(progress: BuildProgress) -> None:
+            if progress.done >= count:
+                raise Stopped
+
+        return look
+
+    build_engine(chat_checkpoint.folder, tmp_path / "whole", quantization, shard_bytes=50_000)
+    for count in (1, 9, 17, 25):
+        with pytest.raises(Stopped):
+            build_engine(
+                chat_checkpoint.folder, tmp_path / "parts", quantization, stop_at(count), shard_bytes=50_000
+            )
+    (tmp_path / "parts" / "model-00001-of-00009.partial").write_bytes(b"half")
+    build_engine(chat_checkpoint.folder, tmp_path / "parts", quantization, shard_bytes=50_000)
+    for path in (tmp_path / "whole").iterdir():
+        assert (tmp_path / "parts" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_damaged_engine_folder_is_refused(chat_checkpoint: Checkpoint, tmp_path: Path) -> None:
+    out = tmp_path / "engine"
+    build_engine(chat_checkpoint.folder, out, "int4", shard_bytes=50_000)
+    shard = sorted(out.glob("*.safetensors"))[1]
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CorruptCheckpointError, match=shard.name):
+        open_model(EngineSettings(str(out), device="cpu", kv_blocks=50))
+    shard.unlink()
+    with pytest.raises(CorruptCheckpointError, match=shard.name):
+        open_model(EngineSettings(str(out), device="cpu", kv_blocks=50))
+    shard.write_bytes(whole)
+    with pytest.raises(CheckpointError, match="quantised as int4 already"):
+        open_model(EngineSettings(str(out), device="cpu", kv_blocks=50, quantization="fp8"))
+    tensors = load_file(shard)
+    name = next(name for name in tensors if name.endswith(".weight_scale"))
+    save_file({**tensors, name: tensors[name][:-1].contiguous()}, shard)
+    with pytest.raises(CorruptCheckpointError, match=name):
+        open_model(EngineSettings(str(out), device="cpu", kv_blocks=50))
 
 
 def test_a_folder_with_something_else_is_left_alone(chat_checkpoint: Checkpoint, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def plan(  # noqa: PLR0913, PLR0917 -- the options of a command line
 def build(
     model: ModelFolder,
     out: Annotated[Path, typer.Option(help="Folder to write; continued if a build was stopped there.")],
-    quantization: Annotated[str, typer.Option(help="fp8, int8-weights or smoothquant.")] = "fp8",
+    quantization: Annotated[str, typer.Option(help="fp8, int8-weights, smoothquant or int4.")] = "fp8",
 ) -> None:
     """Write an engine folder: quantised, loadable without the original."""
     with explained():
