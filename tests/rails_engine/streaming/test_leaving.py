@@ -1,0 +1,126 @@
+"""A reader that goes away stops the model: a real server sees its connection close."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from nemoguardrails import LLMRails, RailsConfig
+from nemoguardrails.streaming import StreamingHandler
+from nemoguardrails.testing import FakeLLMModel
+from nemoguardrails.types import LLMResponseChunk
+
+PATIENCE_S = 20.0
+
+
+class Endless:
+    """An OpenAI-compatible server whose answers have no end; it knows when somebody has hung up."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.asked = asyncio.Event()
+        self.left = asyncio.Event()
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        self.asked.set()
+        chunk = json.dumps({"choices": [{"index": 0, "delta": {"content": "word "}}]}).encode()
+        try:
+            while request.transport is not None and not request.transport.is_closing():
+                await response.write(b"data: " + chunk + b"\n\n")
+                await asyncio.sleep(0.005)
+        finally:
+            self.left.set()
+        return response
+
+
+@asynccontextmanager
+async def endless() -> AsyncIterator[Endless]:
+    server, app = Endless(), web.Application()
+    app.router.add_post("/v1/chat/completions", server.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    server.url = f"http://{host}:{port}/v1"
+    try:
+        yield server
+    finally:
+        await runner.cleanup()
+
+
+RAILS = "rails: {output: {flows: [gate out], streaming: {chunk_size: 4, context_size: 1}}}\n"
+GATE = 'define subflow gate out\n  if "bad" in $bot_message\n    stop\n'
+
+
+def opened(server: Endless, extra: str = "") -> LLMRails:
+    model = f"{{type: main, engine: openai, model: m, parameters: {{base_url: '{server.url}', api_key: k}}}}"
+    return LLMRails(RailsConfig.from_content(GATE, f"models: [{model}]\n{extra}"))
+
+
+@pytest.mark.parametrize("extra", ["", RAILS])
+async def test_closing_the_stream_hangs_up(extra: str) -> None:
+    async with endless() as server:
+        app = opened(server, extra)
+        stream = app.stream_async(messages=[{"role": "user", "content": "x"}])
+        assert (await anext(stream)).strip() == "word"
+        await stream.aclose()
+        await asyncio.wait_for(server.left.wait(), PATIENCE_S)
+        await app.aclose()
+
+
+async def test_cancelling_the_task_that_reads_hangs_up() -> None:
+    async with endless() as server:
+        app = opened(server, RAILS)
+
+        async def read() -> None:
+            async for _ in app.stream_async(messages=[{"role": "user", "content": "x"}]):
+                pass
+
+        reading = asyncio.create_task(read())
+        await asyncio.wait_for(server.asked.wait(), PATIENCE_S)
+        reading.cancel()
+        await asyncio.wait_for(server.left.wait(), PATIENCE_S)
+        await app.aclose()
+
+
+async def test_cancelling_a_call_with_a_handler_hangs_up() -> None:
+    async with endless() as server:
+        app, handler = opened(server), StreamingHandler()
+        work = asyncio.create_task(
+            app.generate_async(messages=[{"role": "user", "content": "x"}], streaming_handler=handler)
+        )
+        assert str(await anext(handler)).strip() == "word"
+        work.cancel()
+        await asyncio.wait_for(server.left.wait(), PATIENCE_S)
+        await app.aclose()
+
+
+class Counting(FakeLLMModel):
+    """A model without an end that counts its words."""
+
+    written = 0
+
+    async def stream_async(self, prompt: Any, **_: Any) -> AsyncIterator[LLMResponseChunk]:
+        while True:
+            self.written += 1
+            yield LLMResponseChunk(delta_content=" word")
+
+
+async def test_a_reader_that_lags_holds_the_model_up() -> None:
+    model = Counting()
+    app = LLMRails(RailsConfig.from_content("", "models: []"), llm=model)
+    stream = app.stream_async(messages=[{"role": "user", "content": "x"}])
+    await anext(stream)
+    for _ in range(1000):
+        await asyncio.sleep(0)
+    assert model.written < 200
+    await stream.aclose()
