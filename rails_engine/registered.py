@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from rails_engine.actions import Action, ActionRegistry, ActionRunner
+from rails_engine.actions import Action, ActionOutput, ActionRegistry, ActionRunner
 from rails_engine.library import ALLOWED, FAILED, Limits, limits_of, require_verdict
 from rails_engine.llm import Observed, public_model
 from rails_engine.scene import Outcome, Plan, RunningRail
@@ -81,13 +81,10 @@ class RegisteredActions:
             )
             if limits.of_library:
                 require_verdict(output)
-        except Exception as error:  # whatever a rail raises, its policy says what becomes of the text
-            meaning = "lets pass" if limits.allows_on_error else "blocks"
-            log.warning("the rail action %s failed and %s: %r", action.name, meaning, error, exc_info=error)
-            rail = scene.rail or RunningRail("", ())
-            if limits.allows_on_error:
-                return Outcome(ALLOWED) if limits.of_library else Outcome(failed_rail=rail, passes=True)
-            return Outcome(FAILED if limits.of_library else None, failure=error, failed_rail=rail)
+        except Exception as error:  # noqa: BLE001 -- whatever a rail raises, its policy says what becomes of the text
+            return _failed(action, scene.rail or RunningRail("", ()), limits, error)
+        if output.verdict is not None and output.verdict.failed:
+            return _undecided(action, scene.rail or RunningRail("", ()), limits, output)
         return Outcome(output.value, output.context_updates, output.events)
 
     def _injected(self, action: Action, scene: Surroundings) -> dict[str, Any]:
@@ -106,6 +103,25 @@ class RegisteredActions:
             elif name.endswith("_llm") and name.removesuffix("_llm") in self._resources.models:
                 found[name] = _model(scene, self._resources, name.removesuffix("_llm"))
         return found
+
+
+def _failed(action: Action, rail: RunningRail, limits: Limits, error: Exception) -> Outcome:
+    """A rail's action raised."""
+    meaning = "lets pass" if limits.allows_on_error else "blocks"
+    log.warning("the rail action %s failed and %s: %r", action.name, meaning, error, exc_info=error)
+    if limits.allows_on_error:
+        return Outcome(ALLOWED) if limits.of_library else Outcome(failed_rail=rail, passes=True)
+    return Outcome(FAILED if limits.of_library else None, failure=error, failed_rail=rail)
+
+
+def _undecided(action: Action, rail: RunningRail, limits: Limits, output: ActionOutput) -> Outcome:
+    """A rail's action answered that it could not judge."""
+    meaning = "lets pass" if limits.allows_on_error else "blocks"
+    reason = output.verdict.reason if output.verdict else None
+    log.warning("the rail action %s could not judge and %s: %s", action.name, meaning, reason)
+    if limits.allows_on_error:
+        return Outcome(ALLOWED, output.context_updates, output.events)
+    return Outcome(output.value, output.context_updates, output.events, failed_rail=rail)
 
 
 def _model(scene: Surroundings, resources: Resources, kind: str) -> Any:

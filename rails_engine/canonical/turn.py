@@ -22,6 +22,9 @@ from rails_engine.scene import Outcome, RunningRail
 from rails_engine.trace import ActionRun, Trace
 from rails_engine.umim import EventDict, Stamper
 
+FAILED_RAIL: Final = "failed_rail"
+"""The note of the rail that could not judge: its exception says so."""
+
 EVENT_BOUND: Final = 300
 """New events in one turn; flows that answer each other for ever end here."""
 
@@ -141,6 +144,9 @@ class CanonicalTurn:
         """The event that a flow creates; so many are that they take the short way."""
         params = start["action_params"]
         given = resolved(params["event"], self.scene.context)
+        failed = self.scene.notes.get(FAILED_RAIL)
+        if failed is not None and failed == self.scene.rail and str(given["_type"]).endswith("Exception"):
+            given["reason"] = "error"
         event = self.stamp({"type": given.pop("_type"), **given})
         record = ActionRun("create_event", params, time.time())
         record.finished_at = record.started_at
@@ -160,8 +166,10 @@ class CanonicalTurn:
             return Outcome(None, events=failure_events(message)), message
         finally:
             self.scene = scene
-        if outcome.passes and outcome.failed_rail:
-            end_flow(scene.machine, outcome.failed_rail.flows[0])
+        if outcome.failed_rail and outcome.failed_rail.flows:
+            scene.notes[FAILED_RAIL] = outcome.failed_rail
+            if outcome.passes:
+                end_flow(scene.machine, outcome.failed_rail.flows[0])
         if outcome.failure is None:
             return outcome, None
         refusal = self._own_exception(outcome.failed_rail) or failure_events(INTERNAL_ERROR)

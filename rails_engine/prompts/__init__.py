@@ -37,12 +37,13 @@ from rails_engine.prompts.library import PromptLibrary, Rendered
 from rails_engine.prompts.manager import LLMTaskManager
 from rails_engine.prompts.parsers import PARSERS
 from rails_engine.prompts.tasks import Task
-from rails_engine.prompts.verdicts import is_content_safe
+from rails_engine.prompts.verdicts import NoVerdict, is_content_safe
 
 __all__ = [
     "FILTERS",
     "PARSERS",
     "LLMTaskManager",
+    "NoVerdict",
     "PromptLibrary",
     "Rendered",
     "Task",

@@ -1,7 +1,7 @@
 """Parsers of what guard models answer: a list of True or False and the names of violated categories.
 
-Nothing is taken for safe that does not say so: an answer of another form is unsafe where the form is free text, and
-raises ValueError where the form is fixed, so that the rail fails closed.
+Nothing is taken for safe that does not say so: an answer of another form is `NoVerdict`, a list of False, where the form
+is free text, and raises ValueError where the form is fixed, so that the rail fails closed.
 """
 
 from __future__ import annotations
@@ -13,8 +13,16 @@ from typing import Any, TypeAlias
 
 Verdict: TypeAlias = list[bool | str]
 
+
+class NoVerdict(list[bool | str]):
+    """What a parser gives for an answer that says neither: as good as unsafe, though nobody said so."""
+
+    def __init__(self) -> None:
+        super().__init__([False])
+
+
 _PUNCTUATION = "\"'`*.,:;!?()[]{}<>"
-_UNSAFE_WORDS = {"unsafe", "not", "isn't", "isnt"}
+_UNSAFE_WORDS = {"unsafe", "not", "isn't", "isnt", "yes"}
 _SAFE_WORDS = {"safe", "no"}
 _SEPARATORS = re.compile(r"[,\s]+")
 _FENCE = re.compile(r"^```\w*\s*|\s*```$")
@@ -30,8 +38,9 @@ def is_content_safe(response: str) -> Verdict:
     first = words[:2]
     if first[:1] == ["unsafe"]:
         return [False, *_categories(response)]
-    denied = _UNSAFE_WORDS & set(first)
-    return [bool(_SAFE_WORDS & set(first)) and not denied]
+    if _UNSAFE_WORDS.intersection(first):
+        return [False]
+    return [True] if _SAFE_WORDS.intersection(first) else NoVerdict()
 
 
 def _categories(response: str) -> list[str]:
@@ -104,12 +113,18 @@ def _of_fields(fields: Mapping[str, Any], key: str) -> Verdict:
 
 def nemotron_reasoning_parse_prompt_safety(response: str) -> Verdict:
     """`Prompt harm: unharmful` of the Nemotron reasoning guard passes; all else does not."""
-    return [_lines(response).get("Prompt Harm", "").lower() == "unharmful"]
+    return _of_harm(response, "Prompt Harm")
 
 
 def nemotron_reasoning_parse_response_safety(response: str) -> Verdict:
     """`Response harm: unharmful` of the Nemotron reasoning guard passes; all else does not."""
-    return [_lines(response).get("Response Harm", "").lower() == "unharmful"]
+    return _of_harm(response, "Response Harm")
+
+
+def _of_harm(response: str, key: str) -> Verdict:
+    words = _lines(response).get(key, "").lower().split()
+    said = words[0].strip(_PUNCTUATION) if words else ""
+    return [said == "unharmful"] if said in {"harmful", "unharmful"} else NoVerdict()
 
 
 VERDICT_PARSERS: Mapping[str, Callable[[str], Verdict]] = {

@@ -196,8 +196,8 @@ async def test_topic_control_sees_the_conversation(answer: str, blocked: bool) -
 
 
 async def test_topic_control_takes_no_other_answer() -> None:
-    with pytest.raises(ValueError, match="neither on-topic nor off-topic"):
-        await Bench("sure", kind="guard").run("topic_safety_check_input", model_name="guard")
+    outcome = await Bench("sure", kind="guard").run("topic_safety_check_input", model_name="guard")
+    assert (outcome.is_blocked, outcome.failed, outcome.reason) == (True, True, "no verdict in 'sure'")
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from rails_engine.actions import RailOutcome
 from rails_engine.config import RailsConfig
 from rails_engine.errors import ConfigurationError
 from rails_engine.llm import LLM, Completion, LLMRequest, Message, Sampling, as_llm, complete
-from rails_engine.prompts import LLMTaskManager
+from rails_engine.prompts import LLMTaskManager, NoVerdict
 
 MAX_TOKENS = 1024
 """The bound on an answer where its prompt sets none."""
@@ -26,6 +27,30 @@ class Question:
     max_tokens: int | None = MAX_TOKENS
     conversation: tuple[Message, ...] = ()
     system_suffix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a model made of a text: `passes` is None where its `answer` says neither."""
+
+    passes: bool | None
+    violations: tuple[Any, ...] = ()
+    answer: str = ""
+
+    def outcome(self, metadata: Mapping[str, Any] | None = None) -> RailOutcome:
+        """The rail's verdict; an answer that says neither is a failure of the rail, which blocks."""
+        if self.passes is None:
+            return RailOutcome.failure(reason=f"no verdict in {self.answer[:100]!r}", metadata=metadata)
+        return RailOutcome.allow(metadata=metadata) if self.passes else RailOutcome.block(metadata=metadata)
+
+
+_WORDS: Mapping[str, bool] = {"yes": True, "no": False}
+
+
+def first_word(text: str) -> str:
+    """In lower case and without the marks around it; empty where there is none."""
+    words = text.split(maxsplit=1)
+    return words[0].strip("\"'`*.,:;!").lower() if words else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +106,30 @@ class Asker:
             request = _in_conversation(request, question)
         return await complete(model or self.model(question.kind), request)
 
-    async def verdict(self, question: Question, parser: str, model: LLM | None = None) -> list[Any]:
-        """The answer through the prompt's output parser, or through `parser`: True or False, then what is violated.
+    async def judge(self, question: Question, model: LLM | None = None) -> Judgement:
+        """The answer through the prompt's output parser; without one it is read as `safe` or `unsafe` in words.
 
         Raises:
             ValueError: the parser refuses the answer, or gives something else.
             PromptError, ConfigurationError, LLMClientError: as `ask`.
         """
         completion = await self.ask(question, model)
-        parsed = self.manager.library.parse(question.task, completion.text, parser)
-        result = list(parsed) if isinstance(parsed, list | tuple) else [parsed]
-        if not result or not isinstance(result[0], bool):
-            raise ValueError(f"the output parser of `{question.task}` gave no verdict: {parsed!r}")
-        return result
+        parsed = self.manager.library.parse(question.task, completion.text, "is_content_safe")
+        safe, *violations = parsed if isinstance(parsed, list | tuple) and parsed else [parsed]
+        if not isinstance(safe, bool):
+            raise ValueError(f"the output parser of `{question.task}` gave no verdict: {parsed!r}")  # noqa: TRY004
+        return Judgement(None if isinstance(parsed, NoVerdict) else safe, tuple(violations), completion.text)
+
+    async def agrees(self, question: Question) -> Judgement:
+        """The answer to a question of yes or no; a prompt with an output parser of its own is read by that.
+
+        Raises:
+            as `judge`.
+        """
+        if self.manager.has_output_parser(question.task):
+            return await self.judge(question)
+        answer = (await self.ask(question)).text
+        return Judgement(_WORDS.get(first_word(answer)), (), answer)
 
 
 def _in_conversation(request: LLMRequest, question: Question) -> LLMRequest:

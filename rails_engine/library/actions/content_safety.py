@@ -48,15 +48,15 @@ async def _judged(asker: Asker, base: str, variables: Mapping[str, Any], kind: s
     if not kind:
         raise ValueError(f"{base} needs the type of its model: write `$model=TYPE` after the rail's name")
     question = Question(f"{base} $model={kind}", variables, kind, temperature=COLDEST)
-    safe, *violations = await asker.verdict(question, "is_content_safe", asker.named_model(kind))
-    metadata = {"policy_violations": violations, **_refusal(asker.config, variables, safe=safe)}
-    return RailOutcome.allow(metadata=metadata) if safe else RailOutcome.block(metadata=metadata)
+    judged = await asker.judge(question, asker.named_model(kind))
+    refusal = {} if judged.passes else _refusal(asker.config, variables)
+    return judged.outcome({"policy_violations": list(judged.violations), **refusal})
 
 
-def _refusal(config: RailsConfig, variables: Mapping[str, Any], *, safe: bool) -> dict[str, Any]:
+def _refusal(config: RailsConfig, variables: Mapping[str, Any]) -> dict[str, Any]:
     """The refusal in the user's language, where the configuration wants that."""
     options = config.rails.config.content_safety
-    if safe or options is None or not options.multilingual.enabled:
+    if options is None or not options.multilingual.enabled:
         return {}
     language = language_of(str(variables.get("user_input") or ""))
     return {

@@ -7,7 +7,7 @@ from typing import Any
 
 from rails_engine.actions import RailOutcome, action
 from rails_engine.config import RailsConfig
-from rails_engine.library.actions.asking import Asker, Question
+from rails_engine.library.actions.asking import Asker, Judgement, Question
 from rails_engine.library.actions.reading import spoken_variables
 from rails_engine.prompts import LLMTaskManager
 
@@ -44,14 +44,13 @@ async def llama_guard_check_output(
 
 async def _judged(asker: Asker, question: Question) -> RailOutcome:
     completion = await asker.ask(question, asker.named_model(question.kind or KIND))
-    safe, violations = parse_llama_guard(completion.text)
-    metadata = {"policy_violations": violations}
-    return RailOutcome.allow(metadata=metadata) if safe else RailOutcome.block(metadata=metadata)
+    judged = parse_llama_guard(completion.text)
+    return judged.outcome({"policy_violations": None if judged.passes else list(judged.violations)})
 
 
-def parse_llama_guard(answer: str) -> tuple[bool, list[str] | None]:
+def parse_llama_guard(answer: str) -> Judgement:
     """`safe` alone is safe; whatever follows `unsafe` are categories, in lower case as users know them."""
     words = answer.lower().split()
-    if words == ["safe"]:
-        return True, None
-    return False, words[1:] if words[:1] == ["unsafe"] else []
+    if words[:1] == ["unsafe"]:
+        return Judgement(False, tuple(words[1:]), answer)
+    return Judgement(True if words == ["safe"] else None, (), answer)

@@ -7,7 +7,7 @@ from typing import Any
 
 from rails_engine.actions import RailOutcome, action
 from rails_engine.config import RailsConfig
-from rails_engine.library.actions.asking import Asker, Question
+from rails_engine.library.actions.asking import Asker, Judgement, Question
 from rails_engine.library.actions.reading import readable
 from rails_engine.llm import Message, message_of
 from rails_engine.prompts import FILTERS, LLMTaskManager
@@ -30,8 +30,7 @@ async def topic_safety_check_input(
 ) -> RailOutcome:
     """Whether the user's message keeps to the topics that the prompt allows, seen in the whole conversation.
 
-    Raises:
-        ValueError: the model answers neither `on-topic` nor `off-topic`.
+    An answer that is neither `on-topic` nor `off-topic` blocks.
     """
     kind = model_name or context.get("model")
     if not kind:
@@ -49,10 +48,8 @@ async def topic_safety_check_input(
         system_suffix=INSTRUCTION,
     )
     answer = (await asker.ask(question, asker.named_model(kind))).text
-    said = answer.strip().strip("\"'`*.,:;!").lower()
-    if said not in ("on-topic", "off-topic"):
-        raise ValueError(f"the topic model answered neither on-topic nor off-topic: {answer[:100]!r}")
-    return RailOutcome.allow() if said == "on-topic" else RailOutcome.block()
+    said = {"on-topic": True, "off-topic": False}.get(answer.strip().strip("\"'`*.,:;!").lower())
+    return Judgement(said, answer=answer).outcome()
 
 
 def conversation_of(
