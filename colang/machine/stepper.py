@@ -112,12 +112,12 @@ def _process(run: Run, signal: Signal) -> None:
 
 
 def _candidates(run: Run, signal: Signal) -> list[tuple[Instance, Head]]:
-    """The heads that may match, by loop priority, then by place in the tree of flows."""
+    """The heads that may match, by loop priority, then by place in the tree of flows, then the latest first."""
     keys = run.state.index.candidates(signal.name, signal.arguments)
     instances = run.state.instances
     found = [(instances[uid], instances[uid].heads[number]) for uid, number in keys]
     if len(found) > 1:
-        found.sort(key=lambda pair: (-pair[0].flow.loop_priority, pair[0].position, pair[1].since))
+        found.sort(key=lambda pair: (-pair[0].flow.loop_priority, pair[0].position, -pair[1].since))
     return found
 
 
