@@ -187,18 +187,39 @@ class Engine:
             deltas += self._apply_under_way()
             self._draft()
         planned = self.scheduler.plan()
+        failed: ExecutorError | None = None
         if planned is not None:
             self._observe_starts(planned)
-            self.executor.launch(planned.plan)
-            if not len(planned.plan.masked):
-                self.executor.sample(None)
+            failed = self._launch(planned)
         deltas += self._apply_under_way()
-        if planned is not None and len(planned.plan.masked):
-            self.executor.sample(self._masks(planned))
+        if planned is not None and failed is None and len(planned.plan.masked):
+            failed = self._sample(self._masks(planned))
+        if planned is not None and failed is not None:
+            deltas += self._abandon(planned, failed)
+            planned = None
         self._under_way = planned
         if speculating or not self.executor.plans_ahead:
             deltas += self._apply_under_way()
         return deltas
+
+    def _launch(self, planned: PlannedStep) -> ExecutorError | None:
+        """Start a step; the error that ends it alone, if one does."""
+        try:
+            self.executor.launch(planned.plan)
+        except ExecutorError as error:
+            if error.lasting:
+                raise
+            return error
+        return None if len(planned.plan.masked) else self._sample(None)
+
+    def _sample(self, masks: TokenMasks | None) -> ExecutorError | None:
+        try:
+            self.executor.sample(masks)
+        except ExecutorError as error:
+            if error.lasting:
+                raise
+            return error
+        return None
 
     def _apply_under_way(self) -> list[Delta]:
         planned, self._under_way = self._under_way, None
@@ -254,6 +275,13 @@ class Engine:
             error = DeadlineError(f"not complete within its deadline of {group.request.deadline_s} s")
             deltas += self._end(group, "error", error)
         return deltas
+
+    def _abandon(self, planned: PlannedStep, error: ExecutorError) -> list[Delta]:
+        """End the requests of a step that did not run; the others go on."""
+        self.scheduler.forget(planned)
+        names = dict.fromkeys(row.sequence.request.id for row in planned.rows)
+        groups = [self._groups[name] for name in names if name in self._groups]
+        return [delta for group in groups for delta in self._end(group, "error", error)]
 
     def _fail(self, error: ExecutorError) -> list[Delta]:
         """The device is gone: everyone gets the error, and new requests too."""

@@ -16,7 +16,7 @@ EngineError
     UnknownArchitectureError
     CorruptCheckpointError
   ResourceError           the machine: too little memory for the weights or for one request's KV
-  ExecutorError           the runner failed; the requests of that step get it
+  ExecutorError           the runner failed; the requests of that step get it, all of them where it lasts
   InvariantError          a defect of the engine itself, found by a `check()`
 """
 
@@ -92,7 +92,11 @@ class ResourceError(EngineError):
 
 
 class ExecutorError(EngineError):
-    """The runner failed; the requests of that step end with it."""
+    """The runner failed; the requests of that step end with it. `lasting`: it will not run another step."""
+
+    def __init__(self, message: str, *, lasting: bool = True) -> None:
+        super().__init__(message)
+        self.lasting = lasting
 
 
 class InvariantError(EngineError):

@@ -45,13 +45,20 @@ class Executor(Protocol):
         ...
 
     def launch(self, plan: StepPlan) -> None:
-        """Start the forward pass of a step, without waiting for it. Joins and KV writes happen here."""
+        """Start the forward pass of a step, without waiting for it. Joins and KV writes happen here.
+
+        Raises:
+            ExecutorError: the step could not run; where the error is not `lasting`, the next one may be launched.
+        """
         ...
 
     def sample(self, masks: TokenMasks | None) -> None:
         """Start the sampling of the step launched last; called once per launch, before the next one.
 
         `masks` is set exactly where the plan has `masked` positions.
+
+        Raises:
+            ExecutorError: as for `launch`.
         """
         ...
 

@@ -133,6 +133,11 @@ class Scheduler:
             self.waiting.remove(sequence)
         sequence.phase = Phase.FINISHED
 
+    def forget(self, step: PlannedStep) -> None:
+        """Let nobody reuse what a step would have computed: it did not run."""
+        for row in step.rows:
+            self.cache.forget(row.sequence.blocks[row.start // self.block_size :])
+
     def unfinished(self) -> list[Sequence]:
         return [*self.running, *self.waiting]
 

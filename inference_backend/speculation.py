@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence as Tokens
 from typing import Protocol
 
-from inference_backend.errors import RequestError
+from inference_backend.errors import EngineError
 from inference_backend.prepared import PreparedRequest
 from inference_backend.sequence import Sequence
 from inference_backend.settings import SpeculationSettings
@@ -76,7 +76,7 @@ class DraftModelDrafter:
             sampling = SamplingParameters(temperature=0.0, max_tokens=self.settings.tokens, ignore_eos=True)
             try:
                 self._engine.submit(self._engine.prepare(Request(name, tuple(sequence.tokens), sampling)))
-            except RequestError:  # too long for the draft model: no guess
+            except EngineError:  # too long for the draft model, or that has failed: no guess
                 continue
             waiting[name] = sequence
         while self._engine.busy:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from inference_backend.errors import ExecutorError, ResourceError
 from inference_backend.executor import Capacity
 from inference_backend.executors.inputs import adapter_rows, attention_inputs, long_tensor
 from inference_backend.executors.loading import LoadedModel, allocate_cache, cache_bytes_per_block, load_model
+from inference_backend.executors.room import free_memory
 from inference_backend.kernels import LayerCache
 from inference_backend.layers import Scheme, StepContext
 from inference_backend.parallel import SINGLE, TensorGroup
@@ -101,7 +101,7 @@ class CpuExecutor:
         try:
             self._forward(plan)
         except (RuntimeError, MemoryError) as error:
-            raise ExecutorError(f"the forward pass failed: {error}") from error
+            raise ExecutorError(f"the forward pass failed: {error}", lasting=False) from error
 
     @torch.inference_mode()
     def _forward(self, plan: StepPlan) -> None:
@@ -130,7 +130,7 @@ class CpuExecutor:
         try:
             self._sample(*launched, masks)
         except (RuntimeError, MemoryError) as error:
-            raise ExecutorError(f"sampling failed: {error}") from error
+            raise ExecutorError(f"sampling failed: {error}", lasting=False) from error
 
     @torch.inference_mode()
     def _sample(self, plan: StepPlan, fed: Int32s, hidden: Tensor, masks: TokenMasks | None) -> None:
@@ -177,8 +177,3 @@ def cache_blocks(loaded: LoadedModel, settings: EngineSettings, layers: int) -> 
             f"one KV block needs {each} bytes, but only {budget} bytes are set aside for the cache"
         )
     return int(blocks)
-
-
-def free_memory() -> int:
-    """Bytes of physical memory that are free, as the operating system says."""
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from inference_backend.errors import CheckpointError, ResourceError
+from inference_backend.executors.room import free_memory
 from inference_backend.kernels import LayerCache
 from inference_backend.layers import LayerBuilder, Placement, Scheme
 from inference_backend.models import CausalLM, ModelConfig, build_model, load_config
@@ -20,6 +21,7 @@ from inference_backend.settings import EngineSettings
 from inference_backend.weights import RandomSource, SafetensorsFolder, WeightSource
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+_QUANTISED_BYTES = 0.5  # at least
 _CACHE_DTYPES = {"fp8": torch.float8_e4m3fn, "int8": torch.int8}
 
 
@@ -59,9 +61,11 @@ def load_model(
         raise CheckpointError(f"{folder} is no folder: give the path of a downloaded checkpoint")
     config = load_config(folder)
     place = Placement(device, compute_dtype(settings, config, device), group)
+    source = _source(settings, folder, place)
+    _check_room(source, settings, place, stage[1])
     positions = min(config.max_positions, settings.scheduler.max_positions or config.max_positions)
     builder = LayerBuilder(
-        source=_source(settings, folder, place),
+        source=source,
         scheme=scheme or choose_scheme(folder, settings.quantization),
         place=place,
         positions=positions,
@@ -96,6 +100,24 @@ def _source(settings: EngineSettings, folder: Path, place: Placement) -> WeightS
     if settings.random_weights:
         return RandomSource(place.dtype, place.device)
     return SafetensorsFolder(folder)
+
+
+def _check_room(source: WeightSource, settings: EngineSettings, place: Placement, stages: int) -> None:
+    """See on a CPU that the weights fit: there the process would be ended where a GPU gives an error.
+
+    Raises:
+        ResourceError: they do not.
+    """
+    if place.device.type != "cpu" or not isinstance(source, SafetensorsFolder):
+        return
+    each = place.dtype.itemsize if settings.quantization is None else _QUANTISED_BYTES
+    needed = sum(source.bytes_as(name, each) for name in source.names()) / (place.group.size * stages)
+    free = free_memory()
+    if needed > free:
+        raise ResourceError(
+            f"the weights of {source.folder} take {needed / 2**30:.1f} GiB in {str(place.dtype).removeprefix('torch.')}, "
+            f"but {free / 2**30:.1f} GiB of memory are free: use dtype: bfloat16, a quantization or a smaller model"
+        )
 
 
 def cache_dtype(settings: EngineSettings, dtype: torch.dtype) -> torch.dtype:

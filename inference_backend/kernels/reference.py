@@ -23,6 +23,7 @@ from inference_backend.kernels.values import (
 FP8 = torch.float8_e4m3fn
 FP8_MAX = 448.0
 INT8_MAX = 127.0
+_SCORES_AT_ONCE = 2**26
 
 
 def quantize_per_token(x: Tensor, form: ActivationFormat) -> Activation:
@@ -180,8 +181,22 @@ def paged_attention_prefill(
         span = slice(starts[row] - base, starts[row + 1] - base)
         table = inputs.block_tables[row : row + 1, : -(-lengths[row] // cache.block_size)].long()
         keys, values = read_blocks(cache, table, queries.dtype)
-        out[span] = _attend(queries[span], keys[0, : lengths[row]], values[0, : lengths[row]], spec)
+        out[span] = _attend_in_parts(queries[span], keys[0, : lengths[row]], values[0, : lengths[row]], spec)
     return out
+
+
+def _attend_in_parts(queries: Tensor, keys: Tensor, values: Tensor, spec: AttentionSpec) -> Tensor:
+    """As `_attend`, as many queries at once as keep their scores within bounds."""
+    length, context = len(queries), len(keys)
+    size = max(_SCORES_AT_ONCE // (context * spec.heads), 1)
+    if size >= length:
+        return _attend(queries, keys, values, spec)
+    parts = []
+    for start in range(0, length, size):
+        part = queries[start : start + size]
+        seen = context - length + start + len(part)
+        parts.append(_attend(part, keys[:seen], values[:seen], spec))
+    return torch.cat(parts)
 
 
 def _attend(queries: Tensor, keys: Tensor, values: Tensor, spec: AttentionSpec) -> Tensor:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
-from inference_backend.errors import EngineError
+from inference_backend.errors import EngineError, ExecutorError
 from inference_backend.executor import Capacity, Executor
 from inference_backend.ranks.link import Link
 from inference_backend.ranks.wire import (
@@ -37,12 +39,14 @@ class RankedExecutor:
 
     def launch(self, plan: StepPlan) -> None:
         self._link.tell_all(plan_message(plan))
-        self._own.launch(plan)
+        with _in_step():
+            self._own.launch(plan)
 
     def sample(self, masks: TokenMasks | None) -> None:
         self._link.tell_all(masks_message(masks))
         if self._link.place.last_stage:
-            self._own.sample(masks)
+            with _in_step():
+                self._own.sample(masks)
 
     def collect(self) -> StepResult:
         if self._link.place.last_stage:
@@ -63,6 +67,15 @@ class RankedExecutor:
             self._link.tell_all(Message("close", {}, {}))
             self._own.close()
             self._link.close()
+
+
+@contextmanager
+def _in_step() -> Iterator[None]:
+    """A step that failed on one rank has left the others waiting in the middle of it: that lasts."""
+    try:
+        yield
+    except ExecutorError as error:
+        raise ExecutorError(str(error)) from error
 
 
 def serve_rank(own: Executor, link: Link) -> None:

@@ -14,6 +14,7 @@ from inference_backend.errors import CheckpointError, CorruptCheckpointError
 from inference_backend.weights.source import Part
 
 _DTYPE_BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2}
+_FLOATS = {"F64", "F32", "F16", "BF16"}
 INDEX = "model.safetensors.index.json"
 
 
@@ -48,6 +49,11 @@ class SafetensorsFolder:
     def bytes(self, name: str) -> int:
         """What a tensor takes in its file."""
         return math.prod(self.shape(name)) * _DTYPE_BYTES.get(self._slice(name).get_dtype(), 1)
+
+    def bytes_as(self, name: str, float_bytes: float) -> float:
+        """What a tensor takes where floating-point numbers take `float_bytes` each and others what they do here."""
+        plain = self._slice(name).get_dtype() in _FLOATS
+        return math.prod(self.shape(name)) * float_bytes if plain else self.bytes(name)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The stored shape.

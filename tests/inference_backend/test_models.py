@@ -80,6 +80,17 @@ def test_logprobs_are_those_of_the_model(checkpoint: Maker) -> None:
         assert [token for token, _ in entry.top] == row.topk(5).indices.tolist()
 
 
+@pytest.mark.parametrize("family", ["llama", "mistral", "gemma2"])
+def test_long_prompts_are_attended_to_in_parts(
+    family: str, checkpoint: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inference_backend.kernels.reference._SCORES_AT_ONCE", 300)
+    made = checkpoint(family)
+    engine = open_engine(made.folder)
+    engine.submit(engine.prepare(greedy("r", PROMPTS[3], COUNT)))
+    assert tokens(collect(engine)["r", 0]) == made.greedy(PROMPTS[3], COUNT)
+
+
 def scored(name: str, prompt: list[int], count: int, alternatives: int = 2) -> Request:
     request = greedy(name, prompt, count)
     return replace(request, sampling=replace(request.sampling, prompt_logprobs=alternatives))
