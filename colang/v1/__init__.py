@@ -8,17 +8,18 @@ The two dialects share expressions, errors and the seam (an event in, commands o
 Colang 2.x acts when it is matched, and conflicts are settled among those that act; a flow of Colang 1.0 only offers
 what it would do next, one offer is taken, and what was not taken is interrupted or forgotten. So `elements` are the
 instructions of 1.0, `program` indexes flows by the event that they begin with, and `machine` makes one decision an
-event.
+event: `deciding` works it out, and `moves` remembers it for every event of the same one of the program's `kinds`.
 """
 
 from colang.v1.checking import check
 from colang.v1.coyml import flows_of_yaml
 from colang.v1.definitions import Definitions, definitions_of, flow_of_body
 from colang.v1.elements import FlowCode, RunAction
-from colang.v1.machine import Instance, State, Status, call_flow, end_flow, start_flow, step
+from colang.v1.machine import call_flow, end_flow, start_flow, step
 from colang.v1.parser import parse, parse_all
 from colang.v1.program import Program, make_program
 from colang.v1.snapshot import check_state, restore, snapshot
+from colang.v1.state import Instance, State, Status
 
 snapshot_of = snapshot
 

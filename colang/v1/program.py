@@ -15,6 +15,9 @@ from colang.v1.elements import (
     WaitEvent,
     WaitUser,
 )
+from colang.v1.kinds import Kinds
+from colang.v1.moves import Moves
+from colang.v1.state import Instance
 
 Key: TypeAlias = tuple[str, str | None]
 """An event type and, for intents and actions, the name; None for any name."""
@@ -42,6 +45,12 @@ class Program:
     order: tuple[FlowCode, ...] = ()
     starters: Mapping[Key, tuple[int, ...]] = field(default_factory=dict)
     searching: tuple[int, ...] = ()
+    kinds: Kinds = field(init=False, compare=False, repr=False)
+    moves: Moves[Instance] = field(init=False, compare=False, repr=False, default_factory=Moves)
+    """What was learnt while the program ran; it changes no outcome."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kinds", Kinds(self.flows.values()))
 
     def beginning_with(self, event: str, arguments: Mapping[str, Any]) -> list[FlowCode]:
         """The flows that this event may start, in order."""

@@ -12,8 +12,9 @@ from typing import Any
 from colang.errors import ColangError, ColangStateError
 from colang.v1.definitions import flow_of_body
 from colang.v1.elements import FlowCode, Jump, JumpUnless, SetVariable
-from colang.v1.machine import Instance, State, Status
+from colang.v1.moves import Standing
 from colang.v1.program import Program
+from colang.v1.state import Instance, State, Status
 
 _BETWEEN_STEPS = frozenset({Status.ACTIVE, Status.INTERRUPTED})
 _LEFT_OUT = object()
@@ -34,7 +35,6 @@ def snapshot(state: State) -> dict[str, Any]:
         ],
         "variables": _plain(state.variables),
         "pending": _plain(state.pending),
-        "counter": state.counter,
         "added": {name: code.text for name, code in state.added.items()},
     }
 
@@ -47,9 +47,8 @@ def restore(program: Program, data: Mapping[str, Any]) -> State:
     """
     try:
         state = State(
-            instances=[_instance(each) for each in data["instances"]],
+            Standing(tuple(_instance(each) for each in data["instances"])),
             variables=dict(data["variables"]),
-            counter=int(data["counter"]),
             pending=dict(data["pending"]),
             added={str(name): flow_of_body(str(name), str(text)) for name, text in data["added"].items()},
         )
@@ -66,8 +65,8 @@ def check_state(program: Program, state: State) -> None:
         ColangStateError: something of it does not.
     """
     uids = [each.uid for each in state.instances]
-    if len(set(uids)) != len(uids) or any(not 0 < uid <= state.counter for uid in uids):
-        raise ColangStateError("the flows under way are not numbered each by its own number")
+    if uids != list(range(1, len(uids) + 1)):
+        raise ColangStateError("the flows under way are not numbered by their places")
     for each in state.instances:
         code = program.flows.get(each.flow) or state.added.get(each.flow)
         if code is None:

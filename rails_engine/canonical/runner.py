@@ -96,7 +96,7 @@ class CanonicalRunner:
         """
         machine = turn.scene.machine.fork()
         before = dict(machine.variables)
-        machine.instances.clear()
+        machine.forget_flows()
         machine.variables[f"triggered_{direction}_rail"] = flow
         kind = direction.capitalize()
         begin = turn.stamp({"type": f"Start{kind}Rail", "flow_id": flow})

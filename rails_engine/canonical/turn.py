@@ -95,7 +95,7 @@ class CanonicalTurn:
         if kind == "UtteranceUserActionFinished":
             self._before = self.scene.machine.fork()
         elif kind == "hide_prev_turn" and self._before is not None:
-            self.scene.machine.instances = list(self._before.instances)
+            self.scene.machine.standing = self._before.standing
         elif self.scene.shown is not None:
             _show(self.scene.shown, event)
         self._decided = step(self.scene.program, self.scene.machine, Event(kind, event))
@@ -109,7 +109,7 @@ class CanonicalTurn:
             return await self._act(last)
         if last["type"].endswith("Exception"):
             # A rail has spoken by its exception: nothing that was under way goes on.
-            self.scene.machine.instances.clear()
+            self.scene.machine.forget_flows()
             return [self.stamp({"type": "Listen"})]
         events = [self._event(command) for command in self._decided if isinstance(command, Send)]
         return events or [self.stamp({"type": "Listen"})]

@@ -1,0 +1,149 @@
+"""Moves that a program has made before, so that they need not be worked out again.
+
+What a machine of Colang 1.0 does next depends on three things: the flows under way, the kind of the event, and the
+answers of the conditions that it comes by. A conversation goes through the same few of these in every turn, so a program
+remembers them, as a regular-expression engine builds its automaton while it runs. A `Standing` is a state of that automaton: the flows
+under way. Of it, a `Way` leads through the questions to where the machine comes out:
+
+    Standing --kind of event--> Way: assign, ask --answer--> Way: assign --> End: Standing, decision
+
+Assignments and conditions are evaluated every time; matching, sliding, interrupting and resuming are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
+
+from colang.expressions import Scope
+from colang.v1.elements import Acting, SetVariable
+from colang.v1.kinds import Kind
+from colang.v1.scope import Variables
+
+T = TypeVar("T", bound=Hashable)
+
+Question: TypeAlias = Callable[[Scope], Hashable]
+
+KEPT: Final = 20_000
+"""Ways that a program remembers; beyond it all are forgotten, and learnt anew."""
+
+LONGEST_PATH: Final = 100
+"""Assignments and questions of one move; longer ones, such as of a loop, are not remembered."""
+
+MOST_INSTANCES: Final = 32
+"""Flows under way beyond which nothing is remembered."""
+
+
+_UNSET: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a condition, or the name of a flow to call, turned out to be."""
+
+    question: Question
+    answer: Hashable
+
+
+Path: TypeAlias = Sequence[SetVariable | Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class End(Generic[T]):
+    """Where a move comes out; without a decision the machine waits."""
+
+    standing: Standing[T]
+    decision: Acting | None
+    flow: str
+
+
+@dataclass(slots=True)
+class Way(Generic[T]):
+    """Part of a move: what it assigns, then what it asks or where it ends; neither where that is not known yet."""
+
+    assigned: tuple[SetVariable, ...] = ()
+    question: Question | None = None
+    answers: dict[Hashable, Way[T]] = field(default_factory=dict)
+    end: End[T] | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Standing(Generic[T]):
+    """The flows under way, and what was learnt of them; `owner` is who learnt it."""
+
+    instances: tuple[T, ...] = ()
+    owner: Moves[T] | None = None
+    ways: dict[Kind, Way[T]] = field(default_factory=dict)
+
+
+class Moves(Generic[T]):
+    """What one program has learnt. Safe to share: whoever meets a way that is still being written goes without."""
+
+    def __init__(self) -> None:
+        self._standings: dict[tuple[T, ...], Standing[T]] = {}
+        self._ways = 0
+
+    def standing(self, instances: tuple[T, ...]) -> Standing[T]:
+        """The one standing of these instances."""
+        known = self._standings.get(instances)
+        if known is not None:
+            return known
+        if len(instances) > MOST_INSTANCES:
+            return Standing(instances, self)
+        return self._standings.setdefault(instances, Standing(instances, self))
+
+    def learn(self, standing: Standing[T], kind: Kind, path: Path, end: End[T]) -> None:
+        """Remember where an event of this kind led, by way of `path`."""
+        if len(path) > LONGEST_PATH or len(standing.instances) > MOST_INSTANCES:
+            return
+        self._ways += len(path) + 1
+        if self._ways > KEPT:
+            self._standings.clear()
+            self._ways = 0
+        way: Way[T] = standing.ways.setdefault(kind, Way())
+        assigned: list[SetVariable] = []
+        for part in path:
+            if isinstance(part, SetVariable):
+                assigned.append(part)
+                continue
+            way.assigned, way.question = tuple(assigned), part.question
+            way = way.answers.setdefault(part.answer, Way())
+            assigned.clear()
+        way.assigned, way.end = tuple(assigned), end
+
+
+class Values(Protocol):
+    """What a move may assign to."""
+
+    variables: dict[str, Any]
+    pending: dict[str, Any]
+
+
+def recall(standing: Standing[T], kind: Kind, values: Values, config: Any) -> End[T] | None:
+    """Make the move again: where it ends, or None, with nothing changed, where that is not known.
+
+    Raises:
+        ColangRuntimeError: an expression failed; the variables are then of no use.
+    """
+    way = standing.ways.get(kind)
+    if way is None or (way.end is not None and not way.assigned):
+        return way.end if way is not None else None
+    variables, pending = values.variables, values.pending
+    before: dict[str, Any] = {}
+    told = dict(pending)
+    scope = Variables(variables, config)
+    while way is not None and (way.end is not None or way.question is not None):
+        for each in way.assigned:
+            before.setdefault(each.name, variables.get(each.name, _UNSET))
+            variables[each.name] = pending[each.name] = each.value(scope)
+        if way.end is not None:
+            return way.end
+        way = way.answers.get(way.question(scope)) if way.question is not None else None
+    values.pending = told
+    for name, value in before.items():
+        if value is _UNSET:
+            del variables[name]
+        else:
+            variables[name] = value
+    return None
