@@ -157,13 +157,16 @@ class Stamper:
         self._count += 1
         return f"{self._prefix}{self._count:012x}"
 
-    def stamp(self, event: EventDict) -> EventDict:
+    def stamp(self, event: Mapping[str, Any]) -> EventDict:
         """The event with uid, time and source; what it has already stays."""
         now = time.monotonic()
         if now - self._at > 0.001:
             self._at, self._text = now, now_text()
         kind = event["type"]
-        stamp = {"type": kind, "uid": self.uid(), "event_created_at": self._text, "source_uid": ENGINE_UID}
-        if kind.startswith("Start") and kind.endswith("Action"):
+        self._count += 1
+        uid = f"{self._prefix}{self._count:012x}"
+        stamp = {"type": kind, "uid": uid, "event_created_at": self._text, "source_uid": ENGINE_UID}
+        if kind.endswith("Action") and kind.startswith("Start"):
             stamp["action_uid"] = self.uid()
-        return stamp | event
+        stamp.update(event)
+        return stamp

@@ -16,6 +16,7 @@ from colang.v1.coyml import flows_of_yaml
 from colang.v1.definitions import Definitions, definitions_of, flow_of_body
 from colang.v1.elements import FlowCode, RunAction
 from colang.v1.machine import call_flow, end_flow, start_flow, step
+from colang.v1.moves import Standing
 from colang.v1.parser import parse, parse_all
 from colang.v1.program import Program, make_program
 from colang.v1.snapshot import check_state, restore, snapshot
@@ -29,6 +30,7 @@ __all__ = [
     "Instance",
     "Program",
     "RunAction",
+    "Standing",
     "State",
     "Status",
     "call_flow",

@@ -129,7 +129,7 @@ def _end_of(work: Work) -> End[Instance]:
         work.state.added = {name: code for name, code in work.state.added.items() if name in names}
     standing = work.program.moves.standing(numbered(alive))
     offer = work.decision
-    return End(standing, offer.element, offer.flow.name) if offer else End(standing, None, "")
+    return End(standing, Send(_event_of(offer.element), offer.flow.name) if offer else None)
 
 
 def _decided(state: State, end: End[Instance]) -> list[Command]:
@@ -137,7 +137,7 @@ def _decided(state: State, end: End[Instance]) -> list[Command]:
     if state.pending:
         commands.append(Send(Event("ContextUpdate", {"data": dict(state.pending)})))
     if end.decision is not None:
-        commands.append(Send(_event_of(end.decision), end.flow))
+        commands.append(end.decision)
     return commands
 
 
@@ -147,7 +147,7 @@ def _event_of(element: Acting) -> Event:
         return Event("BotIntent", {"intent": element.intent, **instructions})
     arguments = {
         "action_name": element.name,
-        "action_params": dict(element.arguments),
+        "action_params": element.arguments,
         "action_result_key": element.result,
     }
     return Event("StartInternalSystemAction", arguments)

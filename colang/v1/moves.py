@@ -16,8 +16,9 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
+from colang.events import Send
 from colang.expressions import Scope
-from colang.v1.elements import Acting, SetVariable
+from colang.v1.elements import SetVariable
 from colang.v1.kinds import Kind
 from colang.v1.scope import Variables
 
@@ -54,8 +55,7 @@ class End(Generic[T]):
     """Where a move comes out; without a decision the machine waits."""
 
     standing: Standing[T]
-    decision: Acting | None
-    flow: str
+    decision: Send | None
 
 
 @dataclass(slots=True)

@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from colang import Command, Event, Send
-from colang.v1 import RunAction, call_flow, end_flow, step
-from colang.v1 import State as Machine
+from colang.v1 import Instance, RunAction, Standing, call_flow, end_flow, step
 from rails_engine.canonical.actions import failure_events
 from rails_engine.canonical.scene import CanonicalScene, Shown
 from rails_engine.canonical.texts import INTERNAL_ERROR
@@ -28,7 +27,9 @@ FAILED_RAIL: Final = "failed_rail"
 EVENT_BOUND: Final = 300
 """New events in one turn; flows that answer each other for ever end here."""
 
-MARKERS = frozenset({"Listen"})
+START: Final = "StartInternalSystemAction"
+
+_NOTHING: Final[EventDict] = {"type": ""}
 
 
 class Runner(Protocol):
@@ -56,7 +57,7 @@ class CanonicalTurn:
         self.trace = trace
         self._runner = runner
         self._decided: list[Command] = []
-        self._before: Machine | None = None
+        self._before: Standing[Instance] | None = None
         self.stamp = Stamper().stamp
 
     async def run(self, inputs: Sequence[EventDict]) -> list[EventDict]:
@@ -73,15 +74,12 @@ class CanonicalTurn:
 
     async def go_on(self) -> list[EventDict]:
         """Produce events until `Listen`; see `run`."""
-        new: list[EventDict] = []
-        while not new or new[-1]["type"] != "Listen":
-            fresh = await self._next()
-            for event in fresh:
+        events = self.scene.events
+        begun = len(events)
+        while (start := self._until_action(begun)) is not None:
+            for event in await self._act(start):
                 self.see(event)
-            new += fresh
-            if len(new) > EVENT_BOUND:
-                raise InvalidRequestError(f"Too many events: more than {EVENT_BOUND} in one turn")
-        return new
+        return events[begun:]
 
     def start_flow_by_reference(self, reference: str) -> None:
         """Decide what a rail does first, as if it had been called: `name`, `name $x=y` or `name(x=y)`."""
@@ -92,22 +90,36 @@ class CanonicalTurn:
         self.scene.events.append(event)
         self.trace.events.append(event)
         kind = event["type"]
+        if kind == START:
+            self._decided = []
+            return
         if kind == "UtteranceUserActionFinished":
-            self._before = self.scene.machine.fork()
+            self._before = self.scene.machine.standing
         elif kind == "hide_prev_turn" and self._before is not None:
-            self.scene.machine.standing = self._before.standing
+            self.scene.machine.standing = self._before
         elif self.scene.shown is not None:
             _show(self.scene.shown, event)
         self._decided = step(self.scene.program, self.scene.machine, Event(kind, event))
 
-    async def _next(self) -> list[EventDict]:
-        """The events that follow from the last one."""
-        if not self.scene.events:
-            return [self.stamp({"type": "Listen"})]
-        last = self.scene.events[-1]
-        if last["type"] == "StartInternalSystemAction":
-            return await self._act(last)
-        if last["type"].endswith("Exception"):
+    def _until_action(self, begun: int) -> EventDict | None:
+        """Produce events up to the start of an action that takes time, which is returned, or up to `Listen`."""
+        events = self.scene.events
+        while len(events) == begun or events[-1]["type"] != "Listen":
+            if len(events) - begun > EVENT_BOUND:
+                raise InvalidRequestError(f"Too many events: more than {EVENT_BOUND} in one turn")
+            last = events[-1] if events else _NOTHING
+            if last["type"] == START and not _creates_event(last):
+                return last
+            for event in self._following(last):
+                self.see(event)
+        return None
+
+    def _following(self, last: EventDict) -> list[EventDict]:
+        """The events that follow from the last one at once."""
+        kind = last["type"]
+        if kind == START:
+            return self._create(last)
+        if kind.endswith("Exception"):
             # A rail has spoken by its exception: nothing that was under way goes on.
             self.scene.machine.forget_flows()
             return [self.stamp({"type": "Listen"})]
@@ -115,19 +127,20 @@ class CanonicalTurn:
         return events or [self.stamp({"type": "Listen"})]
 
     def _event(self, command: Send) -> EventDict:
-        event = {"type": command.event.name, **command.event.arguments}
-        if event["type"] == "StartInternalSystemAction":
-            event["is_system_action"] = self._runner.is_system(event["action_name"])
+        name, arguments = command.event.name, command.event.arguments
+        event = {"type": name, **arguments}
+        if name == START:
+            event["action_params"] = dict(arguments["action_params"])
+            event["is_system_action"] = self._runner.is_system(arguments["action_name"])
         whole = self.stamp(event)
-        self.trace.deciders[whole["uid"]] = command.flow_uid
+        if command.flow_uid:
+            self.trace.deciders[whole["uid"]] = command.flow_uid
         return whole
 
     # --- actions ---------------------------------------------------------------------------------------------------
 
     async def _act(self, start: EventDict) -> list[EventDict]:
         name = start["action_name"]
-        if name == "create_event" and start.get("is_system_action"):
-            return self._create(start)
         arguments = resolved(start.get("action_params") or {}, self.scene.context)
         record = ActionRun(name, arguments, time.time())
         self.trace.actions.append(record)
@@ -135,13 +148,13 @@ class CanonicalTurn:
         record.finished_at, record.value, record.failure = time.time(), outcome.value, outcome.failure
         key = start.get("action_result_key")
         updates = {**outcome.context_updates, **({key: outcome.value} if key else {})}
-        events = [self.stamp(dict(event)) for event in outcome.events]
+        events = [self.stamp(event) for event in outcome.events]
         finished = _finished(start, outcome.value, failure, events)
         changed = [self.stamp({"type": "ContextUpdate", "data": updates})] if updates else []
         return [*changed, self.stamp(finished), *events]
 
     def _create(self, start: EventDict) -> list[EventDict]:
-        """The event that a flow creates; so many are that they take the short way."""
+        """The event that a flow creates."""
         params = start["action_params"]
         given = resolved(params["event"], self.scene.context)
         failed = self.scene.notes.get(FAILED_RAIL)
@@ -195,6 +208,11 @@ def _show(shown: Shown, event: EventDict) -> None:
         shown.called(event.get("tool_calls") or ())
 
 
+def _creates_event(start: EventDict) -> bool:
+    """Whether this is the runtime's own `create_event`; so many are that they take the short way."""
+    return start["action_name"] == "create_event" and bool(start.get("is_system_action"))
+
+
 def _with_services(scene: CanonicalScene, services: Any) -> CanonicalScene:
     return CanonicalScene(
         scene.program,
@@ -231,7 +249,7 @@ def resolved(arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> dict
 
 
 def _value(given: Any, variables: Mapping[str, Any]) -> Any:
-    if isinstance(given, Mapping):
+    if isinstance(given, dict):
         return {key: _value(inner, variables) for key, inner in given.items()}
     if not isinstance(given, str) or not given.startswith("$"):
         return given
