@@ -84,6 +84,11 @@ class Moves(Generic[T]):
         self._standings: dict[tuple[T, ...], Standing[T]] = {}
         self._ways = 0
 
+    @property
+    def size(self) -> int:
+        """How many ways were learnt since all were forgotten last."""
+        return self._ways
+
     def standing(self, instances: tuple[T, ...]) -> Standing[T]:
         """The one standing of these instances."""
         known = self._standings.get(instances)

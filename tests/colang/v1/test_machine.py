@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -192,9 +193,7 @@ def test_a_call_of_a_flow_that_is_not_there_is_an_error() -> None:
         Talk(flow("user tea\ndo ghost")).user("tea")
 
 
-@pytest.mark.parametrize(
-    "data", [{}, {"instances": 1}, {"instances": [{}], "variables": {}, "counter": 0, "added": {}}]
-)
+@pytest.mark.parametrize("data", [{}, {"instances": 1}, {"instances": [{}], "variables": {}, "added": {}}])
 def test_what_is_no_snapshot_is_refused(data: dict[str, Any]) -> None:
     with pytest.raises(ColangStateError):
         restore(program(flow(TEA)), data)
@@ -268,3 +267,36 @@ def test_any_events_leave_a_sound_state_that_can_be_saved_anywhere(
         assert snapshot(restored) == snapshot(fork)
         check_state(work, fork)
         state = fork
+
+
+@given(PROGRAMS, st.lists(st.tuples(EVENTS, st.integers(0, 2)), max_size=30))
+@settings(max_examples=100, deadline=None)
+def test_what_a_program_has_learnt_changes_no_outcome(
+    drawn: list[tuple[str, list[str]]], events: list[tuple[Event, int]]
+) -> None:
+    learning, state = made(drawn), State()
+    for event, number in events:
+        state.variables["n"] = number
+        other = state.fork()
+        try:
+            expected = step(replace(learning), other, event)
+        except ColangBudgetError:
+            return  # the program never waits
+        assert step(learning, state, event) == expected
+        assert snapshot(state) == snapshot(other)
+
+
+def test_an_answer_that_is_met_for_the_first_time_leaves_nothing_of_the_try() -> None:
+    talk = Talk(flow("user tea\n$cups = $cups + 1\nif $cups > 2\n  bot enough\nelse\n  bot pour"))
+    talk.state.variables["cups"] = 0
+    assert [talk.user("tea") for _ in range(4)] == [["pour"], ["pour"], ["enough"], ["enough"]]
+    assert talk.state.variables["cups"] == 4
+
+
+def test_what_is_learnt_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("colang.v1.moves.KEPT", 10)
+    talk = Talk(flow("user ...\ndo $chosen"), *(flow("bot a", f"define subflow f{n}") for n in range(30)))
+    for number in range(30):
+        talk.state.variables["chosen"] = f"f{number}"
+        assert talk.user("any") == ["a"]
+    assert talk.program.moves.size <= 20
