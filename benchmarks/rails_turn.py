@@ -70,12 +70,12 @@ class Instant:
     provider_name = "bench"
     provider_url = None
 
-    async def generate_async(self, prompt: object, *, stop: list[str] | None = None, **given: object) -> Any:
+    async def generate_async(self, _prompt: object, **_given: object) -> Any:
         from nemoguardrails.types import LLMResponse
 
         return LLMResponse(content="no")
 
-    async def stream_async(self, prompt: object, *, stop: list[str] | None = None, **given: object) -> Any:
+    async def stream_async(self, _prompt: object, **_given: object) -> Any:
         from nemoguardrails.types import LLMResponseChunk
 
         yield LLMResponseChunk(delta_content="no")
@@ -255,7 +255,9 @@ class Sides:
             command += [f"--{option.replace('_', '-')}", str(value)]
         quiet = {"DO_NOT_TRACK": "1", "OPENAI_API_KEY": "k"}
         environment = {**os.environ, **quiet, **({} if peer else {"PYTHONPATH": str(ROOT)})}
-        result = subprocess.run(command, capture_output=True, text=True, cwd="/", env=environment)
+        result = subprocess.run(
+            command, check=False, capture_output=True, text=True, cwd="/", env=environment
+        )
         if result.returncode:
             raise SystemExit(f"{name} {given} failed:\n{result.stderr[-2000:]}")
         return json.loads(result.stdout.splitlines()[-1])
@@ -271,7 +273,7 @@ def line(
     print(text, flush=True)
 
 
-def print_construction(sides: Sides, options: argparse.Namespace) -> None:
+def print_construction(sides: Sides, _options: argparse.Namespace) -> None:
     ours = [sides.measure("construction", peer=False) for _ in range(ROUNDS)]
     theirs = [sides.measure("construction", peer=True) for _ in range(ROUNDS)] if sides.peer else []
     for name in ours[0]:
