@@ -25,11 +25,11 @@ from rails_engine.canonical import (
     generation_stats,
 )
 from rails_engine.chat import ChatMessage, Digest
-from rails_engine.errors import InvalidStateError, StreamingNotSupportedError
+from rails_engine.errors import InvalidRequestError, InvalidStateError, StreamingNotSupportedError
 from rails_engine.llm import Reading
 from rails_engine.options import GenerationOptions, GenerationRailsOptions, RailChoice
 from rails_engine.prompts import FILTERS
-from rails_engine.replies import Inputs, Reply, inputs_of, reply_of
+from rails_engine.replies import Inputs, Reply, inputs_of, reply_of, with_options_of_context
 from rails_engine.request import Request
 from rails_engine.response import GenerationLog, GenerationResponse
 from rails_engine.saved import Story, begin_story, read_story, worth_keeping, write_story
@@ -172,7 +172,7 @@ class Colang1:
         Raises:
             as `generate`.
         """
-        turn = self._make_turn(begin_story(), Request(()), trace)
+        turn = self._make_turn(begin_story(), with_options_of_context(Request(()), events), trace)
         return await turn.run([turn.stamp(dict(event)) for event in events])
 
     # --- one turn --------------------------------------------------------------------------------------------------
@@ -180,11 +180,13 @@ class Colang1:
     async def _turn(self, request: Request, trace: Trace, stream: Stream | None = None) -> Done:
         """Run the turn that the request asks for, on a fork; keep it if it succeeds."""
         known = self._known(request)
+        asked = inputs_of(request, known.length)
+        request = with_options_of_context(request, [*asked.past, *asked.now])
         turn = self._make_turn(known.story, request, trace)
         if stream is not None:
             turn.scene = replace(turn.scene, shown=stream)
             stream.begin(lambda give: self._windows(turn, give))
-        inputs = await self._checked(request, inputs_of(request, known.length))
+        inputs = await self._checked(request, asked)
         turn.scene.events.extend(turn.stamp(event) for event in inputs.past)
         new = await turn.run([turn.stamp(event) for event in inputs.now])
         trace.story = turn.scene.events
@@ -315,10 +317,18 @@ def _refusal_of(reply: Reply, trace: Trace) -> Refusal | None:
 
 
 def _chosen(configured: Sequence[str], choice: RailChoice) -> list[str]:
-    """The configured flows that a request wants: all, none, or those named, with or without parameters."""
+    """The configured flows that a request wants: all, none, or those named, with or without parameters.
+
+    Raises:
+        InvalidRequestError: a name is not among them; to run fewer rails for a slip of the pen would fail open.
+    """
     if isinstance(choice, bool):
         return list(configured) if choice else []
     named = {" ".join(name.split()) for name in choice}
+    unknown = named - {*configured, *map(_plain, configured)}
+    if unknown:
+        listed = ", ".join(repr(flow) for flow in configured) or "none"
+        raise InvalidRequestError(f"options.rails names {min(unknown)!r}; of this kind are listed: {listed}")
     return [flow for flow in configured if flow in named or _plain(flow) in named] if choice else []
 
 
@@ -327,12 +337,12 @@ def _plain(reference: str) -> str:
 
 
 def _given_answer(request: Request) -> str | None:
-    """The last message where it is an assistant's and dialog rails are off: it is to be checked, not answered."""
+    """What is to be checked, not answered, where dialog rails are off: the last message if it is an assistant's."""
     options = request.options
-    if options is None or options.rails.dialog or not request.messages:
+    if options is None or options.rails.dialog:
         return None
-    last = request.messages[-1]
-    return str(last.get("content") or "") if last.get("role") == "assistant" else None
+    last = request.messages[-1] if request.messages else {}
+    return str(last.get("content") or "") if last.get("role") == "assistant" else request.given
 
 
 def _last_text(messages: Sequence[ChatMessage]) -> str:

@@ -14,6 +14,7 @@ Exception
     ModelInitializationError               a model client cannot be built
   InvalidStateError (ValueError)           the caller: a state that this engine did not give out
   InvalidRequestError (ValueError)         the caller: messages, options or sizes out of bounds
+    NoMessagesError (IndexError)           the list of messages is empty
   ActionError (RuntimeError)               the author of an action
     ActionNotFoundError
     ActionTimeoutError
@@ -95,6 +96,10 @@ class InvalidStateError(ValueError):
 
 class InvalidRequestError(ValueError):
     """The caller's messages or options are malformed or out of bounds."""
+
+
+class NoMessagesError(InvalidRequestError, IndexError):
+    """There is nothing to answer: the list of messages is empty."""
 
 
 class ActionError(RuntimeError):

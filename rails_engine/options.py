@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any, TypeAlias
@@ -9,6 +10,8 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel, Field, model_validator
 
 RailChoice: TypeAlias = bool | list[str]
+
+log = logging.getLogger(__name__)
 
 
 class GenerationRailsOptions(BaseModel):
@@ -48,11 +51,13 @@ class GenerationOptions(BaseModel):
     @classmethod
     def expand_list(cls, values: Any) -> Any:
         """`rails: [input, output]` runs these kinds and no others."""
-        if isinstance(values, Mapping) and isinstance(values.get("rails"), list):
-            named = values["rails"]
-            kinds = GenerationRailsOptions.model_fields
-            return {**values, "rails": {kind: kind in named for kind in kinds}}
-        return values
+        rails = values.get("rails") if isinstance(values, Mapping) else None
+        kinds = GenerationRailsOptions.model_fields
+        if isinstance(rails, list | Mapping):
+            unknown = [str(name) for name in rails if name not in kinds]
+            if unknown:
+                raise ValueError(f"there are no {unknown[0]!r} rails; the kinds are {', '.join(kinds)}")
+        return {**values, "rails": {kind: kind in rails for kind in kinds}} if isinstance(rails, list) else values
 
 
 class RailType(str, Enum):  # noqa: UP042 - users compare members with plain text and print them
@@ -89,4 +94,7 @@ def read_options(options: GenerationOptions | Mapping[str, Any] | None) -> Gener
         return options
     if not isinstance(options, Mapping):
         raise TypeError(f"options must be a mapping or GenerationOptions, not {type(options).__name__}")
+    for name in options:
+        if name not in GenerationOptions.model_fields:
+            log.warning("options have no field %r; it has no effect", name)
     return GenerationOptions.model_validate(dict(options))

@@ -17,8 +17,9 @@ from rails_engine.canonical import Speech
 from rails_engine.colang1 import Colang1, history_of, open_story
 from rails_engine.colang2 import Colang2, open_state
 from rails_engine.config import RailsConfig
-from rails_engine.errors import RailTypeNotConfiguredError
+from rails_engine.errors import NoMessagesError, RailTypeNotConfiguredError
 from rails_engine.llm import Reading, as_llm, public_model
+from rails_engine.messages import EXAMPLE, NOTHING_SAID, prompt_message, require_messages
 from rails_engine.options import GenerationOptions, RailsResult, RailType, read_options
 from rails_engine.request import Request
 from rails_engine.response import ExplainInfo, GenerationResponse
@@ -127,7 +128,7 @@ class LLMRails:
                 `rails.output.streaming.enabled` is false.
         """
         framed = bool(include_metadata or include_generation_metadata)
-        asked = [] if generator is not None and prompt is None and messages is None else messages
+        asked = NOTHING_SAID if generator is not None and prompt is None and messages is None else messages
         request = self._request(prompt, asked, options, state)
         async with Reading(self._frames(request, generator)) as frames:
             async for frame in frames:
@@ -384,9 +385,11 @@ class LLMRails:
             raise ValueError("give `prompt` or `messages`, not both")
         if prompt is None and messages is None:
             raise ValueError("give a `prompt` or `messages`")
-        asked: Messages = [{"role": "user", "content": prompt}] if prompt is not None else messages or []
+        asked = require_messages(prompt_message(prompt) if prompt is not None else messages)
         read = read_options(options)
         if self._one is not None:
+            if not asked and asked is not NOTHING_SAID:
+                raise NoMessagesError(f"`messages` is empty: give at least one message {EXAMPLE}")
             return Request(asked, read, story=open_story(state), as_text=prompt is not None)
         wanted = isinstance(state, Mapping)
         return Request(asked, read, open_state(state), as_text=prompt is not None, state_wanted=wanted)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from rails_engine.errors import InvalidRequestError
+from rails_engine.options import read_options
 from rails_engine.request import Request
 from rails_engine.umim import EventDict
 
@@ -46,6 +47,28 @@ def inputs_of(request: Request, known: int) -> Inputs:
         )
     past = [event for message in messages[known:start] for event in _past_events(message)]
     return Inputs(past, _now_events(messages[start:], start))
+
+
+def with_options_of_context(request: Request, events: Sequence[EventDict]) -> Request:
+    """The request with what its context updates ask: `generation_options`, and a `bot_message` to be checked.
+
+    Options that the caller gave as such come first. Callers in this process are trusted with both; who serves others
+    refuses these keys at the door.
+
+    Raises:
+        ValueError: the options in the context are malformed (pydantic's ValidationError).
+        TypeError: they are no mapping.
+    """
+    context: dict[str, Any] = {}
+    for event in events:
+        if event.get("type") == "ContextUpdate" and isinstance(event.get("data"), Mapping):
+            context.update(event["data"])
+    given = context.get("bot_message")
+    return replace(
+        request,
+        options=request.options or read_options(context.get("generation_options")),
+        given=given if isinstance(given, str) else None,
+    )
 
 
 def _past_events(message: Mapping[str, Any]) -> list[EventDict]:

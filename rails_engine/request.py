@@ -16,6 +16,7 @@ class Request:
 
     `as_text`: a prompt was given, the answer is a text. `state` is a conversation of Colang 2.x; `state_wanted` says
     that it came as a dictionary, so the answer brings the new one. `story` is a saved conversation of Colang 1.0.
+    `given` is an answer that came in the context, to be checked where dialog rails are off.
     """
 
     messages: Sequence[Mapping[str, Any]]
@@ -24,6 +25,7 @@ class Request:
     story: Mapping[str, Any] | None = None
     as_text: bool = False
     state_wanted: bool = False
+    given: str | None = None
 
     @property
     def wants_response(self) -> bool:

@@ -90,7 +90,7 @@ class Builder:
         text = self._text(as_tree(body))
         written = name_of(str(name[0])) if name else ""
         return tree.Flow(
-            name=written or f"anonymous-{hashlib.sha256(text.encode()).hexdigest()[:16]}",
+            name=written or f"anonymous-{hashlib.sha256(text.encode()).hexdigest()[:8]}",
             modifiers=frozenset(words[1:-1]) | ({"subflow"} if words[-1] == "subflow" else frozenset()),
             body=self.body(as_tree(body)),
             text=text,

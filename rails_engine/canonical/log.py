@@ -90,7 +90,8 @@ class _Reader:
             return
         rail = self._rail_of(flow)
         if rail is not None:
-            rail.decisions.append(f"execute {name}")
+            if flow:  # rails side by side are told by their outcome alone
+                rail.decisions.append(f"execute {name}")
             if run is not None:
                 _add(rail, executed(run))
 

@@ -238,7 +238,7 @@ def _finished(start: EventDict, value: Any, failure: str | None, events: list[Ev
         "is_success": not failure,
         **failed,
         "return_value": value,
-        "events": events,
+        "events": events or None,
         "is_system_action": start.get("is_system_action", False),
     }
 

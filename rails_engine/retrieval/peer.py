@@ -142,7 +142,8 @@ class ForeignSearcher:
         self, text: str, limit: int, threshold: float | None = None, tenant: str | None = None
     ) -> list[Hit]:
         """As a searcher; an item that belongs to another tenant is dropped after the search."""
-        similarity = None if threshold is None else peer_similarity(threshold)
+        # Rounded, so that the number of the configuration comes back from the cosine that stands for it here.
+        similarity = None if threshold is None else round(peer_similarity(threshold), 9)
         found = await self._index.search(text=text, max_results=limit, threshold=similarity)
         items = [Item(item.text, item.meta, item.meta.get("tenant")) for item in found]
         return [Hit(item, float("nan")) for item in items if item.tenant in (None, tenant)]

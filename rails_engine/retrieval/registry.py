@@ -72,6 +72,9 @@ class SearchProviders:
         """Make a class known; a name registered again means the newer one."""
         self._makers[name] = provider
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._makers
+
     def make(self, name: str, parameters: Mapping[str, Any]) -> EmbeddingsIndex | None:
         """A new index of the provider; None for the default one.
 

@@ -145,8 +145,9 @@ class RetrievalSetup:
 
         Where no engine is named the threshold was chosen on another embedder's scale; it is mapped, and that is said.
         """
+        chosen = provider or self._config.core.embedding_search_provider
         cosine = cosine_of(similarity)
-        if self.choice(provider).engine is not None:
+        if chosen.name in self._search_providers or self.choice(chosen).engine is not None:
             return cosine
         mapped = built_in_cosine(cosine)
         if similarity in self._mapped:

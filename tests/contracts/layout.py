@@ -32,7 +32,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "rails_engine": (
         "background errors options response streaming_handler umim verbose",
         "chat config saved state streaming",
-        "actions llm request retrieval verdicts windows",
+        "actions llm messages request retrieval verdicts windows",
         "knowledge prompts replies scene trace",
         "dialog effects library services",
         "import_path registered turn",

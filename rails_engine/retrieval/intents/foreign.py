@@ -34,11 +34,7 @@ class SearchedIntents:
         if not self._items:
             return None
         hits = await self.nearest(text, RANKED, threshold)
-        in_scope = bool(hits)
-        if not in_scope:
-            hits = await self.nearest(text, RANKED)
-        order = order_of_intents(hits)
-        if not order:
+        if not hits:
             return None
-        ranked = tuple(Ranked(intent, 0.0 if i else 1.0) for i, intent in enumerate(order))
-        return IntentMatch(ranked, hits[0].score, math.nan, in_scope)
+        ranked = tuple(Ranked(intent, 0.0 if i else 1.0) for i, intent in enumerate(order_of_intents(hits)))
+        return IntentMatch(ranked, hits[0].score, math.nan, in_scope=True)

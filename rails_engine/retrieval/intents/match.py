@@ -63,7 +63,7 @@ class Intents(Protocol):
         ...
 
     async def match(self, text: str, threshold: float | None = None) -> IntentMatch | None:
-        """The intent of an utterance, None where there are no examples.
+        """The intent of an utterance, None where no example is known or found.
 
         With a cosine `threshold` that decides what is in scope, instead of the calibration.
         """
