@@ -166,7 +166,7 @@ class Colang1:
         done = await self._turn(Request(request.messages, options, story={}), trace)
         return _refusal_of(reply_of(done.new), trace)
 
-    async def generate_events(self, events: Sequence[EventDict], trace: Trace) -> list[EventDict]:
+    async def generate_events(self, events: Sequence[Mapping[str, Any]], trace: Trace) -> list[EventDict]:
         """The events that follow from a history.
 
         Raises:

@@ -8,6 +8,7 @@ Exception
       StreamingNotSupportedError           streaming asked of a configuration that cannot stream
       RailTypeNotConfiguredError           a check asked for a kind of rail that has no flows
     MissingKeyError                        a model needs a key that is set nowhere
+    NoModelError (LLMCallException)        an answer is asked of a configuration that has no main model
     PromptError                            a prompt cannot be rendered or its output parser is unknown
     ConfigCodeError (RuntimeError)         `config.py`, `actions.py` or `actions/` failed to load
     RailCompilationError                   a rail cannot be built from its configuration
@@ -148,6 +149,13 @@ class Remote:
     model_name: str | None = None
     provider_name: str | None = None
     base_url: str | None = None
+
+
+class NoModelError(ConfigurationError, LLMCallException):
+    """There is no main model to ask. Who catches failing model calls catches this one too."""
+
+    def __init__(self, message: str) -> None:
+        LLMCallException.__init__(self, message)
 
 
 class LLMClientError(Exception):

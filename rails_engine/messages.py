@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from rails_engine.errors import InvalidRequestError
+from rails_engine.errors import InvalidRequestError, NoMessagesError
 
 MAX_MESSAGES: Final = 5_000
 MAX_CHARACTERS: Final = 5_000_000
@@ -33,7 +33,9 @@ def require_messages(messages: Any) -> Sequence[Mapping[str, Any]]:
     if not isinstance(messages, Sequence) or isinstance(messages, str | bytes):
         raise InvalidRequestError(f"`messages` is a list of messages {EXAMPLE}, not {_kind(messages)}")
     if len(messages) > MAX_MESSAGES:
-        raise InvalidRequestError(f"{len(messages)} messages in one call are too many: at most {MAX_MESSAGES}")
+        raise InvalidRequestError(
+            f"{len(messages)} messages in one call are too many: at most {MAX_MESSAGES}"
+        )
     size = sum(_require_message(message, number) for number, message in enumerate(messages))
     if size > MAX_CHARACTERS:
         raise InvalidRequestError(f"{size} characters in one call are too many: at most {MAX_CHARACTERS}")
@@ -49,6 +51,27 @@ def prompt_message(prompt: Any) -> Sequence[Mapping[str, Any]]:
     if not isinstance(prompt, str):
         raise InvalidRequestError(f"`prompt` is a text, not {_kind(prompt)}; give messages as `messages=[…]`")
     return [{"role": "user", "content": prompt}]
+
+
+def require_events(events: Any) -> Sequence[Mapping[str, Any]]:
+    """`events`, if it is a list of events that is not empty.
+
+    Raises:
+        NoMessagesError: it is empty.
+        InvalidRequestError: it is something else, or an event has no type.
+    """
+    example = "such as {'type': 'UtteranceUserActionFinished', 'final_transcript': 'hello'}"
+    if not isinstance(events, Sequence) or isinstance(events, str | bytes):
+        raise InvalidRequestError(f"`events` is a list of events {example}, not {_kind(events)}")
+    if not events:
+        raise NoMessagesError(f"`events` is empty: give at least one event {example}")
+    for number, event in enumerate(events):
+        kind = event.get("type") if isinstance(event, Mapping) else None
+        if not isinstance(kind, str) or not kind:
+            raise InvalidRequestError(
+                f"events[{number}] is a dictionary with a `type`, {example}, not {event!r:.80}"
+            )
+    return events
 
 
 def _require_message(message: Any, number: int) -> int:
@@ -80,7 +103,9 @@ def _require_part(part: Any, where: str) -> int:
     if isinstance(part, str):
         return _require_text(part, where)
     if not isinstance(part, Mapping):
-        raise InvalidRequestError(f"{where} is a part such as {{'type': 'text', 'text': 'hi'}}, not {_kind(part)}")
+        raise InvalidRequestError(
+            f"{where} is a part such as {{'type': 'text', 'text': 'hi'}}, not {_kind(part)}"
+        )
     return _require_text(part.get("text"), where)
 
 

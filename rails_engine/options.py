@@ -57,7 +57,11 @@ class GenerationOptions(BaseModel):
             unknown = [str(name) for name in rails if name not in kinds]
             if unknown:
                 raise ValueError(f"there are no {unknown[0]!r} rails; the kinds are {', '.join(kinds)}")
-        return {**values, "rails": {kind: kind in rails for kind in kinds}} if isinstance(rails, list) else values
+        return (
+            {**values, "rails": {kind: kind in rails for kind in kinds}}
+            if isinstance(rails, list)
+            else values
+        )
 
 
 class RailType(str, Enum):  # noqa: UP042 - users compare members with plain text and print them

@@ -19,7 +19,7 @@ from rails_engine.colang2 import Colang2, open_state
 from rails_engine.config import RailsConfig
 from rails_engine.errors import NoMessagesError, RailTypeNotConfiguredError
 from rails_engine.llm import Reading, as_llm, public_model
-from rails_engine.messages import EXAMPLE, NOTHING_SAID, prompt_message, require_messages
+from rails_engine.messages import EXAMPLE, NOTHING_SAID, prompt_message, require_events, require_messages
 from rails_engine.options import GenerationOptions, RailsResult, RailType, read_options
 from rails_engine.request import Request
 from rails_engine.response import ExplainInfo, GenerationResponse
@@ -204,12 +204,13 @@ class LLMRails:
         """Colang 1.0: the events that follow from a history, up to `Listen`.
 
         Raises:
+            InvalidRequestError: `events` is empty, or an event has no type.
             NotImplementedError: a Colang 2.x configuration.
             LLMCallException: the main model failed.
         """
         trace = Trace()
         try:
-            return await self._canonical().generate_events(events, trace)
+            return await self._canonical().generate_events(require_events(events), trace)
         finally:
             self._remember(trace)
 

@@ -49,7 +49,7 @@ def inputs_of(request: Request, known: int) -> Inputs:
     return Inputs(past, _now_events(messages[start:], start))
 
 
-def with_options_of_context(request: Request, events: Sequence[EventDict]) -> Request:
+def with_options_of_context(request: Request, events: Sequence[Mapping[str, Any]]) -> Request:
     """The request with what its context updates ask: `generation_options`, and a `bot_message` to be checked.
 
     Options that the caller gave as such come first. Callers in this process are trusted with both; who serves others

@@ -46,7 +46,7 @@ def _quoted(event: EventDict) -> bool:
 
 def begin_story() -> Story:
     """A conversation that has not begun."""
-    return Story(State())
+    return Story(State(variables={"last_user_message": None, "last_bot_message": None}))
 
 
 def write_story(story: Story) -> dict[str, Any]:

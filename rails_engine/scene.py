@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
 import colang
-from rails_engine.errors import ConfigurationError, LLMCallException
+from rails_engine.errors import ConfigurationError, LLMCallException, PromptError
 from rails_engine.llm import LLMCall
 from rails_engine.state import State
 from rails_engine.umim import EventDict
@@ -166,6 +166,9 @@ class Plan:
         """
         try:
             return await self.effect(scene, arguments)
+        except PromptError as error:
+            log.error("action %s failed: %s", self.name, error)  # noqa: TRY400 -- the message says it all
+            return Outcome(failure=error)
         except (LLMCallException, ConfigurationError, StreamStoppedError):
             raise
         except Exception as error:  # the rim: users' actions may raise anything

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rails_engine.config import RailsConfig
-from rails_engine.errors import ConfigurationError, LLMCallException
+from rails_engine.errors import ConfigurationError, LLMCallException, NoModelError
 from rails_engine.knowledge import Knowledge
 from rails_engine.llm import (
     LLM,
@@ -55,11 +55,11 @@ class Resources:
         """The model of this task: one whose type is the task's name, else the main model.
 
         Raises:
-            ConfigurationError: there is no such model.
+            NoModelError: there is no such model.
         """
         model = self.models.get(task) or self.models.main
         if model is None:
-            raise ConfigurationError(NO_MODEL)
+            raise NoModelError(NO_MODEL)
         return model
 
 

@@ -39,6 +39,8 @@ class Trace:
     """Colang 1.0: the events of the whole conversation."""
     deciders: dict[str, str] = field(default_factory=dict)
     """Colang 1.0: an event's uid to the flow that decided it."""
+    beside: dict[str, Sequence[ActionRun]] = field(default_factory=dict)
+    """Colang 1.0: what a rail that ran beside others executed, by the uid of the event that it began with."""
 
 
 def history_text(history: Iterable[History]) -> str:
@@ -63,6 +65,7 @@ def call_info(call: LLMCall) -> LLMCallInfo:
         completion_tokens=usage.completion_tokens if usage else 0,
         started_at=call.started_at,
         finished_at=call.started_at + call.duration_s,
+        id=call.uid,
         request_id=call.completion.request_id,
         prompt=call.prompt_text,
         completion=call.completion.text,

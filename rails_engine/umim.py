@@ -168,5 +168,8 @@ class Stamper:
         stamp = {"type": kind, "uid": uid, "event_created_at": self._text, "source_uid": ENGINE_UID}
         if kind.endswith("Action") and kind.startswith("Start"):
             stamp["action_uid"] = self.uid()
+            modality = MODALITIES.get(kind[5:])
+            if modality is not None:
+                stamp["action_info_modality"], stamp["action_info_modality_policy"] = modality
         stamp.update(event)
         return stamp

@@ -23,6 +23,8 @@ _DO = re.compile(r"do\s+(.*)\Z", re.DOTALL)
 _KIND = re.compile(r"(user|bot|event)\b\s*(?:says\b\s*)?(.*)\Z", re.DOTALL)
 _INLINE_TEXT = re.compile(r'(.*?)\s*"(.*)"\s*\Z', re.DOTALL)
 _PARAMETER = re.compile(r"(\w+)\s*[:=]\s*(.*)\Z", re.DOTALL)
+_PLAIN_ENTRY = re.compile(r"(\w+)\s*[:=]\s*([^\W\d][\w -]*)\Z")
+_CONSTANTS = frozenset({"True", "False", "None", "true", "false", "null"})
 _TYPE = re.compile(r"[^\W\d]\w*\Z")
 
 
@@ -90,7 +92,7 @@ class Builder:
         text = self._text(as_tree(body))
         written = name_of(str(name[0])) if name else ""
         return tree.Flow(
-            name=written or f"anonymous-{hashlib.sha256(text.encode()).hexdigest()[:8]}",
+            name=written or anonymous(text),
             modifiers=frozenset(words[1:-1]) | ({"subflow"} if words[-1] == "subflow" else frozenset()),
             body=self.body(as_tree(body)),
             text=text,
@@ -251,7 +253,15 @@ class Builder:
             raise ColangSyntaxError(message, self._source, span)
         if isinstance(node.children[0], Token):
             return tree.Meta(entries=self._json(str(node.children[0]), span), span=span)
-        return self._meta_of([self._parameter(child) for child in _named(node, "parameter")], span)
+        return self._meta_of([self._meta_entry(child) for child in _named(node, "parameter")], span)
+
+    def _meta_entry(self, node: Tree[Token]) -> tuple[str, expressions.Expression]:
+        """`key: value`; plain words are a text."""
+        line = self._rest(node)
+        words = _PLAIN_ENTRY.fullmatch(line.plain)
+        if words is None or words[2] in _CONSTANTS:
+            return self._parameter(node)
+        return words[1], expressions.Literal(value=words[2], span=self._place.span(node))
 
     def _json(self, text: str, span: Span) -> tuple[tuple[str, expressions.Constant], ...]:
         try:
@@ -330,6 +340,11 @@ class Builder:
                 break
             comments.append(text.removeprefix("#").strip())
         return "\n".join(reversed(comments)) or None
+
+
+def anonymous(text: str) -> str:
+    """The name of a flow that has none: the same text has the same one."""
+    return f"anonymous-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def as_tree(child: Token | Tree[Token]) -> Tree[Token]:

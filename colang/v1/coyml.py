@@ -15,6 +15,7 @@ from colang.errors import ColangLoadError
 from colang.source import Source, Span
 from colang.tree import Constant
 from colang.v1 import tree
+from colang.v1.builder import anonymous
 from colang.v1.elements import FlowCode
 from colang.v1.lowering import lower_flow
 from colang.v1.parser import parse_body
@@ -47,11 +48,14 @@ def flows_of_yaml(flows: Iterable[Mapping[str, Any]], source: str = "config.yml"
 
 
 def flow_of_yaml(entry: Mapping[str, Any], source: str = "config.yml") -> tree.Flow:
-    """The tree of one entry: `{id, priority?, is_subflow?, elements}`."""
+    """The tree of one entry: `{id?, priority?, is_subflow?, elements}`."""
     name, elements = entry.get("id"), entry.get("elements")
-    if not isinstance(name, str) or not isinstance(elements, list) or not elements:
-        raise ColangLoadError(f"a flow in {source} needs an `id` and a list of `elements`, unlike {entry!r}")
-    text = "\n".join(_lines(elements, f"flow `{name}` in {source}"))
+    if not isinstance(name, str | None) or not isinstance(elements, list) or not elements:
+        raise ColangLoadError(
+            f"a flow in {source} needs a list of `elements`, and its `id` is a text: {entry!r}"
+        )
+    text = "\n".join(_lines(elements, f"flow `{name or elements[0]}` in {source}"))
+    name = name or anonymous(text)
     span = Span(source, 1, 1, 1, 1)
     body = parse_body(Source(f"{source}, flow {name}", text))
     settings: tuple[tuple[str, Constant], ...] = tuple((key, entry[key]) for key in _SETTINGS if key in entry)
@@ -113,6 +117,8 @@ def _element(element: object, where: str) -> Iterator[str]:
 
 def _simple(word: str, value: object, element: Mapping[str, Any]) -> Iterator[str]:
     text = " ".join(str(value).split())
+    if word == "set" and not text.startswith("$"):
+        text = f"${text}"
     result = element.get("result")
     yield f"${str(result).removeprefix('$')} = {word} {text}" if result else f"{word} {text}"
     for name, argument in (element.get("params") or {}).items():

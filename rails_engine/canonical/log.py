@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rails_engine.response import ActivatedRail, ExecutedAction, GenerationStats
@@ -45,16 +45,19 @@ class _Reader:
     """Walks over the record in order."""
 
     runs: Iterator[ActionRun]
+    beside: Mapping[str, Sequence[ActionRun]]
     rails: list[ActivatedRail] = field(default_factory=list)
     open: ActivatedRail | None = None
+    whole: bool = False
+    """True inside a rail that ran beside others: what it did is known as a whole."""
 
     def event(self, event: EventDict, flow: str) -> None:
         kind = event["type"]
         if kind in _DIRECTIONS:
-            self._begin(_DIRECTIONS[kind], event["flow_id"])
+            self._done_beside(self._begin(_DIRECTIONS[kind], event["flow_id"]), event.get("uid", ""))
         elif kind in _ENDS:
-            self.open = None
-        elif kind == "StartInternalSystemAction":
+            self._end_beside()
+        elif kind == "StartInternalSystemAction" and not self.whole:
             self._action(event["action_name"], flow, next(self.runs, None))
         elif kind == "BotIntent" and (flow or event.get("intent") == "stop"):
             self._decision(event["intent"], flow)
@@ -69,6 +72,18 @@ class _Reader:
         if kind not in {"dialog", "generation"}:
             self.open = rail
         return rail
+
+    def _done_beside(self, rail: ActivatedRail, uid: str) -> None:
+        runs = self.beside.get(uid)
+        self.whole = runs is not None
+        for run in runs or ():
+            _add(rail, executed(run))
+
+    def _end_beside(self) -> None:
+        """A rail that let pass decided what it executed; of one that stopped, the stop is what counts."""
+        if self.open is not None and self.whole:
+            self.open.decisions = [f"execute {run.action_name}" for run in self.open.executed_actions]
+        self.open, self.whole = None, False
 
     def _rail_of(self, flow: str) -> ActivatedRail | None:
         if self.open is not None:
@@ -90,8 +105,7 @@ class _Reader:
             return
         rail = self._rail_of(flow)
         if rail is not None:
-            if flow:  # rails side by side are told by their outcome alone
-                rail.decisions.append(f"execute {name}")
+            rail.decisions.append(f"execute {name}")
             if run is not None:
                 _add(rail, executed(run))
 
@@ -106,7 +120,7 @@ def _add(rail: ActivatedRail, action: ExecutedAction) -> None:
 
 def activated_rails(trace: Trace) -> list[ActivatedRail]:
     """The rails of a turn in order, each with what it decided and executed."""
-    reader = _Reader(iter(trace.actions))
+    reader = _Reader(iter(trace.actions), trace.beside)
     for event in trace.events:
         reader.event(event, trace.deciders.get(event.get("uid", ""), ""))
     for rail in reader.rails:

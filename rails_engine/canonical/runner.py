@@ -105,7 +105,7 @@ class CanonicalRunner:
         rail = CanonicalTurn(scene, self, trace)
         rail.start_flow_by_reference(flow)
         new = (await rail.go_on())[:-1]
-        turn.trace.actions += trace.actions
+        turn.trace.beside[begin["uid"]] = trace.actions
         stopped = any(_ends_turn(event) for event in new)
         end = turn.stamp({"type": f"{kind}RailFinished", "flow_id": flow})
         events = [begin, *new] if stopped else [begin, end]

@@ -31,6 +31,9 @@ START: Final = "StartInternalSystemAction"
 
 _NOTHING: Final[EventDict] = {"type": ""}
 
+WITHOUT_EVENTS = frozenset({"retrieve_relevant_chunks"})
+"""Actions of the runtime that never answer with events; callers of the events interface see None there."""
+
 
 class Runner(Protocol):
     """Carries out an action of Colang 1.0."""
@@ -238,7 +241,7 @@ def _finished(start: EventDict, value: Any, failure: str | None, events: list[Ev
         "is_success": not failure,
         **failed,
         "return_value": value,
-        "events": events or None,
+        "events": None if start["action_name"] in WITHOUT_EVENTS else events,
         "is_system_action": start.get("is_system_action", False),
     }
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
+from uuid import uuid4
 
 from rails_engine.llm.answer import Completion, Gathering
 from rails_engine.llm.base import LLM, Chunk, LLMRequest
@@ -28,6 +29,7 @@ class LLMCall:
     started_at: float
     duration_s: float
     error: BaseException | None = None
+    uid: str = field(default_factory=lambda: str(uuid4()))
 
     @property
     def prompt_text(self) -> str:

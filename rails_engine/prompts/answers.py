@@ -156,4 +156,4 @@ def get_colang_history(
 
 def remove_text_messages_from_history(history: str) -> str:
     text = remove_text_messages(history)
-    return f"{text}\n" if text else ""
+    return text if not text or text.endswith("\n") else f"{text}\n"

@@ -51,9 +51,9 @@ def first_turns(colang_history: str, n: int) -> str:
     for line in colang_history.splitlines():
         count += _starts_turn(line)
         if count > n:
-            break
+            return "\n".join(kept)
         kept.append(line)
-    return "\n".join(kept)
+    return "\n".join(kept) + _ending(colang_history)
 
 
 def last_turns(colang_history: str, n: int) -> str:
@@ -61,7 +61,12 @@ def last_turns(colang_history: str, n: int) -> str:
     lines = colang_history.rstrip("\n").splitlines()
     starts = [i for i, line in enumerate(lines) if _starts_turn(line)]
     first = starts[-n] if 0 < n <= len(starts) else 0
-    return "\n".join(lines[first:])
+    return "\n".join(lines[first:]) + _ending(colang_history)
+
+
+def _ending(text: str) -> str:
+    """The last line break of a text, if it has one; what is made of the whole text keeps it."""
+    return "\n" if text.endswith("\n") else ""
 
 
 def _starts_turn(line: str) -> bool:
@@ -69,18 +74,20 @@ def _starts_turn(line: str) -> bool:
 
 
 def remove_text_messages(colang_history: str) -> str:
-    """A 1.0 history with intents alone: what was said is left out."""
+    """A 1.0 history with intents alone: what was said is left out where its intent is known."""
     result: list[str] = []
     for turn in turns_of(colang_history):
         if turn.text is not None or turn.intent is not None:
-            result.append(f"user {turn.intent or 'unknown message'}")
+            result.append(f"user {turn.intent}" if turn.intent is not None else f'user "{turn.text}"')
         result += [line for line in turn.lines if not line.startswith('  "')]
-    return "\n".join(result)
+    return "\n".join(result) + _ending(colang_history)
 
 
 def indent(text: str, n_spaces: int) -> str:
     """Every line that is not empty, moved in by `n_spaces`."""
-    return "\n".join(" " * n_spaces + line if line.strip() else line for line in text.splitlines())
+    return "\n".join(" " * n_spaces + line if line.strip() else line for line in text.splitlines()) + _ending(
+        text
+    )
 
 
 def verbose_v1(colang_history: str) -> str:
@@ -92,7 +99,7 @@ def verbose_v1(colang_history: str) -> str:
         if turn.intent is not None:
             result.append(f"User intent: {turn.intent}")
         result += [_labelled(line) for line in turn.lines]
-    return "\n".join(result)
+    return "\n".join(result) + _ending(colang_history)
 
 
 def _labelled(line: str) -> str:

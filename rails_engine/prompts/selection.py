@@ -1,6 +1,10 @@
 """Which prompt serves a task for a model: the most specific one, and of equals the last.
 
-A prompt names models as `engine/model`, as an engine, or as the beginning of either; one that names none serves all.
+A prompt names models as `engine/model`, as a model, as an engine, or as a part of these; one that names none serves all.
+One that names other models than the one at hand comes last, but comes: it is what the author wrote for the task.
+
+Scores are products: how well the model is named, times 1 for a prompt of the mode asked for and 0.8 for a standard one in
+its place. So an exact name in the wrong mode weighs as much as the engine in the right one, and so on down the list.
 """
 
 from __future__ import annotations
@@ -15,7 +19,13 @@ import yaml
 from rails_engine.config import Model, TaskPrompt
 
 STANDARD = "standard"
-ANY_MODEL = 0.2
+_OTHER_MODE = 0.8
+_WHOLE = 1.0
+_MODEL = 0.9
+_ENGINE = _OTHER_MODE
+_PART = _MODEL * _OTHER_MODE
+_ANY = _PART * _OTHER_MODE
+_FOREIGN = 0.1
 _BUILT_IN = Path(__file__).parent / "builtin"
 
 
@@ -24,37 +34,35 @@ def chosen(prompts: Iterable[TaskPrompt], task: str, model: Model | None, mode: 
     best, best_score = None, 0.0
     for prompt in prompts:
         if prompt.task == task:
-            score = _model_score(prompt, model) * _mode_score(prompt, mode)
+            score = _score(prompt, model, mode)
             if score > 0 and score >= best_score:
                 best, best_score = prompt, score
     return best
 
 
-def _mode_score(prompt: TaskPrompt, mode: str) -> float:
+def _score(prompt: TaskPrompt, model: Model | None, mode: str) -> float:
     own = prompt.mode or STANDARD
-    if own == mode:
-        return 1.0
-    return 0.5 if own == STANDARD else 0.0
+    if own not in (mode, STANDARD):
+        return 0.0
+    named = _model_score(prompt, model)
+    return named * (1.0 if own == mode else _OTHER_MODE) if named else _FOREIGN
 
 
 def _model_score(prompt: TaskPrompt, model: Model | None) -> float:
     if not prompt.models:
-        return ANY_MODEL
-    if model is None:
-        return 0.0
-    return max(_pattern_score(pattern, model) for pattern in prompt.models)
+        return _ANY
+    return 0.0 if model is None else max(_pattern_score(pattern, model) for pattern in prompt.models)
 
 
 def _pattern_score(pattern: str, model: Model) -> float:
     full = f"{model.engine}/{model.model}"
-    if pattern in (full, model.model):
-        return 1.0
+    if pattern == full:
+        return _WHOLE
+    if pattern == model.model:
+        return _MODEL
     if pattern == model.engine:
-        return 0.5
-    if full.startswith(pattern) or (model.model or "").startswith(pattern):
-        return 0.8
-    family = (model.model or "").rpartition("/")[2]
-    return 0.7 if family.startswith(pattern.rpartition("/")[2]) and "/" not in pattern else 0.0
+        return _ENGINE
+    return _PART if pattern in full else 0.0
 
 
 @cache

@@ -52,9 +52,14 @@ def said(*texts: str) -> list[dict[str, Any]]:
         ),
         ("- {task: t, models: [openai], content: engine}\n- {task: t, content: any}", "engine"),
         (
-            "- {task: t, models: [gpt-4], content: family}\n- {task: t, models: [openai], content: engine}",
-            "family",
+            "- {task: t, models: [openai], content: engine}\n- {task: t, models: [gpt-4], content: family}",
+            "engine",
         ),
+        (
+            "- {task: t, models: [openai/gpt-4o-mini], content: whole}\n- {task: t, models: [gpt-4o-mini], content: name}",
+            "whole",
+        ),
+        ("- {task: t, models: [4o-mini], content: part}\n- {task: t, models: [nim], content: other}", "part"),
         ("- {task: t, content: first}\n- {task: t, content: last}", "last"),
         ("- {task: t, content: any}\n- {task: t, models: [nim/other], content: other}", "any"),
     ],
@@ -67,12 +72,34 @@ def test_a_mode_prefers_its_own_prompts() -> None:
     prompts = "- {task: t, mode: compact, content: short}\n- {task: t, content: long}"
     assert text(library(prompts).render("t", {})) == "long"
     assert text(library(prompts, "prompting_mode: compact").render("t", {})) == "short"
+    assert not library("- {task: t, mode: compact, content: short}").has("t")
+
+
+@pytest.mark.parametrize(
+    ("standard", "compact", "chosen"),
+    [
+        ("models: [openai/gpt-4o-mini]", "models: [openai]", "last"),
+        ("models: [openai/gpt-4o-mini]", "models: [gpt-4]", "standard"),
+        ("models: [openai]", "models: [gpt-4]", "compact"),
+        ("models: [gpt-4]", "max_tokens: 5", "last"),
+    ],
+)
+def test_a_mode_weighs_as_much_as_a_step_in_naming_the_model(
+    standard: str, compact: str, chosen: str
+) -> None:
+    one = f"- {{task: t, {standard}, content: standard}}"
+    other = f"- {{task: t, mode: compact, {compact}, content: compact}}"
+    found = {
+        text(library("\n".join(prompts), "prompting_mode: compact").render("t", {}))
+        for prompts in ((one, other), (other, one))
+    }
+    assert found == ({"standard", "compact"} if chosen == "last" else {chosen})
 
 
 def test_the_model_of_a_task_decides() -> None:
     prompts = "- {task: t $model=guard, models: [nim], content: for nim}"
     assert text(library(prompts).render("t $model=guard", {})) == "for nim"
-    assert not library("- {task: t, models: [nim], content: x}").has("t")
+    assert text(library("- {task: t, models: [nim], content: x}").render("t", {})) == "x"
 
 
 def test_every_task_of_the_dialog_has_a_prompt() -> None:
@@ -267,9 +294,10 @@ def test_masked_and_hidden_turns_are_not_quoted() -> None:
 
 def test_parts_of_a_history() -> None:
     assert apply("first_turns", TWO_TURNS, 1) == 'user "Hi"\n  greet\nbot answer\n  "Hello"'
-    assert apply("last_turns", TWO_TURNS, 1) == 'user "Bye"\n  leave\nbot wave'
-    assert apply("last_turns", HISTORY_2, 1) == 'user action: user said "b"'
-    assert apply("remove_text_messages", TWO_TURNS) == "user greet\nbot answer\nuser leave\nbot wave"
+    assert apply("last_turns", TWO_TURNS, 1) == 'user "Bye"\n  leave\nbot wave\n'
+    assert apply("last_turns", HISTORY_2, 1) == 'user action: user said "b"\n'
+    assert apply("remove_text_messages", TWO_TURNS) == "user greet\nbot answer\nuser leave\nbot wave\n"
+    assert apply("remove_text_messages", 'user "Hi"\n') == 'user "Hi"\n'
     assert apply("indent", "a\n\nb", 2) == "  a\n\n  b"
 
 

@@ -243,11 +243,17 @@ any
     ]
 
 
+def test_yaml_flows_may_be_without_a_name_and_set_without_a_sign() -> None:
+    (flow,) = flows_of_yaml([{"elements": [{"user": "x"}, {"set": "n = 5"}, {"bot": "y"}]}])
+    assert flow.name.startswith("anonymous-")
+    assert flow.text == "user x\nset $n = 5\nbot y"
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"elements": [{"user": "x"}]}, "needs an `id`"),
-        ({"id": "a", "elements": []}, "needs an `id` and a list of `elements`"),
+        ({"id": 5, "elements": [{"user": "x"}]}, "its `id` is a text"),
+        ({"id": "a", "elements": []}, "needs a list of `elements`"),
         ({"id": "a", "elements": [{"usr": "x"}]}, "`usr` is no element of a flow"),
         ({"id": "a", "elements": [7]}, "is a map or a line of Colang"),
         ({"id": "a", "elements": [[]]}, "an empty branch"),
@@ -277,3 +283,9 @@ def test_a_generated_body_that_is_no_flow_is_refused() -> None:
 def test_depth_is_bounded_with_an_error(text: str) -> None:
     with pytest.raises(ColangSyntaxError, match="deep"):
         definitions_of([Source("a.co", text)])
+
+
+def test_meta_takes_plain_words() -> None:
+    text = "define flow f\n  meta\n    owner: front desk\n  user a\n  bot b\n"
+    (flow,) = definitions_of([Source("a.co", text)]).flows
+    assert flow.text.startswith("meta")
