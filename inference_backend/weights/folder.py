@@ -10,7 +10,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from inference_backend.errors import CheckpointError, CorruptCheckpointError
+from inference_backend.errors import CheckpointError, CorruptCheckpointError, ResourceError
 from inference_backend.weights.source import Part
 
 _DTYPE_BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2}
@@ -24,6 +24,7 @@ class SafetensorsFolder:
     Raises:
         CheckpointError: there is no safetensors file.
         CorruptCheckpointError: a file is truncated or malformed, or the index names one that is not there.
+        ResourceError: a file is larger than can be mapped.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -125,3 +126,5 @@ def _open(path: Path) -> Any:
         return safe_open(path, framework="pt")
     except (SafetensorError, OSError) as error:
         raise CorruptCheckpointError(f"{path}: not a readable safetensors file: {error}") from error
+    except RuntimeError as error:  # torch's own words for a file that the address space has no room for
+        raise ResourceError(f"{path} cannot be mapped into memory: {error}") from error

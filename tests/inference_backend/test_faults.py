@@ -117,8 +117,17 @@ def enormous(checkpoint: Maker, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_weights_that_do_not_fit_are_refused_before_they_are_read(enormous: Path) -> None:
-    with pytest.raises(ResourceError, match=r"take 4096.0 GiB in float32, but .* GiB of memory are free"):
+def test_weights_that_do_not_fit_are_refused_before_they_are_read(
+    checkpoint: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inference_backend.executors.loading.free_memory", lambda: 50_000)
+    settings = EngineSettings(str(checkpoint("llama").folder), device="cpu", kv_blocks=10)
+    with pytest.raises(ResourceError, match=r"GiB in float32, but 0.0 GiB of memory are free"):
+        CpuExecutor(settings).load()
+
+
+def test_a_file_larger_than_the_memory_is_refused(enormous: Path) -> None:
+    with pytest.raises(ResourceError, match="memory"):
         CpuExecutor(EngineSettings(str(enormous), device="cpu", dtype="float32")).load()
 
 
