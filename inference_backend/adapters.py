@@ -47,6 +47,7 @@ class AdapterRegistry:
         self._loads = 0
         self._lock = Lock()
         self.prefix_rows = settings.max_prefix_tokens
+        self.slots = settings.max_adapters
 
     @staticmethod
     def unknown(name: str, known: tuple[str, ...]) -> UnknownAdapterError:

@@ -27,7 +27,7 @@ from inference_backend.errors import (
 )
 from inference_backend.executor import Capacity, Executor
 from inference_backend.kv import root_hash
-from inference_backend.metrics import EngineMetrics
+from inference_backend.metrics import Ended, EngineMetrics
 from inference_backend.planning import PlannedStep
 from inference_backend.prepared import PreparedRequest
 from inference_backend.scheduler import Outcome, Scheduler
@@ -82,6 +82,8 @@ class Engine:
         self.executor = parts.executor
         self.scheduler = Scheduler(parts.scheduler, capacity)
         self.metrics = parts.metrics
+        slots = parts.adapters.slots if parts.adapters is not None else 0
+        self.metrics.describe(capacity, slots, prefix_caching=parts.scheduler.prefix_caching)
         self.failure: ExecutorError | None = None
         self._groups: dict[str, _Group] = {}
         self._arrivals = 0
@@ -144,7 +146,9 @@ class Engine:
         if group is None:
             return []
         cause = error or CancelledError(f"request {request_id} was cancelled")
-        return self._end(group, "cancelled" if error is None else "error", cause)
+        deltas = self._end(group, "cancelled" if error is None else "error", cause)
+        self.metrics.observe_load(self.scheduler)
+        return deltas
 
     def knows(self, request_id: str) -> bool:
         """Whether a request has choices under way."""
@@ -190,6 +194,7 @@ class Engine:
         failed: ExecutorError | None = None
         if planned is not None:
             self._observe_starts(planned)
+            self.metrics.observe_step(planned.plan.tokens)
             failed = self._launch(planned)
         deltas += self._apply_under_way()
         if planned is not None and failed is None and len(planned.plan.masked):
@@ -228,6 +233,7 @@ class Engine:
         result = self.executor.collect()
         outcomes = self.scheduler.apply(planned, result)
         now = self.parts.clock()
+        self.metrics.observe_generated(sum(len(outcome.tokens) for outcome in outcomes))
         return [delta for outcome in outcomes if (delta := self._delta(outcome, result, now))]
 
     def _delta(self, outcome: Outcome, result: StepResult, now: float) -> Delta | None:
@@ -301,7 +307,17 @@ class Engine:
         stream = group.streams.pop(index)
         now = self.parts.clock()
         usage = stream.usage
-        self.metrics.observe_end(usage, finish, now - group.arrived)
+        self.metrics.observe_end(
+            Ended(
+                sampling=group.request.sampling,
+                usage=usage,
+                finish=finish,
+                arrived=group.arrived,
+                started=group.started_at,
+                first_token=group.first_token_at,
+                at=now,
+            )
+        )
         group.usage = _sum(group.usage, usage)
         group.preemptions += stream.sequence.preemptions
         if not group.streams:
@@ -321,7 +337,7 @@ class Engine:
             group = self._groups[row.sequence.request.id]
             if group.started_at is None:
                 group.started_at = now
-                self.metrics.observe_queue(now - group.arrived)
+                self.metrics.observe_start(len(group.request.prompt_ids), now - group.arrived)
 
     def _observe(self, group: _Group, now: float) -> None:
         last, group.last_token_at = group.last_token_at, now

@@ -62,12 +62,15 @@ class Outcome(NamedTuple):
 
 @dataclass(slots=True)
 class SchedulerCounters:
-    """Totals since the start, in tokens where nothing else is said."""
+    """Totals since the start, in tokens; `preemptions`, `steps` and `drafts` count themselves."""
 
     prefix_queries: int = 0
     prefix_hits: int = 0
     preemptions: int = 0
     steps: int = 0
+    drafts: int = 0
+    drafted: int = 0
+    accepted: int = 0
 
 
 class Scheduler:
@@ -353,6 +356,10 @@ class Scheduler:
         if not own:
             return Outcome(sequence, scored=scored, scored_from=scored_from)
         accepted = _accepted(row.drafts, result.tokens[own.start : own.stop].tolist())
+        if row.drafts:
+            self.counters.drafts += 1
+            self.counters.drafted += len(row.drafts)
+            self.counters.accepted += len(accepted) - 1
         tokens, finish = self._until_end(sequence, accepted)
         sequence.tokens += tokens
         if row.drafts and row.epoch == sequence.preemptions:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from prometheus_client.parser import text_string_to_metric_families
 
 from inference_backend.errors import (
     ConstraintError,
@@ -19,7 +20,7 @@ from inference_backend.errors import (
     UnknownAdapterError,
 )
 from inference_backend.opening import OpenedModel
-from inference_backend.settings import SpeculationSettings
+from inference_backend.settings import AdapterSettings, SpeculationSettings
 from inference_backend.tracing import RequestTrace
 from inference_backend.values import Choice, JsonSchema, Regex, Request, SamplingParameters
 from tests.inference_backend.checkpoints import Checkpoint
@@ -315,26 +316,49 @@ def test_usage_counts_tokens(opened: OpenedModel) -> None:
     assert 0 < usage.cached_tokens < usage.prompt_tokens
 
 
-def test_metrics_have_the_names_that_routers_read(opened: OpenedModel) -> None:
-    ask(opened, "Tell me")
-    lines = opened.engine.metrics.text().decode()
-    for name in (
-        "vllm:num_requests_running",
-        "vllm:num_requests_waiting",
-        "vllm:gpu_cache_usage_perc",
-        "vllm:kv_cache_usage_perc",
-        "vllm:gpu_prefix_cache_hit_rate",
-        "vllm:gpu_prefix_cache_hits_total",
-        "vllm:gpu_prefix_cache_queries_total",
-        "vllm:prompt_tokens_total",
-        "vllm:generation_tokens_total",
-        "vllm:request_success_total",
-        "vllm:time_to_first_token_seconds_bucket",
-        "vllm:inter_token_latency_seconds_bucket",
-        "vllm:e2e_request_latency_seconds_bucket",
-        "vllm:num_preemptions_total",
+def test_metrics_have_the_names_and_sums_that_dashboards_read(chat_checkpoint: Checkpoint) -> None:
+    speculation = SpeculationSettings("draft", draft_model=str(chat_checkpoint.folder))
+    opened = open_chat(chat_checkpoint, speculation=speculation, adapters=AdapterSettings(max_adapters=3))
+    answered = ask(opened, "Tell me", temperature=0.0, max_tokens=9, ignore_eos=True)
+    submit(opened, request_of(opened, "Tell me", "left"))
+    opened.engine.step()
+    opened.engine.cancel("left")
+    families = {
+        family.name: family
+        for family in text_string_to_metric_families(opened.engine.metrics.text().decode())
+    }
+    values = {
+        sample.name.removeprefix("vllm:"): sample.value
+        for family in families.values()
+        for sample in family.samples
+        if "le" not in sample.labels
+        and not {"created", "finished_reason"} & {*sample.labels, sample.name[-7:]}
+    }
+    prompt = len(request_of(opened, "Tell me").prompt_ids)
+    assert values["prompt_tokens_total"] == 2 * prompt
+    assert values["generation_tokens_total"] >= len(tokens(answered)) == 9
+    assert values["request_generation_tokens_sum"] >= 9
+    assert values["request_prompt_tokens_sum"] == 2 * prompt
+    assert values["request_params_max_tokens_sum"] == 9 + 16
+    assert values["iteration_tokens_total_sum"] >= prompt + 9
+    assert 0 < values["spec_decode_num_accepted_tokens_total"] <= values["spec_decode_num_draft_tokens_total"]
+    for histogram in ("time_to_first_token", "inter_token_latency", "e2e_request_latency", "request_queue_time",
+                      "request_prefill_time", "request_decode_time", "request_inference_time"):  # fmt: skip
+        assert values[f"{histogram}_seconds_count"] >= 1, histogram
+    for gauge in (
+        "num_requests_running",
+        "num_requests_waiting",
+        "kv_cache_usage_perc",
+        "gpu_cache_usage_perc",
     ):
-        assert f"{name}{{" in lines
+        assert values[gauge] == 0.0
+    reasons = {s.labels["finished_reason"]: s.value for s in families["vllm:request_success"].samples
+               if s.name.endswith("_total")}  # fmt: skip
+    assert reasons == {"length": 1.0, "abort": 1.0}
+    [cache] = families["vllm:cache_config_info"].samples
+    assert cache.labels["num_gpu_blocks"] == "600"
+    [adapters] = families["vllm:lora_requests_info"].samples
+    assert adapters.labels["max_lora"] == "3"
 
 
 def test_logits_that_are_float32_arrays_stay_untouched(opened: OpenedModel) -> None:
