@@ -7,6 +7,7 @@ last entry is a snapshot; without one the events are replayed once.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from colang.v1 import Program
+from rails_engine.ahead import Ahead
 from rails_engine.canonical import (
     TRIGGERED,
     CanonicalRunner,
@@ -22,7 +24,10 @@ from rails_engine.canonical import (
     OutputCheck,
     Stream,
     activated_rails,
+    copy_of,
     generation_stats,
+    rewrites_input,
+    run_ahead,
 )
 from rails_engine.chat import ChatMessage, Digest
 from rails_engine.errors import InvalidRequestError, InvalidStateError, StreamingNotSupportedError
@@ -188,13 +193,34 @@ class Colang1:
             stream.begin(lambda give: self._windows(turn, give))
         inputs = await self._checked(request, asked)
         turn.scene.events.extend(turn.stamp(event) for event in inputs.past)
-        new = await turn.run([turn.stamp(event) for event in inputs.now])
+        new = await self._run(turn, [turn.stamp(event) for event in inputs.now])
         trace.story = turn.scene.events
         after = Story(turn.scene.machine, worth_keeping(turn.scene.events))
         if request.story is None:
             answer = {"role": "assistant", "content": reply_of(new).text}
             self._stories.keep(known.digest, answer, after)
         return Done(new, after)
+
+    async def _run(self, turn: CanonicalTurn, inputs: Sequence[EventDict]) -> list[EventDict]:
+        """Run the turn; where the configuration says so, its model calls begin while the input rails judge."""
+        flows = turn.scene.context.get("_input_flows") or ()
+        wanted = self._resources.config.rails.input.speculative_generation
+        if (
+            not wanted
+            or not flows
+            or not turn.scene.context.get("_dialog")
+            or rewrites_input(self._program, flows)
+        ):
+            return await turn.run(inputs)
+        ahead = Ahead()
+        copy = asyncio.ensure_future(run_ahead(copy_of(turn, self._runner, ahead), inputs))
+        turn.scene = replace(turn.scene, services=replace(turn.scene.services, ahead=ahead))
+        try:
+            return await turn.run(inputs)
+        finally:
+            copy.cancel()
+            await asyncio.wait({copy})
+            await ahead.close(turn.trace.llm_calls.append)
 
     async def _checked(self, request: Request, inputs: Inputs) -> Inputs:
         """The inputs with every user message checked that this engine has not seen before.

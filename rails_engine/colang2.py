@@ -6,16 +6,19 @@ under the digest of the list that led to it; where the list is not known here it
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import colang
 from rails_engine import state as states
+from rails_engine.ahead import Ahead
 from rails_engine.chat import ChatMessage, TurnInput, digest, last_exchange, reply_of, turns_of
 from rails_engine.engine import Engine, instant_actions
 from rails_engine.errors import InvalidStateError, StreamingNotSupportedError
+from rails_engine.forerun import rewrites_input
 from rails_engine.judge import Judge, Judgement
 from rails_engine.llm import Reading
 from rails_engine.options import GenerationOptions, RailsResult, RailStatus, RailType
@@ -60,6 +63,7 @@ class Colang2:
         self._resources = resources
         self._instant = instant_actions(resources.config.rails.actions.instant_actions)
         self._remembered = Remembered()
+        self._rewrites: bool | None = None
 
     @property
     def program(self) -> colang.Program:
@@ -177,12 +181,35 @@ class Colang2:
         services = self._services(trace, request.options)
         state = request.state or await self._reached(request.messages, turns, services)
         call = self._call(turns[-1], said)
-        reply = reply_of(await self._engine.run(state, call, services, trace))
+        reply = reply_of(await self._run(state, call, services, trace))
         if request.state is None:
             self._remembered.keep(
                 [*request.messages, {"role": "assistant", "content": reply["content"]}], state
             )
         return state, reply
+
+    async def _run(self, state: State, call: Call, services: TurnServices, trace: Trace) -> list[EventDict]:
+        """Run the turn; where the configuration says so, its model calls begin while the input rails judge."""
+        if not self._speculates():
+            return await self._engine.run(state, call, services, trace)
+        ahead = Ahead()
+        copy = self._engine.run_ahead(
+            state.open(self.program), call, replace(services, ahead=ahead, is_ahead=True)
+        )
+        work = asyncio.ensure_future(copy)
+        try:
+            return await self._engine.run(state, call, replace(services, ahead=ahead), trace)
+        finally:
+            work.cancel()
+            await asyncio.wait({work})
+            await ahead.close(trace.llm_calls.append)
+
+    def _speculates(self) -> bool:
+        if not self._resources.config.rails.input.speculative_generation:
+            return False
+        if self._rewrites is None:
+            self._rewrites = rewrites_input(self.program)
+        return not self._rewrites and self.guards(RailType.INPUT)
 
     async def _reached(
         self, messages: Sequence[ChatMessage], turns: Sequence[TurnInput], services: TurnServices

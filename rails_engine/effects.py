@@ -30,3 +30,7 @@ class Effects:
     def find(self, action: str) -> Plan | None:
         """The plan for `FooAction`; None if the caller has to carry it out."""
         return self._registered.find(action) or self._system.get(action)
+
+    def parts(self) -> tuple[Registered, Mapping[str, Plan]]:
+        """What was registered, and the runtime's own."""
+        return self._registered, self._system

@@ -7,18 +7,23 @@ one conversation is in its `State`, except for asynchronous actions still on the
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import colang
+from rails_engine.ahead import AheadEndedError
 from rails_engine.effects import Effects
+from rails_engine.forerun import AheadEffects
 from rails_engine.scene import Scene, Services
 from rails_engine.state import EVENT_BOUND, HISTORY_BOUND, Snapshot, State
 from rails_engine.trace import Trace
 from rails_engine.turn import Call, Job, Stage, Turn
 from rails_engine.umim import EventDict
+
+log = logging.getLogger(__name__)
 
 WAITING_BOUND: Final = 10_000
 """Conversations with asynchronous actions on their way; beyond it the oldest are given up."""
@@ -52,6 +57,18 @@ class Engine:
             state.snapshot = _after(scene)
             trace.history = state.snapshot.history
             return turn.outputs
+
+    async def run_ahead(self, before: Snapshot | None, call: Call, services: Services) -> None:
+        """Run a copy of the call for the sake of its model calls; whatever ends it early is no matter."""
+        scene = self._scene(State(), before, services)
+        stage = Stage(self.source_uid, Trace())
+        turn = Turn(scene, AheadEffects(*self.effects.parts()), replace(call, listener=None), stage)
+        try:
+            await turn.run(())
+        except AheadEndedError:
+            pass
+        except Exception as error:  # noqa: BLE001 -- the turn itself will meet it again, and say so
+            log.debug("the copy of the turn ended: %r", error)
 
     async def aside(
         self, before: Snapshot | None, call: Call, services: Services, trace: Trace

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
 import colang
+from rails_engine.ahead import AheadEndedError
 from rails_engine.errors import ConfigurationError, LLMCallException, PromptError
 from rails_engine.llm import LLMCall
 from rails_engine.state import State
@@ -163,13 +164,14 @@ class Plan:
         Raises:
             LLMCallException, ConfigurationError: a model could not be asked; these end the turn.
             StreamStoppedError: a rail stopped what was being streamed; so does this.
+            AheadEndedError: a copy of a turn may not go on.
         """
         try:
             return await self.effect(scene, arguments)
         except PromptError as error:
             log.error("action %s failed: %s", self.name, error)  # noqa: TRY400 -- the message says it all
             return Outcome(failure=error)
-        except (LLMCallException, ConfigurationError, StreamStoppedError):
+        except (LLMCallException, ConfigurationError, StreamStoppedError, AheadEndedError):
             raise
         except Exception as error:  # the rim: users' actions may raise anything
             log.warning("action %s failed: %s: %s", self.name, type(error).__name__, error, exc_info=error)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from rails_engine.ahead import Ahead, AheadEndedError
 from rails_engine.config import RailsConfig
 from rails_engine.errors import ConfigurationError, LLMCallException, NoModelError
 from rails_engine.knowledge import Knowledge
@@ -19,7 +20,7 @@ from rails_engine.llm import (
     Models,
     Observed,
     Reading,
-    complete,
+    gathered,
     request_of,
 )
 from rails_engine.llm import Completion as Answer
@@ -65,11 +66,16 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class TurnServices:
-    """What one turn may use; `sink` is told of each model call, `llm_params` go into each one."""
+    """What one turn may use; `sink` is told of each model call, `llm_params` go into each one.
+
+    `ahead` has the model calls that were begun before the turn came to them; `is_ahead` in the copy that begins them.
+    """
 
     resources: Resources
     sink: Callable[[LLMCall], None]
     llm_params: Mapping[str, Any] = field(default_factory=dict)
+    ahead: Ahead | None = None
+    is_ahead: bool = False
 
     def scoped(self, sink: Callable[[LLMCall], None]) -> TurnServices:
         """The same services for one action: `sink` is told of its calls too."""
@@ -134,8 +140,8 @@ class TurnServices:
             ConfigurationError: it cannot be asked as configured.
         """
         try:
-            return await complete(Observed(model, self.sink, task), request)
-        except (ConfigurationError, LLMCallException):
+            return await gathered(self._chunks(model, request, task))
+        except (ConfigurationError, LLMCallException, AheadEndedError):
             raise
         except Exception as error:  # a user's model may raise anything; callers know one name
             raise LLMCallException(error, f"the model call for `{task}` failed") from error
@@ -150,12 +156,19 @@ class TurnServices:
         """
         gathering = Gathering()
         try:
-            async with Reading(Observed(model, self.sink, task).stream(request)) as chunks:
+            async with Reading(self._chunks(model, request, task)) as chunks:
                 async for chunk in chunks:
                     gathering.add(chunk)
                     await piece(chunk)
-        except (ConfigurationError, LLMCallException, StreamStoppedError):
+        except (ConfigurationError, LLMCallException, StreamStoppedError, AheadEndedError):
             raise
         except Exception as error:  # a user's model may raise anything; callers know one name
             raise LLMCallException(error, f"the model call for `{task}` failed") from error
         return gathering.result()
+
+    def _chunks(self, model: LLM, request: LLMRequest, task: str) -> AsyncIterator[Chunk]:
+        """The model's answer, from a call that is under way already where there is one."""
+        if self.ahead is not None and self.is_ahead:
+            return self.ahead.begin(model, request, task)
+        taken = self.ahead.take(model, request, task, self.sink) if self.ahead is not None else None
+        return taken or Observed(model, self.sink, task).stream(request)

@@ -14,7 +14,7 @@ event: `deciding` works it out, and `moves` remembers it for every event of the 
 from colang.v1.checking import check
 from colang.v1.coyml import flows_of_yaml
 from colang.v1.definitions import Definitions, definitions_of, flow_of_body
-from colang.v1.elements import FlowCode, RunAction
+from colang.v1.elements import CallFlow, FlowCode, RunAction, SetVariable
 from colang.v1.machine import call_flow, end_flow, start_flow, step
 from colang.v1.moves import Standing
 from colang.v1.parser import parse, parse_all
@@ -25,11 +25,13 @@ from colang.v1.state import Instance, State, Status
 snapshot_of = snapshot
 
 __all__ = [
+    "CallFlow",
     "Definitions",
     "FlowCode",
     "Instance",
     "Program",
     "RunAction",
+    "SetVariable",
     "Standing",
     "State",
     "Status",

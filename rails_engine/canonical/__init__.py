@@ -3,7 +3,7 @@
 `system.co` holds the flows that make a turn; a configuration may replace any of them. `turn` is the loop: the machine
 decides, `runner` carries out the action that was decided, its events go back to the machine. `actions` are the steps
 that ask a model (intent, next step, value), `speech` what the bot says, `similar` the examples that prompts show,
-`texts` and `wording` what is taken from a model's answer. `stream` gives an answer out while it comes to be, and
+`texts` and `wording` what is taken from a model's answer. `speculation` runs a turn ahead of its input rails, `stream` gives an answer out while it comes to be, and
 `judging` asks the output rails about each window of it.
 `program` puts a configuration's flows and the system's together, `log` tells afterwards which rail did what.
 """
@@ -15,6 +15,7 @@ from rails_engine.canonical.program import canonical_program
 from rails_engine.canonical.runner import CanonicalRunner, Verdict
 from rails_engine.canonical.scene import TRIGGERED, CanonicalScene, Shown
 from rails_engine.canonical.similar import Examples
+from rails_engine.canonical.speculation import copy_of, rewrites_input, run_ahead
 from rails_engine.canonical.speech import Speech
 from rails_engine.canonical.stream import Stream
 from rails_engine.canonical.turn import CanonicalTurn
@@ -33,5 +34,8 @@ __all__ = [
     "Verdict",
     "activated_rails",
     "canonical_program",
+    "copy_of",
     "generation_stats",
+    "rewrites_input",
+    "run_ahead",
 ]

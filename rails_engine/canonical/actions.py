@@ -122,7 +122,7 @@ class CanonicalActions:
 
 
 async def _ask(scene: CanonicalScene, task: str, variables: Mapping[str, Any]) -> str:
-    everything = {"history": scene.events, **variables}
+    everything = {"history": scene.history, **variables}
     return await scene.services.complete(Completion(task, everything, steady=True, tunable=False))
 
 

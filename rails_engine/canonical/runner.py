@@ -54,6 +54,10 @@ class CanonicalRunner:
         plan = self._registered.find(name)
         return plan.is_system if plan else name in self._own or name in self._parallel
 
+    def is_own(self, name: str) -> bool:
+        """True if the runtime itself takes this step: nobody registered an action of the name, or answers in its place."""
+        return name in self._own and self._registered.find(name) is None
+
     async def run(self, turn: CanonicalTurn, name: str, arguments: Mapping[str, Any]) -> Outcome:
         """See `Runner.run`."""
         plan = self._registered.find(name)

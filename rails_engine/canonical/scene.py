@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -81,6 +81,22 @@ class CanonicalScene:
                 return RunningRail(direction, (parse_flow_ref(reference).name,))
         return None
 
+    @property
+    def history(self) -> list[EventDict]:
+        """The events as prompts quote them.
+
+        Where models are asked ahead of the input rails, what those rails do is left out: a prompt must not depend on it.
+        """
+        return self.events if self.services.ahead is None else list(_without_input_rails(self.events))
+
     def last(self, kind: str) -> EventDict | None:
         """The latest event of a type."""
         return next((event for event in reversed(self.events) if event["type"] == kind), None)
+
+
+def _without_input_rails(events: Iterable[EventDict]) -> Iterator[EventDict]:
+    judging = False
+    for event in events:
+        judging = event["type"] == "StartInputRails" or (judging and event["type"] != "InputRailsFinished")
+        if not judging:
+            yield event

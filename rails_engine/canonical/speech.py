@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from rails_engine.ahead import AheadEndedError
 from rails_engine.canonical import texts
 from rails_engine.canonical.scene import CanonicalScene, Shown
 from rails_engine.canonical.similar import Examples
@@ -33,7 +34,7 @@ class Speech:
         """The model's answer to the conversation as it is."""
         if scene.config.passthrough:
             return await self._passed_through(scene)
-        variables = {"history": scene.events, "relevant_chunks": await self._chunks(scene)}
+        variables = {"history": scene.history, "relevant_chunks": await self._chunks(scene)}
         request = scene.services.request(Completion("general", variables))
         return await self._asked(scene, request, "general", Wording())
 
@@ -48,6 +49,8 @@ class Speech:
     async def _passed_through(self, scene: CanonicalScene) -> Outcome:
         """The caller's messages as they are, to the model or to the caller's own function."""
         if self.passthrough_fn is not None:
+            if scene.services.is_ahead:
+                raise AheadEndedError
             result = await self.passthrough_fn(dict(scene.context), list(scene.events))
             text, raw = result if isinstance(result, tuple) else (result, None)
             updates = {"passthrough_output": raw} if raw is not None else {}
@@ -78,7 +81,7 @@ class Speech:
             return await self._passed_through(scene)
         near = self._examples.messages(name)
         variables = {
-            "history": scene.events,
+            "history": scene.history,
             "examples": "\n\n".join(f'bot {intent_name}\n  "{text}"' for intent_name, text in near),
             "relevant_chunks": (scene.context.get("relevant_chunks") or "").strip(),
         }

@@ -21,7 +21,7 @@ from rails_engine.llm.adapt import (
     response_of,
     tool_of,
 )
-from rails_engine.llm.answer import Completion, Gathering, complete
+from rails_engine.llm.answer import Completion, Gathering, complete, gathered
 from rails_engine.llm.base import (
     LLM,
     Choice,
@@ -133,6 +133,7 @@ __all__ = [
     "complete",
     "content_of",
     "create_models",
+    "gathered",
     "get_default_framework",
     "llm_call",
     "message_of",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from rails_engine.llm.base import LLM, Chunk, LLMRequest, TokenLogprob, ToolCall, Usage
@@ -70,8 +71,13 @@ async def complete(llm: LLM, request: LLMRequest) -> Completion:
     Raises:
         LLMClientError, ConfigurationError: as `LLM.stream`.
     """
+    return await gathered(llm.stream(request))
+
+
+async def gathered(stream: AsyncIterator[Chunk]) -> Completion:
+    """The whole answer of a stream, which is closed in any case."""
     gathering = Gathering()
-    async with Reading(llm.stream(request)) as chunks:
+    async with Reading(stream) as chunks:
         async for chunk in chunks:
             gathering.add(chunk)
     return gathering.result()

@@ -1,0 +1,65 @@
+"""A turn of Colang 2.x run ahead of its input rails, for the sake of the model calls that it will make.
+
+The copy works on a fork of the conversation, and all that leaves it are model calls (`rails_engine.ahead`). Each action
+of an input rail is taken to have let the message pass; the runtime's own actions are carried out; at any other the copy
+ends.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import colang
+from rails_engine.ahead import AheadEndedError
+from rails_engine.effects import Effects, Registered
+from rails_engine.library import ALLOWED
+from rails_engine.scene import Outcome, Plan, Scene
+
+INPUT: Final = "input"
+
+
+class AheadEffects(Effects):
+    """The actions of a copy."""
+
+    def __init__(self, registered: Registered, system: Mapping[str, Plan]) -> None:
+        super().__init__(registered, system)
+        self._known = system
+
+    def find(self, action: str) -> Plan | None:
+        """See `Effects.find`."""
+        plan = super().find(action)
+        if plan is None:
+            return None
+        own = plan is self._known.get(action)
+
+        async def effect(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
+            rail = scene.rail
+            if rail is not None and rail.direction == INPUT:
+                return Outcome(ALLOWED)
+            if not own:
+                raise AheadEndedError
+            return await plan.effect(scene, arguments)
+
+        return replace(plan, effect=effect)
+
+
+_WRITES: Final = re.compile(r"\$user_message\s*=[^=]|(?:->|\bas)\s*\$user_message\b")
+
+
+def rewrites_input(program: colang.Program) -> bool:
+    """True if an input rail may write the user's message: what it was before must reach no model then."""
+    seen: set[str] = set()
+    waiting = ["input rails"]
+    while waiting:
+        name = waiting.pop()
+        flow = program.flows.get(name)
+        if flow is None or name in seen:
+            continue
+        seen.add(name)
+        if _WRITES.search(flow.text):
+            return True
+        waiting += [other for other in program.flows if other in flow.text]
+    return False
