@@ -103,6 +103,11 @@ class AsyncEngine:
     def healthy(self) -> bool:
         return self._thread.is_alive() and self.engine.failure is None
 
+    @property
+    def readers(self) -> int:
+        """Requests whose answers are being waited for."""
+        return len(self._mailboxes)
+
     async def generate(self, request: Request) -> AsyncIterator[Delta]:
         """The request's deltas, choices interleaved, until each has finished.
 
@@ -164,6 +169,14 @@ class AsyncEngine:
         """
         registry = self.engine.adapter_registry
         return await self._call(lambda: registry.load_prefix(name, folder))
+
+    async def check(self) -> None:
+        """See that the bookkeeping of blocks, slots and sequences agrees, between two steps.
+
+        Raises:
+            InvariantError: it does not.
+        """
+        await self._call(self.engine.scheduler.check)
 
     def close(self) -> None:
         """End the worker; requests under way get an error. Waits for the step that is running."""

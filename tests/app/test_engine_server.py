@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,10 +15,10 @@ import httpx
 import openai
 import pytest
 import torch
-import uvicorn
 
 from app.cli.engine.server import ServerOptions, create_app
 from inference_backend import AdapterSettings, ChatModel, ToolCallReader
+from tests.app.engine_serving import serving
 from tests.inference_backend.checkpoints import Checkpoint, make_chat
 from tests.inference_backend.conftest import open_chat
 from tests.inference_backend.test_adapters import write_adapter
@@ -46,18 +44,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 @pytest.fixture(scope="module")
 def served(made: Checkpoint) -> Iterator[Served]:
     model = ChatModel(open_chat(made))
-    app = create_app(model, ServerOptions(api_key=KEY, max_body_bytes=100_000))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    yield Served(f"http://127.0.0.1:{port}", model)
-    server.should_exit = True
-    thread.join()
+    with serving(model, ServerOptions(api_key=KEY, max_body_bytes=100_000)) as url:
+        yield Served(url, model)
 
 
 MESSAGES: list[Any] = [{"role": "user", "content": "Hello"}]
@@ -295,6 +283,14 @@ def test_bodies_are_bounded(served: Served) -> None:
     assert httpx.post(url, content=deep, headers=headers).status_code == 400
     assert httpx.post(url, content=b"[1]", headers=headers).status_code == 400
     assert httpx.post(url, content=b"{", headers=headers).json()["error"]["type"] == "invalid_request_error"
+
+
+def test_what_is_not_there_is_said_as_clients_expect(served: Served) -> None:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    missing = httpx.post(f"{served.url}/v1/images", headers=headers)
+    assert (missing.status_code, missing.json()["error"]["message"]) == (404, "Not Found")
+    wrong = httpx.get(f"{served.url}/v1/completions", headers=headers)
+    assert (wrong.status_code, wrong.headers["Allow"]) == (405, "POST")
 
 
 def test_metrics_are_scraped(served: Served) -> None:

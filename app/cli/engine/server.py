@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from sse_starlette import EventSourceResponse
+from starlette.exceptions import HTTPException
 
 from app.cli.engine.answers import Answer, chat_completion, completion, embedding_writer, usage_of
 from app.cli.engine.faults import body_of, refusal, status_of
@@ -57,6 +58,7 @@ def create_app(model: ChatModel, options: ServerOptions | None = None) -> FastAP
     app.add_exception_handler(EngineError, _on_engine_error)
     app.add_exception_handler(_ClientGoneError, _on_client_gone)
     app.add_exception_handler(_TooLargeError, _on_too_large)
+    app.add_exception_handler(HTTPException, _on_http_error)
     app.get("/health")(routes.health)
     app.get("/metrics")(routes.metrics)
     app.get("/v1/models")(routes.list_models)
@@ -76,6 +78,13 @@ async def _on_engine_error(_: Request, error: Exception) -> Response:
         raise error
     status = status_of(error)
     return JSONResponse(body_of(error), status, headers={"Retry-After": "1"} if status == 503 else None)
+
+
+async def _on_http_error(_: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    body = refusal(str(error.detail), "invalid_request_error")
+    return JSONResponse(body, error.status_code, headers=error.headers)
 
 
 async def _on_too_large(_: Request, error: Exception) -> Response:

@@ -27,7 +27,11 @@ class EngineOptions:
     max_sequences: int = 256
     max_step_tokens: int = 2048
     max_positions: int | None = None
+    max_waiting: int = 4096
+    dtype: str = "auto"
+    kv_memory_gib: float | None = None
     tensor_parallel: int = 1
+    pipeline_parallel: int = 1
     speculation: str = "off"
     draft_model: str | None = None
     max_adapters: int = 0
@@ -45,6 +49,7 @@ def engine_settings(options: EngineOptions) -> EngineSettings:
         max_sequences=options.max_sequences,
         max_step_tokens=options.max_step_tokens,
         max_positions=options.max_positions,
+        max_waiting=options.max_waiting,
     )
     speculation = SpeculationSettings(
         method=one_of("--speculation", options.speculation, ("off", "ngram", "draft")),
@@ -54,6 +59,8 @@ def engine_settings(options: EngineOptions) -> EngineSettings:
         str(options.model),
         device=one_of("--device", options.device, ("auto", "cpu", "cuda")),
         quantization=quantization(options.quantization),
+        dtype=one_of("--dtype", options.dtype, ("auto", "float32", "float16", "bfloat16")),
+        kv_memory_gib=options.kv_memory_gib,
         kv_dtype=one_of("--kv-dtype", options.kv_dtype, ("auto", "fp8", "int8")),
         random_weights=options.random_weights,
         scheduler=scheduler,
@@ -61,7 +68,7 @@ def engine_settings(options: EngineOptions) -> EngineSettings:
         adapters=AdapterSettings(
             max_adapters=options.max_adapters, max_rank=64, max_prefix_tokens=options.max_prefix_tokens
         ),
-        parallel=ParallelSettings(tensor=options.tensor_parallel),
+        parallel=ParallelSettings(tensor=options.tensor_parallel, pipeline=options.pipeline_parallel),
     )
 
 
