@@ -313,8 +313,9 @@ class LLMRails:
         return Runtime(self._parts)
 
     async def aclose(self) -> None:
-        """Close the connections to models; await it on the loop that used them."""
+        """Close the connections to models and the actions server; await it on the loop that used them."""
         await self._parts.resources.models.close()
+        await self._parts.registered.close()
 
     def update_llm(self, llm: Any) -> None:
         """Use another main model from now on."""

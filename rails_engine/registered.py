@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from rails_engine.actions import Action, ActionOutput, ActionRegistry, ActionRunner
+from rails_engine.actions import Action, ActionOutput, ActionRegistry, ActionRunner, ActionsServer
 from rails_engine.library import ALLOWED, FAILED, Limits, limits_of, require_verdict
 from rails_engine.llm import Observed, public_model
 from rails_engine.scene import Outcome, Plan, RunningRail
@@ -45,6 +45,8 @@ class RegisteredActions:
         self._params = params
         self._resources = resources
         self._runner = ActionRunner()
+        url = resources.config.actions_server_url
+        self._server = ActionsServer(url) if url else None
         self._plans: dict[str, Plan | None] = {}
         self._version = -1
 
@@ -56,11 +58,25 @@ class RegisteredActions:
             self._plans[name] = self._plan(name)
         return self._plans[name]
 
+    def elsewhere(self, name: str) -> Plan | None:
+        """How to run an action that nobody registered here, where there is an actions server to ask."""
+        return self._plan_of(name, self._server.action(name)) if self._server else None
+
+    async def close(self) -> None:
+        """Close the connections to the actions server."""
+        if self._server is not None:
+            await self._server.close()
+
     def _plan(self, name: str) -> Plan | None:
         action = self._registry.get(name)
         if action is None:
             return None
+        if self._server is not None and not action.is_system_action:
+            # What is registered here says that the name is an action; with an actions server, that one runs it.
+            action = self._server.action(action.name, action)
+        return self._plan_of(name, action)
 
+    def _plan_of(self, name: str, action: Action) -> Plan:
         async def effect(scene: Surroundings, arguments: Mapping[str, Any]) -> Outcome:
             rail = scene.rail
             limits = limits_of(action.name, arguments, rail, self._resources.config)

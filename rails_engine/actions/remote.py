@@ -7,27 +7,39 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rails_engine.actions.plain import to_plain
-from rails_engine.errors import ActionServerError, ActionTimeoutError
+from rails_engine.actions.registry import Action
+from rails_engine.errors import ActionNotFoundError, ActionServerError, ActionTimeoutError
 
 if TYPE_CHECKING:
     import aiohttp
+
+    from rails_engine.sessions import Sessions
 
 MAX_ANSWER_BYTES = 16 << 20
 DEFAULT_TIMEOUT_S = 60.0
 
 
 class ActionsServer:
-    """The server at `url`. One session is opened by the first call and closed by `close`."""
+    """The server at `url`; connections are opened by the first call and closed by `close`."""
 
     def __init__(self, url: str) -> None:
         self._url = f"{url.rstrip('/')}/v1/actions/run"
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: Sessions | None = None
+
+    def action(self, name: str, known: Action | None = None) -> Action:
+        """The server's action of this name; `known` is what is registered here under it, and says how it is run."""
+
+        async def run(**parameters: Any) -> Any:
+            return await self.run(name, parameters)
+
+        return Action(name, run, execute_async=known.execute_async if known else False)
 
     async def run(self, name: str, parameters: Mapping[str, Any], timeout_s: float | None = None) -> Any:
-        """The result of action `name`.
+        """The result of action `name`, any JSON value.
 
         Raises:
-            ActionServerError: the server cannot be reached, or reports a failure.
+            ActionNotFoundError: the server has no such action.
+            ActionServerError: the server cannot be reached, reports a failure, or answers with something else.
             ActionTimeoutError: it does not answer in time.
         """
         import aiohttp
@@ -36,22 +48,36 @@ class ActionsServer:
         limit = aiohttp.ClientTimeout(total=timeout_s or DEFAULT_TIMEOUT_S)
         headers = {"Content-Type": "application/json"}
         try:
-            async with self._opened().post(self._url, data=body, headers=headers, timeout=limit) as response:
-                text = await response.content.read(MAX_ANSWER_BYTES)
-                return self._result(name, response.status, text)
+            async with self._session().post(
+                self._url, data=body, headers=headers, timeout=limit, allow_redirects=False
+            ) as response:
+                return self._result(name, response.status, await self._body(name, response))
         except TimeoutError as error:
             raise ActionTimeoutError(f"Action '{name}': no answer from {self._url} in time.") from error
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, OSError) as error:
             raise ActionServerError(f"Action '{name}': {self._url} cannot be reached: {error}") from error
 
-    def _opened(self) -> aiohttp.ClientSession:
-        import aiohttp
+    def _session(self) -> aiohttp.ClientSession:
+        from rails_engine.sessions import Sessions
 
-        if self._session is None or self._session.closed:
-            self._session = aiohttp.ClientSession()
-        return self._session
+        if self._sessions is None:
+            self._sessions = Sessions()
+        return self._sessions.get()
+
+    async def _body(self, name: str, response: aiohttp.ClientResponse) -> bytes:
+        parts, size = [], 0
+        async for part in response.content.iter_any():
+            parts.append(part)
+            size += len(part)
+            if size > MAX_ANSWER_BYTES:
+                raise ActionServerError(
+                    f"Action '{name}': {self._url} answered with more than {MAX_ANSWER_BYTES >> 20} MiB."
+                )
+        return b"".join(parts)
 
     def _result(self, name: str, status: int, text: bytes) -> Any:
+        if status == 404:
+            raise ActionNotFoundError(f"Action '{name}' not found at {self._url}.")
         try:
             answer = json.loads(text)
         except ValueError as error:
@@ -63,5 +89,5 @@ class ActionsServer:
         return answer.get("result")
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        if self._sessions is not None:
+            await self._sessions.close()

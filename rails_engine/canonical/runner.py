@@ -64,11 +64,20 @@ class CanonicalRunner:
         if plan is None and name in self._parallel:
             return await self._side_by_side(turn, self._parallel[name])
         if plan is None:
-            own = self._own.get(name)
-            if own is None:
-                raise ActionNotFoundError(name)
-            plan = Plan(name, own, is_system=True)
-        return await plan.run(turn.scene, arguments)
+            plan = self._unregistered(name)
+        outcome = await plan.run(turn.scene, arguments)
+        if isinstance(outcome.failure, ActionNotFoundError):
+            raise outcome.failure
+        return outcome
+
+    def _unregistered(self, name: str) -> Plan:
+        own = self._own.get(name)
+        if own is not None:
+            return Plan(name, own, is_system=True)
+        plan = self._registered.elsewhere(name)
+        if plan is None:
+            raise ActionNotFoundError(name)
+        return plan
 
     # --- rails side by side ----------------------------------------------------------------------------------------
 

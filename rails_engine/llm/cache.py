@@ -19,8 +19,8 @@ from dataclasses import asdict, dataclass, replace
 
 from rails_engine.llm.answer import Completion, Gathering
 from rails_engine.llm.base import LLM, Chunk, LLMRequest, ToolCallFragment
-from rails_engine.llm.loops import PerLoop
 from rails_engine.llm.streams import Reading
+from rails_engine.loops import PerLoop
 
 _log = logging.getLogger(__name__)
 MAX_BYTES = 64 << 20

@@ -6,9 +6,7 @@ of this path, more than a whole turn may cost, so the SDK (`sdk.py`) serves wher
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -17,13 +15,11 @@ import aiohttp
 from rails_engine.errors import LLMConnectionError, LLMResponseValidationError, LLMTimeoutError
 from rails_engine.llm.endpoint import Endpoint
 from rails_engine.llm.failures import error_of
-from rails_engine.llm.loops import PerLoop
 from rails_engine.llm.sse import EventBuffer
+from rails_engine.sessions import Sessions
 
 MAX_ANSWER_BYTES = 64 << 20
 MAX_ERROR_BYTES = 64 << 10
-MAX_CONNECTIONS = 1000
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy")
 _END = "[DONE]"
 
 
@@ -31,7 +27,7 @@ class HttpTransport:
     """Implements `Transport` on aiohttp."""
 
     def __init__(self) -> None:
-        self._sessions = PerLoop(_new_session, discard=_abandon)
+        self._sessions = Sessions()
 
     async def exchange(
         self, endpoint: Endpoint, body: Mapping[str, Any], timeout_s: float
@@ -63,30 +59,8 @@ class HttpTransport:
             raise LLMConnectionError(0, reason, **endpoint.described()) from error
 
     async def close(self) -> None:
-        """Close the sessions of every loop; those of other running loops are closed there."""
-        here = asyncio.get_running_loop()
-        for loop, session in self._sessions.drain():
-            if loop is here:
-                await session.close()
-            elif loop.is_running():
-                asyncio.run_coroutine_threadsafe(session.close(), loop)
-
-
-def _new_session() -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=60)
-    proxied = any(os.environ.get(name) for name in _PROXIES)
-    return aiohttp.ClientSession(connector=connector, trust_env=proxied, cookie_jar=aiohttp.DummyCookieJar())
-
-
-def _abandon(session: aiohttp.ClientSession) -> None:
-    """Close a session whose loop has ended: the first step of closing drops the connections, the rest only waits."""
-    closing = session.close()
-    try:
-        closing.send(None)
-    except StopIteration:
-        pass
-    finally:
-        closing.close()
+        """See `Sessions.close`."""
+        await self._sessions.close()
 
 
 async def _answer(

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from rails_engine.llm.base import LLM, Chunk, LLMRequest
-from rails_engine.llm.loops import PerLoop
 from rails_engine.llm.streams import Reading
+from rails_engine.loops import PerLoop
 
 
 class Limited:

@@ -19,7 +19,7 @@ from rails_engine.errors import (
 )
 from rails_engine.llm.endpoint import Endpoint
 from rails_engine.llm.failures import error_of
-from rails_engine.llm.loops import PerLoop
+from rails_engine.loops import PerLoop
 
 if TYPE_CHECKING:
     import openai

@@ -30,8 +30,8 @@ ORDER: dict[str, tuple[str, ...]] = {
         "cli",
     ),
     "rails_engine": (
-        "background errors options response streaming_handler umim verbose",
-        "chat config saved state streaming",
+        "background errors loops options response streaming_handler umim verbose",
+        "chat config saved sessions state streaming",
         "actions llm messages request retrieval verdicts windows",
         "ahead knowledge prompts replies trace",
         "scene",
