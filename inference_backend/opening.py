@@ -99,9 +99,7 @@ def make_local_executor(settings: EngineSettings, group: TensorGroup, link: Link
         return CpuExecutor(settings, group, stage=stage)
     from inference_backend.executors.cuda import CudaExecutor
 
-    if stage.count > 1:
-        raise ResourceError("pipeline stages run on the CPU alone so far: use tensor parallel ranks on GPUs")
-    return CudaExecutor(settings, group)
+    return CudaExecutor(settings, group, stage=stage)
 
 
 def _trace_sink(name: str) -> TraceSink | None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from inference_backend.engine import Engine, EngineParts
 from inference_backend.executors import CpuExecutor
-from inference_backend.kernels import Activation
+from inference_backend.kernels import Activation, Output
 from inference_backend.layers import DenseLinear, Linear, LinearSpec, Placement, read_bias, read_weight
 from inference_backend.settings import EngineSettings, SchedulerSettings
 from inference_backend.values import Request, SamplingParameters
@@ -26,7 +26,7 @@ class _WatchedLinear(DenseLinear):
 
     peaks: Tensor
 
-    def product(self, x: Activation) -> Tensor:
+    def product(self, x: Activation) -> Output:
         plain = x if isinstance(x, Tensor) else x.plain()
         self.peaks = torch.maximum(self.peaks, plain.float().abs().amax(dim=0))
         return super().product(x)

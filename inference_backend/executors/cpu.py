@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -16,6 +15,7 @@ from inference_backend.executor import Capacity
 from inference_backend.executors.inputs import adapter_rows, attention_inputs, long_tensor
 from inference_backend.executors.loading import LoadedModel, allocate_cache, cache_bytes_per_block, load_model
 from inference_backend.executors.room import free_memory
+from inference_backend.executors.stage import WHOLE, Stage
 from inference_backend.kernels import LayerCache
 from inference_backend.layers import Scheme, StepContext
 from inference_backend.parallel import SINGLE, TensorGroup
@@ -25,26 +25,6 @@ from inference_backend.step import Int32s, StepPlan, StepResult, TokenMasks
 
 _GIB = 2**30
 _LARGEST_DEFAULT = 4 * _GIB
-
-
-class StageLink(Protocol):
-    """How a pipeline stage hears from the one before and speaks to the one after."""
-
-    def receive_states(self, like: Tensor) -> Tensor: ...
-
-    def send_states(self, states: Tensor) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Pipeline stage `number` of `count`; `link` is set where there are several."""
-
-    number: int = 0
-    count: int = 1
-    link: StageLink | None = None
-
-
-WHOLE = Stage()
 
 
 class CpuExecutor:
@@ -114,13 +94,12 @@ class CpuExecutor:
 
     def _through_stage(self, token_ids: Tensor, step: StepContext) -> Tensor:
         """The stage's share of the model; hidden states come from the stage before and go to the one after."""
-        x, loaded, link = token_ids, self.loaded, self._stage.link
-        if self._stage.number and link is not None:
+        x, loaded = token_ids, self.loaded
+        if self._stage.number:
             shape = len(token_ids), loaded.config.hidden_size
-            x = link.receive_states(torch.empty(shape, dtype=loaded.place.dtype, device=loaded.place.device))
+            x = self._stage.receive(torch.empty(shape, dtype=loaded.place.dtype, device=loaded.place.device))
         hidden: Tensor = loaded.model(x, step)
-        if self._stage.number < self._stage.count - 1 and link is not None:
-            link.send_states(hidden)
+        self._stage.send(hidden)
         return hidden
 
     def sample(self, masks: TokenMasks | None) -> None:

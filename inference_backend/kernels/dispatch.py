@@ -13,6 +13,7 @@ from inference_backend.kernels.values import (
     AdapterRows,
     AttentionInputs,
     AttentionSpec,
+    Deferred,
     LayerCache,
     Output,
     Product,
@@ -22,6 +23,8 @@ from inference_backend.kernels.values import (
 
 
 def _on_gpu(x: Output) -> bool:
+    if isinstance(x, Deferred):
+        return x.x.is_cuda
     return (x.data if isinstance(x, Product) else x).is_cuda
 
 
@@ -33,8 +36,10 @@ def _cuda() -> ModuleType:
 
 def plain(x: Output) -> Tensor:
     """The values of a product, its scales multiplied in."""
-    if not isinstance(x, Product):
+    if isinstance(x, Tensor):
         return x
+    if isinstance(x, Deferred):
+        return x.plain
     made: Tensor = _cuda().multiplied(x) if x.data.is_cuda else x.plain
     return made
 
@@ -106,15 +111,16 @@ def paged_attention(
     return made
 
 
-def dense_linear(x: Tensor, weight: Tensor) -> Tensor:
+def dense_linear(x: Tensor, weight: Tensor) -> Output:
     """`x` [..., n] by a floating-point weight [outputs, n]: [..., outputs]."""
-    made: Tensor = (_cuda() if x.is_cuda else reference).dense_linear(x, weight)
+    made: Output = (_cuda() if x.is_cuda else reference).dense_linear(x, weight)
     return made
 
 
 def lora(out: Tensor, x: Tensor, down: Tensor, up: Tensor, rows: AdapterRows) -> Tensor:
     """See `reference.lora`."""
-    return reference.lora(out, x, down, up, rows)
+    made: Tensor = (_cuda() if out.is_cuda else reference).lora(out, x, down, up, rows)
+    return made
 
 
 def fp8_linear(x: Quantized, weight: Tensor, scales: Tensor) -> Output:

@@ -235,15 +235,11 @@ def _gather(store: Tensor, scales: Tensor | None, tables: Tensor) -> Tensor:
 def lora(out: Tensor, x: Tensor, down: Tensor, up: Tensor, rows: AdapterRows) -> Tensor:
     """Add up[i] @ down[i] @ x to each token whose adapter index i is not 0.
 
-    out [T, o], x [T, n], down [adapters, r, n], up [adapters, o, r]; `out` is changed in place. On a GPU each active
-    adapter multiplies all tokens: choosing rows would wait for the device.
+    out [T, o], x [T, n], down [adapters, r, n], up [adapters, o, r]; `out` is changed in place.
     """
     for adapter in rows.active:
         chosen = rows.indexes == adapter
-        if out.is_cuda:
-            out += (x @ down[adapter].T @ up[adapter].T).masked_fill(~chosen[:, None], 0)
-        else:
-            out[chosen] += x[chosen] @ down[adapter].T @ up[adapter].T
+        out[chosen] += x[chosen] @ down[adapter].T @ up[adapter].T
     return out
 
 

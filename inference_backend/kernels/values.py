@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 ActivationFormat: TypeAlias = Literal["plain", "fp8", "int8"]
 
@@ -135,7 +136,26 @@ class Product:
         return (self.data.float() * self.rows * self.columns).to(self.data.dtype)
 
 
-Output: TypeAlias = Tensor | Product
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """A product of floating-point numbers, left to the operation that takes it: value = x @ weight.T.
+
+    That operation multiplies with its own work at the end, so that the product itself is never written.
+
+    Attributes:
+        x: [T, n]; weight: [outputs, n]; of one dtype.
+    """
+
+    x: Tensor
+    weight: Tensor
+
+    @property
+    def plain(self) -> Tensor:
+        """The product."""
+        return functional.linear(self.x, self.weight)
+
+
+Output: TypeAlias = Tensor | Product | Deferred
 
 
 @dataclass(frozen=True, slots=True)

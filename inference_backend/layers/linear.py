@@ -142,7 +142,7 @@ class DenseLinear(Linear):
         self.weight = nn.Parameter(weight.to(place.device, place.dtype), requires_grad=False)
         self.set_bias(bias, place)
 
-    def product(self, x: Activation) -> Tensor:
+    def product(self, x: Activation) -> Output:
         if isinstance(x, Quantized):
             x = x.plain()
         return kernels.dense_linear(x, self.weight)

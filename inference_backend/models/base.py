@@ -34,6 +34,7 @@ class CausalLM(nn.Module, ABC):
     config: ModelConfig
     embedding: Embedding | None
     head: Head | None
+    first: bool  # whether it takes token ids
     trims = False  # whether `StepContext.wanted` is heeded
 
     @abstractmethod

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from inference_backend.adapters import AdapterRegistry
 from inference_backend.engine import Engine, EngineParts
 from inference_backend.opening import make_executor
 from inference_backend.settings import EngineSettings, ParallelSettings, SchedulerSettings
 from inference_backend.values import Request, SamplingParameters
 from tests.inference_backend.checkpoints import FAMILIES, VOCAB
 from tests.inference_backend.conftest import Maker, collect, greedy, open_engine, tokens
+from tests.inference_backend.test_adapters import TARGETS, adapting_engine, write_adapter
 from tests.inference_backend.test_models import PROMPTS
 
 pytestmark = [
@@ -49,8 +51,35 @@ def test_greedy_tokens_of_every_family(family: str, checkpoint: Maker) -> None:
         assert ask(open_on_gpu(made.folder, **limits), requests) == expected
 
 
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_different_adapters_in_one_batch(checkpoint: Maker, tmp_path: Path, family: str) -> None:
+    from inference_backend.executors.cuda import CudaExecutor
+
+    made = checkpoint(family)
+    reference = adapting_engine(made.folder)
+    settings = replace(reference.executor.settings, device="cuda", dtype="float32")
+    executor = CudaExecutor(settings)
+    capacity = executor.load()
+    registry = AdapterRegistry(executor, settings.adapters, capacity.vocab_size)
+    engine = Engine(EngineParts(executor, settings.scheduler, adapters=registry), capacity)
+    for seed, name in enumerate(("first", "second")):
+        write_adapter(made, tmp_path / name, TARGETS[family], seed)
+    found = []
+    for each in (engine, reference):
+        for name in ("first", "second"):
+            each.adapter_registry.load(name, str(tmp_path / name))
+        adapters = (None, "first", "second", "first")
+        requests = [
+            replace(greedy(f"r{i}", PROMPTS[i % 2], 12), adapter=name) for i, name in enumerate(adapters)
+        ]
+        found.append(ask(each, requests))
+    assert found[0] == found[1]
+    assert len({tuple(answer) for answer in found[0].values()}) > 2
+
+
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two NVIDIA GPUs")
-def test_two_gpus_give_the_tokens_of_one(checkpoint: Maker) -> None:
+@pytest.mark.parametrize("parallel", [ParallelSettings(tensor=2), ParallelSettings(pipeline=2)])
+def test_two_gpus_give_the_tokens_of_one(checkpoint: Maker, parallel: ParallelSettings) -> None:
     made = checkpoint("llama")
     scheduler = SchedulerSettings(block_size=4, max_sequences=8, max_step_tokens=64)
     settings = EngineSettings(
@@ -59,7 +88,7 @@ def test_two_gpus_give_the_tokens_of_one(checkpoint: Maker) -> None:
         device="cuda",
         kv_blocks=200,
         scheduler=scheduler,
-        parallel=ParallelSettings(tensor=2),
+        parallel=parallel,
     )
     executor = make_executor(settings)
     engine = Engine(EngineParts(executor, scheduler), executor.load())

@@ -1,4 +1,4 @@
-"""The executor for one NVIDIA GPU (one rank of several, with a tensor group)."""
+"""The executor for one NVIDIA GPU (one rank of several, with a tensor group or as a pipeline stage)."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from torch import Tensor
 from inference_backend.adapting import load_lora, load_prefix, prepare_lora
 from inference_backend.errors import ExecutorError, ResourceError
 from inference_backend.executor import Capacity
-from inference_backend.executors.cuda.graphs import GraphSet, bucket_sizes, mixed_sizes
-from inference_backend.executors.cuda.memory import cache_blocks, step_tensors
+from inference_backend.executors.cuda.graphs import GraphSet, adapted_sizes, bucket_sizes, mixed_sizes
+from inference_backend.executors.cuda.memory import cache_blocks, entering_states, step_tensors
 from inference_backend.executors.cuda.packing import Packer, SlotTable
 from inference_backend.executors.cuda.results import Flight, ReturnPath, Sampled
 from inference_backend.executors.cuda.sampling import SpecialSampler, draw
 from inference_backend.executors.cuda.warming import warm_step
 from inference_backend.executors.inputs import adapter_rows
 from inference_backend.executors.loading import LoadedModel, allocate_cache, load_model
-from inference_backend.kernels import AttentionInputs, LayerCache
+from inference_backend.executors.stage import WHOLE, Stage
+from inference_backend.kernels import AdapterRows, AttentionInputs, LayerCache
 from inference_backend.kernels.cuda import PackedSizes, StepTensors, unpack_step
 from inference_backend.layers import Scheme, StepContext
 from inference_backend.parallel import SINGLE, TensorGroup
 from inference_backend.settings import EngineSettings
-from inference_backend.step import StepPlan, StepResult, TokenMasks
+from inference_backend.step import Int32s, StepPlan, StepResult, TokenMasks
 
 LARGEST_MIXED_GRAPH = 2048  # tokens; larger steps run longer than their kernels take to launch
 
@@ -45,33 +46,49 @@ class _Launched:
 
 @dataclass(frozen=True, slots=True)
 class _Machine:
-    """All that lives on the device once loaded."""
+    """All that lives on the device once loaded.
+
+    `states` are a later stage's inputs [T, hidden size], else empty; `adapters` int64 [R] the rows' adapter slots, for
+    the graphs of decode rows with adapters.
+    """
 
     model: LoadedModel
     caches: tuple[LayerCache, ...]
     step: StepTensors
+    states: Tensor
+    adapters: Tensor
     packer: Packer
     special: SpecialSampler
     forward: GraphSet
     sampling: GraphSet
     mixed: GraphSet
+    adapted: GraphSet
 
     def rows_among(self, tokens: int) -> int:
         """How many rows a mixed graph of so many tokens has room for."""
         return min(tokens, len(self.step.context_lengths))
+
+    def entering(self, tokens: int) -> Tensor:
+        """What the model takes for the step's first tokens: their ids, or the states of the stage before."""
+        return self.states[:tokens] if len(self.states) else self.step.token_ids[:tokens]
 
 
 class CudaExecutor:
     """An `Executor`. Its steps run on the device's current stream, in order; the host is always a step ahead."""
 
     def __init__(
-        self, settings: EngineSettings, group: TensorGroup = SINGLE, scheme: Scheme | None = None
+        self,
+        settings: EngineSettings,
+        group: TensorGroup = SINGLE,
+        scheme: Scheme | None = None,
+        stage: Stage = WHOLE,
     ) -> None:
         self.settings = settings
         self.plans_ahead = settings.plan_ahead is not False
         self.group = group
         self._scheme = scheme
-        self._device = torch.device("cuda", group.rank % max(1, torch.cuda.device_count()))
+        self._stage = stage
+        self._device = torch.device("cuda", torch.cuda.current_device())
         self._slots = SlotTable(settings.scheduler.max_sequences)
         self._machine: _Machine | None = None
         self._returns: ReturnPath | None = None
@@ -92,10 +109,11 @@ class CudaExecutor:
     @torch.inference_mode()
     def load(self) -> Capacity:
         torch.cuda.set_device(self._device)
-        model = load_model(self.settings, self._device, self.group, scheme=self._scheme)
+        stage = (self._stage.number, self._stage.count)
+        model = load_model(self.settings, self._device, self.group, stage, self._scheme)
         prepare_lora(model.model, self.settings.adapters)
         blocks = cache_blocks(model, self.settings)
-        caches = allocate_cache(model, self.settings, blocks, model.config.layers)
+        caches = allocate_cache(model, self.settings, blocks, model.layers)
         step = step_tensors(model, self.settings, self._device)
         limits = self.settings.scheduler
         words = PackedSizes(
@@ -107,11 +125,14 @@ class CudaExecutor:
             model,
             caches,
             step,
+            entering_states(model, self.settings, self._stage),
+            torch.zeros(limits.max_sequences, dtype=torch.int64, device=self._device),
             Packer(words, self._slots, self._device),
             special,
             GraphSet(sizes),
             GraphSet(sizes),
             GraphSet(mixed_sizes(min(limits.max_step_tokens, LARGEST_MIXED_GRAPH))),
+            GraphSet(adapted_sizes(sizes) if self.settings.adapters.max_adapters else ()),
         )
         self._returns = ReturnPath(self._device)
         if not model.config.experts:
@@ -173,20 +194,30 @@ class CudaExecutor:
         torch.cuda.current_stream().wait_event(packed.ready)
         unpack_step(packed.words, packed.sizes, machine.step)
         machine.special.feed(plan, machine.step.token_ids)
-        if rows:
+        entering = machine.states[: rows or tokens or plan.tokens]
+        if len(entering):
+            entering.copy_(self._stage.receive(entering))
+        if rows and plan.adapters.any():
+            machine.adapters.copy_(_padded(plan.adapters, len(machine.adapters)))
+            hidden = machine.adapted.replay(rows)
+        elif rows:
             hidden = machine.forward.replay(rows)
         elif tokens:
-            hidden = machine.mixed.replay(tokens)[self._wanted(plan)]
+            hidden = machine.mixed.replay(tokens)
         else:
             hidden = self._forward(plan)
+        self._stage.send(hidden)
+        if tokens and self._stage.last:
+            hidden = hidden[self._wanted(plan)]
         self._launched = _Launched(plan, hidden, rows)
 
     def _graph_for(self, plan: StepPlan) -> tuple[int | None, int | None]:
         """The decode graph that fits a plan, by its rows, or the mixed one, by its tokens."""
         machine = self.machine
+        plain_decode = plan.decode_only and len(plan.sample_tokens) == plan.rows
         if plan.adapters.any():
-            return None, None
-        if plan.decode_only and len(plan.sample_tokens) == plan.rows:
+            return machine.adapted.fitting(plan.rows) if plain_decode else None, None
+        if plain_decode:
             return machine.forward.fitting(plan.rows), None
         tokens = machine.mixed.fitting(plan.tokens)
         return None, tokens if tokens and plan.rows <= machine.rows_among(tokens) else None
@@ -200,7 +231,7 @@ class CudaExecutor:
         return torch.cat((wanted, asked))
 
     def _forward(self, plan: StepPlan) -> Tensor:
-        """The step's kernels one by one: the hidden states that are read."""
+        """The step's kernels one by one: the hidden states that are read, or all of them for the stage after."""
         machine, tokens, rows = self.machine, plan.tokens, plan.rows
         step = machine.step
         inputs = AttentionInputs(
@@ -216,10 +247,10 @@ class CudaExecutor:
         wanted = self._wanted(plan)
         adapters = adapter_rows(plan, self._device)
         model = machine.model.model
-        trims = model.trims and adapters is None
+        trims = model.trims and adapters is None and self._stage.last
         context = StepContext(inputs, machine.caches, adapters, wanted if trims else None)
-        out: Tensor = model(step.token_ids[:tokens], context)
-        return out if trims else out[wanted]
+        out: Tensor = model(machine.entering(tokens), context)
+        return out if trims or not self._stage.last else out[wanted]
 
     @torch.inference_mode()
     def _sample(self, launched: _Launched, masks: TokenMasks | None) -> None:
@@ -255,8 +286,8 @@ class CudaExecutor:
         step.slot_mapping.fill_(-1)
         hidden: dict[int, Tensor] = {}
 
-        def forward(rows: int) -> Tensor:
-            inputs = AttentionInputs(
+        def decode_inputs(rows: int) -> AttentionInputs:
+            return AttentionInputs(
                 positions=step.positions[:rows],
                 slot_mapping=step.slot_mapping[:rows],
                 query_starts=step.query_starts[: rows + 1],
@@ -266,8 +297,17 @@ class CudaExecutor:
                 max_query=1,
                 max_context=machine.model.positions,
             )
-            hidden[rows] = model(step.token_ids[:rows], StepContext(inputs, machine.caches))
+
+        def forward(rows: int) -> Tensor:
+            hidden[rows] = model(machine.entering(rows), StepContext(decode_inputs(rows), machine.caches))
             return hidden[rows]
+
+        def adapted(rows: int) -> Tensor:
+            inputs = decode_inputs(rows)
+            adapters = AdapterRows(machine.adapters[:rows], ())
+            context = StepContext(inputs, machine.caches, adapters)
+            # Where the base model's graph leaves its states, so that the same graphs of sampling follow.
+            return hidden[rows].copy_(model(machine.entering(rows), context))
 
         def mixed(tokens: int) -> Tensor:
             rows = machine.rows_among(tokens)
@@ -282,12 +322,18 @@ class CudaExecutor:
                 max_context=machine.model.positions,
                 by_length=True,
             )
-            out: Tensor = model(step.token_ids[:tokens], StepContext(inputs, machine.caches))
+            out: Tensor = model(machine.entering(tokens), StepContext(inputs, machine.caches))
             return out
 
         machine.mixed.capture(mixed)
         machine.forward.capture(forward)
-        machine.sampling.capture(lambda rows: draw(model.logits(hidden[rows], narrow=True), step))
+        machine.adapted.capture(adapted)
+        if self.group.size == self._stage.count == 1:
+            # Ranks must all take the same graph, and each would measure its own times.
+            machine.mixed.measure()
+            machine.forward.measure()
+        if self._stage.last:
+            machine.sampling.capture(lambda rows: draw(model.logits(hidden[rows], narrow=True), step))
 
     def _warm(self) -> None:
         """Steps of prompts in several sizes, so that no request waits for a kernel to be compiled or loaded."""
@@ -300,7 +346,8 @@ class CudaExecutor:
             torch.cuda.current_stream().wait_event(packed.ready)
             unpack_step(packed.words, packed.sizes, machine.step)
             hidden = self._forward(plan)
-            draw(machine.model.model.logits(hidden, narrow=True), machine.step)
+            if self._stage.last:
+                draw(machine.model.model.logits(hidden, narrow=True), machine.step)
             tokens //= 2
 
     @torch.inference_mode()
@@ -310,3 +357,10 @@ class CudaExecutor:
     @torch.inference_mode()
     def load_prefix(self, start: int, folder: str) -> int:
         return load_prefix(self.machine.model.model, start, Path(folder), self.settings.adapters)
+
+
+def _padded(slots: Int32s, length: int) -> Tensor:
+    """Adapter slots as int64 [length], 0 for padding rows."""
+    out = np.zeros(length, dtype=np.int64)
+    out[: len(slots)] = slots
+    return torch.from_numpy(out)

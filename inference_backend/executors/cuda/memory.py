@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from inference_backend.errors import ResourceError
 from inference_backend.executors.loading import LoadedModel, allocate_cache, cache_bytes_per_block
+from inference_backend.executors.stage import Stage
 from inference_backend.kernels import AttentionInputs
 from inference_backend.kernels.cuda import StepTensors
 from inference_backend.layers import StepContext
@@ -42,6 +44,12 @@ def step_tensors(model: LoadedModel, settings: EngineSettings, device: torch.dev
     )
 
 
+def entering_states(model: LoadedModel, settings: EngineSettings, stage: Stage) -> Tensor:
+    """Where a later stage finds the states of the one before: [T, hidden size] for the largest step, else no rows."""
+    rows = settings.scheduler.max_step_tokens if stage.number else 0
+    return torch.zeros(rows, model.config.hidden_size, dtype=model.place.dtype, device=model.place.device)
+
+
 def cache_blocks(model: LoadedModel, settings: EngineSettings) -> int:
     """How many KV blocks fit beside the weights and the largest step.
 
@@ -51,7 +59,7 @@ def cache_blocks(model: LoadedModel, settings: EngineSettings) -> int:
     limits = settings.scheduler
     if settings.kv_blocks is not None:
         return settings.kv_blocks
-    each = cache_bytes_per_block(model, settings, model.config.layers)
+    each = cache_bytes_per_block(model, settings, model.layers)
     if settings.kv_memory_gib is not None:
         budget = int(settings.kv_memory_gib * _GIB)
     else:
@@ -69,7 +77,7 @@ def cache_blocks(model: LoadedModel, settings: EngineSettings) -> int:
 def _left_beside_largest_step(model: LoadedModel, settings: EngineSettings) -> int:
     """Bytes of `memory_share` that remain once the largest prompt step has shown what it takes."""
     device = model.place.device
-    caches = allocate_cache(model, settings, 1, model.config.layers)
+    caches = allocate_cache(model, settings, 1, model.layers)
     tokens = min(settings.scheduler.max_step_tokens, model.positions)
     torch.cuda.reset_peak_memory_stats(device)
     longs = torch.zeros(tokens, dtype=torch.int64, device=device)
@@ -84,8 +92,9 @@ def _left_beside_largest_step(model: LoadedModel, settings: EngineSettings) -> i
         max_query=tokens,
         max_context=tokens,
     )
-    hidden = model.model(longs, StepContext(inputs, caches))
-    model.model.logits(hidden[: settings.scheduler.max_sequences])
+    hidden = model.model(_placeholder(model, longs), StepContext(inputs, caches))
+    if model.model.head is not None:
+        model.model.logits(hidden[: settings.scheduler.max_sequences])
     torch.cuda.synchronize(device)
     peak = torch.cuda.max_memory_allocated(device)
     del hidden, caches
@@ -93,3 +102,12 @@ def _left_beside_largest_step(model: LoadedModel, settings: EngineSettings) -> i
     free, total = torch.cuda.mem_get_info(device)
     others = total - free - torch.cuda.memory_reserved(device)
     return int(total * settings.memory_share) - peak - others - _GRAPHS
+
+
+def _placeholder(model: LoadedModel, token_ids: Tensor) -> Tensor:
+    """Inputs of the right kind for this stage: token ids, or states for stages after the first."""
+    if model.model.first:
+        return token_ids
+    return torch.zeros(
+        len(token_ids), model.config.hidden_size, dtype=model.place.dtype, device=model.place.device
+    )

@@ -8,6 +8,7 @@ bounds, never on values, and nothing waits for the device. Only this folder impo
 
 from inference_backend.kernels.cuda.activation import gelu_tanh_mul, silu_mul
 from inference_backend.kernels.cuda.decode_attention import paged_attention_decode
+from inference_backend.kernels.cuda.gated_linear import gated_linear
 from inference_backend.kernels.cuda.linear import (
     Operands,
     Tiling,
@@ -15,6 +16,7 @@ from inference_backend.kernels.cuda.linear import (
     few_tokens_linear,
     one_token_linear,
 )
+from inference_backend.kernels.cuda.lora import MOST_ADAPTED_TOKENS, lora
 from inference_backend.kernels.cuda.norm import add_rms_norm, rms_norm
 from inference_backend.kernels.cuda.prefill_attention import paged_attention, paged_attention_prefill
 from inference_backend.kernels.cuda.quantized_linear import (
@@ -30,6 +32,7 @@ from inference_backend.kernels.cuda.sampling import SamplingRows, choose, keep_t
 from inference_backend.kernels.cuda.unpack import PackedSizes, StepTensors, unpack_step
 
 __all__ = [
+    "MOST_ADAPTED_TOKENS",
     "Operands",
     "PackedSizes",
     "SamplingRows",
@@ -40,11 +43,13 @@ __all__ = [
     "dense_linear",
     "few_tokens_linear",
     "fp8_linear",
+    "gated_linear",
     "gelu_tanh_mul",
     "int4_linear",
     "int8_linear",
     "int8_weight_linear",
     "keep_threshold",
+    "lora",
     "multiplied",
     "one_token_linear",
     "paged_attention",

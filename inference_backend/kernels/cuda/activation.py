@@ -8,23 +8,19 @@ from typing import Final
 import triton
 import triton.language as tl
 
+from inference_backend.kernels.cuda.gated_linear import fits_gated, gated, gated_linear
 from inference_backend.kernels.cuda.launch import early_launch, launch_options, release_next, wait_previous
 from inference_backend.kernels.cuda.rounding import LIMITS, empty_activation, quantized_row
-from inference_backend.kernels.values import Activation, ActivationFormat, Output, Product, Quantized
+from inference_backend.kernels.values import (
+    Activation,
+    ActivationFormat,
+    Deferred,
+    Output,
+    Product,
+    Quantized,
+)
 
 PLAIN_BLOCK: Final = 1024
-
-
-@triton.jit
-def _gated(gate, up, GELU: tl.constexpr):
-    """The activation is rounded to its dtype before the product, as the plain form does."""
-    g = gate.to(tl.float32)
-    if GELU:
-        # 0.5 (1 + tanh(u)) is sigmoid(2 u), with u = sqrt(2 / pi) (g + 0.044715 g^3).
-        act = g * tl.sigmoid(1.5957691216057308 * (g + 0.044715 * g * g * g))
-    else:
-        act = g * tl.sigmoid(g)
-    return (act.to(gate.dtype).to(tl.float32) * up.to(tl.float32)).to(gate.dtype)
 
 
 @triton.jit
@@ -60,7 +56,7 @@ def _plain_kernel(
     release_next(PDL)
     gate = _scaled(gate, rows_ptr, row, gate_size, PRODUCT)
     up = _scaled(up, rows_ptr, row, up_size, PRODUCT)
-    tl.store(out_ptr + row * width + cols, _gated(gate, up, GELU), mask=inside)
+    tl.store(out_ptr + row * width + cols, gated(gate, up, GELU), mask=inside)
 
 
 @triton.jit
@@ -91,12 +87,16 @@ def _quantizing_kernel(
     release_next(PDL)
     gate = _scaled(gate, rows_ptr, row, gate_size, PRODUCT)
     up = _scaled(up, rows_ptr, row, up_size, PRODUCT)
-    values, scale = quantized_row(_gated(gate, up, GELU).to(tl.float32), LIMIT)
+    values, scale = quantized_row(gated(gate, up, GELU).to(tl.float32), LIMIT)
     tl.store(scale_ptr + row, scale)
     tl.store(out_ptr + row * width + cols, values.to(out_ptr.dtype.element_ty), mask=inside)
 
 
 def _gated_mul(given: Output, form: ActivationFormat, *, gelu: bool) -> Activation:
+    if isinstance(given, Deferred):
+        if form == "plain" and fits_gated(given):
+            return gated_linear(given, gelu=gelu)
+        given = given.plain
     gate_up = (given.data if isinstance(given, Product) else given).contiguous()
     tokens, width = gate_up.shape[0], gate_up.shape[1] // 2
     out = empty_activation(gate_up, width, form)

@@ -7,7 +7,14 @@ from torch import Tensor
 
 from inference_backend.kernels.cuda.launch import early_launch, launch_options, release_next, wait_previous
 from inference_backend.kernels.cuda.rounding import LIMITS, empty_activation, quantized_row
-from inference_backend.kernels.values import Activation, ActivationFormat, Output, Product, Quantized
+from inference_backend.kernels.values import (
+    Activation,
+    ActivationFormat,
+    Deferred,
+    Output,
+    Product,
+    Quantized,
+)
 
 
 @triton.jit
@@ -69,6 +76,12 @@ def _norm(
     form: ActivationFormat,
 ) -> tuple[Activation, Tensor]:
     eps, offset = epsilons
+    if isinstance(given, Deferred):
+        if residual is None:
+            given = given.plain
+        else:
+            # cuBLAS adds the product where it writes it: two passes over the tensor less than adding here.
+            given, residual = residual.addmm_(given.x, given.weight.t()), None
     x = given.data if isinstance(given, Product) else given
     shape, width = x.shape, x.shape[-1]
     if x.dim() != 2 or x.stride(-1) != 1:

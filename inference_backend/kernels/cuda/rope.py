@@ -16,13 +16,14 @@ from inference_backend.kernels.cuda.rounding import nearest_even
 from inference_backend.kernels.values import (
     AttentionInputs,
     AttentionSpec,
+    Deferred,
     LayerCache,
     Output,
     Product,
     RopeTable,
 )
 
-HEADS_PER_PROGRAM = 8
+HEADS_PER_PROGRAM = 16
 
 
 @triton.jit
@@ -174,10 +175,12 @@ def rope_and_cache_kv(
     given: Output, spec: AttentionSpec, table: RopeTable | None, cache: LayerCache, inputs: AttentionInputs
 ) -> Tensor:
     """See `reference.rope_and_cache_kv`; a token whose slot is negative (padding) is not written."""
+    if isinstance(given, Deferred):
+        given = given.plain
     qkv = given.data if isinstance(given, Product) else given
     tokens = len(qkv)
     queries = torch.empty((tokens, spec.heads, spec.head_dim), dtype=qkv.dtype, device=qkv.device)
-    group = min(HEADS_PER_PROGRAM, triton.next_power_of_2(spec.kv_heads))
+    group = min(HEADS_PER_PROGRAM, triton.next_power_of_2(spec.heads))
     parts = triton.cdiv(spec.heads, group) + 2 * triton.cdiv(spec.kv_heads, group)
     if tokens:
         _rope_kernel[(tokens, parts)](

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from inference_backend.kernels import (
+    AdapterRows,
     AttentionInputs,
     AttentionSpec,
+    Deferred,
     LayerCache,
     Product,
     Quantized,
@@ -85,6 +87,44 @@ def test_gated_products(
     x = torch.randn(tokens, 2 * width, device=device).to(dtype)
     out = getattr(cuda, name)(x, form=form)
     assert quantised_alike(out, getattr(reference, name)(x, form=form), dtype)
+
+
+@pytest.mark.parametrize("dtype", HALF)
+@pytest.mark.parametrize("gelu", [False, True])
+def test_gate_and_up_in_one_kernel(device: torch.device, dtype: torch.dtype, gelu: bool) -> None:
+    x = torch.randn(130, 64, device=device).to(dtype)
+    weight = (torch.randn(512, 64, device=device) * 0.1).to(dtype)
+    out = cuda.gated_linear(Deferred(x, weight), gelu=gelu)
+    operation = reference.gelu_tanh_mul if gelu else reference.silu_mul
+    assert apart(out, operation(x @ weight.T)) < TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, *HALF])
+@pytest.mark.parametrize(("tokens", "inputs", "rank"), [(5, 40, 4), (3, 2100, 24), (520, 32, 4)])
+def test_an_adapter_for_each_token(
+    device: torch.device, dtype: torch.dtype, tokens: int, inputs: int, rank: int
+) -> None:
+    x = torch.randn(tokens, inputs, device=device).to(dtype)
+    down = torch.randn(3, rank, inputs, device=device).to(dtype) * 0.1
+    up = torch.randn(3, 70, rank, device=device).to(dtype) * 0.1
+    out = torch.randn(tokens, 70, device=device).to(dtype)
+    rows = AdapterRows(torch.arange(tokens, device=device) % 3, (1, 2))
+    expected = reference.lora(out.clone().double(), x.double(), down.double(), up.double(), rows)
+    assert apart(cuda.lora(out, x, down, up, rows), expected) < TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("dtype", HALF)
+def test_operations_finish_deferred_products(device: torch.device, dtype: torch.dtype) -> None:
+    x = torch.randn(70, 32, device=device).to(dtype)
+    weight = (torch.randn(64, 32, device=device) * 0.1).to(dtype)
+    product = x @ weight.T
+    residual, norm = torch.randn(70, 64, device=device).to(dtype), torch.randn(64, device=device).to(dtype)
+    expected, expected_total = reference.add_rms_norm(product, residual, norm, 1e-5)
+    out, total = cuda.add_rms_norm(Deferred(x, weight), residual.clone(), norm, 1e-5)
+    assert apart(total, expected_total) < TOLERANCE[dtype]
+    assert apart(out, expected) < TOLERANCE[dtype]
+    assert apart(cuda.silu_mul(Deferred(x, weight)), reference.silu_mul(product)) < TOLERANCE[dtype]
+    assert apart(values_of(Deferred(x, weight)), product) < TOLERANCE[dtype]
 
 
 @pytest.mark.parametrize("form", ["fp8", "int8"])
