@@ -8,7 +8,6 @@ last entry is a snapshot; without one the events are replayed once.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,24 +30,30 @@ from rails_engine.canonical import (
 )
 from rails_engine.chat import ChatMessage, Digest
 from rails_engine.errors import InvalidRequestError, InvalidStateError, StreamingNotSupportedError
+from rails_engine.incoming import Judged, MessageChecks
 from rails_engine.llm import Reading
 from rails_engine.options import GenerationOptions, GenerationRailsOptions, RailChoice
 from rails_engine.prompts import FILTERS
-from rails_engine.replies import Inputs, Reply, inputs_of, reply_of, with_options_of_context
+from rails_engine.replies import (
+    Inputs,
+    Reply,
+    inputs_of,
+    reply_of,
+    turn_start,
+    user_event,
+    with_options_of_context,
+)
 from rails_engine.request import Request
 from rails_engine.response import GenerationLog, GenerationResponse
 from rails_engine.saved import Story, begin_story, read_story, worth_keeping, write_story
 from rails_engine.services import Resources, TurnServices
 from rails_engine.streaming import Frame, Outlet, relay, violation_frame
-from rails_engine.trace import Trace, call_info
+from rails_engine.trace import Trace, call_info, failed
 from rails_engine.umim import EventDict
 from rails_engine.windows import Windows, pass_through
 
 KEPT: Final = 256
 """Conversations that are remembered by their messages."""
-
-VERDICTS_KEPT: Final = 4096
-"""Older messages whose verdict is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,7 @@ class Colang1:
         self._runner = runner
         self._resources = resources
         self._stories = Stories()
-        self._verdicts: OrderedDict[str, bool] = OrderedDict()
+        self._checks = MessageChecks(resources.config, self._judge)
 
     # --- answering -------------------------------------------------------------------------------------------------
 
@@ -187,11 +192,11 @@ class Colang1:
         known = self._known(request)
         asked = inputs_of(request, known.length)
         request = with_options_of_context(request, [*asked.past, *asked.now])
+        request, inputs = await self._checked(request, known.length, asked)
         turn = self._make_turn(known.story, request, trace)
         if stream is not None:
             turn.scene = replace(turn.scene, shown=stream)
             stream.begin(lambda give: self._windows(turn, give))
-        inputs = await self._checked(request, asked)
         turn.scene.events.extend(turn.stamp(event) for event in inputs.past)
         new = await self._run(turn, [turn.stamp(event) for event in inputs.now])
         trace.story = turn.scene.events
@@ -199,6 +204,9 @@ class Colang1:
         if request.story is None:
             answer = {"role": "assistant", "content": reply_of(new).text}
             self._stories.keep(known.digest, answer, after)
+            self._checks.said(answer["content"])
+            if self._resources.config.passthrough:
+                self._checks.learn(request, _judged_input(new, after, trace))
         return Done(new, after)
 
     async def _run(self, turn: CanonicalTurn, inputs: Sequence[EventDict]) -> list[EventDict]:
@@ -222,36 +230,32 @@ class Colang1:
             await asyncio.wait({copy})
             await ahead.close(turn.trace.llm_calls.append)
 
-    async def _checked(self, request: Request, inputs: Inputs) -> Inputs:
-        """The inputs with every user message checked that this engine has not seen before.
+    async def _checked(self, request: Request, known: int, asked: Inputs) -> tuple[Request, Inputs]:
+        """The request with its older messages as prompts may show them, and the events that it stands for.
 
-        An older one that the input rails refuse is masked from prompts. One since the last answer is what the turn
-        answers, so that it is refused.
+        A message since the last answer that the rails refuse is what the turn answers, so that it is refused.
         """
-        asked = (request.options or GenerationOptions()).rails
-        if not _chosen(self._resources.config.rails.input.flows, asked.input):
-            return inputs
-        past: list[EventDict] = []
-        for event in inputs.past:
-            past.append(event)
-            if event["type"] == "UserMessage" and not await self._passes(request, event["text"]):
-                past.append({"type": "mask_prev_user_message"})
-        said = [event for event in inputs.now if event["type"] == "UtteranceUserActionFinished"]
-        for event in said[:-1]:
-            if not await self._passes(request, event["final_transcript"]):
-                return Inputs(past, [event])
-        return Inputs(past, inputs.now)
+        start = turn_start(request, known)
+        # A model that is given the messages as they are sees all of them, not only those that are new.
+        first = 0 if self._resources.config.passthrough else known
+        messages, refused = await self._checks.review(request, first, start)
+        if messages is request.messages:
+            return request, asked
+        checked = replace(request, messages=messages)
+        inputs = inputs_of(checked, known)
+        return checked, inputs if refused is None else Inputs(inputs.past, [user_event(refused)])
 
-    async def _passes(self, request: Request, text: Any) -> bool:
-        """Whether the input rails let a message pass; asked once a text."""
-        asked = (request.options or GenerationOptions()).rails
-        key = json.dumps([text, asked.input], default=str)
-        if key not in self._verdicts:
-            refusal = await self._refusal(Request(({"role": "user", "content": text},), request.options))
-            self._verdicts[key] = refusal is None
-            if len(self._verdicts) > VERDICTS_KEPT:
-                self._verdicts.popitem(last=False)
-        return self._verdicts[key]
+    async def _judge(self, request: Request) -> Judged:
+        """What the rails that the request names make of its last message."""
+        trace = Trace()
+        done = await self._turn(request, trace)
+        certain = not any(failed(run) for run in trace.actions)
+        reply = reply_of(done.new)
+        if _refusal_of(reply, trace) is not None:
+            return Judged(None, certain)
+        role = request.messages[-1].get("role")
+        rewritten = {"user": done.story.machine.variables.get("user_message"), "assistant": reply.text}
+        return Judged(rewritten.get(str(role), request.messages[-1].get("content")), certain)
 
     def _known(self, request: Request) -> Known:
         if request.story is not None:
@@ -265,7 +269,7 @@ class Colang1:
         machine.variables.update(self._wanted(request))
         # A rail that stopped its turn is still named in these.
         machine.variables.update({name: None for name in TRIGGERED if machine.variables.get(name)})
-        notes = {"messages": [dict(m) for m in request.messages if m.get("role") not in {"context", "event"}]}
+        notes = {"messages": [m for m in request.messages if m.get("role") not in {"context", "event"}]}
         scene = CanonicalScene(
             self._program, machine, list(story.events), services, request.options, notes=notes
         )
@@ -335,6 +339,13 @@ class Refusal:
         """As a stream shows it: what was said, or an error where the rail raised its exception instead."""
         exception = self.reply.exception
         return violation_frame(self.rail, exception.get("message")) if exception else Frame(self.reply.text)
+
+
+def _judged_input(new: Sequence[EventDict], after: Story, trace: Trace) -> Judged:
+    """What the input rails of a turn made of its user message: a message that they let through is told to the flows."""
+    passed = any(event["type"] == "UserMessage" for event in new)
+    content = after.machine.variables.get("user_message") if passed else None
+    return Judged(content, not any(failed(run) for run in trace.actions))
 
 
 def _refusal_of(reply: Reply, trace: Trace) -> Refusal | None:

@@ -28,25 +28,35 @@ def inputs_of(request: Request, known: int) -> Inputs:
     Raises:
         InvalidRequestError: a message is malformed.
     """
+    messages, start = _asked(request), turn_start(request, known)
+    past = [event for message in messages[known:start] for event in _past_events(message)]
+    return Inputs(past, _now_events(messages[start:], start))
+
+
+def turn_start(request: Request, known: int) -> int:
+    """Where the turn begins that the messages ask for: behind the last answer, or with the last user message."""
+    messages = _asked(request)
+    ends = [place for place, message in enumerate(messages) if message.get("role") == "assistant"]
+    start = max([known, *(place + 1 for place in ends)])
+    if start < len(messages):
+        return start
+    return next((p for p in range(len(messages) - 1, -1, -1) if messages[p].get("role") == "user"), known)
+
+
+def _asked(request: Request) -> list[Mapping[str, Any]]:
+    """The messages without an answer that is only to be checked."""
     messages = list(request.messages)
-    options = request.options
-    if (
-        options is not None
-        and not options.rails.dialog
-        and messages
-        and messages[-1].get("role") == "assistant"
-    ):
+    checks_only = request.options is not None and not request.options.rails.dialog
+    if checks_only and messages and messages[-1].get("role") == "assistant":
         messages.pop()
         if not any(message.get("role") == "user" for message in messages):
             messages.append({"role": "user", "content": ""})
-    ends = [place for place, message in enumerate(messages) if message.get("role") == "assistant"]
-    start = max([known, *(place + 1 for place in ends)])
-    if start >= len(messages):
-        start = next(
-            (p for p in range(len(messages) - 1, -1, -1) if messages[p].get("role") == "user"), known
-        )
-    past = [event for message in messages[known:start] for event in _past_events(message)]
-    return Inputs(past, _now_events(messages[start:], start))
+    return messages
+
+
+def user_event(message: Mapping[str, Any]) -> EventDict:
+    """What a user message is to the flows."""
+    return {"type": "UtteranceUserActionFinished", "final_transcript": message.get("content")}
 
 
 def with_options_of_context(request: Request, events: Sequence[Mapping[str, Any]]) -> Request:
@@ -75,7 +85,7 @@ def _past_events(message: Mapping[str, Any]) -> list[EventDict]:
     role, content = message.get("role"), message.get("content")
     if role == "user":
         return [
-            {"type": "UtteranceUserActionFinished", "final_transcript": content},
+            user_event(message),
             {"type": "UserMessage", "text": content},
         ]
     if role == "assistant":
@@ -94,7 +104,7 @@ def _now_events(messages: Sequence[Mapping[str, Any]], start: int) -> list[Event
     for number, message in enumerate(messages, start):
         role, content = message.get("role"), message.get("content")
         if role == "user":
-            events.append({"type": "UtteranceUserActionFinished", "final_transcript": content})
+            events.append(user_event(message))
         elif role == "context":
             events.append(
                 {"type": "ContextUpdate", "data": dict(_mapping(content, f"messages[{number}].content"))}

@@ -43,6 +43,11 @@ class Trace:
     """Colang 1.0: what a rail that ran beside others executed, by the uid of the event that it began with."""
 
 
+def failed(run: ActionRun) -> bool:
+    """True for an action that raised, and for one of a rail that could not judge."""
+    return run.failure is not None or (isinstance(run.value, Mapping) and bool(run.value.get("failed")))
+
+
 def history_text(history: Iterable[History]) -> str:
     """The interaction so far, a line for each intent and action."""
     return "\n".join(_history_line(line) for line in history)

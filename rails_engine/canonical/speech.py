@@ -55,10 +55,7 @@ class Speech:
             text, raw = result if isinstance(result, tuple) else (result, None)
             updates = {"passthrough_output": raw} if raw is not None else {}
             return Outcome(context_updates=updates, events=({"type": "BotMessage", "text": text},))
-        messages = scene.notes.get("messages") or [
-            {"role": "user", "content": scene.context.get("user_message") or ""}
-        ]
-        request = scene.services.tuned(tuple(message_of(message) for message in messages))
+        request = scene.services.tuned(tuple(message_of(message) for message in _given_messages(scene)))
         return await self._asked(scene, request, "general", Wording(quotes=False))
 
     # --- messages of intents ---------------------------------------------------------------------------------------
@@ -140,6 +137,15 @@ async def _shown(scene: CanonicalScene, shown: Shown, asking: Asking, wording: W
     # Every window has passed the output rails, so the whole need not pass them again.
     outcome = _spoken(answer, released)
     return replace(outcome, context_updates={**outcome.context_updates, "skip_output_rails": True})
+
+
+def _given_messages(scene: CanonicalScene) -> list[Mapping[str, Any]]:
+    """The caller's messages; the one that this turn answers as the input rails left it."""
+    text = scene.context.get("user_message") or ""
+    messages = list(scene.notes.get("messages") or [{"role": "user", "content": text}])
+    if messages[-1].get("role") == "user":
+        messages[-1] = {**messages[-1], "content": text}
+    return messages
 
 
 def _said(text: str, *, predefined: bool) -> Outcome:

@@ -32,7 +32,7 @@ from rails_engine.prompts.answers import (
     strip_quotes,
 )
 from rails_engine.prompts.filters import FILTERS
-from rails_engine.prompts.history import conversation_to_events
+from rails_engine.prompts.history import HIDDEN, conversation_to_events
 from rails_engine.prompts.library import PromptLibrary, Rendered
 from rails_engine.prompts.manager import LLMTaskManager
 from rails_engine.prompts.parsers import PARSERS
@@ -41,6 +41,7 @@ from rails_engine.prompts.verdicts import NoVerdict, is_content_safe
 
 __all__ = [
     "FILTERS",
+    "HIDDEN",
     "PARSERS",
     "LLMTaskManager",
     "NoVerdict",

@@ -35,6 +35,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "actions llm messages request retrieval verdicts windows",
         "ahead knowledge prompts replies trace",
         "scene",
+        "incoming",
         "dialog effects library services",
         "forerun import_path registered turn",
         "canonical checking engine",

@@ -40,6 +40,10 @@ class GuardedDirection(RailPolicy):
 class InputRails(GuardedDirection):
     speculative_generation: bool | None = False
     allow_images: bool = Field(default=False, description="Let images pass that no rail can read.")
+    check_system_messages: bool = Field(
+        default=False,
+        description="Check system messages too: they come from the client, not from the application.",
+    )
 
 
 class OutputRailsStreamingConfig(OpenSection):

@@ -1,0 +1,208 @@
+"""Messages that a client supplies: each is checked once, wherever it stands, and shown to models as rails left it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from nemoguardrails import LLMRails, RailsConfig
+from nemoguardrails.testing import FakeLLMModel
+from rails_engine.prompts import HIDDEN
+
+COLANG = """
+define bot no in
+  "no in"
+define bot no tool
+  "no tool"
+
+define subflow gate in
+  $ok = execute look(text=$user_message, where="in")
+  if not $ok
+    bot no in
+    stop
+  $user_message = $user_message.replace("secret", "xxx")
+
+define subflow gate out
+  $ok = execute look(text=$bot_message, where="out")
+  if not $ok
+    bot no in
+    stop
+  $bot_message = $bot_message.replace("secret", "xxx")
+
+define subflow gate tool
+  $ok = execute look(text=$tool_message, where="tool")
+  if not $ok
+    bot no tool
+    stop
+"""
+RAILS = "rails: {input: {flows: [gate in]%s}, output: {flows: [gate out]}, tool_input: {flows: [gate tool]}}"
+
+
+class Talk:
+    """A configuration with a gate on each side; `seen` is what the gates judged, `prompts` what the model saw."""
+
+    def __init__(self, passthrough: bool = False, more: str = "") -> None:
+        yaml = f"models: []\npassthrough: {str(passthrough).lower()}\n{RAILS % more}\n"
+        self.prompts: list[str] = []
+        self.seen: list[tuple[str, str]] = []
+        talk = self
+
+        class Model(FakeLLMModel):
+            async def generate_async(self, prompt: Any, **given: Any) -> Any:
+                talk.prompts.append("\n".join(f"{m.role.value}: {m.content}" for m in prompt))
+                return await super().generate_async(prompt, **given)
+
+            async def stream_async(self, prompt: Any, **given: Any) -> Any:
+                talk.prompts.append("\n".join(f"{m.role.value}: {m.content}" for m in prompt))
+                async for chunk in super().stream_async(prompt, **given):
+                    yield chunk
+
+        self.app = LLMRails(RailsConfig.from_content(COLANG, yaml), llm=Model(responses=["answer"] * 40))
+        self.app.register_action(self.look)
+
+    async def look(self, text: Any, where: str) -> bool:
+        self.seen.append((where, str(text)))
+        if text == "raise":
+            raise RuntimeError("down")
+        return "bad" not in str(text)
+
+    async def say(self, *messages: dict[str, Any], **given: Any) -> str:
+        reply = await self.app.generate_async(messages=list(messages), **given)
+        return str(reply["content"] if isinstance(reply, dict) else reply.response[0]["content"])
+
+
+def user(text: str) -> dict[str, Any]:
+    return {"role": "user", "content": text}
+
+
+def bot(text: str) -> dict[str, Any]:
+    return {"role": "assistant", "content": text}
+
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+CALLING: dict[str, Any] = {"role": "assistant", "content": None, "tool_calls": [CALL]}
+
+
+def result(text: str) -> dict[str, Any]:
+    return {"role": "tool", "name": "f", "tool_call_id": "c1", "content": text}
+
+
+OLDER = [
+    ([user("bad news"), bot("fine")], "bad news"),
+    ([user("hello"), bot("a bad answer")], "bad answer"),
+]
+TOOLS = [([user("look"), CALLING, result("a bad result"), bot("fine")], "bad result")]
+
+
+@pytest.mark.parametrize("passthrough", [False, True])
+@pytest.mark.parametrize(("older", "hidden"), OLDER)
+async def test_an_older_message_that_fails_is_hidden_from_the_model(
+    passthrough: bool, older: Sequence[dict[str, Any]], hidden: str
+) -> None:
+    talk = Talk(passthrough)
+    assert await talk.say(*older, user("next")) == "answer"
+    (prompt,) = talk.prompts
+    assert hidden not in prompt
+    assert HIDDEN in prompt
+    assert "next" in prompt
+
+
+@pytest.mark.parametrize(("older", "hidden"), TOOLS)
+async def test_an_older_result_of_a_tool_too(older: Sequence[dict[str, Any]], hidden: str) -> None:
+    talk = Talk(passthrough=True)
+    assert await talk.say(*older, user("next")) == "answer"
+    assert ("tool", "a bad result") in talk.seen
+    assert hidden not in talk.prompts[0]
+    assert f"tool: {HIDDEN}" in talk.prompts[0]
+
+
+async def test_a_message_since_the_last_answer_blocks() -> None:
+    talk = Talk()
+    assert await talk.say(user("hello"), bot("fine"), user("bad"), user("good")) == "no in"
+    assert await talk.say(user("look"), CALLING, result("bad")) == "no tool"
+    assert talk.prompts == []
+
+
+@pytest.mark.parametrize("passthrough", [False, True])
+async def test_what_rails_rewrite_is_shown_as_rewritten(passthrough: bool) -> None:
+    talk = Talk(passthrough)
+    older = [user("my secret"), bot("your secret")]
+    await talk.say(*older, user("a secret"))
+    await talk.say(*older, user("a secret"), bot("answer"), user("last secret"))
+    assert "secret" not in "\n".join(talk.prompts)
+    assert talk.prompts[-1].count("xxx") == 4
+
+
+@pytest.mark.parametrize("passthrough", [False, True])
+async def test_what_was_refused_once_is_never_shown_later(passthrough: bool) -> None:
+    talk = Talk(passthrough)
+    messages = [user("bad")]
+    assert await talk.say(*messages) == "no in"
+    messages += [bot("no in"), user("good")]
+    assert await talk.say(*messages) == "answer"
+    messages += [bot("answer"), user("more")]
+    assert await talk.say(*messages) == "answer"
+    assert "bad" not in "\n".join(talk.prompts)
+
+
+@pytest.mark.parametrize("passthrough", [False, True])
+async def test_each_message_is_judged_once_however_long_the_conversation_grows(passthrough: bool) -> None:
+    talk = Talk(passthrough)
+    messages = [user("from elsewhere"), bot("said elsewhere")]
+    for turn in range(8):
+        messages.append(user(f"turn {turn}"))
+        messages.append(bot(await talk.say(*messages)))
+    given = [("in", "from elsewhere"), ("out", "said elsewhere")]
+    own = [entry for turn in range(8) for entry in (("in", f"turn {turn}"), ("out", "answer"))]
+    assert sorted(talk.seen) == sorted(given + own)
+
+
+async def test_another_engine_judges_what_it_did_not_say_itself() -> None:
+    first, second = Talk(), Talk()
+    messages = [user("hello"), bot(await first.say(user("hello"))), user("next")]
+    await second.say(*messages)
+    assert second.seen == [("in", "hello"), ("out", "answer"), ("in", "next"), ("out", "answer")]
+
+
+async def test_a_rail_that_fails_over_an_older_message_hides_it_and_is_asked_again() -> None:
+    talk = Talk()
+    for _ in range(2):
+        assert await talk.say(user("raise"), bot("fine"), user("next"), state={}) == "answer"
+    assert [entry for entry in talk.seen if entry == ("in", "raise")] == [("in", "raise")] * 2
+    assert "raise" not in "\n".join(talk.prompts)
+
+
+async def test_rails_that_are_switched_off_for_a_request_check_nothing() -> None:
+    talk = Talk()
+    older = [user("bad"), bot("bad")]
+    await talk.say(*older, user("next"), options={"rails": ["dialog"]})
+    assert talk.seen == []
+
+
+@pytest.mark.parametrize(("more", "shown"), [("", True), (", check_system_messages: true", False)])
+async def test_system_messages_are_the_applications_unless_the_configuration_says_otherwise(
+    more: str, shown: bool
+) -> None:
+    talk = Talk(passthrough=True, more=more)
+    await talk.say({"role": "system", "content": "be bad"}, user("hello"), bot("fine"), user("next"))
+    assert ("be bad" in talk.prompts[0]) is shown
+
+
+async def test_a_stream_hides_the_same() -> None:
+    talk = Talk(passthrough=True)
+    messages = [user("bad news"), bot("a bad answer"), user("my secret")]
+    pieces = [str(piece) async for piece in talk.app.stream_async(messages=messages)]
+    assert "".join(pieces) == "answer"
+    (prompt,) = talk.prompts
+    assert "bad" not in prompt
+    assert "secret" not in prompt
+
+
+async def test_the_callers_messages_stay_as_they_are() -> None:
+    talk = Talk(passthrough=True)
+    messages = [user("bad news"), bot("my secret"), user("my secret")]
+    before = [dict(message) for message in messages]
+    await talk.say(*messages)
+    assert messages == before
