@@ -11,16 +11,16 @@ import pytest
 from rails_engine import LLMRails
 from rails_engine.config import RailsConfig
 from rails_engine.errors import InvalidRailsConfigurationError
-from rails_engine.library.actions.recognizers import analyzer_of, installed_model
 from rails_engine.testing import FakeLLMModel
-from tests.library.fronts import DIALECTS, UNKNOWN, echoing, guarded, said
+from tests.library.fronts import DIALECTS, INTERNAL, UNKNOWN, echoing, guarded, said
 
 ENTITIES = "EMAIL_ADDRESS, CREDIT_CARD, IP_ADDRESS, IBAN_CODE"
 
 
 def settings(direction: str, flow: str, options: str = f"entities: [{ENTITIES}]", more: str = "") -> str:
     listed = f"{direction}: {{flows: [{flow} sensitive data on {direction}]}}"
-    return f"{listed}, config: {{sensitive_data_detection: {{{direction}: {{{options}}}{more}}}}}"
+    detection = f"{{language_model: none, {direction}: {{{options}}}{more}}}"
+    return f"{listed}, config: {{sensitive_data_detection: {detection}}}"
 
 
 @pytest.fixture(autouse=True)
@@ -96,16 +96,21 @@ def test_an_entity_that_nothing_finds_is_refused_when_the_configuration_is_opene
         guarded("1.0", settings("input", "detect", "entities: [SHOE_SIZE]"))
 
 
-def test_a_name_is_refused_where_no_language_model_could_tell_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_is_refused_where_no_language_model_could_tell_it() -> None:
+    with pytest.raises(InvalidRailsConfigurationError, match="with a language model names and places"):
+        guarded("1.0", settings("input", "detect", "entities: [PERSON, EMAIL_ADDRESS]"))
+
+
+@pytest.mark.parametrize("wanted", ["", "language_model: en_core_web_lg, "])
+async def test_a_language_model_that_is_not_installed_blocks_and_is_named(
+    wanted: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import spacy.util
 
     monkeypatch.setattr(spacy.util, "is_package", lambda _: False)
-    installed_model.cache_clear()
-    analyzer_of.cache_clear()
-    with pytest.raises(InvalidRailsConfigurationError, match="python -m spacy download en_core_web_lg"):
-        guarded("1.0", settings("input", "detect", "entities: [PERSON, EMAIL_ADDRESS]"))
-    installed_model.cache_clear()
-    analyzer_of.cache_clear()
+    rails = settings("input", "detect").replace("language_model: none, ", wanted)
+    assert await said(guarded("1.0", rails), "hi") == INTERNAL
+    assert "python -m spacy download en_core_web_lg" in caplog.text
 
 
 async def test_an_action_of_the_configuration_takes_the_place_of_presidio(tmp_path: Path) -> None:

@@ -162,6 +162,11 @@ class SensitiveDataDetection(Section):
     """Recognisers in the JSON form of presidio, and what to look for in each direction."""
 
     recognizers: list[dict[str, Any]] = Field(default_factory=list)
+    language_model: str | None = Field(
+        default=None,
+        description="The spaCy model that tells names and places: a package, `none` for patterns alone, or by "
+        "default the largest English one that is installed.",
+    )
     input: SensitiveDataDetectionOptions = Field(default_factory=SensitiveDataDetectionOptions)
     output: SensitiveDataDetectionOptions = Field(default_factory=SensitiveDataDetectionOptions)
     retrieval: SensitiveDataDetectionOptions = Field(default_factory=SensitiveDataDetectionOptions)

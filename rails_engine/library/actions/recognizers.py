@@ -1,9 +1,10 @@
 """Presidio's analyzer, built without reaching for the network.
 
-Names, places and the like are recognised by a spaCy model: the largest English one that is installed. Presidio would
-download one where there is none; here an entity that needs one is then an error, so that its rail blocks, while
-entities with patterns (addresses, numbers, keys) are found with no model at all. Presidio would also fetch the list of
-public domain suffixes to judge an e-mail address; the copy that comes with the package serves.
+Names, places and the like are recognised by a spaCy model: the one that is configured, else the largest English one that
+is installed. Presidio would download one where there is none; here that is an error, so that its rail blocks, unless the
+configuration says `language_model: none`: then addresses, numbers and keys are found by their patterns alone. Presidio
+would also fetch the list of public domain suffixes to judge an e-mail address; the copy that comes with the package
+serves.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import logging
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -19,14 +21,23 @@ from typing import Any
 LANGUAGE = "en"
 ANALYZERS_KEPT = 8
 MODELS = ("en_core_web_lg", "en_core_web_md", "en_core_web_sm")
+NO_MODEL = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyzerSetup:
+    """Further recognizers as JSON, and the language model that the configuration names."""
+
+    recognizers: str = "[]"
+    language_model: str | None = None
 
 
 @lru_cache(maxsize=ANALYZERS_KEPT)
-def analyzer_of(recognizers: str) -> Any:
-    """The analyzer with further recognizers, given as JSON.
+def analyzer_of(setup: AnalyzerSetup) -> Any:
+    """The analyzer of a configuration.
 
     Raises:
-        ImportError: presidio is not installed.
+        ImportError: presidio or the language model is not installed.
     """
     try:
         presidio: Any = import_module("presidio_analyzer")
@@ -35,22 +46,31 @@ def analyzer_of(recognizers: str) -> Any:
             "the sensitive data rails need presidio: pip install 'interlock-rails[pii]', and a language model for "
             "names and places (python -m spacy download en_core_web_lg)"
         ) from error
+    model = model_of(setup)
+    if model is None:
+        wanted = setup.language_model or "en_core_web_lg"
+        raise ImportError(
+            f"the sensitive data rails need the language model {wanted}: python -m spacy download {wanted}, or set "
+            f"rails.config.sensitive_data_detection.language_model to {NO_MODEL!r} to go by patterns alone"
+        )
     with _quiet():
-        analyzer = presidio.AnalyzerEngine(nlp_engine=_language(), supported_languages=[LANGUAGE])
-    if installed_model() is None:
+        analyzer = presidio.AnalyzerEngine(nlp_engine=_language(model), supported_languages=[LANGUAGE])
+    if model == NO_MODEL:
         analyzer.registry.remove_recognizer("SpacyRecognizer")  # would look for names, and never find one
     analyzer.registry.remove_recognizer("EmailRecognizer")
     analyzer.registry.add_recognizer(_offline_email())
-    for recognizer in json.loads(recognizers):
+    for recognizer in json.loads(setup.recognizers):
         analyzer.registry.add_recognizer(presidio.PatternRecognizer.from_dict(recognizer))
     return analyzer
 
 
-@lru_cache(maxsize=1)
-def installed_model() -> str | None:
-    """The largest English model of spaCy that is installed."""
+def model_of(setup: AnalyzerSetup) -> str | None:
+    """The language model to use, `none` for doing without; None where it is not installed."""
+    if setup.language_model == NO_MODEL:
+        return NO_MODEL
     spacy: Any = import_module("spacy")
-    return next((name for name in MODELS if spacy.util.is_package(name)), None)
+    wanted = (setup.language_model,) if setup.language_model else MODELS
+    return next((name for name in wanted if spacy.util.is_package(name)), None)
 
 
 def require_known(analyzer: Any, entities: Collection[str]) -> None:
@@ -61,9 +81,9 @@ def require_known(analyzer: Any, entities: Collection[str]) -> None:
     """
     known = analyzer.get_supported_entities(language=LANGUAGE)
     if unknown := sorted(set(entities) - set(known)):
-        model = installed_model() or "none: `python -m spacy download en_core_web_lg` adds names and places"
         raise ValueError(
-            f"no recognizer finds {', '.join(unknown)}; there are {', '.join(sorted(known))} (language model: {model})"
+            f"no recognizer finds {', '.join(unknown)}; there are {', '.join(sorted(known))}, and with a language model "
+            "names and places"
         )
 
 
@@ -79,13 +99,11 @@ def _quiet() -> Iterator[None]:
         log.setLevel(level)
 
 
-def _language() -> Any:
-    """SpaCy under presidio: with a model where one is installed, else with words alone."""
+def _language(model: str) -> Any:
+    """SpaCy under presidio: with a model, or with words alone."""
     engines: Any = import_module("presidio_analyzer.nlp_engine")
-    name = installed_model()
-    models = [{"lang_code": LANGUAGE, "model_name": name or "blank"}]
-    engine = engines.SpacyNlpEngine(models=models)
-    if name is None:
+    engine = engines.SpacyNlpEngine(models=[{"lang_code": LANGUAGE, "model_name": model}])
+    if model == NO_MODEL:
         spacy: Any = import_module("spacy")
         engine.nlp = {LANGUAGE: spacy.blank(LANGUAGE)}
     return engine
