@@ -16,7 +16,7 @@ from inference_backend.bodies import Body, flag, given, integer, number, read_sa
 from inference_backend.errors import ChatTemplateError, InvalidParameterError, UnknownModelError
 from inference_backend.opening import OpenedModel
 from inference_backend.text import Tokenizer
-from inference_backend.values import Delta, Pooling, Request
+from inference_backend.values import Delta, Pooling, Request, SamplingParameters
 
 _MAX_PROMPTS = 2048
 
@@ -35,9 +35,14 @@ class Prepared:
 
 
 class ChatModel:
-    """One opened model and its worker. `close` ends it."""
+    """One opened model and its worker. `close` ends it.
 
-    def __init__(self, opened: OpenedModel) -> None:
+    `fitting`: where a prompt fits but not all the tokens that its answer may have, they are cut to what is left instead
+    of refusing the request: for callers who ask for more than they need, such as guards with a limit for any model.
+    """
+
+    def __init__(self, opened: OpenedModel, *, fitting: bool = False) -> None:
+        self.fitting = fitting
         self.name = opened.name
         self.opened = opened
         self.engine = AsyncEngine(opened.engine)
@@ -110,9 +115,10 @@ class ChatModel:
     def _prepared(self, body: Body, ids: tuple[int, ...], *, chat: bool) -> Prepared:
         sampling = read_sampling({**self.opened.defaults, **_given(body)}, chat=chat)
         name = _new_id("chatcmpl" if chat else "cmpl")
-        return Prepared(
-            Request(name, self._prefixed(body, ids), sampling, **self._routing(body)), self._model(body)
-        )
+        prompt = self._prefixed(body, ids)
+        if self.fitting:
+            sampling = _fitted(sampling, self.opened.engine.scheduler.max_tokens - len(prompt))
+        return Prepared(Request(name, prompt, sampling, **self._routing(body)), self._model(body))
 
     def _model(self, body: Body) -> str:
         return text(body, "model") if given(body, "model") else self.name
@@ -175,6 +181,13 @@ class ChatModel:
         raise InvalidParameterError(
             f"{param} must be a text, a list of token ids, or a list of these", param=param
         )
+
+
+def _fitted(sampling: SamplingParameters, room: int) -> SamplingParameters:
+    """No more tokens than there is room for; where there is none at all, the engine says so."""
+    if sampling.max_tokens is None or not 0 < room < sampling.max_tokens:
+        return sampling
+    return replace(sampling, max_tokens=room, min_tokens=min(sampling.min_tokens, room))
 
 
 def _given(body: Body) -> Body:

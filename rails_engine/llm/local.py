@@ -66,8 +66,13 @@ _SAMPLING = (
     "frequency_penalty",
     "repetition_penalty",
     "logit_bias",
+    "ignore_eos",
     "priority",
+    "deadline_s",
     "cache_salt",
+    "guided_choice",
+    "guided_regex",
+    "guided_json",
     "prompt_prefix",
     "chat_template_kwargs",
 )
@@ -119,7 +124,7 @@ class LocalEngine:
                         registry.load(name, folder)
                     for name, folder in self.options.prefixes.items():
                         registry.load_prefix(name, folder)
-                    self._model = ChatModel(opened)
+                    self._model = ChatModel(opened, fitting=True)
                 except EngineError as error:
                     raise ModelInitializationError(f"engine: local: {error}") from error
             return self._model
@@ -159,11 +164,12 @@ class LocalLLM:
     def _prepared(self, model: ChatModel, request: LLMRequest) -> Prepared:
         body = body_of(request, self._endpoint)
         body["model"] = request.adapter or self._adapter or model.name
-        body |= {
-            "priority": request.priority,
+        own = {
+            "priority": request.priority or None,
             "cache_salt": request.cache_salt,
             "deadline_s": request.deadline_s,
         }
+        body |= {name: value for name, value in own.items() if value is not None}
         if request.prompt is not None and model.opened.template is None:
             return model.completions({**body, "prompt": request.prompt})[0]
         return model.chat(body)

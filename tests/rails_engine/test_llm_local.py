@@ -86,6 +86,13 @@ async def test_errors_are_those_of_any_model(models: Models) -> None:
         await ask(models, sampling=Sampling(temperature=-3.0))
 
 
+async def test_a_limit_above_what_the_model_has_is_cut_to_it(models: Models) -> None:
+    last = (await ask(models, sampling=Sampling(max_tokens=100_000), extra={"ignore_eos": True}))[-1]
+    assert last.finish_reason == "length"
+    assert last.usage is not None
+    assert last.usage.total_tokens == 512
+
+
 def test_an_entry_is_checked_before_anything_is_loaded(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidModelConfigurationError, match="no checkpoint folder"):
         create_models([entry(tmp_path)])
