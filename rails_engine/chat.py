@@ -151,23 +151,26 @@ def last_exchange(messages: Sequence[ChatMessage]) -> tuple[list[str], str]:
 _UTTERANCE: Final = "UtteranceUserActionFinished"
 
 
+def _digested(message: ChatMessage) -> str:
+    content = message.get("content")
+    if len(message) == 2 and isinstance(content, str):
+        # The usual message has nothing but a role and a text.
+        return f"{message.get('role')}|{len(content)}|{content}"
+    rest = [message[key] for key in ("event", "tool_call_id", "tool_calls") if key in message]
+    text = content if isinstance(content, str) and not rest else json.dumps([content, rest], default=str)
+    return f"{message.get('role')}||{isinstance(content, str)}|{len(rest)}|{len(text)}|{text}"
+
+
 class Digest:
     """Identifies a growing list of messages by roles and contents; no two different lists share one (up to BLAKE2)."""
 
     def __init__(self) -> None:
         self._hash = hashlib.blake2b(digest_size=32)
 
-    def add(self, message: ChatMessage) -> None:
-        content = message.get("content")
-        if len(message) == 2 and isinstance(content, str):
-            # The usual message has nothing but a role and a text.
-            plain = f"{message.get('role')}|{len(content)}|{content}"
-            self._hash.update(plain.encode("utf-8", "surrogatepass"))
-            return
-        rest = [message[key] for key in ("event", "tool_call_id", "tool_calls") if key in message]
-        text = content if isinstance(content, str) and not rest else json.dumps([content, rest], default=str)
-        written = f"{message.get('role')}||{isinstance(content, str)}|{len(rest)}|{len(text)}|{text}"
-        self._hash.update(written.encode("utf-8", "surrogatepass"))
+    def add(self, *messages: ChatMessage) -> None:
+        """Take further messages in."""
+        text = "".join([_digested(message) for message in messages])
+        self._hash.update(text.encode("utf-8", "surrogatepass"))
 
     def copy(self) -> Digest:
         """The digest so far, to go on from in another way."""

@@ -32,7 +32,7 @@ from rails_engine.chat import ChatMessage, Digest
 from rails_engine.errors import InvalidRequestError, InvalidStateError, StreamingNotSupportedError
 from rails_engine.incoming import Judged, MessageChecks
 from rails_engine.llm import Reading
-from rails_engine.options import GenerationOptions, GenerationRailsOptions, RailChoice
+from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, GenerationRailsOptions, RailChoice
 from rails_engine.prompts import FILTERS
 from rails_engine.replies import (
     Inputs,
@@ -45,7 +45,7 @@ from rails_engine.replies import (
 )
 from rails_engine.request import Request
 from rails_engine.response import GenerationLog, GenerationResponse
-from rails_engine.saved import Story, begin_story, read_story, worth_keeping, write_story
+from rails_engine.saved import Story, begin_story, continued, read_story, write_story
 from rails_engine.services import Resources, TurnServices
 from rails_engine.streaming import Frame, Outlet, relay, violation_frame
 from rails_engine.trace import Trace, call_info, failed
@@ -73,6 +73,18 @@ class Stories:
 
     def longest(self, messages: Sequence[ChatMessage]) -> Known:
         """The conversation that the longest known beginning of `messages` led to."""
+        latest = len(messages)
+        while latest and messages[latest - 1].get("role") != "assistant":
+            latest -= 1
+        whole = Digest()
+        whole.add(*messages[:latest])
+        story = self._stories.get(whole.text())
+        if story is not None:  # as it is whenever a conversation just goes on
+            whole.add(*messages[latest:])
+            return Known(story, latest, whole)
+        return self._searched(messages)
+
+    def _searched(self, messages: Sequence[ChatMessage]) -> Known:
         growing, known, length = Digest(), begin_story(), 0
         for place, message in enumerate(messages, 1):
             growing.add(message)
@@ -92,9 +104,10 @@ class Stories:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A turn that has been run: its new events, and the conversation after it."""
+    """A turn that has been run: its new events, what they amount to, and the conversation after it."""
 
     new: list[EventDict]
+    reply: Reply
     story: Story
 
 
@@ -121,7 +134,7 @@ class Colang1:
         """
         stream = Stream(outlet) if outlet is not None else None
         done = await self._turn(request, trace, stream)
-        reply = reply_of(done.new)
+        reply = done.reply
         if stream is not None:
             refusal = _refusal_of(reply, trace) if reply.exception else None
             stream.finish(refusal.frame() if refusal else None)
@@ -166,7 +179,7 @@ class Colang1:
 
     async def _refusal(self, request: Request) -> Refusal | None:
         """What the input rails say instead of letting the last user message pass; None where they let it."""
-        asked = (request.options or GenerationOptions()).rails
+        asked = (request.options or DEFAULT_OPTIONS).rails
         if not _chosen(self._resources.config.rails.input.flows, asked.input) or not request.messages:
             return None
         options = GenerationOptions(
@@ -174,7 +187,7 @@ class Colang1:
         )
         trace = Trace()
         done = await self._turn(Request(request.messages, options, story={}), trace)
-        return _refusal_of(reply_of(done.new), trace)
+        return _refusal_of(done.reply, trace)
 
     async def generate_events(self, events: Sequence[Mapping[str, Any]], trace: Trace) -> list[EventDict]:
         """The events that follow from a history.
@@ -200,14 +213,15 @@ class Colang1:
         turn.scene.events.extend(turn.stamp(event) for event in inputs.past)
         new = await self._run(turn, [turn.stamp(event) for event in inputs.now])
         trace.story = turn.scene.events
-        after = Story(turn.scene.machine, worth_keeping(turn.scene.events))
+        after = Story(turn.scene.machine, continued(known.story.events, turn.scene.events))
+        reply = reply_of(new)
         if request.story is None:
-            answer = {"role": "assistant", "content": reply_of(new).text}
+            answer = {"role": "assistant", "content": reply.text}
             self._stories.keep(known.digest, answer, after)
-            self._checks.said(answer["content"])
+            self._checks.said(reply.text)
             if self._resources.config.passthrough:
                 self._checks.learn(request, _judged_input(new, after, trace))
-        return Done(new, after)
+        return Done(new, reply, after)
 
     async def _run(self, turn: CanonicalTurn, inputs: Sequence[EventDict]) -> list[EventDict]:
         """Run the turn; where the configuration says so, its model calls begin while the input rails judge."""
@@ -250,7 +264,7 @@ class Colang1:
         trace = Trace()
         done = await self._turn(request, trace)
         certain = not any(failed(run) for run in trace.actions)
-        reply = reply_of(done.new)
+        reply = done.reply
         if _refusal_of(reply, trace) is not None:
             return Judged(None, certain)
         role = request.messages[-1].get("role")
@@ -278,7 +292,7 @@ class Colang1:
     def _wanted(self, request: Request) -> dict[str, Any]:
         """What the system flows ask before they run a kind of rail."""
         rails = self._resources.config.rails
-        asked = (request.options or GenerationOptions()).rails
+        asked = (request.options or DEFAULT_OPTIONS).rails
         given = _given_answer(request)
         return {
             "_input_flows": _chosen(rails.input.flows, asked.input),
@@ -295,7 +309,7 @@ class Colang1:
     # --- streaming -------------------------------------------------------------------------------------------------
 
     def _require_streaming(self, request: Request) -> None:
-        asked = (request.options or GenerationOptions()).rails
+        asked = (request.options or DEFAULT_OPTIONS).rails
         output = self._resources.config.rails.output
         if _chosen(output.flows, asked.output) and not output.streaming.enabled:
             raise StreamingNotSupportedError(

@@ -115,7 +115,7 @@ class Colang2:
         Raises:
             StreamingNotSupportedError: there are output rails, and the configuration says not to stream.
         """
-        rails = (request.options or GenerationOptions()).rails
+        rails = (request.options or DEFAULT_OPTIONS).rails
         settings = self._resources.config.rails.output.streaming
         judge = self._judge(request, trace)
         checked = bool(rails.output) and judge.has(RailType.OUTPUT)

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 
 from rails_engine.chat import ChatMessage, digest
 from rails_engine.config import RailsConfig
-from rails_engine.options import GenerationOptions, GenerationRailsOptions
+from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, GenerationRailsOptions
 from rails_engine.prompts import HIDDEN
 from rails_engine.request import Request
 
@@ -107,7 +107,7 @@ class MessageChecks:
     def _question(self, request: Request, place: int) -> Request | None:
         """The request that has a message judged; None where nobody has to."""
         message = request.messages[place]
-        asked = (request.options or GenerationOptions()).rails
+        asked = (request.options or DEFAULT_OPTIONS).rails
         role, content = message.get("role"), message.get("content")
         if not content:
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -62,6 +62,10 @@ class GenerationOptions(BaseModel):
             if isinstance(rails, list)
             else values
         )
+
+
+DEFAULT_OPTIONS: Final = GenerationOptions()
+"""What a request without options asks for."""
 
 
 class RailType(str, Enum):  # noqa: UP042 - users compare members with plain text and print them

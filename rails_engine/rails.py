@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, Self, cast
+from typing import Any, Final, Self, cast
 
 from colang import Program
 from rails_engine.assembly import Assembly, assemble, colang1, colang2
@@ -18,7 +19,7 @@ from rails_engine.colang1 import Colang1, history_of, open_story
 from rails_engine.colang2 import Colang2, open_state
 from rails_engine.config import RailsConfig
 from rails_engine.errors import NoMessagesError, RailTypeNotConfiguredError
-from rails_engine.llm import Reading, as_llm, public_model
+from rails_engine.llm import LLMCall, Reading, as_llm, public_model
 from rails_engine.messages import EXAMPLE, NOTHING_SAID, prompt_message, require_events, require_messages
 from rails_engine.options import GenerationOptions, RailsResult, RailType, read_options
 from rails_engine.request import Request
@@ -42,6 +43,9 @@ Messages = Sequence[Mapping[str, Any]]
 Options = Mapping[str, Any] | GenerationOptions | None
 AnyState = State | Mapping[str, Any] | None
 
+CALLS_EXPLAINED: Final = 100
+"""Model calls that `explain()` tells of."""
+
 
 class LLMRails:
     """Guardrails for one configuration. Safe to call from many tasks at once: conversations share nothing.
@@ -56,6 +60,7 @@ class LLMRails:
         self._parts: Assembly = assemble(config, as_llm(llm) if llm is not None else None)
         self._last = Trace()
         self._last_task: weakref.ref[asyncio.Task[Any]] | None = None
+        self._calls: deque[LLMCall] = deque(maxlen=CALLS_EXPLAINED)
         self._two: Colang2 | None = None
         self._one: Colang1 | None = None
         self._speech: Speech | None = None
@@ -281,17 +286,18 @@ class LLMRails:
     # --- what happened ---------------------------------------------------------------------------------------------
 
     def explain(self) -> ExplainInfo:
-        """The model calls of the task that called last, and the history of its last call."""
-        calls = [call_info(call) for call in self._last.llm_calls]
+        """The latest model calls of the task that called last, and the history of its last call."""
+        calls = [call_info(call) for call in self._calls]
         history = history_of(self._last.story) if self._one is not None else history_text(self._last.history)
         return ExplainInfo(llm_calls=calls, colang_history=history)
 
     def _remember(self, trace: Trace) -> None:
         """Keep the record of a call; the calls of one task add up."""
         task = asyncio.current_task()
-        if task is not None and self._last_task is not None and self._last_task() is task:
-            trace.llm_calls[:0] = self._last.llm_calls
-        self._last_task = weakref.ref(task) if task is not None else None
+        if task is None or self._last_task is None or self._last_task() is not task:
+            self._last_task = weakref.ref(task) if task is not None else None
+            self._calls.clear()
+        self._calls.extend(trace.llm_calls)
         self._last = trace
 
     # --- registering -----------------------------------------------------------------------------------------------

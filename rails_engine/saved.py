@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from colang import ColangStateError, Event
@@ -34,14 +35,23 @@ class Story:
 _MARKERS = re.compile(r"(Start|Finish)?\w*Rails?(Finished)?|ContextUpdate|Listen")
 
 
-def worth_keeping(events: Sequence[EventDict]) -> tuple[EventDict, ...]:
-    """The events that later turns quote: what was said, meant and done, without the turn's own machinery."""
-    return tuple(event for event in events[-2 * HISTORY_BOUND :] if _quoted(event))[-HISTORY_BOUND:]
+def continued(before: Sequence[EventDict], events: Sequence[EventDict]) -> tuple[EventDict, ...]:
+    """What later turns quote of `events`, which begin with `before`: what was said, meant and done.
+
+    The turn's own machinery is left out; of `before` it was already.
+    """
+    quoted = [event for event in events[len(before) :] if _quoted(event)]
+    return (*before, *quoted)[-HISTORY_BOUND:]
 
 
 def _quoted(event: EventDict) -> bool:
     kind = event["type"]
-    return kind in _SAID or not (event.get("is_system_action") or _MARKERS.fullmatch(kind))
+    return kind in _SAID or not (event.get("is_system_action") or _is_marker(kind))
+
+
+@lru_cache(maxsize=1024)
+def _is_marker(kind: str) -> bool:
+    return _MARKERS.fullmatch(kind) is not None
 
 
 def begin_story() -> Story:
@@ -69,7 +79,7 @@ def read_story(program: Program, saved: Mapping[str, Any]) -> Story:
     machine = State()
     for event in events:
         step(program, machine, Event(event["type"], {k: v for k, v in event.items() if k != "type"}))
-    return Story(machine, tuple(events))
+    return Story(machine, continued((), events))
 
 
 def _machine(program: Program, saved: Mapping[str, Any]) -> State:

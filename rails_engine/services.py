@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from rails_engine.ahead import Ahead, AheadEndedError
@@ -84,7 +84,7 @@ class TurnServices:
             self.sink(call)
             sink(call)
 
-        return replace(self, sink=both)
+        return TurnServices(self.resources, both, self.llm_params)
 
     async def complete(self, completion: Completion) -> str:
         """See `Services.complete`."""
@@ -106,8 +106,9 @@ class TurnServices:
         tuned = self.llm_params if completion.tunable else {}
         asked = {"temperature": temperature, "max_tokens": rendered.max_tokens, **tuned}
         given = {name: value for name, value in asked.items() if value is not None}
-        request = request_of(rendered.prompt or "", list(completion.stop or rendered.stop), given)
-        return replace(request, prompt=None, messages=rendered.messages) if rendered.messages else request
+        return request_of(
+            rendered.messages or rendered.prompt or "", list(completion.stop or rendered.stop), given
+        )
 
     def parsed(self, task: str, text: str) -> str:
         """A model's text through the output parser of the task's prompt."""
@@ -122,7 +123,7 @@ class TurnServices:
         """A request of these messages with the caller's parameters."""
         if not self.llm_params:
             return LLMRequest(messages=messages)
-        return replace(request_of("", None, self.llm_params), prompt=None, messages=messages)
+        return request_of(messages, None, self.llm_params)
 
     async def relevant_chunks(self, query: str) -> list[str] | None:
         """See `Services.relevant_chunks`."""

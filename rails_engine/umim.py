@@ -136,6 +136,10 @@ def engine_event(name: str, **arguments: Any) -> Event:
     return Event(name, {**stamp, **arguments})
 
 
+_NUMBERS = tuple(f"{number:012x}" for number in range(1024))
+"""The ends of the first uids of a turn; few turns need more."""
+
+
 class Stamper:
     """Stamps the events of one turn: uids that count up from a random one, and the time to the millisecond.
 
@@ -154,8 +158,8 @@ class Stamper:
 
     def uid(self) -> str:
         """A fresh UUID text."""
-        self._count += 1
-        return f"{self._prefix}{self._count:012x}"
+        self._count = count = self._count + 1
+        return self._prefix + (_NUMBERS[count] if count < 1024 else f"{count:012x}")
 
     def stamp(self, event: Mapping[str, Any]) -> EventDict:
         """The event with uid, time and source; what it has already stays."""
@@ -163,9 +167,12 @@ class Stamper:
         if now - self._at > 0.001:
             self._at, self._text = now, now_text()
         kind = event["type"]
-        self._count += 1
-        uid = f"{self._prefix}{self._count:012x}"
-        stamp = {"type": kind, "uid": uid, "event_created_at": self._text, "source_uid": ENGINE_UID}
+        stamp = {
+            "type": kind,
+            "uid": self.uid(),
+            "event_created_at": self._text,
+            "source_uid": ENGINE_UID,
+        }
         if kind.endswith("Action") and kind.startswith("Start"):
             stamp["action_uid"] = self.uid()
             modality = MODALITIES.get(kind[5:])

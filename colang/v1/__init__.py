@@ -15,7 +15,7 @@ from colang.v1.checking import check
 from colang.v1.coyml import flows_of_yaml
 from colang.v1.definitions import Definitions, definitions_of, flow_of_body
 from colang.v1.elements import CallFlow, FlowCode, RunAction, SetVariable
-from colang.v1.machine import call_flow, end_flow, start_flow, step
+from colang.v1.machine import call_flow, end_flow, hear, start_flow, step
 from colang.v1.moves import Standing
 from colang.v1.parser import parse, parse_all
 from colang.v1.program import Program, make_program
@@ -42,6 +42,7 @@ __all__ = [
     "end_flow",
     "flow_of_body",
     "flows_of_yaml",
+    "hear",
     "make_program",
     "parse",
     "parse_all",

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Mapping
 from typing import Any, Final, TypeAlias
 
-from colang.events import Event
 from colang.v1.elements import ANYTHING, FlowCode, RunAction, Utter, WaitEvent, WaitUser
 
 Kind: TypeAlias = Hashable
@@ -35,9 +34,8 @@ class Kinds:
                 if wanted:
                     self._compared.setdefault(element.type, []).append(wanted)
 
-    def of(self, event: Event) -> Kind:
+    def of(self, name: str, arguments: Mapping[str, Any]) -> Kind:
         """The kind of an event."""
-        name, arguments = event.name, event.arguments
         if name == "InternalSystemActionFinished":
             return (
                 name,

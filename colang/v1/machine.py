@@ -6,7 +6,8 @@ being worked out.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from colang.events import Command, Event, Send
 from colang.v1.deciding import Work, begin, decide, named_flow, resume
@@ -33,32 +34,47 @@ def step(program: Program, state: State, event: Event) -> list[Command]:
         ColangRuntimeError: an expression failed, or `do` names no flow; the state is then of no use.
         ColangBudgetError: a flow slides for ever.
     """
-    if event.name == "StartInternalSystemAction":
-        return []
-    if event.name == "ContextUpdate":
-        state.variables.update(event.arguments.get("data") or {})
+    decision = hear(program, state, event.name, event.arguments)
+    commands: list[Command] = []
+    if state.pending:
+        commands.append(Send(Event("ContextUpdate", {"data": dict(state.pending)})))
+    if decision is not None:
+        commands.append(decision)
+    return commands
+
+
+def hear(program: Program, state: State, name: str, arguments: Mapping[str, Any]) -> Send | None:
+    """As `step`, but the decision alone: what was assigned stands in `state.pending` until a `ContextUpdate`.
+
+    Raises:
+        as `step`.
+    """
+    if name == "StartInternalSystemAction":
+        return None
+    if name == "ContextUpdate":
+        state.variables.update(arguments.get("data") or {})
         state.pending.clear()
-        return []
-    _note(state, event)
-    if event.name == "start_flow" and event.arguments.get("flow_body"):
-        name, body = str(event.arguments.get("flow_id")), str(event.arguments["flow_body"])
-        return start_flow(program, state, flow_of_body(name, body))
-    if event.name == "BotIntent" and event.arguments.get("intent") == STOP:
+        return None
+    _note(state, name, arguments)
+    if name == "start_flow" and arguments.get("flow_body"):
+        code = flow_of_body(str(arguments.get("flow_id")), str(arguments["flow_body"]))
+        return start_flow(program, state, code)
+    if name == "BotIntent" and arguments.get("intent") == STOP:
         state.forget_flows()
-        return []
-    return _decided(state, _heard(program, state, event))
+        return None
+    return _heard(program, state, name, arguments).decision
 
 
-def _heard(program: Program, state: State, event: Event) -> End[Instance]:
+def _heard(program: Program, state: State, name: str, arguments: Mapping[str, Any]) -> End[Instance]:
     """What an event leads to: remembered, or worked out and from now on remembered."""
     if state.standing.owner is not program.moves:
         state.standing = program.moves.standing(state.instances)
-    before, kind = state.standing, program.kinds.of(event)
+    before, kind = state.standing, program.kinds.of(name, arguments)
     # What a generated flow does is not worth remembering: it is there once.
     end = recall(before, kind, state, program.config) if not state.added else None
     if end is None:
         remembered = not state.added
-        work = Work(program, state, event)
+        work = Work(program, state, Event(name, arguments))
         decide(work)
         end = _end_of(work)
         if remembered:
@@ -67,8 +83,8 @@ def _heard(program: Program, state: State, event: Event) -> End[Instance]:
     return end
 
 
-def start_flow(program: Program, state: State, code: FlowCode) -> list[Command]:
-    """Add a generated flow and start it at its first element.
+def start_flow(program: Program, state: State, code: FlowCode) -> Send | None:
+    """Add a generated flow and start it at its first element; what it decides, as `hear`.
 
     Raises:
         as `step`.
@@ -80,8 +96,8 @@ def start_flow(program: Program, state: State, code: FlowCode) -> list[Command]:
     return _settled(work)
 
 
-def call_flow(program: Program, state: State, reference: str) -> list[Command]:
-    """Start a flow by reference, as `do` does.
+def call_flow(program: Program, state: State, reference: str) -> Send | None:
+    """Start a flow by reference, as `do` does; what it decides, as `hear`.
 
     Raises:
         as `step`.
@@ -101,21 +117,20 @@ def end_flow(state: State, name: str) -> None:
     state.standing = Standing(numbered([each for each in state.instances if each.uid not in ended]))
 
 
-def _settled(work: Work) -> list[Command]:
+def _settled(work: Work) -> Send | None:
     resume(work)
     end = _end_of(work)
     work.state.standing = end.standing
-    return _decided(work.state, end)
+    return end.decision
 
 
-def _note(state: State, event: Event) -> None:
+def _note(state: State, name: str, arguments: Mapping[str, Any]) -> None:
     """The variables that follow from events."""
-    if event.name == "UserMessage":
-        state.variables["last_user_message"] = event.arguments.get("text")
-    elif event.name == "StartUtteranceBotAction":
-        state.variables["last_bot_message"] = event.arguments.get("script")
-    whole = "type" in event.arguments
-    state.variables["event"] = event.arguments if whole else {"type": event.name, **event.arguments}
+    if name == "UserMessage":
+        state.variables["last_user_message"] = arguments.get("text")
+    elif name == "StartUtteranceBotAction":
+        state.variables["last_bot_message"] = arguments.get("script")
+    state.variables["event"] = arguments if "type" in arguments else {"type": name, **arguments}
 
 
 def _end_of(work: Work) -> End[Instance]:
@@ -130,15 +145,6 @@ def _end_of(work: Work) -> End[Instance]:
     standing = work.program.moves.standing(numbered(alive))
     offer = work.decision
     return End(standing, Send(_event_of(offer.element), offer.flow.name) if offer else None)
-
-
-def _decided(state: State, end: End[Instance]) -> list[Command]:
-    commands: list[Command] = []
-    if state.pending:
-        commands.append(Send(Event("ContextUpdate", {"data": dict(state.pending)})))
-    if end.decision is not None:
-        commands.append(end.decision)
-    return commands
 
 
 def _event_of(element: Acting) -> Event:

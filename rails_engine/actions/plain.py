@@ -40,10 +40,10 @@ def to_plain(value: Any, depth: int = 0) -> Any:
 
 def _converted(value: Any, depth: int) -> Any:
     if isinstance(value, RailOutcome):
-        return to_plain(value.view(), depth)
+        return {**value.view(), "metadata": to_plain(dict(value.metadata), depth)}
     if isinstance(value, Enum):
         return to_plain(value.value, depth)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):
         return {key: to_plain(item, depth) for key, item in value.items()}
     if isinstance(value, list):
         return [to_plain(item, depth) for item in value]

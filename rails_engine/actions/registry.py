@@ -11,7 +11,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, cast
 
 from rails_engine.actions.decorator import META
@@ -45,6 +45,12 @@ class Action:
         if hasattr(target, "ainvoke"):
             return _runnable(target)
         return cast("Callable[..., Any]", target if callable(target) else target.run)
+
+    @cached_property
+    def is_async(self) -> bool:
+        """Whether calling it gives a coroutine; what does not is run in a thread."""
+        inner = self.call.func if isinstance(self.call, partial) else self.call
+        return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(type(inner).__call__)
 
     @cached_property
     def _signature(self) -> inspect.Signature:

@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -54,31 +54,26 @@ class ActionRunner:
         """
         arguments = arguments_of(action, given, injected)
         if timeout_s is None:
-            return output_of(await self._call(action.call, arguments))
+            return output_of(await self._call(action, arguments))
         try:
             async with asyncio.timeout(timeout_s) as limit:
-                return output_of(await self._call(action.call, arguments))
+                return output_of(await self._call(action, arguments))
         except TimeoutError as error:
             if not limit.expired():
                 raise
             raise ActionTimeoutError(f"Action '{action.name}' did not end within {timeout_s:g} s.") from error
 
-    async def _call(self, call: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-        if _is_async(call):
-            return await call(**arguments)
+    async def _call(self, action: Action, arguments: Mapping[str, Any]) -> Any:
+        if action.is_async:
+            return await action.call(**arguments)
         context = contextvars.copy_context()
-        work = partial(context.run, call, **arguments)
+        work = partial(context.run, action.call, **arguments)
         result = await asyncio.get_running_loop().run_in_executor(self._threads, work)
         return await result if inspect.isawaitable(result) else result
 
     def close(self) -> None:
         """Let go of the threads; what still runs in them is not waited for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-def _is_async(call: Callable[..., Any]) -> bool:
-    inner = call.func if isinstance(call, partial) else call
-    return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(type(inner).__call__)
 
 
 def arguments_of(action: Action, given: Mapping[str, Any], injected: Mapping[str, Any]) -> dict[str, Any]:

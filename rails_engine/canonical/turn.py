@@ -11,8 +11,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from colang import Command, Event, Send
-from colang.v1 import Instance, RunAction, Standing, call_flow, end_flow, step
+from colang import Send
+from colang.v1 import Instance, RunAction, Standing, call_flow, end_flow, hear
 from rails_engine.canonical.actions import failure_events
 from rails_engine.canonical.scene import CanonicalScene, Shown
 from rails_engine.canonical.texts import INTERNAL_ERROR
@@ -59,7 +59,7 @@ class CanonicalTurn:
         self.scene = scene
         self.trace = trace
         self._runner = runner
-        self._decided: list[Command] = []
+        self._decision: Send | None = None
         self._before: Standing[Instance] | None = None
         self.stamp = Stamper().stamp
 
@@ -86,23 +86,20 @@ class CanonicalTurn:
 
     def start_flow_by_reference(self, reference: str) -> None:
         """Decide what a rail does first, as if it had been called: `name`, `name $x=y` or `name(x=y)`."""
-        self._decided = call_flow(self.scene.program, self.scene.machine, reference)
+        self._decision = call_flow(self.scene.program, self.scene.machine, reference)
 
     def see(self, event: EventDict) -> None:
         """Let the machine look at one event."""
         self.scene.events.append(event)
         self.trace.events.append(event)
         kind = event["type"]
-        if kind == START:
-            self._decided = []
-            return
         if kind == "UtteranceUserActionFinished":
             self._before = self.scene.machine.standing
         elif kind == "hide_prev_turn" and self._before is not None:
             self.scene.machine.standing = self._before
         elif self.scene.shown is not None:
             _show(self.scene.shown, event)
-        self._decided = step(self.scene.program, self.scene.machine, Event(kind, event))
+        self._decision = hear(self.scene.program, self.scene.machine, kind, event)
 
     def _until_action(self, begun: int) -> EventDict | None:
         """Produce events up to the start of an action that takes time, which is returned, or up to `Listen`."""
@@ -126,7 +123,9 @@ class CanonicalTurn:
             # A rail has spoken by its exception: nothing that was under way goes on.
             self.scene.machine.forget_flows()
             return [self.stamp({"type": "Listen"})]
-        events = [self._event(command) for command in self._decided if isinstance(command, Send)]
+        pending, decision = self.scene.machine.pending, self._decision
+        assigned = [self.stamp({"type": "ContextUpdate", "data": dict(pending)})] if pending else []
+        events = [*assigned, self._event(decision)] if decision is not None else assigned
         return events or [self.stamp({"type": "Listen"})]
 
     def _event(self, command: Send) -> EventDict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 _PARAMETER = re.compile(r"""\$?(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>"[^"]*"|'[^']*'|[^\s,$"'][^\s,]*)""")
 _CALL = re.compile(r"^(?P<name>[^($]+)\((?P<arguments>.*)\)\s*$", re.DOTALL)
@@ -22,6 +23,7 @@ class FlowRef:
         return base + "".join(f" ${name}={value}" for name, value in self.parameters.items())
 
 
+@lru_cache(maxsize=1024)
 def parse_flow_ref(text: str) -> FlowRef:
     """Read one flow reference.
 

@@ -133,7 +133,9 @@ def as_llm(model: object) -> LLM:
 
 
 def request_of(
-    prompt: str | Sequence[ChatMessage | Mapping[str, Any]], stop: list[str] | None, given: Mapping[str, Any]
+    prompt: str | Sequence[ChatMessage | Message | Mapping[str, Any]],
+    stop: list[str] | None,
+    given: Mapping[str, Any],
 ) -> LLMRequest:
     """A request from the arguments of a public call; unknown arguments become body fields."""
     sampling = {name: value for name, value in given.items() if name in _SAMPLING and value is not None}
@@ -155,8 +157,10 @@ def request_of(
     )
 
 
-def message_of(message: ChatMessage | Mapping[str, Any]) -> Message:
-    """A message of ours from a public one or from its dictionary."""
+def message_of(message: ChatMessage | Message | Mapping[str, Any]) -> Message:
+    """A message of ours, from a public one or from its dictionary where it is not one."""
+    if isinstance(message, Message):
+        return message
     if isinstance(message, dict) and message.keys() == _PLAIN and isinstance(message["content"], str):
         # Most messages of a long history have nothing but a role and a text.
         plain: Role | None = _PLAIN_ROLES.get(message["role"])

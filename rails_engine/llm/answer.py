@@ -35,6 +35,19 @@ class Gathering:
 
     def result(self) -> Completion:
         chunks = self._chunks
+        if len(chunks) == 1 and not chunks[0].tool_calls:
+            # An answer that was not streamed.
+            only = chunks[0]
+            return Completion(
+                text=only.text,
+                reasoning=only.reasoning,
+                finish_reason=only.finish_reason,
+                usage=only.usage,
+                logprobs=only.logprobs,
+                model=only.model,
+                request_id=only.request_id,
+                cached=only.cached,
+            )
         return Completion(
             text="".join(chunk.text for chunk in chunks),
             reasoning="".join(chunk.reasoning for chunk in chunks),

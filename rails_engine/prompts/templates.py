@@ -7,7 +7,7 @@ is never read as a template.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -88,10 +88,30 @@ class Templates:
     def _compile(self, template: str, *, native: bool) -> Renderer:
         alone = _LONE_EXPRESSION.match(template) if native else None
         if alone:
-            return partial(
-                _evaluated, self._environment.compile_expression(alone[1].strip(), undefined_to_none=True)
-            )
+            expression = self._environment.compile_expression(alone[1].strip(), undefined_to_none=True)
+            evaluated = partial(_evaluated, expression)
+            name, *named = [step.strip() for step in alone[1].split("|")]
+            filters = [self._environment.filters[each] for each in named if each in self._environment.filters]
+            plain = len(filters) == len(named) and not any(map(_wants_more, filters))
+            return partial(_filtered, name, filters, evaluated) if plain else evaluated
         return self._environment.from_string(template).render
+
+
+def _wants_more(function: Callable[..., Any]) -> bool:
+    """Whether a filter is called with parts of the template engine beside the value."""
+    return hasattr(function, "jinja_pass_arg")
+
+
+def _filtered(
+    name: str, filters: Sequence[Callable[..., Any]], otherwise: Renderer, variables: Mapping[str, Any]
+) -> Any:
+    """`{{ name | filter | … }}` of a variable that there is: it needs no template engine."""
+    if name not in variables:
+        return otherwise(variables)
+    value = variables[name]
+    for function in filters:
+        value = function(value)
+    return value
 
 
 def _evaluated(expression: Callable[..., Any], variables: Mapping[str, Any]) -> Any:
