@@ -21,7 +21,7 @@ from rails_engine.errors import InvalidStateError, StreamingNotSupportedError
 from rails_engine.forerun import rewrites_input
 from rails_engine.judge import Judge, Judgement
 from rails_engine.llm import Reading
-from rails_engine.options import GenerationOptions, RailsResult, RailStatus, RailType
+from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, RailsResult, RailStatus, RailType
 from rails_engine.request import Request
 from rails_engine.response import GenerationLog, GenerationResponse
 from rails_engine.services import Resources, TurnServices

@@ -84,7 +84,7 @@ class TurnServices:
             self.sink(call)
             sink(call)
 
-        return TurnServices(self.resources, both, self.llm_params)
+        return TurnServices(self.resources, both, self.llm_params, self.ahead, self.is_ahead)
 
     async def complete(self, completion: Completion) -> str:
         """See `Services.complete`."""
