@@ -194,3 +194,42 @@ def test_two_ways_at_once_are_refused() -> None:
     source = f"import core\nimport guardrails\n{TALK}\nflow input rails $input_text\n  pass\n"
     with pytest.raises(InvalidRailsConfigurationError, match="keep one of them"):
         listed("{input: {flows: [self check input]}}", source)
+
+
+REWRITING = """
+import core
+import guardrails
+import llm
+
+flow main
+  activate llm continuation
+  activate echo
+  match NeverHappens()
+
+flow echo
+  user said (regex("^my")) as $said
+  bot say "heard {$said.transcript}"
+
+flow input rails $input_text
+  global $user_message
+  $user_message = $input_text.replace("secret", "xxx")
+"""
+
+
+async def test_what_an_input_rail_rewrote_is_all_that_flows_and_models_see() -> None:
+    asked: list[str] = []
+
+    def answer(request: LLMRequest) -> str:
+        asked.append(str(request))
+        return "user asked something"
+
+    register_provider("scripted_rewriting", lambda **_: ScriptedLLM(answer))
+    yaml = 'colang_version: "2.x"\nmodels: [{type: main, engine: scripted_rewriting, model: m}]\n'
+    app = LLMRails(RailsConfig.from_content(REWRITING, yaml))
+    first = await app.generate_async(messages=[{"role": "user", "content": "my secret"}])
+    assert first == {"role": "assistant", "content": "heard my xxx"}
+    await app.generate_async(messages=[{"role": "user", "content": "the other secret"}])
+    assert asked
+    assert "the other xxx" in asked[-1]
+    assert "my secret" not in "".join(asked)
+    assert "other secret" not in "".join(asked)
