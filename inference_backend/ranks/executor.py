@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from inference_backend.errors import EngineError, ExecutorError
@@ -64,7 +64,8 @@ class RankedExecutor:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            self._link.tell_all(Message("close", {}, {}))
+            with suppress(ExecutorError):  # a rank that is gone has nothing left to close
+                self._link.tell_all(Message("close", {}, {}))
             self._own.close()
             self._link.close()
 

@@ -19,6 +19,9 @@ from inference_backend.settings import EngineSettings
 
 MakeExecutor = Callable[[EngineSettings, TensorGroup, "Link | None"], Executor]
 _PATIENCE = dt.timedelta(minutes=30)
+_IDLE = dt.timedelta(
+    days=3650
+)  # how long ranks wait for a command; one that is gone is noticed by its connection
 _HOST = "127.0.0.1"
 
 
@@ -54,7 +57,7 @@ def _join(place: RankPlace, store: Store, settings: EngineSettings) -> tuple[Lin
     distributed.init_process_group(
         backend, store=store, rank=place.rank, world_size=place.world, timeout=_PATIENCE
     )
-    control = distributed.new_group(backend="gloo", timeout=_PATIENCE)
+    control = distributed.new_group(backend="gloo", timeout=_IDLE)
     size = settings.parallel.tensor
     groups = [
         distributed.new_group(list(range(stage * size, (stage + 1) * size)))

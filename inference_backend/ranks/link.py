@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from torch import Tensor, distributed
@@ -9,6 +12,17 @@ from torch import Tensor, distributed
 from inference_backend.errors import ExecutorError
 from inference_backend.ranks.place import RankPlace
 from inference_backend.ranks.wire import Message, decode, encode
+
+
+@contextmanager
+def _peers() -> Iterator[None]:
+    """What torch says when a connection breaks, as the error that the engine knows."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise ExecutorError(
+            "a rank of the model is gone: its process has ended or its connection has broken"
+        ) from error
 
 
 class Link:
@@ -25,11 +39,9 @@ class Link:
             ExecutorError: a rank is gone.
         """
         raw = torch.from_numpy(np.frombuffer(encode(message), dtype=np.uint8).copy())
-        try:
+        with _peers():
             distributed.broadcast(torch.tensor([len(raw)]), src=0, group=self._control)
             distributed.broadcast(raw, src=0, group=self._control)
-        except RuntimeError as error:
-            raise ExecutorError(f"a rank of the model is gone: {error}") from error
 
     def hear(self) -> Message:
         """What rank 0 tells."""
@@ -51,19 +63,22 @@ class Link:
         Raises:
             ExecutorError: it is gone.
         """
-        try:
+        with _peers():
             length = torch.zeros(1, dtype=torch.int64)
             distributed.recv(length, src=self.place.answering, group=self._control)
             raw = torch.empty(int(length), dtype=torch.uint8)
             distributed.recv(raw, src=self.place.answering, group=self._control)
-        except RuntimeError as error:
-            raise ExecutorError(f"a rank of the model is gone: {error}") from error
         return decode(raw.numpy().tobytes())
 
     def least(self, number: int) -> int:
-        """The smallest of all ranks' numbers."""
+        """The smallest of all ranks' numbers.
+
+        Raises:
+            ExecutorError: a rank is gone.
+        """
         value = torch.tensor([number])
-        distributed.all_reduce(value, op=distributed.ReduceOp.MIN, group=self._control)
+        with _peers():
+            distributed.all_reduce(value, op=distributed.ReduceOp.MIN, group=self._control)
         return int(value)
 
     def receive_states(self, like: Tensor) -> Tensor:
