@@ -196,6 +196,7 @@ class Colang1:
             as `generate`.
         """
         turn = self._make_turn(begin_story(), with_options_of_context(Request(()), events), trace)
+        turn.is_quiet = False
         return await turn.run([turn.stamp(dict(event)) for event in events])
 
     # --- one turn --------------------------------------------------------------------------------------------------
@@ -287,7 +288,9 @@ class Colang1:
         scene = CanonicalScene(
             self._program, machine, list(story.events), services, request.options, notes=notes
         )
-        return CanonicalTurn(scene, self._runner, trace)
+        turn = CanonicalTurn(scene, self._runner, trace)
+        turn.is_quiet = not (request.options or DEFAULT_OPTIONS).log.internal_events
+        return turn
 
     def _wanted(self, request: Request) -> dict[str, Any]:
         """What the system flows ask before they run a kind of rail."""

@@ -31,6 +31,13 @@ START: Final = "StartInternalSystemAction"
 
 _NOTHING: Final[EventDict] = {"type": ""}
 
+_CREATED: Final[EventDict] = {
+    "type": "InternalSystemActionFinished",
+    "action_name": "create_event",
+    "status": "success",
+    "is_success": True,
+}
+
 WITHOUT_EVENTS = frozenset({"retrieve_relevant_chunks"})
 """Actions of the runtime that never answer with events; callers of the events interface see None there."""
 
@@ -53,7 +60,11 @@ class Runner(Protocol):
 
 
 class CanonicalTurn:
-    """Runs one turn; `scene.events` grows, and the new events are returned."""
+    """Runs one turn; `scene.events` grows, and the new events are returned.
+
+    While `is_quiet`, what nobody asked to see is not written down: that variables were assigned, and how `create event`
+    came to its event, which by itself is there.
+    """
 
     def __init__(self, scene: CanonicalScene, runner: Runner, trace: Trace) -> None:
         self.scene = scene
@@ -62,6 +73,7 @@ class CanonicalTurn:
         self._decision: Send | None = None
         self._before: Standing[Instance] | None = None
         self.stamp = Stamper().stamp
+        self.is_quiet = False
 
     async def run(self, inputs: Sequence[EventDict]) -> list[EventDict]:
         """Take the inputs in; then go on until there is nothing left to do.
@@ -124,6 +136,10 @@ class CanonicalTurn:
             self.scene.machine.forget_flows()
             return [self.stamp({"type": "Listen"})]
         pending, decision = self.scene.machine.pending, self._decision
+        if self.is_quiet:
+            pending.clear()
+            if decision is not None and self._is_creation(decision):
+                return [self._created_quietly(decision)]
         assigned = [self.stamp({"type": "ContextUpdate", "data": dict(pending)})] if pending else []
         events = [*assigned, self._event(decision)] if decision is not None else assigned
         return events or [self.stamp({"type": "Listen"})]
@@ -155,14 +171,28 @@ class CanonicalTurn:
         changed = [self.stamp({"type": "ContextUpdate", "data": updates})] if updates else []
         return [*changed, self.stamp(finished), *events]
 
-    def _create(self, start: EventDict) -> list[EventDict]:
-        """The event that a flow creates."""
-        params = start["action_params"]
+    def _is_creation(self, decision: Send) -> bool:
+        name = decision.event.arguments.get("action_name")
+        return name == "create_event" and self._runner.is_system(name)
+
+    def _created_quietly(self, decision: Send) -> EventDict:
+        """The event that a flow creates; the machine alone hears that creating it is over."""
+        event = self._made(decision.event.arguments["action_params"])
+        hear(self.scene.program, self.scene.machine, _CREATED["type"], _CREATED)
+        return event
+
+    def _made(self, params: Mapping[str, Any]) -> EventDict:
+        """The event that the parameters of `create_event` describe."""
         given = resolved(params["event"], self.scene.context)
         failed = self.scene.notes.get(FAILED_RAIL)
         if failed is not None and failed == self.scene.rail and str(given["_type"]).endswith("Exception"):
             given["reason"] = "error"
-        event = self.stamp({"type": given.pop("_type"), **given})
+        return self.stamp({"type": given.pop("_type"), **given})
+
+    def _create(self, start: EventDict) -> list[EventDict]:
+        """The event that a flow creates."""
+        params = start["action_params"]
+        event = self._made(params)
         record = ActionRun("create_event", params, time.time())
         record.finished_at = record.started_at
         self.trace.actions.append(record)
