@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rails_engine.llm import (
         ChatMessage,
         FinishReason,
+        InstrumentedLLMModel,
         LLMFramework,
         LLMModel,
         LLMResponse,
@@ -37,6 +38,7 @@ _HOMES = {
     "RailsConfig": "rails_engine.config",
     "ChatMessage": "rails_engine.llm",
     "FinishReason": "rails_engine.llm",
+    "InstrumentedLLMModel": "rails_engine.llm",
     "LLMFramework": "rails_engine.llm",
     "LLMModel": "rails_engine.llm",
     "LLMResponse": "rails_engine.llm",
@@ -59,6 +61,7 @@ __all__ = [
     "ChatMessage",
     "FinishReason",
     "Guardrails",
+    "InstrumentedLLMModel",
     "LLMFramework",
     "LLMModel",
     "LLMRails",

@@ -4,7 +4,8 @@
 a conversation's state, runs a turn on a fork of it and keeps the fork if the turn succeeded. `turn` alternates the
 machine's steps with effects: `effects` finds what carries out an action, `registered` runs the actions of the
 configuration and the caller, `dialog` the runtime's own, `services` asks models. `umim`, `chat`, `options` and
-`response` are the borders to events, messages and callers; `trace` is the record that `explain()` and logs read.
+`response` are the borders to events, messages and callers; `trace` is the record that `explain()` and logs read. `context` and
+`helpers` are for users' code alone.
 
 The names below are loaded when they are first used.
 """
@@ -16,7 +17,34 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rails_engine.checking import Finding, findings_of
+    from rails_engine.context import (
+        LLMStats,
+        explain_info_var,
+        generation_options_var,
+        llm_call_info_var,
+        llm_response_metadata_var,
+        llm_stats_var,
+        raw_llm_request,
+        reasoning_trace_var,
+        streaming_handler_var,
+        tool_calls_var,
+    )
     from rails_engine.guardrails import Guardrails
+    from rails_engine.helpers import (
+        EnhancedJsonEncoder,
+        camelcase_to_snakecase,
+        compute_hash,
+        ensure_valid_event,
+        get_or_create_event_loop,
+        init_random_seed,
+        is_valid_event,
+        new_event_dict,
+        new_readable_uuid,
+        new_uuid,
+        new_var_uuid,
+        safe_eval,
+        snake_to_camelcase,
+    )
     from rails_engine.options import (
         GenerationLogOptions,
         GenerationOptions,
@@ -39,9 +67,32 @@ if TYPE_CHECKING:
     from rails_engine.state import State, from_json, seeded, to_json
     from rails_engine.streaming_handler import END_OF_STREAM, StreamingHandler
     from rails_engine.testing import TestChat
-    from rails_engine.verbose import set_verbose
+    from rails_engine.verbose import configure_logging, set_verbose
 
 _HOMES = {
+    "LLMStats": "context",
+    "explain_info_var": "context",
+    "generation_options_var": "context",
+    "llm_call_info_var": "context",
+    "llm_response_metadata_var": "context",
+    "llm_stats_var": "context",
+    "raw_llm_request": "context",
+    "reasoning_trace_var": "context",
+    "streaming_handler_var": "context",
+    "tool_calls_var": "context",
+    "EnhancedJsonEncoder": "helpers",
+    "camelcase_to_snakecase": "helpers",
+    "compute_hash": "helpers",
+    "ensure_valid_event": "helpers",
+    "get_or_create_event_loop": "helpers",
+    "init_random_seed": "helpers",
+    "is_valid_event": "helpers",
+    "new_event_dict": "helpers",
+    "new_readable_uuid": "helpers",
+    "new_uuid": "helpers",
+    "new_var_uuid": "helpers",
+    "safe_eval": "helpers",
+    "snake_to_camelcase": "helpers",
     "END_OF_STREAM": "streaming_handler",
     "ActivatedRail": "response",
     "ExecutedAction": "response",
@@ -63,6 +114,7 @@ _HOMES = {
     "State": "state",
     "StreamingHandler": "streaming_handler",
     "TestChat": "testing",
+    "configure_logging": "verbose",
     "findings_of": "checking",
     "from_json": "state",
     "seeded": "state",
@@ -74,6 +126,7 @@ _HOMES = {
 __all__ = [
     "END_OF_STREAM",
     "ActivatedRail",
+    "EnhancedJsonEncoder",
     "ExecutedAction",
     "ExplainInfo",
     "Finding",
@@ -87,17 +140,40 @@ __all__ = [
     "LLMCallInfo",
     "LLMCallSummary",
     "LLMRails",
+    "LLMStats",
     "RailStatus",
     "RailType",
     "RailsResult",
     "State",
     "StreamingHandler",
     "TestChat",
+    "camelcase_to_snakecase",
+    "compute_hash",
+    "configure_logging",
+    "ensure_valid_event",
+    "explain_info_var",
     "findings_of",
     "from_json",
+    "generation_options_var",
+    "get_or_create_event_loop",
+    "init_random_seed",
+    "is_valid_event",
+    "llm_call_info_var",
+    "llm_response_metadata_var",
+    "llm_stats_var",
+    "new_event_dict",
+    "new_readable_uuid",
+    "new_uuid",
+    "new_var_uuid",
+    "raw_llm_request",
+    "reasoning_trace_var",
+    "safe_eval",
     "seeded",
     "set_verbose",
+    "snake_to_camelcase",
+    "streaming_handler_var",
     "to_json",
+    "tool_calls_var",
 ]
 
 

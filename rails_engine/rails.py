@@ -18,6 +18,7 @@ from rails_engine.canonical import Speech
 from rails_engine.colang1 import Colang1, history_of, open_story
 from rails_engine.colang2 import Colang2, open_state
 from rails_engine.config import RailsConfig
+from rails_engine.context import call_context, recorded, tell
 from rails_engine.errors import NoMessagesError, RailTypeNotConfiguredError
 from rails_engine.llm import LLMCall, Reading, as_llm, public_model
 from rails_engine.messages import EXAMPLE, NOTHING_SAID, prompt_message, require_events, require_messages
@@ -91,9 +92,10 @@ class LLMRails:
         request = self._request(prompt, messages, options, state)
         trace = Trace()
         try:
-            if streaming_handler is not None:
-                return await self._pushed(request, trace, streaming_handler)
-            return await (self._one or self._dialog()).generate(request, trace)
+            with call_context(request.options, request.messages, streaming_handler):
+                if streaming_handler is not None:
+                    return await self._pushed(request, trace, streaming_handler)
+                return await (self._one or self._dialog()).generate(request, trace)
         finally:
             self._remember(trace)
 
@@ -149,6 +151,11 @@ class LLMRails:
         )
         try:
             async with Reading(given) as frames:
+                with call_context(request.options, request.messages):
+                    # The turn's task starts here, and takes its copy of the context with it.
+                    first = await anext(frames, None)
+                if first is not None:
+                    yield first
                 async for frame in frames:
                     yield frame
         finally:
@@ -288,11 +295,20 @@ class LLMRails:
     def explain(self) -> ExplainInfo:
         """The latest model calls of the task that called last, and the history of its last call."""
         calls = [call_info(call) for call in self._calls]
-        history = history_of(self._last.story) if self._one is not None else history_text(self._last.history)
-        return ExplainInfo(llm_calls=calls, colang_history=history)
+        return ExplainInfo(llm_calls=calls, colang_history=self._history(self._last))
+
+    @property
+    def explain_info(self) -> ExplainInfo:
+        """As `explain()`."""
+        return self.explain()
+
+    def _history(self, trace: Trace) -> str:
+        return history_of(trace.story) if self._one is not None else history_text(trace.history)
 
     def _remember(self, trace: Trace) -> None:
         """Keep the record of a call; the calls of one task add up."""
+        if recorded():
+            tell([call_info(call) for call in trace.llm_calls], self._history(trace))
         task = asyncio.current_task()
         if task is None or self._last_task is None or self._last_task() is not task:
             self._last_task = weakref.ref(task) if task is not None else None
@@ -307,6 +323,22 @@ class LLMRails:
         """The main model as users' code knows it; None where there is none."""
         main = self._parts.resources.models.main
         return public_model(main) if main is not None else None
+
+    def __getattr__(self, name: str) -> Any:
+        """`<type>_llm`: the model of this type, as users' code knows it."""
+        parts = self.__dict__.get("_parts")
+        if (
+            parts is not None
+            and name.endswith("_llm")
+            and name.removesuffix("_llm") in parts.resources.models
+        ):
+            return public_model(parts.resources.models.get(name.removesuffix("_llm")))
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    @property
+    def kb(self) -> Any:
+        """The knowledge base; None where the configuration has no documents."""
+        return self._parts.resources.knowledge.base
 
     @property
     def program(self) -> Program:

@@ -157,6 +157,7 @@ _MEANINGS: Mapping[str, Callable[[Surroundings, Resources], Any]] = {
     "llm": lambda scene, resources: _model(scene, resources, "main"),
     "llms": lambda scene, resources: {kind: _model(scene, resources, kind) for kind in resources.models},
     "llm_task_manager": lambda _scene, resources: resources.task_manager,
+    "model_caches": lambda _scene, _resources: {},
     "kb": lambda _scene, resources: resources.knowledge.base,
 }
 """Parameter name to what is handed to it."""

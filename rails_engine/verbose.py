@@ -24,3 +24,19 @@ class _Console(logging.StreamHandler[TextIO]):
     def __init__(self) -> None:
         super().__init__(sys.stderr)
         self.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s", "%H:%M:%S"))
+
+
+def configure_logging(
+    level: int = logging.INFO,
+    formatter: logging.Formatter | None = None,
+    handler: logging.Handler | None = None,
+) -> logging.Logger:
+    """Send the engine's log lines to `handler`, by default standard error, written by `formatter`."""
+    logger = logging.getLogger(_NAMES[0])
+    chosen = handler or logging.StreamHandler()
+    chosen.setFormatter(
+        formatter or logging.Formatter("%(asctime)s %(levelname)s: %(message)s", "%Y-%m-%d %H:%M:%S")
+    )
+    logger.addHandler(chosen)
+    logger.setLevel(level)
+    return logger

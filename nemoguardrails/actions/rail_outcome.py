@@ -1,5 +1,11 @@
 """What rail actions return."""
 
-from rails_engine.actions import RailOutcome
+from rails_engine.actions import (
+    RailDecision,
+    RailOutcome,
+    TransformSpec,
+    TransformTarget,
+    require_rail_outcome,
+)
 
-__all__ = ["RailOutcome"]
+__all__ = ["RailDecision", "RailOutcome", "TransformSpec", "TransformTarget", "require_rail_outcome"]

@@ -1,6 +1,8 @@
-"""Language models: the public protocol and its values."""
+"""Language models: the public protocol and its values, and who makes models."""
 
-from rails_engine.llm import (
+from nemoguardrails.llm.frameworks import get_default_framework, register_framework, set_default_framework
+from nemoguardrails.llm.providers import register_provider
+from nemoguardrails.types import (
     ChatMessage,
     FinishReason,
     LLMFramework,
@@ -8,14 +10,10 @@ from rails_engine.llm import (
     LLMResponse,
     LLMResponseChunk,
     Role,
+    ToolCall,
     ToolCallFunction,
     UsageInfo,
-    get_default_framework,
-    register_framework,
-    register_provider,
-    set_default_framework,
 )
-from rails_engine.llm import PublicToolCall as ToolCall
 
 __all__ = [
     "ChatMessage",

@@ -4,10 +4,11 @@ Authors mark a function, method or class with `@action` (`decorator`) and answer
 for a rail, a `RailOutcome` (`outcome`). `discovery` loads the files beside a configuration into a registry, where
 Colang's spellings of a name meet (`registry`). `running` calls an action with the flow's arguments and with whatever
 else it names (`context`, `llm`, `config` …), off the event loop if it is a plain function, within a time limit, and
-makes its result plain data (`plain`). `validation` has decorators for authors, and `remote` is
+makes its result plain data (`plain`). `basic` has two of the runtime's own for authors to build on, `validation` has decorators for authors, and `remote` is
 the client of an actions server.
 """
 
+from rails_engine.actions.basic import create_event, retrieve_relevant_chunks
 from rails_engine.actions.decorator import ActionMeta, ActionResult, action
 from rails_engine.actions.discovery import ConfigModule, code_folders, discover_actions, load_config_modules
 from rails_engine.actions.outcome import (
@@ -49,6 +50,7 @@ __all__ = [
     "arguments_of",
     "code_folders",
     "contains_quotes",
+    "create_event",
     "discover_actions",
     "filter_secrets",
     "ip_filter",
@@ -57,6 +59,7 @@ __all__ = [
     "max_length",
     "output_of",
     "require_rail_outcome",
+    "retrieve_relevant_chunks",
     "spelling",
     "to_plain",
     "unwrapped",

@@ -6,7 +6,7 @@ folded layers that are models themselves: `retry`, `limit`, `cache`, and `observ
 calls. `providers` reads the entries of `models`, and `models` puts all of it together, in one place.
 
 At the border stand the public protocol of users (`public`), adapters to and from it (`adapt`), LangChain's models
-(`langchain`) and the registry of users' own providers. `scripted` has the doubles.
+(`langchain`), spans and figures for any of them (`instrumented`), and the registry of users' own providers. `scripted` has the doubles.
 """
 
 from rails_engine.llm.adapt import (
@@ -44,10 +44,11 @@ from rails_engine.llm.base import (
 from rails_engine.llm.cache import AnswerStore, Cached, CacheOptions, CacheStats
 from rails_engine.llm.calling import Receiver, llm_call
 from rails_engine.llm.endpoint import Endpoint, Transport
+from rails_engine.llm.instrumented import InstrumentedLLMModel
 from rails_engine.llm.limit import Limited
 from rails_engine.llm.models import Models, create_models, require_keys
 from rails_engine.llm.observe import LLMCall, Observed, Sink
-from rails_engine.llm.providers import PROVIDERS, ClientOptions, client_options
+from rails_engine.llm.providers import PROVIDERS, ClientOptions, client_options, get_provider_names
 from rails_engine.llm.public import (
     ChatMessage,
     FinishReason,
@@ -62,7 +63,10 @@ from rails_engine.llm.public import (
 from rails_engine.llm.public import ToolCall as PublicToolCall
 from rails_engine.llm.registry import (
     get_default_framework,
+    get_framework,
+    register_chat_provider,
     register_framework,
+    register_llm_provider,
     register_provider,
     registry,
     set_default_framework,
@@ -93,6 +97,7 @@ __all__ = [
     "FinishReason",
     "Gathering",
     "ImagePart",
+    "InstrumentedLLMModel",
     "JsonSchema",
     "LLMCall",
     "LLMFramework",
@@ -135,11 +140,15 @@ __all__ = [
     "create_models",
     "gathered",
     "get_default_framework",
+    "get_framework",
+    "get_provider_names",
     "llm_call",
     "message_of",
     "public_message",
     "public_model",
+    "register_chat_provider",
     "register_framework",
+    "register_llm_provider",
     "register_provider",
     "registry",
     "request_of",

@@ -6,6 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
+from rails_engine.context import (
+    llm_call_info_var,
+    llm_response_metadata_var,
+    reasoning_trace_var,
+    tool_calls_var,
+)
 from rails_engine.errors import ConfigurationError, LLMCallException
 from rails_engine.llm.adapt import as_llm, request_of, response_of
 from rails_engine.llm.answer import Gathering
@@ -39,13 +45,18 @@ async def llm_call(  # noqa: PLR0913, PLR0917 - the public signature that users 
     if llm is None:
         raise LLMCallException("no model was given to llm_call", detail=model_name or model_provider)
     messages = prompt if isinstance(prompt, str) else [_role_first(message) for message in prompt]
-    request = request_of(messages, stop, llm_params or {})
+    info = llm_call_info_var.get()
+    request = replace(request_of(messages, stop, llm_params or {}), task=info.task if info else None)
     try:
-        return await _answer(as_llm(llm), request, streaming_handler)
+        response = await _answer(as_llm(llm), request, streaming_handler)
     except (LLMCallException, ConfigurationError):
         raise
     except Exception as error:  # a user's model may raise anything; callers know one name
         raise LLMCallException(error) from error
+    reasoning_trace_var.set(response.reasoning)
+    tool_calls_var.set([call.to_dict() for call in response.tool_calls] if response.tool_calls else None)
+    llm_response_metadata_var.set(response.provider_metadata)
+    return response
 
 
 def _role_first(message: ChatMessage | Mapping[str, Any]) -> ChatMessage | Mapping[str, Any]:

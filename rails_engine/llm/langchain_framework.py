@@ -44,5 +44,5 @@ class LangChainFramework:
     def get_provider_names(self) -> list[str]:
         return sorted(self._providers)
 
-    def reset(self) -> None:
+    async def reset(self) -> None:
         self._providers.clear()

@@ -11,6 +11,7 @@ from typing import Any
 from rails_engine.config import Model, nearest
 from rails_engine.errors import InvalidModelConfigurationError
 from rails_engine.llm.endpoint import Endpoint
+from rails_engine.llm.registry import registry
 from rails_engine.llm.retry import RetryPolicy
 
 
@@ -35,6 +36,12 @@ PROVIDERS: Mapping[str, Provider] = {
     "vllm": Provider("http://localhost:8000/v1"),
 }
 AZURE_ENGINES = ("azure", "azure_openai")
+
+
+def get_provider_names() -> list[str]:
+    """The engines that models may name: those with a known address, and those that were registered."""
+    return sorted({*PROVIDERS, *registry.provider_names()})
+
 
 _RENAMED = {
     "openai_api_key": "api_key",

@@ -49,7 +49,14 @@ class ProviderRegistry:
 
     def framework(self) -> LLMFramework | None:
         """The framework that makes models; None for the built-in clients."""
-        name = self.get_default_framework()
+        return self.get_framework(self.get_default_framework())
+
+    def get_framework(self, name: str) -> LLMFramework | None:
+        """The framework of this name; None for `default`, the built-in clients.
+
+        Raises:
+            ModelInitializationError: no framework of this name is registered.
+        """
         self._known(name)
         return self._frameworks.get(name)
 
@@ -68,3 +75,6 @@ register_provider = registry.register_provider
 register_framework = registry.register_framework
 set_default_framework = registry.set_default_framework
 get_default_framework = registry.get_default_framework
+get_framework = registry.get_framework
+register_chat_provider = registry.register_provider
+register_llm_provider = registry.register_provider

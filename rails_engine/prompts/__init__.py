@@ -34,10 +34,25 @@ from rails_engine.prompts.answers import (
 from rails_engine.prompts.filters import FILTERS
 from rails_engine.prompts.history import HIDDEN, conversation_to_events
 from rails_engine.prompts.library import PromptLibrary, Rendered
-from rails_engine.prompts.manager import LLMTaskManager
-from rails_engine.prompts.parsers import PARSERS
+from rails_engine.prompts.manager import LLMTaskManager, get_prompt, get_task_model
+from rails_engine.prompts.parsers import (
+    PARSERS,
+    bot_intent_parser,
+    bot_message_parser,
+    user_intent_parser,
+    verbose_v1_parser,
+)
 from rails_engine.prompts.tasks import Task
-from rails_engine.prompts.verdicts import NoVerdict, is_content_safe
+from rails_engine.prompts.verdicts import (
+    NoVerdict,
+    is_content_safe,
+    nemoguard_parse_prompt_safety,
+    nemoguard_parse_response_safety,
+    nemotron_content_safety_parse_prompt_safety,
+    nemotron_content_safety_parse_response_safety,
+    nemotron_reasoning_parse_prompt_safety,
+    nemotron_reasoning_parse_response_safety,
+)
 
 __all__ = [
     "FILTERS",
@@ -48,6 +63,8 @@ __all__ = [
     "PromptLibrary",
     "Rendered",
     "Task",
+    "bot_intent_parser",
+    "bot_message_parser",
     "conversation_to_events",
     "escape_flow_name",
     "extract_bot_thinking_from_events",
@@ -66,10 +83,20 @@ __all__ = [
     "get_last_user_utterance_event",
     "get_last_user_utterance_event_v2_x",
     "get_multiline_response",
+    "get_prompt",
     "get_retrieved_relevant_chunks",
+    "get_task_model",
     "get_top_k_nonempty_lines",
     "is_content_safe",
+    "nemoguard_parse_prompt_safety",
+    "nemoguard_parse_response_safety",
+    "nemotron_content_safety_parse_prompt_safety",
+    "nemotron_content_safety_parse_response_safety",
+    "nemotron_reasoning_parse_prompt_safety",
+    "nemotron_reasoning_parse_response_safety",
     "remove_action_intent_identifiers",
     "remove_text_messages_from_history",
     "strip_quotes",
+    "user_intent_parser",
+    "verbose_v1_parser",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rails_engine.config import RailsConfig
+from rails_engine.config import Model, RailsConfig, TaskPrompt
 from rails_engine.llm import public_message
 from rails_engine.prompts.history import Event
 from rails_engine.prompts.library import PromptLibrary
@@ -54,6 +54,20 @@ class LLMTaskManager:
 
     def register_prompt_context(self, name: str, value_or_fn: Any) -> None:
         self.library.register_context(name, value_or_fn)
+
+
+def get_prompt(config: RailsConfig, task: str) -> TaskPrompt:
+    """The prompt that serves a task of a configuration.
+
+    Raises:
+        PromptError: there is none.
+    """
+    return PromptLibrary(config).get(_name(task))
+
+
+def get_task_model(config: RailsConfig, task: str) -> Model | None:
+    """The entry of `models` that serves a task; None where there is none."""
+    return PromptLibrary(config).model_of(_name(task))
 
 
 def _name(task: Any) -> str:

@@ -23,7 +23,8 @@ GATES: dict[tuple[str, str], tuple[str, ...]] = {
 
 ORDER: dict[str, tuple[str, ...]] = {
     "nemoguardrails": (
-        "__main__ actions colang embeddings exceptions kb llm logging rails streaming testing types",
+        "__main__ actions colang context embeddings exceptions guardrails kb logging rails streaming testing types utils",
+        "llm",
     ),
     "app": (
         "bundled settings wiring",
@@ -31,8 +32,8 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "rails_engine": (
         "background errors loops options response streaming_handler umim verbose",
-        "chat config saved sessions state streaming",
-        "actions llm messages request retrieval verdicts windows",
+        "chat config context saved sessions state streaming",
+        "actions helpers llm messages request retrieval verdicts windows",
         "ahead knowledge prompts replies trace",
         "scene",
         "incoming",
@@ -87,6 +88,6 @@ EXEMPT_PARAMETERS: dict[str, str] = {
 """`module:function` of more than 6 parameters, with the reason."""
 
 EXEMPT_STATE: dict[str, str] = {
-    "nemoguardrails.context": "users' code reads the context variables of the current turn from here",
+    "rails_engine.context": "users' code reads the context variables of the current turn from here",
 }
 """Module that may keep state between calls, with the reason."""

@@ -1,0 +1,7 @@
+"""Prompts and their answers, for actions."""
+
+from rails_engine.prompts import (
+    LLMTaskManager,
+)
+
+__all__ = ["LLMTaskManager"]
