@@ -37,7 +37,7 @@ def tile_for(queries: int, half: bool) -> Tile:
         return Tile(1, 128 if half else 64, 4, 3)
     if queries <= 32:
         width = 16 if queries <= 16 else 32
-        return Tile(width, 64, 4, 4) if half else Tile(width, 32, 4, 5)
+        return Tile(width, 64, 4, 4) if half else Tile(width, 32, 4, 4)
     return Tile(128, 64, 8, 3)
 
 

@@ -17,7 +17,7 @@ from rails_engine.retrieval.intents.head import Head
 from rails_engine.retrieval.vectors import Vectors
 
 _log = logging.getLogger(__name__)
-_KIND = "intent-head-1"
+_KIND = "intent-head-2"
 
 
 def cache_folder() -> Path:
@@ -44,17 +44,17 @@ class FittedHeads:
         """The head fitted on this content, if it is there and unharmed."""
         try:
             _, paths = open_folder(self._folder / key, _KIND, model)
-            weights, bias, mixing = (
-                np.load(paths[role], allow_pickle=False) for role in ("weights", "bias", "mixing")
+            weights, bias, rarity, mixing = (
+                np.load(paths[role], allow_pickle=False) for role in ("weights", "bias", "rarity", "mixing")
             )
         except (IndexFormatError, KeyError, ValueError, OSError):
             return None
-        return Head(weights, bias, *(float(number) for number in mixing))
+        return Head(weights, bias, rarity, *(float(number) for number in mixing))
 
     def save(self, key: str, model: str, head: Head) -> None:
         """Keep a head; a folder that cannot be written is only logged."""
         mixing = np.array([head.similarity_weight, head.temperature, head.scope_threshold], np.float32)
-        arrays = {"weights": head.weights, "bias": head.bias, "mixing": mixing}
+        arrays = {"weights": head.weights, "bias": head.bias, "rarity": head.rarity, "mixing": mixing}
         writers = {role: _writer(array) for role, array in arrays.items()}
         content = Content(_KIND, model, head.weights.shape[0], head.weights.shape[1], writers)
         try:

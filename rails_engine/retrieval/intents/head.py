@@ -1,4 +1,4 @@
-"""A linear head on sentence vectors: multinomial logistic regression with an L2 penalty, and its calibration.
+"""A linear head on sentence vectors and wording: multinomial logistic regression with an L2 penalty, and its calibration.
 
 The head is fitted on the examples of the intents. A held-out fifth tells how far its confidence can be trusted: the
 logits are divided by the temperature under which the held-out examples are most likely (Guo et al. 2017,
@@ -9,12 +9,14 @@ familiar an utterance with one of the intents looks, and so where "none of these
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rails_engine.retrieval.intents.lbfgs import Point, minimise
+from rails_engine.retrieval.intents.surface import count_features, joined, rarity
 from rails_engine.retrieval.vectors import Vectors
 
 Labels = NDArray[np.int64]
@@ -24,7 +26,7 @@ NEIGHBOURS = 3
 
 _VECTOR_SCALE = np.float32(10.0)
 _PENALTY = 1.0
-_STEPS = 40
+_STEPS = 30
 _TOLERANCE = 3e-4
 _HELD_OUT = 5
 _HELD_OUT_TO_CALIBRATE = 50
@@ -38,24 +40,28 @@ _SEED = 17
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Weights `[d, c]`, bias `[c]`; probabilities come from (logits + similarity_weight * similarity) / temperature.
+    """Weights `[d + WIDTH, c]`, bias `[c]`; `rarity` `[WIDTH]` weighs the wording.
 
-    An utterance whose `familiarity` is below `scope_threshold` has none of the intents.
+    Probabilities come from (logits + similarity_weight * similarity) / temperature. An utterance whose `familiarity` is
+    below `scope_threshold` has none of the intents.
     """
 
     weights: Vectors
     bias: Vectors
+    rarity: Vectors
     similarity_weight: float
     temperature: float
     scope_threshold: float
 
-    def logits(self, vectors: Vectors) -> Vectors:
-        """Unit vectors `[n, d]` to log-probabilities of the head alone `[n, c]`."""
-        return log_softmax(vectors @ self.weights + self.bias)
+    def probabilities(self, vectors: Vectors, texts: Sequence[str], similarity: Vectors) -> Vectors:
+        """Calibrated probabilities `[n, c]` of texts with unit vectors `[n, d]`, given each intent's similarity `[n, c]`."""
+        return self.probabilities_of(joined(vectors, count_features(texts), self.rarity), similarity)
 
-    def probabilities(self, vectors: Vectors, similarity: Vectors) -> Vectors:
-        """Calibrated probabilities `[n, c]`, given each intent's similarity `[n, c]`."""
-        mixed = self.logits(vectors) + np.float32(self.similarity_weight) * similarity
+    def probabilities_of(self, inputs: Vectors, similarity: Vectors) -> Vectors:
+        """The same from joined vectors `[n, d + WIDTH]`."""
+        mixed = (
+            log_softmax(inputs @ self.weights + self.bias) + np.float32(self.similarity_weight) * similarity
+        )
         return np.exp(log_softmax(np.float32(1 / self.temperature) * mixed))
 
 
@@ -71,18 +77,23 @@ def familiarity(probabilities: Vectors, similarity: Vectors) -> Vectors:
     return result
 
 
-def fit(vectors: Vectors, labels: Labels, classes: int) -> Head:
-    """The calibrated head for unit vectors `[n, d]` and labels `[n]` in `range(classes)`."""
+def fit(vectors: Vectors, texts: Sequence[str], labels: Labels, classes: int) -> Head:
+    """The calibrated head for texts, their unit vectors `[n, d]` and labels `[n]` in `range(classes)`."""
+    counts = count_features(texts)
+    weights_of_places = rarity(counts)
+    inputs = joined(vectors, counts, weights_of_places)
+    width = inputs.shape[1]
     order = np.random.default_rng(_SEED).permutation(len(labels))
     held, kept = order[::_HELD_OUT], np.delete(order, np.s_[::_HELD_OUT])
-    trial = _fit(vectors[kept], labels[kept], classes, np.zeros((vectors.shape[1] + 1) * classes, np.float32))
-    weights, bias = _parts(trial, vectors.shape[1], classes)
+    trial = _fit(inputs[kept], labels[kept], classes, np.zeros((width + 1) * classes, np.float32))
+    weights, bias = _parts(trial, width, classes)
     nearness = class_similarity(vectors[held], vectors[kept], labels[kept], classes)
-    mixing = _calibrated(log_softmax(vectors[held] @ weights + bias), nearness, labels[held])
-    held_head = Head(weights, bias, *mixing, scope_threshold=-1.0)
-    seen = familiarity(held_head.probabilities(vectors[held], nearness), nearness)
-    weights, bias = _parts(_fit(vectors, labels, classes, trial), vectors.shape[1], classes)
-    return Head(weights, bias, *mixing, scope_threshold=float(np.quantile(seen, _REJECTED_SHARE)))
+    mixing = _calibrated(log_softmax(inputs[held] @ weights + bias), nearness, labels[held])
+    held_head = Head(weights, bias, weights_of_places, *mixing, scope_threshold=-1.0)
+    seen = familiarity(held_head.probabilities_of(inputs[held], nearness), nearness)
+    weights, bias = _parts(_fit(inputs, labels, classes, trial), width, classes)
+    threshold = float(np.quantile(seen, _REJECTED_SHARE))
+    return Head(weights, bias, weights_of_places, *mixing, scope_threshold=threshold)
 
 
 def class_similarity(queries: Vectors, examples: Vectors, labels: Labels, classes: int) -> Vectors:

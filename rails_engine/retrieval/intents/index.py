@@ -76,7 +76,7 @@ class IntentIndex:
         vector = await self._query(text)
         similarity = float((built.vectors @ vector[0]).max())
         nearness = class_similarity(vector, built.vectors, built.labels, len(self._intents))
-        probabilities = self._probabilities(built, vector, nearness)
+        probabilities = self._probabilities(built, text, vector, nearness)
         familiar = float(familiarity(probabilities, nearness)[0])
         literal = self._exact.get(_plain(text))
         if literal is not None:
@@ -97,9 +97,9 @@ class IntentIndex:
             return familiar >= self._scope_threshold
         return head is None or familiar >= head.scope_threshold
 
-    def _probabilities(self, built: _Built, vector: Vectors, nearness: Vectors) -> Vectors:
+    def _probabilities(self, built: _Built, text: str, vector: Vectors, nearness: Vectors) -> Vectors:
         if built.head is not None:
-            return built.head.probabilities(vector, nearness)
+            return built.head.probabilities(vector, [text], nearness)
         best = np.full((1, len(self._intents)), -1, np.float32)
         np.maximum.at(best[0], built.labels, built.vectors @ vector[0])
         return np.exp(log_softmax(_NEAREST_SHARPNESS * best))
@@ -133,14 +133,14 @@ class IntentIndex:
         return _Built(vectors, labels, self._head(vectors, labels))
 
     def _head(self, vectors: Vectors, labels: Labels) -> Head:
+        texts = [item.text for item in self._items]
         if self._heads is None or len(labels) < EXAMPLES_TO_KEEP:
-            return fit(vectors, labels, len(self._intents))
+            return fit(vectors, texts, labels, len(self._intents))
         model = self._embedder.model_name
-        intents = [str(item.meta["intent"]) for item in self._items]
-        key = content_key(model, [item.text for item in self._items], intents)
+        key = content_key(model, texts, [str(item.meta["intent"]) for item in self._items])
         head = self._heads.load(key, model)
         if head is None:
-            head = fit(vectors, labels, len(self._intents))
+            head = fit(vectors, texts, labels, len(self._intents))
             self._heads.save(key, model, head)
         return head
 

@@ -14,8 +14,9 @@ from rails_engine.config import RailsConfig
 from rails_engine.retrieval import EmbeddingsIndex, IndexItem, RetrievalSetup, StaticEmbedder
 from rails_engine.retrieval.base import EmbeddingKind
 from rails_engine.retrieval.intents import FittedHeads, IntentIndex
-from rails_engine.retrieval.intents.head import fit
+from rails_engine.retrieval.intents.head import class_similarity, fit
 from rails_engine.retrieval.intents.lbfgs import minimise
+from rails_engine.retrieval.intents.surface import count_features, joined, rarity
 
 FEW = {
     "asks about refunds": ["how do refunds work", "refund policy"],
@@ -113,16 +114,30 @@ async def test_a_single_intent_is_always_the_answer() -> None:
     assert (match.intent, match.probability) == ("greets", 1.0)
 
 
+async def test_intents_that_differ_in_one_word_are_told_apart() -> None:
+    things = ["card", "account", "loan", "transfer", "payment", "statement", "limit", "fee"]
+    examples = {
+        f"{verb} it": [f"{verb} my {thing}" for thing in things]
+        for verb in ("freeze", "unfreeze", "renew", "replace")
+    }
+    intents = IntentIndex(examples, StaticEmbedder())
+    said = [await intents.match(f"please {verb.split()[0]} the mortgage") for verb in examples]
+    assert [match and match.intent for match in said] == list(examples)
+
+
 def test_a_fitted_head_is_kept_and_found_again(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     labels = np.repeat(np.arange(3), 30)
     vectors = rng.normal(size=(90, 8)).astype(np.float32) + np.eye(3, 8, dtype=np.float32)[labels] * 5
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    head = fit(vectors, labels, 3)
+    texts = [f"example {number}" for number in range(90)]
+    head = fit(vectors, texts, labels, 3)
     FittedHeads(tmp_path).save("key", "model", head)
     again = FittedHeads(tmp_path).load("key", "model")
     assert again is not None
-    assert again.logits(vectors) == pytest.approx(head.logits(vectors))
+    nearness = class_similarity(vectors, vectors, labels, 3)
+    expected = head.probabilities(vectors, texts, nearness)
+    assert again.probabilities(vectors, texts, nearness) == pytest.approx(expected)
     assert again.scope_threshold == pytest.approx(head.scope_threshold)
     assert FittedHeads(tmp_path).load("key", "other model") is None
     assert FittedHeads(tmp_path).load("other key", "model") is None
@@ -224,8 +239,11 @@ def test_the_fitted_head_is_as_good_as_the_best() -> None:
     labels = np.repeat(np.arange(4), 25)
     vectors = rng.normal(size=(100, 6)).astype(np.float32) + np.eye(4, 6, dtype=np.float32)[labels] * 2
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    inputs, targets = torch.tensor(10 * vectors, dtype=torch.float64), torch.tensor(labels)
-    weights = torch.zeros(6, 4, dtype=torch.float64, requires_grad=True)
+    texts = [f"says {chr(97 + number % 7)} for {label}" for number, label in enumerate(labels)]
+    counts = count_features(texts)
+    wording = joined(vectors, counts, rarity(counts))
+    inputs, targets = torch.tensor(10 * wording, dtype=torch.float64), torch.tensor(labels)
+    weights = torch.zeros(wording.shape[1], 4, dtype=torch.float64, requires_grad=True)
     bias = torch.zeros(4, dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.LBFGS([weights, bias], max_iter=500, line_search_fn="strong_wolfe")
 
@@ -239,6 +257,7 @@ def test_the_fitted_head_is_as_good_as_the_best() -> None:
         return loss
 
     optimiser.step(closure)
-    head = fit(vectors, labels, 4)
-    ours = loss_of(torch.tensor(head.logits(vectors)), torch.tensor(head.weights) / 10)
+    head = fit(vectors, texts, labels, 4)
+    log_odds = torch.tensor(wording @ head.weights + head.bias).log_softmax(1)
+    ours = loss_of(log_odds, torch.tensor(head.weights) / 10)
     assert float(ours) == pytest.approx(closure().item(), rel=0.005)
