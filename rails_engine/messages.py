@@ -6,39 +6,45 @@ what would have been right; nothing of the conversation has been touched by then
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from rails_engine.config.schema import LimitsConfig
 from rails_engine.errors import InvalidRequestError, NoMessagesError
-
-MAX_MESSAGES: Final = 5_000
-MAX_CHARACTERS: Final = 5_000_000
-"""Of all texts in one call together."""
 
 ROLES: Final = frozenset(
     {"user", "assistant", "system", "developer", "context", "event", "tool", "function", "exception"}
 )
 EXAMPLE: Final = "such as {'role': 'user', 'content': 'hello'}"
+EVENT_EXAMPLE: Final = "such as {'type': 'UtteranceUserActionFinished', 'final_transcript': 'hello'}"
 NOTHING_SAID: Final[Sequence[Mapping[str, Any]]] = ()
 """Messages of a call that only brings an answer to be checked."""
 
 
-def require_messages(messages: Any) -> Sequence[Mapping[str, Any]]:
+DEFAULT_LIMITS: Final = LimitsConfig()
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+_MAPPINGS: Final[Mapping[str, str]] = {"context": "content", "event": "event"}
+_TEXT_ROLES = frozenset({"user", "system", "developer"})
+
+
+def require_messages(messages: Any, limits: LimitsConfig = DEFAULT_LIMITS) -> Sequence[Mapping[str, Any]]:
     """`messages`, if it is a list of messages within bounds.
 
     Raises:
         InvalidRequestError: it is something else, a message has no known role or lacks what its role needs, a text is
-            no valid Unicode, or there is too much of it.
+            no valid Unicode or has control characters, or there is too much of it.
     """
     if not isinstance(messages, Sequence) or isinstance(messages, str | bytes):
         raise InvalidRequestError(f"`messages` is a list of messages {EXAMPLE}, not {_kind(messages)}")
-    if len(messages) > MAX_MESSAGES:
+    if len(messages) > limits.max_messages:
         raise InvalidRequestError(
-            f"{len(messages)} messages in one call are too many: at most {MAX_MESSAGES}"
+            f"{len(messages)} messages in one call are too many: at most {limits.max_messages} (limits.max_messages)"
         )
-    size = sum(_require_message(message, number) for number, message in enumerate(messages))
-    if size > MAX_CHARACTERS:
-        raise InvalidRequestError(f"{size} characters in one call are too many: at most {MAX_CHARACTERS}")
+    size = 0
+    for number, message in enumerate(messages):
+        size += _require_message(message, number, limits)
+        _require_size(size, limits)
     return messages
 
 
@@ -53,60 +59,132 @@ def prompt_message(prompt: Any) -> Sequence[Mapping[str, Any]]:
     return [{"role": "user", "content": prompt}]
 
 
-def require_events(events: Any) -> Sequence[Mapping[str, Any]]:
-    """`events`, if it is a list of events that is not empty.
+def require_events(events: Any, limits: LimitsConfig = DEFAULT_LIMITS) -> Sequence[Mapping[str, Any]]:
+    """`events`, if it is a list of events within bounds that is not empty.
 
     Raises:
         NoMessagesError: it is empty.
-        InvalidRequestError: it is something else, or an event has no type.
+        InvalidRequestError: as `require_messages`, or an event has no type.
     """
-    example = "such as {'type': 'UtteranceUserActionFinished', 'final_transcript': 'hello'}"
     if not isinstance(events, Sequence) or isinstance(events, str | bytes):
-        raise InvalidRequestError(f"`events` is a list of events {example}, not {_kind(events)}")
+        raise InvalidRequestError(f"`events` is a list of events {EVENT_EXAMPLE}, not {_kind(events)}")
     if not events:
-        raise NoMessagesError(f"`events` is empty: give at least one event {example}")
+        raise NoMessagesError(f"`events` is empty: give at least one event {EVENT_EXAMPLE}")
+    require_plain_events(events, limits)
+    return events
+
+
+def require_plain_events(events: Sequence[Any], limits: LimitsConfig = DEFAULT_LIMITS) -> None:
+    """Refuse events without a type, and events beyond bounds.
+
+    Raises:
+        InvalidRequestError: as `require_events`.
+    """
+    size = 0
     for number, event in enumerate(events):
         kind = event.get("type") if isinstance(event, Mapping) else None
         if not isinstance(kind, str) or not kind:
             raise InvalidRequestError(
-                f"events[{number}] is a dictionary with a `type`, {example}, not {event!r:.80}"
+                f"events[{number}] is a dictionary with a `type`, {EVENT_EXAMPLE}, not {event!r:.80}"
             )
-    return events
+        size += _require_value(event, f"events[{number}]", limits)
+        said = event.get("final_transcript")
+        if isinstance(said, str):
+            _require_printable(said, f"events[{number}].final_transcript", limits)
+        _require_size(size, limits)
 
 
-def _require_message(message: Any, number: int) -> int:
+def _require_size(size: int, limits: LimitsConfig) -> None:
+    if size > limits.max_characters:
+        raise InvalidRequestError(
+            f"the texts of one call are too long: at most {limits.max_characters} characters (limits.max_characters)"
+        )
+
+
+def _require_message(message: Any, number: int, limits: LimitsConfig) -> int:
     """How many characters a message has."""
     where = f"messages[{number}]"
     if not isinstance(message, Mapping):
         raise InvalidRequestError(f"{where} is a dictionary {EXAMPLE}, not {_kind(message)}")
     role = message.get("role")
-    if role not in ROLES:
-        given = "no `role`" if role is None else f"the unknown role {role!r}"
+    if not isinstance(role, str) or role not in ROLES:
+        given = "no `role`" if role is None else f"the unknown role {role!r:.80}"
         raise InvalidRequestError(f"{where} has {given}; roles are {', '.join(sorted(ROLES))}")
-    if role in {"user", "system", "developer"} and "content" not in message:
+    content = message.get("content")
+    if role in _TEXT_ROLES and "content" not in message:
         raise InvalidRequestError(f"{where} has no `content`, the text of the message")
-    return _require_text(message.get("content"), where)
+    if role in _TEXT_ROLES and not isinstance(content, str | list):
+        raise InvalidRequestError(f"{where}.content is a text or a list of parts, not {_kind(content)}")
+    key = _MAPPINGS.get(role)
+    if key is not None and not isinstance(message.get(key), Mapping):
+        raise InvalidRequestError(f"{where}.{key} is a mapping, not {_kind(message.get(key))}")
+    if isinstance(content, str) and len(message) == 2:  # the usual message
+        size = _require_text(content, f"{where}.content")
+    else:
+        size = _require_value(message, where, limits)
+        _require_parts(content, f"{where}.content")
+    if role == "user":
+        _require_printable(content, f"{where}.content", limits)
+    return size
 
 
-def _require_text(content: Any, where: str) -> int:
-    if isinstance(content, list):
-        return sum(_require_part(part, f"{where}.content[{at}]") for at, part in enumerate(content))
-    if not isinstance(content, str):
-        return 0
-    if not content.isascii():
-        require_unicode(content, f"{where}.content")
-    return len(content)
+def _require_parts(content: Any, where: str) -> None:
+    """The parts of a multimodal message are texts or mappings with a type."""
+    for at, part in enumerate(content if isinstance(content, list) else ()):
+        named = isinstance(part, Mapping) and ("text" in part or isinstance(part.get("type"), str))
+        if not isinstance(part, str) and not named:
+            raise InvalidRequestError(
+                f"{where}[{at}] is a part such as {{'type': 'text', 'text': 'hi'}}, not {part!r:.80}"
+            )
 
 
-def _require_part(part: Any, where: str) -> int:
-    """A part of a multimodal message; only its text is read here."""
-    if isinstance(part, str):
-        return _require_text(part, where)
-    if not isinstance(part, Mapping):
-        raise InvalidRequestError(
-            f"{where} is a part such as {{'type': 'text', 'text': 'hi'}}, not {_kind(part)}"
-        )
-    return _require_text(part.get("text"), where)
+def _require_printable(content: Any, where: str, limits: LimitsConfig) -> None:
+    """Refuse control characters in what a user says: no keyboard makes them, and they hide text from people."""
+    if limits.control_characters == "allow":
+        return
+    for at, part in enumerate(content if isinstance(content, list) else [content]):
+        text = part.get("text") if isinstance(part, Mapping) else part
+        found = _CONTROL.search(text) if isinstance(text, str) else None
+        if found:
+            place = where if part is content else f"{where}[{at}]"
+            raise InvalidRequestError(
+                f"{place}: character {found.start() + 1} is the control character U+{ord(found[0]):04X}; leave it out, "
+                "or set limits.control_characters to 'allow'"
+            )
+
+
+def _require_value(value: Any, where: str, limits: LimitsConfig) -> int:
+    """How many characters plain data has, keys included, each value counting for one more; its nesting is bounded.
+
+    Raises:
+        InvalidRequestError: it nests too deep, or a text in it is no valid Unicode.
+    """
+    size, level, depth = 0, [value], 0
+    while level:
+        depth += 1
+        if depth > limits.max_depth + 1:
+            raise InvalidRequestError(
+                f"{where} nests more than {limits.max_depth} lists and mappings in one another (limits.max_depth)"
+            )
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, str):
+                size += _require_text(item, where)
+            elif isinstance(item, Mapping):
+                below += [*item.keys(), *item.values()]
+            elif isinstance(item, list | tuple):
+                below += item
+        # What contains itself has no end in width either.
+        size += len(below)
+        _require_size(size, limits)
+        level = below
+    return size
+
+
+def _require_text(text: str, where: str) -> int:
+    if not text.isascii():
+        require_unicode(text, where)
+    return len(text)
 
 
 def require_unicode(text: str, where: str) -> None:

@@ -21,7 +21,14 @@ from rails_engine.config import RailsConfig
 from rails_engine.context import call_context, recorded, tell
 from rails_engine.errors import NoMessagesError, RailTypeNotConfiguredError
 from rails_engine.llm import LLMCall, Reading, as_llm, public_model
-from rails_engine.messages import EXAMPLE, NOTHING_SAID, prompt_message, require_events, require_messages
+from rails_engine.messages import (
+    EXAMPLE,
+    NOTHING_SAID,
+    prompt_message,
+    require_events,
+    require_messages,
+    require_plain_events,
+)
 from rails_engine.options import GenerationOptions, RailsResult, RailType, read_options
 from rails_engine.request import Request
 from rails_engine.response import ExplainInfo, GenerationResponse
@@ -195,6 +202,7 @@ class LLMRails:
             InvalidStateError: `state` was not given out by this configuration.
             LLMCallException: the main model failed; the state is as it was.
         """
+        require_plain_events(events, self.config.limits)
         trace = Trace()
         try:
             return await self._dialog().process_events(Call(events, blocking), state, trace)
@@ -222,7 +230,7 @@ class LLMRails:
         """
         trace = Trace()
         try:
-            return await self._canonical().generate_events(require_events(events), trace)
+            return await self._canonical().generate_events(require_events(events, self.config.limits), trace)
         finally:
             self._remember(trace)
 
@@ -259,6 +267,7 @@ class LLMRails:
         """
         if rail_types is not None:
             self._require_rails(rail_types)
+        require_messages(messages, self.config.limits)
         kinds = rail_types_of(messages) if rail_types is None else list(rail_types)
         if not kinds or not rail_types_of(messages):
             return passed(messages)
@@ -425,7 +434,8 @@ class LLMRails:
             raise ValueError("give `prompt` or `messages`, not both")
         if prompt is None and messages is None:
             raise ValueError("give a `prompt` or `messages`")
-        asked = require_messages(prompt_message(prompt) if prompt is not None else messages)
+        given = prompt_message(prompt) if prompt is not None else messages
+        asked = require_messages(given, self.config.limits)
         read = read_options(options)
         if self._one is not None:
             if not asked and asked is not NOTHING_SAID:

@@ -60,10 +60,17 @@ def begin_story() -> Story:
 
 
 def write_story(story: Story) -> dict[str, Any]:
-    """`{"events": […]}` as JSON values; the last event holds the machine."""
+    """`{"events": […]}` as JSON values; the last event holds the machine.
+
+    Raises:
+        InvalidStateError: an event nests without end.
+    """
     saved = {"type": SNAPSHOT, "machine": snapshot_of(story.machine)}
     events = [*story.events, saved]
-    data: dict[str, Any] = json.loads(json.dumps({"events": events}, default=str))
+    try:
+        data: dict[str, Any] = json.loads(json.dumps({"events": events}, default=str))
+    except (ValueError, RecursionError) as error:
+        raise InvalidStateError(f"the conversation is no plain data: {error}") from None
     return data
 
 
@@ -74,6 +81,8 @@ def read_story(program: Program, saved: Mapping[str, Any]) -> Story:
         InvalidStateError: the snapshot does not fit this program.
     """
     events = list(saved.get("events") or ())
+    if not all(isinstance(event, Mapping) and isinstance(event.get("type"), str) for event in events):
+        raise InvalidStateError("the `events` of a state are mappings with a `type`")
     if events and isinstance(events[-1], Mapping) and events[-1].get("type") == SNAPSHOT:
         return Story(_machine(program, events.pop()), tuple(events))
     machine = State()

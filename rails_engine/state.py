@@ -100,7 +100,7 @@ def from_json(text: str) -> State:
     """
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidStateError(f"the state is no JSON: {error}") from None
     return from_dict(data)
 
@@ -126,7 +126,10 @@ def from_dict(data: Any) -> State:
             "this dictionary is no saved state: pass `{}` to begin a conversation, then `response.state`"
         )
     body = {key: data.get(key) for key in ("machine", "history", "events")}
-    return State(uid=data["uid"], saved=json.dumps(body))
+    try:
+        return State(uid=data["uid"], saved=json.dumps(body))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidStateError(f"the state is no plain data: {error}") from None
 
 
 def _read(program: colang.Program, text: str) -> Snapshot:

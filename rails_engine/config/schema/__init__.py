@@ -12,6 +12,7 @@ from rails_engine.config.schema.classifiers import (
     LocalHFClassifierConfig,
     RemoteHFClassifierConfig,
 )
+from rails_engine.config.schema.limits import LimitsConfig
 from rails_engine.config.schema.models import (
     CacheStatsConfig,
     Model,
@@ -129,6 +130,7 @@ __all__ = [
     "Instruction",
     "JailbreakDetectionConfig",
     "KnowledgeBaseConfig",
+    "LimitsConfig",
     "LocalHFClassifierConfig",
     "LogAdapterConfig",
     "MessageTemplate",

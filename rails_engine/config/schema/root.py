@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from rails_engine.config.schema.base import Section
 from rails_engine.config.schema.defaults import default_instructions, default_sample
+from rails_engine.config.schema.limits import LimitsConfig
 from rails_engine.config.schema.models import Model
 from rails_engine.config.schema.prompts import Instruction, TaskPrompt
 from rails_engine.config.schema.rails import Rails
@@ -38,6 +39,7 @@ class ConfigData(Section):
     knowledge_base: KnowledgeBaseConfig = Field(default_factory=KnowledgeBaseConfig)
     core: CoreConfig = Field(default_factory=CoreConfig)
     rails: Rails = Field(default_factory=Rails)
+    limits: LimitsConfig = Field(default_factory=LimitsConfig)
     streaming: bool = Field(default=False, description="Has no effect; every configuration can stream.")
     enable_rails_exceptions: bool = False
     passthrough: bool | None = None
