@@ -42,7 +42,7 @@ class Attention(nn.Module):
         return self.output.unscaled(mixed, step.adapters)
 
     def _normalised(self, qkv: Tensor, query_norm: RMSNorm, key_norm: RMSNorm) -> Tensor:
-        heads = qkv.view(len(qkv), -1, self.spec.head_dim)
+        heads = qkv.unflatten(-1, (-1, self.spec.head_dim))  # no length read: graphs are made for all of them
         keys_at, values_at = self.spec.heads, self.spec.heads + self.spec.kv_heads
         heads[:, :keys_at] = query_norm.plain(heads[:, :keys_at])
         heads[:, keys_at:values_at] = key_norm.plain(heads[:, keys_at:values_at])
