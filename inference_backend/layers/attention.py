@@ -42,7 +42,8 @@ class Attention(nn.Module):
         return self.output.unscaled(mixed, step.adapters)
 
     def _normalised(self, qkv: Tensor, query_norm: RMSNorm, key_norm: RMSNorm) -> Tensor:
-        heads = qkv.unflatten(-1, (-1, self.spec.head_dim))  # no length read: graphs are made for all of them
+        # `shape` and not `len`: an exported graph is made for any number of tokens.
+        heads = qkv.view(qkv.shape[0], -1, self.spec.head_dim)
         keys_at, values_at = self.spec.heads, self.spec.heads + self.spec.kv_heads
         heads[:, :keys_at] = query_norm.plain(heads[:, :keys_at])
         heads[:, keys_at:values_at] = key_norm.plain(heads[:, keys_at:values_at])
