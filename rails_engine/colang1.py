@@ -80,6 +80,7 @@ class Stories:
         whole.add(*messages[:latest])
         story = self._stories.get(whole.text())
         if story is not None:  # as it is whenever a conversation just goes on
+            self._stories.move_to_end(whole.text())
             whole.add(*messages[latest:])
             return Known(story, latest, whole)
         return self._searched(messages)

@@ -1,0 +1,199 @@
+"""Many conversations at once, and long ones: nothing is shared, nothing piles up, nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from nemoguardrails import LLMRails, RailsConfig
+from nemoguardrails.types import LLMResponse, LLMResponseChunk
+
+CONVERSATIONS = 512
+NONCE = re.compile(r"nonce-\d+-")
+
+WITNESSED = """
+define bot tell of a mix up
+  "mixed up"
+define subflow witness in
+  $seen = execute witness
+define subflow witness out
+  $again = execute witness
+  if $again != $seen or $again not in $bot_message
+    bot tell of a mix up
+    stop
+"""
+WITNESSED_YAML = """
+models: []
+rails:
+  input: {flows: [witness in]}
+  output: {flows: [witness out]}
+"""
+WITNESSED_2 = """
+import core
+flow main
+  activate answering
+  match Never()
+flow answering
+  user said something as $said
+  $seen = await WitnessAction(text=$said.transcript)
+  $again = await WitnessAction(text=$said.transcript)
+  if $again != $seen
+    bot say "mixed up"
+  bot say "{$seen}"
+"""
+PLAIN_2 = """
+import core
+flow main
+  activate answering
+  match Never()
+flow answering
+  user said something as $said
+  bot say "you said {$said.transcript}"
+"""
+
+
+class Recalling:
+    """A model that says which nonces its prompt holds, after it has let others run."""
+
+    model_name = "recalling"
+    provider_name = "test"
+    provider_url = None
+
+    async def generate_async(self, prompt: Any, **_given: Any) -> LLMResponse:
+        await elsewhere()
+        return LLMResponse(content=nonces([message.content for message in prompt]))
+
+    async def stream_async(self, prompt: Any, **given: Any) -> AsyncIterator[LLMResponseChunk]:
+        yield LLMResponseChunk(delta_content=(await self.generate_async(prompt, **given)).content)
+
+
+async def elsewhere() -> None:
+    """Let other conversations run for a while, each for another."""
+    for _ in range(random.randrange(1, 6)):
+        await asyncio.sleep(0)
+
+
+def nonces(value: object) -> str:
+    """All nonces that occur anywhere in the text of a value."""
+    return " ".join(sorted(set(NONCE.findall(str(value)))))
+
+
+async def witness(context: Mapping[str, Any], events: Sequence[Mapping[str, Any]], text: str = "") -> str:
+    """The nonces that an action can see."""
+    before = nonces((context, events, text))
+    await elsewhere()
+    assert nonces((context, events, text)) == before
+    return before
+
+
+def said(text: str) -> dict[str, str]:
+    return {"role": "user", "content": text}
+
+
+def witnessed(colang: str, yaml: str) -> LLMRails:
+    app = LLMRails(RailsConfig.from_content(colang, yaml), llm=Recalling())
+    app.register_action(witness, "witness")
+    app.register_action(witness, "WitnessAction")
+    return app
+
+
+DIALECTS = pytest.mark.parametrize(
+    ("colang", "yaml"),
+    [(WITNESSED, WITNESSED_YAML), (WITNESSED_2, 'colang_version: "2.x"\nmodels: []\n')],
+    ids=["1.0", "2.x"],
+)
+
+
+@DIALECTS
+def test_conversations_side_by_side_share_nothing(colang: str, yaml: str) -> None:
+    app = witnessed(colang, yaml)
+
+    async def talk(number: int) -> list[str]:
+        own = f"nonce-{number}-"
+        messages = [said(f"keep {own}")]
+        for question in (f"still {own}?",):
+            await elsewhere()
+            messages += [await app.generate_async(messages=messages), said(question)]
+        messages.append(await app.generate_async(messages=messages))
+        return [message["content"] for message in messages if message["role"] == "assistant"]
+
+    async def all_of_them() -> list[list[str]]:
+        return await asyncio.gather(*(talk(number) for number in range(CONVERSATIONS)))
+
+    answers = asyncio.run(all_of_them())
+    assert answers == [[f"nonce-{number}-"] * 2 for number in range(CONVERSATIONS)]
+
+
+@DIALECTS
+def test_conversations_by_state_share_nothing(colang: str, yaml: str) -> None:
+    app = witnessed(colang, yaml)
+
+    async def talk(number: int) -> list[str]:
+        own, state, answers = f"nonce-{number}-", {}, []
+        for text in (f"keep {own}", f"still {own}?"):
+            await elsewhere()
+            response = await app.generate_async(messages=[said(text)], state=state)
+            state = response.state
+            answers.append(response.response[-1]["content"])
+        return answers
+
+    async def all_of_them() -> list[list[str]]:
+        return await asyncio.gather(*(talk(number) for number in range(CONVERSATIONS // 8)))
+
+    answers = asyncio.run(all_of_them())
+    assert answers == [[f"nonce-{number}-"] * 2 for number in range(CONVERSATIONS // 8)]
+
+
+@pytest.mark.parametrize(
+    ("colang", "yaml"),
+    [(WITNESSED, WITNESSED_YAML), (PLAIN_2, 'colang_version: "2.x"\nmodels: []\n')],
+    ids=["1.0", "2.x"],
+)
+def test_turns_leave_nothing_behind(colang: str, yaml: str) -> None:
+    """Once what is remembered of conversations is full, as many objects go as come."""
+    app = witnessed(colang, yaml)
+
+    async def turns(first: int, count: int) -> int:
+        for number in range(first, first + count):
+            await app.generate_async(messages=[said(f"keep nonce-{number}-")])
+        gc.collect()
+        return len(gc.get_objects())
+
+    async def measured() -> int:
+        before = await turns(0, 700)
+        return await turns(700, 200) - before
+
+    assert asyncio.run(measured()) < 100
+
+
+def test_a_history_of_thousands_of_messages_is_answered_and_judged_once() -> None:
+    judged: list[str] = []
+
+    async def note(text: str) -> bool:
+        judged.append(text)
+        return True
+
+    colang = "define subflow note in\n  $noted = execute note(text=$user_message)\n"
+    yaml = "models: []\nrails: {input: {flows: [note in]}}\n"
+    app = LLMRails(RailsConfig.from_content(colang, yaml), llm=Recalling())
+    app.register_action(note, "note")
+    history = [
+        said(f"question {n}") if n % 2 == 0 else {"role": "assistant", "content": f"nonce-{n}-"}
+        for n in range(4_000)
+    ]
+
+    async def ask() -> list[str]:
+        first = await app.generate_async(messages=[*history, said("last")])
+        again = await app.generate_async(messages=[*history, said("last"), first, said("more")])
+        return [first["content"], again["content"]]
+
+    first, again = asyncio.run(ask())
+    assert "nonce-3999-" in first.split()
+    assert "nonce-3999-" in again.split()
+    assert sorted(judged) == sorted([*(f"question {n}" for n in range(0, 4_000, 2)), "last", "more"])
