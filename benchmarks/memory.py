@@ -18,6 +18,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ async def row(dialect: str, way: str, turns: int, steps: int) -> None:
         gc.collect()
         objects.append(len(gc.get_objects()))
         memory.append(resident_mib())
-    grown = [later - earlier for earlier, later in zip(objects, objects[1:], strict=False)]
+    grown = [later - earlier for earlier, later in pairwise(objects)]
     print(f"{dialect}  {way:9} objects {objects[0]}, then {', '.join(f'{each:+d}' for each in grown)}")
     print(f"{'':14} MiB {memory[0]:.1f} after the first step, {memory[-1]:.1f} after the last", flush=True)
 
