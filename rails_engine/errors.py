@@ -16,6 +16,7 @@ Exception
   InvalidStateError (ValueError)           the caller: a state that this engine did not give out
   InvalidRequestError (ValueError)         the caller: messages, options or sizes out of bounds
     NoMessagesError (IndexError)           the list of messages is empty
+  WrongDialectError (NotImplementedError)  the caller: a method of the other dialect's
   ActionError (RuntimeError)               the author of an action
     ActionNotFoundError
     ActionTimeoutError
@@ -101,6 +102,10 @@ class InvalidRequestError(ValueError):
 
 class NoMessagesError(InvalidRequestError, IndexError):
     """There is nothing to answer: the list of messages is empty."""
+
+
+class WrongDialectError(NotImplementedError):
+    """The method belongs to the other dialect of Colang than the configuration's."""
 
 
 class ActionError(RuntimeError):

@@ -19,7 +19,7 @@ from rails_engine.colang1 import Colang1, history_of, open_story
 from rails_engine.colang2 import Colang2, open_state
 from rails_engine.config import RailsConfig
 from rails_engine.context import call_context, recorded, tell
-from rails_engine.errors import NoMessagesError, RailTypeNotConfiguredError
+from rails_engine.errors import NoMessagesError, RailTypeNotConfiguredError, WrongDialectError
 from rails_engine.llm import LLMCall, Reading, as_llm, public_model
 from rails_engine.messages import (
     EXAMPLE,
@@ -225,7 +225,7 @@ class LLMRails:
 
         Raises:
             InvalidRequestError: `events` is empty, or an event has no type.
-            NotImplementedError: a Colang 2.x configuration.
+            WrongDialectError: a Colang 2.x configuration.
             LLMCallException: the main model failed.
         """
         trace = Trace()
@@ -411,20 +411,26 @@ class LLMRails:
         """The Colang 2.x side.
 
         Raises:
-            NotImplementedError: this configuration is Colang 1.0.
+            WrongDialectError: this configuration is Colang 1.0.
         """
         if self._two is None:
-            raise NotImplementedError("this needs a Colang 2.x configuration")
+            raise WrongDialectError(
+                "this is a Colang 1.0 configuration: give its events to `generate_events(_async)`; `process_events` "
+                "and `program` need `colang_version: 2.x`"
+            )
         return self._two
 
     def _canonical(self) -> Colang1:
         """The Colang 1.0 side.
 
         Raises:
-            NotImplementedError: this configuration is Colang 2.x.
+            WrongDialectError: this configuration is Colang 2.x.
         """
         if self._one is None:
-            raise NotImplementedError("this needs a Colang 1.0 configuration")
+            raise WrongDialectError(
+                "this is a Colang 2.x configuration: give its events to `process_events(_async)`; `generate_events` "
+                "needs `colang_version: 1.0`"
+            )
         return self._one
 
     def _request(

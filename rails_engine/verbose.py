@@ -9,21 +9,34 @@ from typing import TextIO
 _NAMES = ("rails_engine", "colang")
 
 
-def set_verbose(verbose: bool, level: int = logging.INFO) -> None:
-    """Write the packages' log lines to standard error from now on, or stop doing so."""
+def set_verbose(
+    verbose: bool,
+    llm_calls: bool = False,
+    debug: bool = False,
+    debug_level: str = "INFO",
+    simplify: bool = False,
+) -> None:
+    """Write the packages' log lines to standard error from now on, or stop doing so.
+
+    With `debug`, from `debug_level` on; `simplify` leaves out time and place. Prompts and answers (`llm_calls`) are in
+    `explain()` and in the log of a response, and are never written here: they are what users said.
+    """
+    del llm_calls
+    level = logging.getLevelNamesMapping().get(debug_level.upper(), logging.INFO) if debug else logging.INFO
     for name in _NAMES:
         logger = logging.getLogger(name)
         for handler in [handler for handler in logger.handlers if isinstance(handler, _Console)]:
             logger.removeHandler(handler)
         if verbose:
             logger.setLevel(level)
-            logger.addHandler(_Console())
+            logger.addHandler(_Console(simplify=simplify))
 
 
 class _Console(logging.StreamHandler[TextIO]):
-    def __init__(self) -> None:
+    def __init__(self, *, simplify: bool) -> None:
         super().__init__(sys.stderr)
-        self.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s", "%H:%M:%S"))
+        layout = "%(message)s" if simplify else "%(asctime)s %(name)s %(message)s"
+        self.setFormatter(logging.Formatter(layout, "%H:%M:%S"))
 
 
 def configure_logging(

@@ -43,36 +43,44 @@ class IndexItem:
     meta: dict[str, Any] = field(default_factory=dict)
 
 
-class EmbeddingsIndex:
-    """A search provider of a user's own: takes items, builds, and finds the nearest."""
+class EmbeddingsIndex(ABC):
+    """A search provider of a user's own: takes items, builds, and finds the nearest.
+
+    A subclass says how it searches, and takes items one by one or several at once.
+    """
 
     @property
     def embedding_size(self) -> int:
-        """The length of the vectors."""
-        raise NotImplementedError
+        """The length of the vectors; 0 where that is not known."""
+        return 0
 
     @property
     def cache_config(self) -> Any:
-        """The configuration of the embedding cache."""
-        raise NotImplementedError
-
-    async def _get_embeddings(self, texts: list[str]) -> list[list[float]]:
-        raise NotImplementedError
+        """The configuration of the embedding cache; None where there is none."""
+        return None
 
     async def add_item(self, item: IndexItem) -> None:
         """Take in one item."""
-        raise NotImplementedError
+        await self.add_items([item])
 
     async def add_items(self, items: list[IndexItem]) -> None:
         """Take in several items."""
-        raise NotImplementedError
+        for item in items:
+            await self.add_item(item)
 
-    async def build(self) -> None:
+    async def build(self) -> None:  # noqa: B027 -- a step that many have no need of
         """Make everything added searchable; not needed where adding does it."""
 
+    @abstractmethod
     async def search(self, text: str, max_results: int, threshold: float | None) -> list[IndexItem]:
         """The items nearest to `text`, best first; `threshold` is on the scale of `peer_similarity`."""
-        raise NotImplementedError
+
+
+def takes_items(index: type[Any]) -> bool:
+    """Whether a search provider says how items are added; the two ways it may do so stand for each other."""
+    return any(
+        getattr(index, name, None) is not getattr(EmbeddingsIndex, name) for name in ("add_item", "add_items")
+    )
 
 
 def peer_similarity(cosine: float) -> float:

@@ -14,7 +14,7 @@ from typing import Any
 from rails_engine.retrieval.base import Embedder
 from rails_engine.retrieval.embedding import embedder_for
 from rails_engine.retrieval.errors import EmbeddingConfigError, EmbeddingError
-from rails_engine.retrieval.peer import EmbeddingModel, EmbeddingsIndex, ForeignEmbedder
+from rails_engine.retrieval.peer import EmbeddingModel, EmbeddingsIndex, ForeignEmbedder, takes_items
 
 
 class EmbeddingProviders:
@@ -89,6 +89,10 @@ class SearchProviders:
             raise EmbeddingConfigError(
                 f"there is no embedding search provider {name!r} (known: {known}); register it in config.py with "
                 "rails.register_embedding_search_provider(name, cls)"
+            )
+        if isinstance(maker, type) and not takes_items(maker):
+            raise EmbeddingConfigError(
+                f"the search provider {name!r} defines neither `add_items` nor `add_item`"
             )
         try:
             return maker(**parameters)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from rails_engine import LLMRails
 from rails_engine.config import RailsConfig
 from rails_engine.llm import ScriptedLLM
+from rails_engine.retrieval import EmbeddingsIndex, IndexItem
+from rails_engine.retrieval.errors import EmbeddingConfigError
 
 COLANG = """
 define user ask about refunds
@@ -88,3 +90,59 @@ async def test_the_model_is_asked_only_where_the_margin_is_small() -> None:
 @pytest.mark.parametrize("margin", [0.0, None])
 async def test_without_a_margin_the_model_is_never_asked(margin: float | None) -> None:
     assert (await answer(AMBIGUOUS, {"embeddings_only_margin": margin}))[1] == 0
+
+
+# --- a search provider of the user's own ---------------------------------------------------------------------------
+
+
+class Literal(EmbeddingsIndex):
+    """Finds what is said word for word, and keeps what it was asked."""
+
+    asked: ClassVar[list[tuple[str, float | None]]] = []
+
+    def __init__(self) -> None:
+        self.items: list[IndexItem] = []
+
+    async def add_item(self, item: IndexItem) -> None:
+        self.items.append(item)
+
+    async def search(self, text: str, max_results: int, threshold: float | None) -> list[IndexItem]:
+        self.asked.append((text, threshold))
+        return [item for item in self.items if item.text == text][:max_results]
+
+
+class Deaf(EmbeddingsIndex):
+    async def search(self, text: str, max_results: int, threshold: float | None) -> list[IndexItem]:
+        return []
+
+
+def searched_by(provider: type[EmbeddingsIndex], **settings: Any) -> LLMRails:
+    config = {
+        "models": [],
+        "core": {"embedding_search_provider": {"name": "own"}},
+        "rails": {"dialog": {"user_messages": {"embeddings_only": True} | settings}},
+    }
+    rails = LLMRails(RailsConfig.from_content(COLANG, config=config), llm=ScriptedLLM([]))
+    return rails.register_embedding_search_provider("own", provider)
+
+
+@pytest.mark.parametrize("threshold", [0.75, 0.9, 0.33])
+async def test_a_search_provider_hears_the_threshold_as_it_is_configured(threshold: float) -> None:
+    Literal.asked.clear()
+    rails = searched_by(Literal, embeddings_only_similarity_threshold=threshold, **FALLBACK)
+    said = [{"role": "user", "content": "shipping time"}]
+    assert await rails.generate_async(messages=said) == {
+        "role": "assistant",
+        "content": "Parcels ship on Monday.",
+    }
+    said = [{"role": "user", "content": "zzz"}]
+    assert await rails.generate_async(messages=said) == {
+        "role": "assistant",
+        "content": "I cannot help with that.",
+    }
+    assert Literal.asked == [("shipping time", threshold), ("zzz", threshold)]
+
+
+async def test_a_search_provider_without_a_way_in_is_refused_by_name() -> None:
+    with pytest.raises(EmbeddingConfigError, match="'own' defines neither `add_items` nor `add_item`"):
+        searched_by(Deaf)._parts.resources.knowledge.setup.intents()

@@ -174,3 +174,14 @@ def test_a_prompt_that_cannot_be_filled_in_is_an_error_of_the_turn() -> None:
     yaml = "models: []\nprompts: [{task: general, content: 'much too long', max_length: 3}]\n"
     answer = rails(None, "never", yaml=yaml).generate(messages=[user("q")])
     assert answer == {"role": "assistant", "content": "I'm sorry, an internal error has occurred."}
+
+
+# --- dialects ----------------------------------------------------------------------------------------------------
+
+
+def test_a_method_of_the_other_dialect_names_the_one_to_use() -> None:
+    with pytest.raises(NotImplementedError, match="give its events to `generate_events"):
+        rails().process_events([{"type": "X"}])
+    two = LLMRails(RailsConfig.from_content("flow main\n  match X()\n", "models: []\ncolang_version: 2.x\n"))
+    with pytest.raises(NotImplementedError, match="give its events to `process_events"):
+        two.generate_events([{"type": "X"}])
