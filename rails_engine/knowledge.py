@@ -1,4 +1,4 @@
-"""Retrieval for one configuration, made when it is first needed: most configurations never search."""
+"""Retrieval for one configuration: its documents are read when it is loaded, the rest is made when it is first needed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rails_engine.config import RailsConfig
 
 if TYPE_CHECKING:
-    from rails_engine.retrieval import KnowledgeBase, RetrievalSetup
+    from rails_engine.retrieval import KnowledgeBase, Progress, RetrievalSetup
 
 
 class Knowledge:
@@ -19,6 +19,7 @@ class Knowledge:
         self._providers: dict[str, type[Any]] = {}
         self._setup: RetrievalSetup | None = None
         self._base: KnowledgeBase | None = None
+        self._progress: Progress | None = None
 
     @property
     def setup(self) -> RetrievalSetup:
@@ -29,7 +30,7 @@ class Knowledge:
             providers = SearchProviders()
             for name, provider in self._providers.items():
                 providers.register(name, provider)
-            self._setup = RetrievalSetup(self._config, providers)
+            self._setup = RetrievalSetup(self._config, providers, self._tell)
         return self._setup
 
     @property
@@ -44,9 +45,35 @@ class Knowledge:
         root, name = self._config.config_path, self._config.knowledge_base.folder
         return bool(self._config.docs) or (root is not None and Path(root, name).is_dir())
 
+    def read(self) -> None:
+        """Read the documents, so that a broken one is found when the configuration is loaded.
+
+        Raises:
+            DocumentError: a document cannot be read.
+        """
+        library = self.setup.library() if self._has_documents() else None
+        if library is not None:
+            library.chunks()
+
+    async def build(self, progress: Progress | None = None) -> None:
+        """Index the documents now; `progress` hears of chunks embedded: how many, of how many.
+
+        Raises:
+            EmbeddingError: a text could not be embedded, or the engine is unknown.
+        """
+        if self.base is None:
+            return
+        self._progress = progress
+        try:
+            await self.base.build()
+        finally:
+            self._progress = None
+
     def register(self, name: str, provider: type[Any]) -> None:
         """Let the configuration name a search provider; counts until the first search."""
         self._providers[name] = provider
+        if self._setup is not None:
+            self._setup.search_providers.register(name, provider)
 
     async def chunks(self, query: str) -> list[str] | None:
         """The chunks nearest to `query`, best first; None where there are no documents.
@@ -56,3 +83,7 @@ class Knowledge:
         """
         base = self.base
         return None if base is None else [chunk.body for chunk in await base.search(query)]
+
+    def _tell(self, done: int, of: int) -> None:
+        if self._progress is not None:
+            self._progress(done, of)

@@ -78,6 +78,7 @@ class LLMRails:
             self._two = colang2(self._parts)
         for module in self._parts.modules:
             module.initialise(self)
+        self._parts.resources.knowledge.read()
 
     # --- answering -------------------------------------------------------------------------------------------------
 
@@ -348,6 +349,14 @@ class LLMRails:
     def kb(self) -> Any:
         """The knowledge base; None where the configuration has no documents."""
         return self._parts.resources.knowledge.base
+
+    async def build_knowledge_base(self, progress: Callable[[int, int], None] | None = None) -> None:
+        """Index the documents now rather than at the first question; `progress` hears of chunks done, and of how many.
+
+        Raises:
+            EmbeddingError: a text could not be embedded, or the engine is unknown.
+        """
+        await self._parts.resources.knowledge.build(progress)
 
     @property
     def program(self) -> Program:

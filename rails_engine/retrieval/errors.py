@@ -7,12 +7,15 @@ RetrievalError
   DimensionError            vectors of another length than the index holds (the caller, or a changed model)
   IndexFormatError          a saved index is missing, stale or was tampered with; rebuild it
   IndexStorageError         an index could not be written; the former one is intact
-  DocumentError             a document of the knowledge base cannot be read (names the file and the reason)
+  DocumentError             a document of the knowledge base cannot be read (names the file and the reason); it is also a
+                            ConfigurationError, since documents are read when a configuration is loaded
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+
+from rails_engine.errors import ConfigurationError
 
 
 class RetrievalError(Exception):
@@ -60,7 +63,7 @@ class IndexStorageError(RetrievalError):
     """An index could not be written; the former one is intact."""
 
 
-class DocumentError(RetrievalError):
+class DocumentError(RetrievalError, ConfigurationError):
     """A document of the knowledge base cannot be read."""
 
     def __init__(self, path: str, reason: str) -> None:

@@ -33,7 +33,7 @@ from rails_engine.retrieval.errors import EmbeddingConfigError
 from rails_engine.retrieval.hybrid import HybridSearcher, RerankedSearcher, Reranker
 from rails_engine.retrieval.index import IndexSettings, make_index
 from rails_engine.retrieval.intents import FittedHeads, IntentIndex, Intents, SearchedIntents, cache_folder
-from rails_engine.retrieval.kb import ChunkSettings, Document, KnowledgeBase, Sources
+from rails_engine.retrieval.kb import ChunkSettings, Document, KnowledgeBase, Library, Sources
 from rails_engine.retrieval.lexical import LexicalSearcher
 from rails_engine.retrieval.peer import ForeignSearcher, cosine_of
 from rails_engine.retrieval.registry import EMBEDDING_PROVIDERS, SearchProviders
@@ -83,6 +83,7 @@ class RetrievalSetup:
         self._embedders: dict[str, Embedder] = {}
         self._mapped: set[float] = set()
         self._open: list[EndpointEmbedder | SqliteStore] = []
+        self._library: Library | None = None
 
     async def aclose(self) -> None:
         """Close the connections of the running loop, and the files; the next use opens them again."""
@@ -188,8 +189,8 @@ class RetrievalSetup:
             EmbeddingConfigError: its search provider or engine is unknown, or lacks what it needs.
         """
         config = self._config.knowledge_base
-        sources = self._sources()
-        if sources is None:
+        library = self.library()
+        if library is None:
             return None
         provider = config.embedding_search_provider
         searcher = self.searcher(provider, self._index_folder())
@@ -198,8 +199,16 @@ class RetrievalSetup:
             searcher = HybridSearcher(searcher, LexicalSearcher())
         if config.rerank is not None:
             searcher = RerankedSearcher(searcher, make_reranker(config.rerank), config.rerank.candidates)
-        chunking = ChunkSettings(**config.chunking.model_dump())
-        return KnowledgeBase(sources, searcher, self.embedder(provider) if own else None, chunking)
+        return KnowledgeBase(library, searcher, self.embedder(provider) if own else None)
+
+    def library(self) -> Library | None:
+        """The configuration's documents, None where it has none; read on the first use."""
+        if self._library is None:
+            sources = self._sources()
+            if sources is not None:
+                chunking = ChunkSettings(**self._config.knowledge_base.chunking.model_dump())
+                self._library = Library(sources, chunking)
+        return self._library
 
     def _sources(self) -> Sources | None:
         """The configuration's documents and its `kb` folder; None where there is neither."""

@@ -19,7 +19,7 @@ from app.cli.chat.rails_answers import RailsAnswers
 from app.cli.chat.session import Session
 from app.cli.faults import UsageError
 from app.cli.logs import Verbosity, set_up
-from app.cli.progress import progress
+from app.cli.progress import progress, progress_bar
 from app.settings import Settings
 from app.wiring import open_rails
 
@@ -52,6 +52,8 @@ def run_chat(options: ChatOptions) -> None:
 
 
 async def _hold(rails: LLMRails, options: ChatOptions) -> None:
+    with progress_bar("Indexing the documents ...") as tell:
+        await rails.build_knowledge_base(tell)
     either_side_speaks = rails.config.colang_version != "1.0"
     screen = _screen(eager=either_side_speaks)
     inside = Inside(options.verbosity, screen.show)

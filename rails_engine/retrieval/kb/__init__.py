@@ -2,7 +2,7 @@
 
 Reading turns a file of any kind (`documents`: Markdown, text, HTML, PDF) into sections: a path of headings and the
 blocks below it with their lines. Cutting (`chunks`) gathers blocks until a chunk is long enough and divides a block that
-is too long, with overlap. `KnowledgeBase` gives the chunks to a searcher and answers with them, best first; `citations`
+is too long, with overlap. `Library` does both once, when the configuration is loaded; `KnowledgeBase` gives the chunks to a searcher and answers with them, best first; `citations`
 numbers them for a prompt and reads the numbers back, and `extract` answers from them without a language model.
 """
 
@@ -10,7 +10,7 @@ from rails_engine.retrieval.kb.chunks import Chunk, ChunkSettings, Provenance, c
 from rails_engine.retrieval.kb.citations import Citation, citations_in, numbered, unknown_citations
 from rails_engine.retrieval.kb.documents import Document, read_document, read_folder
 from rails_engine.retrieval.kb.extract import Answer, ExtractSettings, extract_answer
-from rails_engine.retrieval.kb.knowledge_base import KnowledgeBase, Sources
+from rails_engine.retrieval.kb.knowledge_base import KnowledgeBase, Library, Sources
 
 __all__ = [
     "Answer",
@@ -20,6 +20,7 @@ __all__ = [
     "Document",
     "ExtractSettings",
     "KnowledgeBase",
+    "Library",
     "Provenance",
     "Sources",
     "citations_in",

@@ -37,21 +37,42 @@ class Sources:
         return found + [document for document in self.documents if _as_bytes(document.content) not in held]
 
 
+class Library:
+    """Documents read and cut, once."""
+
+    def __init__(self, sources: Sources, settings: ChunkSettings | None = None) -> None:
+        self._sources = sources
+        self._settings = settings or ChunkSettings()
+        self._chunks: tuple[Chunk, ...] | None = None
+
+    def chunks(self) -> tuple[Chunk, ...]:
+        """All chunks, in the order of the documents.
+
+        Raises:
+            DocumentError: a document cannot be read.
+        """
+        if self._chunks is None:
+            self._chunks = tuple(
+                chunk
+                for document in self._sources.read()
+                for chunk in cut(read_document(document), document.path, self._settings)
+            )
+        return self._chunks
+
+
 class KnowledgeBase:
     """Documents behind one search. `build` once; then searches may run concurrently."""
 
     def __init__(
         self,
-        sources: Sources | Sequence[Document],
+        documents: Library | Sequence[Document],
         searcher: Searcher,
         embedder: Embedder | None = None,
-        settings: ChunkSettings | None = None,
     ) -> None:
         """`embedder` finds the sentences of extracted answers; without one there are none."""
-        self._sources = sources if isinstance(sources, Sources) else Sources(tuple(sources))
+        self._library = documents if isinstance(documents, Library) else Library(Sources(tuple(documents)))
         self._searcher = searcher
         self._embedder = embedder
-        self._settings = settings or ChunkSettings()
         self._chunks: tuple[Chunk, ...] = ()
         self._built = False
         self._building = asyncio.Lock()
@@ -71,7 +92,7 @@ class KnowledgeBase:
         async with self._building:
             if self._built:
                 return
-            self._chunks = await asyncio.to_thread(self._cut_all)
+            self._chunks = await asyncio.to_thread(self._library.chunks)
             await self._searcher.add([_item(chunk) for chunk in self._chunks])
             await self._searcher.build()
             self._built = True
@@ -113,13 +134,6 @@ class KnowledgeBase:
             return None
         chunks = await self.search(question, _CHUNKS_READ, tenant=tenant)
         return await extract_answer(question, chunks, self._embedder, settings)
-
-    def _cut_all(self) -> tuple[Chunk, ...]:
-        return tuple(
-            chunk
-            for document in self._sources.read()
-            for chunk in cut(read_document(document), document.path, self._settings)
-        )
 
 
 def chunk_as_dict(chunk: Chunk) -> dict[str, Any]:

@@ -17,7 +17,15 @@ from rails_engine.retrieval import (
     StaticEmbedder,
     VectorSearcher,
 )
-from rails_engine.retrieval.kb import Sources, citations_in, cut, numbered, split_sentences, unknown_citations
+from rails_engine.retrieval.kb import (
+    Library,
+    Sources,
+    citations_in,
+    cut,
+    numbered,
+    split_sentences,
+    unknown_citations,
+)
 from rails_engine.retrieval.kb.markdown import read_markdown, read_text
 from tests.rails_engine.retrieval.doubles import WordEmbedder
 
@@ -202,7 +210,7 @@ async def test_a_given_document_that_the_folder_holds_too_counts_once(
     folder.mkdir()
     (folder / "a.md").write_text("# A\nsame text")
     sources = Sources((Document("1.md", "# A\nsame text"), Document("2.md", "# B\nother text")), folder)
-    base = KnowledgeBase(sources, VectorSearcher(embedder))
+    base = KnowledgeBase(Library(sources), VectorSearcher(embedder))
     await base.build()
     assert [chunk.provenance.path for chunk in base.chunks] == ["kb/a.md", "2.md"]
 
