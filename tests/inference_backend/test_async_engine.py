@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
@@ -10,10 +11,10 @@ import pytest
 import torch
 
 from inference_backend.async_engine import AsyncEngine
-from inference_backend.errors import ExecutorError, OverloadedError, RequestTooLongError
+from inference_backend.errors import DeadlineError, ExecutorError, OverloadedError, RequestTooLongError
 from inference_backend.opening import OpenedModel
 from inference_backend.settings import SchedulerSettings
-from inference_backend.values import Delta
+from inference_backend.values import Delta, Request, SamplingParameters
 from tests.inference_backend.checkpoints import Checkpoint
 from tests.inference_backend.conftest import ask, open_chat, request_of, text
 
@@ -123,3 +124,52 @@ async def test_beams_are_those_of_transformers(
         )
     for delta, row in zip(got, expected.tolist(), strict=True):
         assert list(delta.token_ids) == [token for token in row[len(request.prompt_ids) :] if token]
+
+
+async def test_beams_end_where_those_of_transformers_end(
+    serving: AsyncEngine, opened: OpenedModel, chat_checkpoint: Checkpoint
+) -> None:
+    """Widths, length penalties and an end of sequence that is likely, drawn at random."""
+    chance = random.Random(1)
+    for trial in range(14):
+        ids = tuple(chance.randrange(3, 250) for _ in range(chance.randrange(3, 12)))
+        end = chat_checkpoint.greedy(list(ids), 6)[chance.randrange(1, 5)]
+        width, penalty, longest = (
+            chance.choice([2, 3, 4]),
+            chance.choice([0.0, 1.0, 2.0]),
+            chance.choice([5, 12]),
+        )
+        count = chance.choice([1, width])
+        sampling = SamplingParameters(
+            beam_width=width, n=count, max_tokens=longest, length_penalty=penalty, stop_token_ids=(end,)
+        )
+        got = await read(serving.generate(Request(f"beams{trial}", ids, sampling)))
+        with torch.inference_mode():
+            expected = chat_checkpoint.model.generate(
+                torch.tensor([ids]),
+                num_beams=width,
+                num_return_sequences=count,
+                max_new_tokens=longest,
+                do_sample=False,
+                length_penalty=penalty,
+                eos_token_id=[end, 2],
+                pad_token_id=0,
+            )
+        rows = [until_end(row[len(ids) :], {end, 2}) for row in expected.tolist()]
+        assert [list(delta.token_ids) for delta in got] == rows
+
+
+def until_end(tokens: list[int], ends: set[int]) -> list[int]:
+    """What comes after the end is padding."""
+    at = next((at for at, token in enumerate(tokens) if token in ends), len(tokens))
+    return tokens[: at + 1]
+
+
+async def test_a_beams_deadline_is_that_of_the_whole_search(
+    serving: AsyncEngine, opened: OpenedModel
+) -> None:
+    request = replace(request_of(opened, "Find", beam_width=4, max_tokens=400), deadline_s=0.1)
+    with pytest.raises(DeadlineError):
+        await read(serving.generate(request))
+    await read(serving.generate(request_of(opened, "Next", "next", max_tokens=1)))
+    assert not opened.engine.scheduler.unfinished()

@@ -7,9 +7,11 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 import torch
+import transformers
 from prometheus_client.parser import text_string_to_metric_families
 
 from inference_backend.errors import (
@@ -20,6 +22,7 @@ from inference_backend.errors import (
     UnknownAdapterError,
 )
 from inference_backend.opening import OpenedModel
+from inference_backend.sampling.sampler import truncated
 from inference_backend.settings import AdapterSettings, SpeculationSettings
 from inference_backend.tracing import RequestTrace
 from inference_backend.values import Choice, JsonSchema, Regex, Request, SamplingParameters
@@ -92,6 +95,41 @@ def test_penalties_end_repetition(opened: OpenedModel) -> None:
     assert len(set(plain)) < 40
 
 
+@pytest.mark.parametrize("penalty", [1.2, 3.0, 0.7])
+def test_the_repetition_penalty_is_that_of_transformers(
+    opened: OpenedModel, chat_checkpoint: Checkpoint, penalty: float
+) -> None:
+    request = request_of(
+        opened, "abc abc", temperature=0.0, repetition_penalty=penalty, max_tokens=20, ignore_eos=True
+    )
+    submit(opened, request)
+    with torch.inference_mode():
+        expected = chat_checkpoint.model.generate(
+            torch.tensor([request.prompt_ids]), max_new_tokens=20, do_sample=False,
+            repetition_penalty=penalty, eos_token_id=None, pad_token_id=0,
+        )  # fmt: skip
+    assert tokens(collect(opened.engine)["r", 0]) == expected[0, len(request.prompt_ids) :].tolist()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "warper"),
+    [
+        ({"top_k": 7}, transformers.TopKLogitsWarper(7)),
+        ({"top_p": 0.6}, transformers.TopPLogitsWarper(0.6)),
+        ({"top_p": 0.05}, transformers.TopPLogitsWarper(0.05)),
+        ({"min_p": 0.2}, transformers.MinPLogitsWarper(0.2)),
+        ({"temperature": 0.3}, transformers.TemperatureLogitsWarper(0.3)),
+    ],
+)
+def test_truncation_keeps_what_transformers_keeps(parameters: dict[str, Any], warper: Any) -> None:
+    generator = torch.Generator().manual_seed(2)
+    for _ in range(20):
+        logits = torch.randn(200, generator=generator) * 3
+        kept = truncated(logits, SamplingParameters(**parameters))
+        expected = torch.softmax(warper(None, logits[None].double())[0], dim=-1)
+        assert torch.allclose(kept / kept.sum(), expected, atol=1e-9)
+
+
 def test_a_bias_decides(opened: OpenedModel) -> None:
     assert set(tokens(ask(opened, "x", logit_bias=((70, 100.0),), max_tokens=5))) == {70}
 
@@ -127,7 +165,9 @@ def test_min_tokens_holds_stop_strings_back(opened: OpenedModel) -> None:
 
 CONSTRAINTS = [
     (Choice(("yes", "no", "perhaps é")), r"yes|no|perhaps é"),
+    (Choice(("a", "ab", "abc 🙂", 'say "no"\\n')), r'a|ab|abc 🙂|say "no"\\\\n'),
     (Regex(r"[0-9]{3}-[a-f]+x"), r"[0-9]{3}-[a-f]+x"),
+    (Regex(r"(?i:ok)|\p{Lu}\p{Ll}{2,4}( [é漢🙂])?"), r"(?i:ok)|[^\W\d_]{3,5}( [é漢🙂])?"),
 ]
 
 
@@ -158,6 +198,64 @@ def test_a_json_answer_is_valid_under_its_schema(opened: OpenedModel) -> None:
         assert set(answer) == {"safe", "score"}
         assert isinstance(answer["safe"], bool)
         assert 0 <= answer["score"] <= 9
+
+
+HARD: dict[str, dict[str, Any]] = {
+    "alternatives": {"anyOf": [{"type": "null"}, {"enum": ["a", 1, None, {"x": [1]}]}, {"const": 'é\n"🙂'}]},
+    "nested and bounded": {
+        "type": "object",
+        "properties": {
+            "tags": {"type": "array", "items": {"type": "string", "pattern": "^[a-z]{2,5}$"}, "minItems": 1, "maxItems": 3},
+            "at": {"type": "object", "properties": {"x": {"type": "number", "minimum": -1, "maximum": 1}},
+                   "required": ["x"], "additionalProperties": False},
+        },
+        "required": ["tags", "at"],
+        "additionalProperties": False,
+    },
+    "recursive": {
+        "$ref": "#/$defs/node",
+        "$defs": {"node": {
+            "type": "object",
+            "properties": {"v": {"type": "boolean"}, "next": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]}},
+            "required": ["v", "next"], "additionalProperties": False,
+        }},
+    },
+    "lengths and formats": {
+        "type": "object",
+        "properties": {"id": {"type": "string", "format": "uuid"}, "day": {"type": "string", "format": "date"},
+                       "code": {"type": "string", "minLength": 2, "maxLength": 4}},
+        "required": ["id", "day", "code"], "additionalProperties": False,
+    },
+    "optional": {
+        "type": "object",
+        "properties": {name: {"type": "integer", "minimum": 0, "maximum": 9} for name in "abcdefgh"},
+        "additionalProperties": False,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_hard_schemas_are_kept(opened: OpenedModel, name: str) -> None:
+    schema = HARD[name]
+    for seed in range(3):
+        # Low temperature and a pull to the closing brackets: random weights would nest without end.
+        pull = tuple((token, 6.0) for token in request_of(opened, '"}]n').prompt_ids)
+        constraint = JsonSchema(json.dumps(schema))
+        deltas = ask(
+            opened,
+            "Judge",
+            constraint=constraint,
+            seed=seed,
+            max_tokens=400,
+            logit_bias=pull,
+            temperature=0.7,
+        )
+        assert deltas[-1].finish == "stop", text(deltas)
+        jsonschema.validate(
+            json.loads(text(deltas)),
+            schema,
+            format_checker=jsonschema.FormatChecker(formats=("date", "uuid")),
+        )
 
 
 @pytest.mark.parametrize(
