@@ -92,14 +92,20 @@ class Stories:
             if message.get("role") == "assistant":
                 story = self._stories.get(growing.text())
                 if story is not None:
+                    self._stories.move_to_end(growing.text())
                     known, length = story, place
         return Known(known, length, growing)
 
-    def keep(self, asked: Digest, answer: ChatMessage, story: Story) -> None:
-        """Remember what the messages of `asked`, answered so, led to."""
-        asked.add(answer)
-        self._stories[asked.text()] = story
-        if len(self._stories) > KEPT:
+    def keep(self, asked: Digest, reply: Reply, story: Story) -> None:
+        """Remember what the messages of `asked` led to, whichever way the caller writes the answer down.
+
+        With reasoning in front of it, as it was given out, or the text alone, as it was streamed.
+        """
+        for answer in (reply.as_message(), {"role": "assistant", "content": reply.text}):
+            growing = asked.copy()
+            growing.add(answer)
+            self._stories[growing.text()] = story
+        while len(self._stories) > KEPT:
             self._stories.popitem(last=False)
 
 
@@ -218,8 +224,7 @@ class Colang1:
         after = Story(turn.scene.machine, continued(known.story.events, turn.scene.events))
         reply = reply_of(new)
         if request.story is None:
-            answer = {"role": "assistant", "content": reply.text}
-            self._stories.keep(known.digest, answer, after)
+            self._stories.keep(known.digest, reply, after)
             self._checks.said(reply.text)
             if self._resources.config.passthrough:
                 self._checks.learn(request, _judged_input(new, after, trace))

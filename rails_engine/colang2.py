@@ -70,6 +70,10 @@ class Colang2:
         """The flows, as loaded."""
         return self._engine.program
 
+    async def close(self) -> None:
+        """Give up the actions that are still on their way."""
+        await self._engine.close()
+
     async def process_events(
         self, call: Call, state: State | Mapping[str, Any] | None, trace: Trace
     ) -> tuple[list[EventDict], State]:

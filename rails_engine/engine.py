@@ -83,6 +83,18 @@ class Engine:
         await turn.run(())
         return turn.outputs
 
+    async def close(self) -> None:
+        """Give up the actions that are still on their way."""
+        jobs = [job for state_uid in list(self._unfinished) for job in self._unfinished.pop(state_uid)]
+        loop = asyncio.get_running_loop()
+        tasks = {job.launch() for job in jobs if job.launch().get_loop() is loop}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+            for task in tasks:
+                _ = task.cancelled() or task.exception()  # nobody else will ask
+
     def _scene(self, state: State, before: Snapshot | None, services: Services) -> Scene:
         if before is None:
             machine = colang.new_state(self.program, secrets.randbits(64))

@@ -369,7 +369,12 @@ class LLMRails:
         return Runtime(self._parts)
 
     async def aclose(self) -> None:
-        """Close the connections to models and the actions server; await it on the loop that used them."""
+        """Give up actions still on their way, close the connections to models and the actions server.
+
+        Await it on the loop that used them.
+        """
+        if self._two is not None:
+            await self._two.close()
         await self._parts.resources.models.close()
         await self._parts.registered.close()
 

@@ -43,7 +43,7 @@ def root(
 
 
 @app.command()
-def chat(
+def chat(  # noqa: PLR0913, PLR0917 -- its parameters are the options of the command
     config: Annotated[
         list[str], typer.Option(help="Folder or file of the configuration, or the name of a bundled one.")
     ] = ["config"],  # noqa: B006 -- typer copies it
@@ -61,10 +61,14 @@ def chat(
         typer.Option(help="Log messages to show: WARNING, INFO or DEBUG.", show_default=False),
     ] = None,
     streaming: Annotated[bool, typer.Option(help="Show answers of a model while they are written.")] = False,
+    server_url: Annotated[
+        str | None, typer.Option(help="Talk to the guardrails server at this address; needs --config-id.")
+    ] = None,
+    config_id: Annotated[str | None, typer.Option(help="The configuration of that server to use.")] = None,
 ) -> None:
     """Start a conversation: in a terminal, or over a pipe (one line a turn)."""
     with explained():
-        from app.cli.chat import ChatOptions, run_chat
+        from app.cli.chat import ChatOptions, Remote, run_chat
         from app.cli.logs import Verbosity
 
         if len(config) > 1:
@@ -72,7 +76,7 @@ def chat(
         verbosity = Verbosity.of(
             verbose=verbose, no_llm=verbose_no_llm, simplify=verbose_simplify, levels=debug_level or []
         )
-        run_chat(ChatOptions(config=config[0], streaming=streaming, verbosity=verbosity))
+        run_chat(ChatOptions(config[0], streaming, verbosity, Remote.of(server_url, config_id)))
 
 
 @app.command()

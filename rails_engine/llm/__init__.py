@@ -74,6 +74,7 @@ from rails_engine.llm.registry import (
 from rails_engine.llm.remote import RemoteLLM
 from rails_engine.llm.retry import Retrying, RetryPolicy
 from rails_engine.llm.scripted import FakeLLMModel, ScriptedLLM, ScriptExhaustedError
+from rails_engine.llm.sse import EventBuffer
 from rails_engine.llm.streams import Reading
 from rails_engine.llm.think import ThinkSplitter, split_thinking
 from rails_engine.llm.wire import text_of, tool_call_field
@@ -93,6 +94,7 @@ __all__ = [
     "Constraint",
     "Content",
     "Endpoint",
+    "EventBuffer",
     "FakeLLMModel",
     "FinishReason",
     "Gathering",

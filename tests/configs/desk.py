@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -34,7 +34,7 @@ class Page:
     def piece(self, text: str | None) -> None:
         self.shown.append(f"[piece] {text}")
 
-    def working(self) -> AbstractContextManager[None]:
+    def working(self, stop: Callable[[], object]) -> AbstractContextManager[None]:
         return nullcontext()
 
     def awaiting(self, results: bool) -> None:

@@ -7,6 +7,6 @@ scenes on display. `inspect` answers the debugger's questions about flows. `driv
 engine, and `terminal` and `pipe` are the two thin rims that read lines and print.
 """
 
-from app.cli.chat.command import ChatOptions, run_chat
+from app.cli.chat.command import ChatOptions, Remote, run_chat
 
-__all__ = ["ChatOptions", "run_chat"]
+__all__ = ["ChatOptions", "Remote", "run_chat"]

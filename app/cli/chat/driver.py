@@ -28,8 +28,8 @@ class Screen(Protocol):
         """A piece of the bot's words while they are written; None ends them."""
         ...
 
-    def working(self) -> AbstractContextManager[None]:
-        """Entered while the bot is at work, so that a long wait can be seen."""
+    def working(self, stop: Callable[[], object]) -> AbstractContextManager[None]:
+        """Entered while the bot is at work, so that a long wait can be seen; `stop` ends the work early."""
         ...
 
     def awaiting(self, results: bool) -> None:
@@ -74,37 +74,38 @@ class Driver:
         self._screen = screen
         self._clock = clock
         self._over = False
+        self._reading: asyncio.Task[str | None] | None = None
 
     async def run(self) -> None:
-        reading: asyncio.Task[str | None] | None = None
         try:
             await self.perform(self._session.begin())
             while not self._over:
-                if reading is None and (self._screen.eager or not self._session.busy):
-                    reading = asyncio.create_task(self._screen.read())
-                await self._wait(reading)
-                if reading is not None and reading.done():
-                    line = reading.result()
+                if self._screen.eager or not self._session.busy:
+                    self._read()
+                await self._wait()
+                if self._reading is not None and self._reading.done():
+                    line, self._reading = self._reading.result(), None
                     # A person's prompt is back before the answer is: whoever speaks next may be either side.
-                    reading = (
-                        asyncio.create_task(self._screen.read())
-                        if self._screen.eager and line is not None
-                        else None
-                    )
+                    if self._screen.eager and line is not None:
+                        self._read()
                     await self.perform([Leave()] if line is None else self._session.typed(line))
                 else:
                     await self.perform(self._session.tick())
         finally:
-            if reading is not None:
-                reading.cancel()
+            if self._reading is not None:
+                self._reading.cancel()
             await self._conversation.close()
 
-    async def _wait(self, reading: asyncio.Task[str | None] | None) -> None:
+    def _read(self) -> None:
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._screen.read())
+
+    async def _wait(self) -> None:
         """Until a line is there or the session's next moment has come."""
         due = self._session.next_due()
         left = None if due is None else max(0.0, due - self._clock())
-        if reading is not None:
-            await asyncio.wait({reading}, timeout=left)
+        if self._reading is not None:
+            await asyncio.wait({self._reading}, timeout=left)
         elif left is not None:
             await asyncio.sleep(left)
 
@@ -138,10 +139,31 @@ class Driver:
         return []
 
     async def _tell(self, events: Sequence[UmimEvent]) -> list[Command]:
+        work = asyncio.ensure_future(self._conversation.tell(events))
         try:
-            with self._screen.working():
-                outcome = await self._conversation.tell(events)
+            with self._screen.working(work.cancel):
+                await self._done(work)
+            outcome = work.result()
         except ConversationError as error:
             self._session.failed()
             return [Show(str(error), Tone.ERROR)]
+        except asyncio.CancelledError:
+            if not work.cancelled():
+                raise
+            self._session.failed()
+            return [Show("Stopped.", Tone.NOTE)]
         return [command for event in outcome for command in self._session.happened(event)]
+
+    async def _done(self, work: asyncio.Future[list[UmimEvent]]) -> None:
+        """Wait for a turn, unless the user leaves meanwhile: then it ends here."""
+        try:
+            waiting = {work, self._reading} if self._reading is not None else {work}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done() and self._reading is not None and self._reading.result() is None:
+                self._over = True
+                work.cancel()
+            await asyncio.wait({work})
+        except asyncio.CancelledError:
+            work.cancel()
+            await asyncio.wait({work})
+            raise

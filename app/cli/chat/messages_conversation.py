@@ -58,6 +58,8 @@ class MessagesConversation:
         asked = [*self._messages, *({"role": "user", "content": text} for text in said)]
         try:
             answer = await self._answer(asked)
+        except ConversationError:
+            raise
         except Exception as error:  # the rim: a failed turn must not end the chat
             _log.debug("the turn failed", exc_info=True)
             raise ConversationError(describe(error)) from error
@@ -69,13 +71,14 @@ class MessagesConversation:
     async def _answer(self, messages: Sequence[Message]) -> str:
         if self._on_piece is None:
             return await self._answering.answer(messages)
-        pieces = []
+        pieces: list[str] = []
         try:
             async for piece in self._answering.pieces(messages):
                 self._on_piece(piece)
                 pieces.append(piece)
         finally:
-            self._on_piece(None)
+            if pieces:
+                self._on_piece(None)
         return "".join(pieces)
 
     def restart(self) -> None:

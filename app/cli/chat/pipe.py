@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
@@ -45,8 +45,9 @@ class Pipe:
         _write("\n" if text is None else text, sys.stdout)
 
     @contextmanager
-    def working(self) -> Iterator[None]:
-        """Who reads a pipe waits for lines, not for signs of life."""
+    def working(self, stop: Callable[[], object]) -> Iterator[None]:
+        """Who reads a pipe waits for lines, not for signs of life; Ctrl+C ends the whole."""
+        del stop
         yield
 
     def awaiting(self, results: bool) -> None:

@@ -6,10 +6,12 @@ side may speak at any time; and a prompt that comes back when the answer is ther
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from prompt_toolkit import PromptSession, print_formatted_text
@@ -31,7 +33,7 @@ STYLES: Final = {
 
 
 class Terminal:
-    """Ctrl+D leaves, and so does Ctrl+C pressed twice in a row."""
+    """Ctrl+D leaves, and so does Ctrl+C pressed twice in a row. While an answer is awaited, Ctrl+C stops it."""
 
     def __init__(self, *, eager: bool) -> None:
         self.eager = eager
@@ -74,14 +76,14 @@ class Terminal:
         sys.stdout.flush()
 
     @contextmanager
-    def working(self) -> Iterator[None]:
+    def working(self, stop: Callable[[], object]) -> Iterator[None]:
         """Show that the bot is at work: beside an open prompt, or in its place."""
         self._working_since = time.monotonic()
         try:
             if self.eager:
                 yield
             else:
-                with progress("Working ...") as self._end_progress:
+                with _interrupted(stop), progress("Working ...") as self._end_progress:
                     yield
         finally:
             self._working_since = self._end_progress = None
@@ -93,3 +95,18 @@ class Terminal:
         now = time.monotonic()
         seconds = now - min(self._working_since or now, self._awaiting_since or now)
         return f"working ({seconds:.0f} s)" if seconds > PATIENCE_SECONDS else ""
+
+
+@contextmanager
+def _interrupted(stop: Callable[[], object]) -> Iterator[None]:
+    """Ctrl+C means `stop` and nothing more: no prompt is open that would take it for a key."""
+    before = signal.getsignal(signal.SIGINT)
+    loop = asyncio.get_running_loop()
+    with suppress(NotImplementedError):  # where loops have no signals, Ctrl+C leaves
+        loop.add_signal_handler(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        with suppress(NotImplementedError):
+            loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, before)

@@ -57,7 +57,7 @@ class Lines:
     def piece(self, text: str | None) -> None:
         self.shown.append(f"piece: {text}")
 
-    def working(self) -> AbstractContextManager[None]:
+    def working(self, stop: Callable[[], object]) -> AbstractContextManager[None]:
         return nullcontext()
 
     def awaiting(self, results: bool) -> None:

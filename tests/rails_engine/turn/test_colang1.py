@@ -12,6 +12,7 @@ from nemoguardrails import LLMRails, RailsConfig
 from nemoguardrails.exceptions import InvalidStateError, LLMCallException, RailTypeNotConfiguredError
 from nemoguardrails.rails.llm.options import RailType
 from nemoguardrails.testing import FakeLLMModel, TestChat
+from nemoguardrails.types import LLMResponse
 
 TEA = """
 define user tea
@@ -256,3 +257,26 @@ def test_each_message_of_a_user_is_checked_wherever_it_stands() -> None:
     prompts = "\n".join(call.prompt or "" for call in app.explain().llm_calls)
     assert "fine" in prompts
     assert "bad news" not in prompts
+
+
+@pytest.mark.parametrize("with_reasoning", [True, False])
+def test_a_dialog_goes_on_behind_an_answer_with_reasoning(with_reasoning: bool) -> None:
+    colang = """
+define user ask
+  "a question"
+define user thank
+  "thanks"
+define bot welcome
+  "You are welcome."
+define flow
+  user ask
+  bot answer at length
+  user thank
+  bot welcome
+"""
+    answers = [LLMResponse("ask"), LLMResponse("so it is", reasoning="hm"), LLMResponse("thank")]
+    app = LLMRails(RailsConfig.from_content(colang, "models: []"), llm=FakeLLMModel(llm_responses=answers))
+    first = app.generate(messages=[user("why")])
+    assert first == bot("<think>hm</think>\nso it is")
+    written = first if with_reasoning else bot("so it is")
+    assert app.generate(messages=[user("why"), written, user("ta")]) == bot("You are welcome.")
