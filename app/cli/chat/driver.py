@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from app.cli.chat.session import Session
 from app.cli.chat.values import Command, Inspect, Leave, Restart, Show, Tell, Tone, UmimEvent
@@ -157,7 +157,9 @@ class Driver:
     async def _done(self, work: asyncio.Future[list[UmimEvent]]) -> None:
         """Wait for a turn, unless the user leaves meanwhile: then it ends here."""
         try:
-            waiting = {work, self._reading} if self._reading is not None else {work}
+            waiting: list[asyncio.Future[Any]] = [work]
+            if self._reading is not None:
+                waiting.append(self._reading)
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if not work.done() and self._reading is not None and self._reading.result() is None:
                 self._over = True

@@ -101,3 +101,38 @@ def test_ctrl_c_twice_leaves(person: Person) -> None:
     person.sees(">")
     person.types("\x03")
     assert person.leaves() == 0
+
+
+SLOW = """
+import asyncio
+
+from nemoguardrails.actions import action
+
+
+@action()
+async def dawdle():
+    await asyncio.sleep(600)
+"""
+WAITING = """
+define flow run dialog rails
+  event UserMessage(text="...")
+  execute dawdle
+"""
+
+
+def test_ctrl_c_stops_an_answer_and_the_chat_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "config.yml").write_text("models: []\n")
+    (tmp_path / "main.co").write_text(WAITING)
+    (tmp_path / "actions.py").write_text(SLOW)
+    person = Person(str(tmp_path), tmp_path)
+    try:
+        person.sees(">")
+        person.types("hello\r")
+        person.sees("Working ...")
+        os.killpg(person.process.pid, signal.SIGINT)  # what a terminal sends for Ctrl+C
+        person.sees("Stopped.")
+        person.sees(">")
+        person.types("\x04")
+        assert person.leaves() == 0
+    finally:
+        person.close()
