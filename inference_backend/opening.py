@@ -51,7 +51,7 @@ def open_model(settings: EngineSettings, name: str | None = None) -> OpenedModel
     served = name or folder.name
     tokenizer = _tokenizer(settings, folder)
     executor = make_executor(settings)
-    capacity = executor.load()
+    capacity = _with_tokenizers_end(executor.load(), tokenizer, folder)
     compiler = None if tokenizer is None else _compiler(tokenizer, capacity)
     parts = EngineParts(
         executor=executor,
@@ -66,6 +66,19 @@ def open_model(settings: EngineSettings, name: str | None = None) -> OpenedModel
     )
     template = ChatTemplate.from_folder(folder)
     return OpenedModel(served, Engine(parts, capacity), tokenizer, template, _defaults(folder))
+
+
+def _with_tokenizers_end(capacity: Capacity, tokenizer: Tokenizer | None, folder: Path) -> Capacity:
+    """Fine-tuned models often name the token that ends a turn in `tokenizer_config.json` alone."""
+    path = folder / "tokenizer_config.json"
+    if tokenizer is None or not path.is_file():
+        return capacity
+    named = read_json(path).get("eos_token")
+    text = named.get("content") if isinstance(named, dict) else named
+    end = tokenizer.token_id(text) if isinstance(text, str) else None
+    if end is None or end >= capacity.vocab_size:
+        return capacity
+    return replace(capacity, eos_ids=tuple(dict.fromkeys((*capacity.eos_ids, end))))
 
 
 def _defaults(folder: Path) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from inference_backend.executors import CpuExecutor
 from inference_backend.opening import open_model
 from inference_backend.scheduler import Scheduler
 from inference_backend.settings import EngineSettings, SchedulerSettings
+from tests.inference_backend.checkpoints import Checkpoint
 from tests.inference_backend.conftest import Maker
 
 
@@ -133,6 +134,17 @@ def test_a_cache_that_cannot_be_had_is_said(folder: Path) -> None:
 def test_a_model_without_a_tokenizer_says_how_to_get_one(folder: Path) -> None:
     with pytest.raises(CheckpointError, match="save_pretrained"):
         open_model(EngineSettings(str(folder), device="cpu"))
+
+
+def test_the_tokenizers_end_of_turn_ends_an_answer(chat_checkpoint: Checkpoint, tmp_path: Path) -> None:
+    for path in chat_checkpoint.folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    edit_config(tmp_path, eos_token_id=2)
+    path = tmp_path / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token": {"content": "the"}}))
+    opened = open_model(EngineSettings(str(tmp_path), device="cpu", kv_blocks=50))
+    assert opened.tokenizer is not None
+    assert opened.engine.capacity.eos_ids == (2, opened.tokenizer.token_id("the"))
 
 
 def test_a_path_that_is_no_folder(tmp_path: Path) -> None:
