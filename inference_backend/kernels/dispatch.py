@@ -135,13 +135,13 @@ def int8_linear(x: Quantized, weight: Tensor, scales: Tensor) -> Output:
     return made
 
 
-def int8_weight_linear(x: Tensor, weight: Tensor, scales: Tensor) -> Tensor:
+def int8_weight_linear(x: Tensor, weight: Tensor, scales: Tensor) -> Output:
     """See `reference_linear.int8_weight_linear`."""
-    made: Tensor = (_cuda() if weight.is_cuda else reference_linear).int8_weight_linear(x, weight, scales)
+    made: Output = (_cuda() if weight.is_cuda else reference_linear).int8_weight_linear(x, weight, scales)
     return made
 
 
-def int4_linear(x: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor) -> Tensor:
+def int4_linear(x: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor) -> Output:
     """See `reference_linear.int4_linear`."""
-    made: Tensor = (_cuda() if packed.is_cuda else reference_linear).int4_linear(x, packed, scales, zeros)
+    made: Output = (_cuda() if packed.is_cuda else reference_linear).int4_linear(x, packed, scales, zeros)
     return made

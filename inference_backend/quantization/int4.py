@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from inference_backend import kernels
 from inference_backend.errors import CheckpointError
-from inference_backend.kernels import Activation, Quantized
+from inference_backend.kernels import Activation, Output, Quantized
 from inference_backend.layers import (
     Linear,
     LinearSpec,
@@ -58,7 +58,7 @@ class Int4Linear(Linear):
         )
         self.order = None if weight.order is None else weight.order.to(place.device)
 
-    def product(self, x: Activation) -> Tensor:
+    def product(self, x: Activation) -> Output:
         if isinstance(x, Quantized):
             x = x.plain()
         if self.order is not None:

@@ -72,6 +72,7 @@ def fits_gated(product: Deferred) -> bool:
     x, weight = product.x, product.weight
     return (
         len(x) >= FEWEST_TOKENS
+        and x.dtype != torch.float32
         and x.is_contiguous()
         and len(weight) % (2 * TILE_COLUMNS) == 0
         and weight.shape[1] % TILE_INPUTS == 0

@@ -16,7 +16,7 @@ from inference_backend.kernels.cuda.launch import early_launch, launch_options, 
 from inference_backend.kernels.values import AdapterRows
 
 MOST_ADAPTED_TOKENS: Final = 512
-SHARE: Final = 2048  # inputs that one program multiplies
+SHARE: Final = 512  # inputs that one program multiplies
 BLOCK: Final = 256
 
 

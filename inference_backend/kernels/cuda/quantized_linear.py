@@ -15,6 +15,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.nn import functional
 
+from inference_backend.kernels.cuda.expand import expanded_int4, expanded_int8
 from inference_backend.kernels.cuda.launch import early_launch, launch_options, release_next, wait_previous
 from inference_backend.kernels.cuda.linear import (
     FEW_TOKENS,
@@ -28,7 +29,7 @@ from inference_backend.kernels.cuda.linear import (
 )
 from inference_backend.kernels.cuda.scratch import arrival_counters
 from inference_backend.kernels.reference_linear import unpack_int4
-from inference_backend.kernels.values import Output, Product, Quantized
+from inference_backend.kernels.values import Deferred, Output, Product, Quantized
 
 FEW_FP8_TOKENS: Final = 32
 LONGEST_ROWWISE: Final = 8192
@@ -76,10 +77,10 @@ def int8_linear(x: Quantized, weight: Tensor, scales: Tensor) -> Tensor:
     data = functional.pad(x.data, (0, -width % 8, 0, missing)) if missing or width % 8 else x.data
     padded = functional.pad(weight, (0, -width % 8, 0, -outputs % 8)) if width % 8 or outputs % 8 else weight
     sums = torch._int_mm(data, padded.t())[: len(x.data), :outputs]  # noqa: SLF001 -- torch's only int8 product
-    return (sums.float() * x.scales * columns).to(x.dtype)
+    return _multiplied(sums.contiguous(), x.scales, columns, x.dtype)
 
 
-def int8_weight_linear(x: Tensor, weight: Tensor, scales: Tensor) -> Tensor:
+def int8_weight_linear(x: Tensor, weight: Tensor, scales: Tensor) -> Output:
     """See `reference_linear.int8_weight_linear`."""
     columns = scales.view(-1)
     op = Operands(x, weight, None, columns, None, x.dtype)
@@ -87,7 +88,7 @@ def int8_weight_linear(x: Tensor, weight: Tensor, scales: Tensor) -> Tensor:
         return one_token_linear(op, tiling)
     if len(x) <= FEW_TOKENS and (tiling := tiling_for(*weight.shape)):
         return few_tokens_linear(op, tiling)
-    return functional.linear(x, (weight.float() * scales).to(x.dtype))
+    return Deferred(x, expanded_int8(weight, columns, x.dtype))
 
 
 @triton.jit
@@ -105,13 +106,18 @@ def _plain_kernel(data_ptr, rows_ptr, columns_ptr, out_ptr, width, BLOCK: tl.con
 
 def multiplied(x: Product) -> Tensor:
     """See `values.Product.plain`."""
-    out = torch.empty_like(x.data)
-    tokens, width = x.data.shape
+    return _multiplied(x.data, x.rows, x.columns, x.data.dtype)
+
+
+def _multiplied(data: Tensor, rows: Tensor, columns: Tensor, dtype: torch.dtype) -> Tensor:
+    """Data [T, n] * rows [T, 1] * columns [n] in `dtype`."""
+    tokens, width = data.shape
+    out = torch.empty((tokens, width), dtype=dtype, device=data.device)
     if tokens:
         _plain_kernel[(triton.cdiv(width, 1024), tokens)](
-            x.data,
-            x.rows,
-            x.columns,
+            data,
+            rows,
+            columns,
             out,
             width,
             BLOCK=1024,
@@ -163,9 +169,14 @@ def _int4_kernel(
         odd = tl.load(x_rows + (at + 2 * pair + 1)[None, :], mask=(m < M)[:, None], other=0.0)
         zero = tl.load(zeros_ptr + rows * GROUPS + at // width).to(tl.float32)[:, None]
         scale = tl.load(scales_ptr + rows * GROUPS + at // width).to(tl.float32)[:, None]
-        # Value minus zero is a small whole number, exact in half precision; the scale is multiplied into the sum.
-        low = ((w & 15).to(tl.float32) - zero).to(even.dtype)
-        high = ((w >> 4).to(tl.float32) - zero).to(even.dtype)
+        # Four bits below those of a power of two make that power plus the value, without any conversion. Value minus
+        # zero is a small whole number, exact in half precision; the scale is multiplied into the sum.
+        kind: tl.constexpr = even.dtype
+        power: tl.constexpr = 128.0 if kind == tl.bfloat16 else 1024.0
+        bits: tl.constexpr = 0x4300 if kind == tl.bfloat16 else 0x6400
+        shifted = (zero + power).to(kind)
+        low = ((w & 15).to(tl.int16) | bits).to(kind, bitcast=True) - shifted
+        high = ((w >> 4).to(tl.int16) | bits).to(kind, bitcast=True) - shifted
         part = tl.dot(low, even.T)
         part = tl.dot(high, odd.T, part)
         acc += part * scale
@@ -191,12 +202,14 @@ def _int4_tiling(outputs: int, width: int, groups: int) -> Tiling | None:
     return None
 
 
-def int4_linear(x: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor) -> Tensor:
+def int4_linear(x: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor) -> Output:
     """See `reference_linear.int4_linear`."""
     outputs, width = len(packed), packed.shape[1] * 2
     tiling = _int4_tiling(outputs, width, scales.shape[1])
-    if tiling is None or len(x) > FEW_TOKENS or not len(x) or x.dtype == torch.float32:
+    if tiling is None or not len(x) or x.dtype == torch.float32:
         return functional.linear(x, unpack_int4(packed, scales, zeros).to(x.dtype))
+    if len(x) > FEW_TOKENS:
+        return Deferred(x, expanded_int4(packed, scales, zeros, x.dtype))
     out = torch.empty((len(x), outputs), dtype=x.dtype, device=x.device)
     block_m = max(16, triton.next_power_of_2(len(x)))
     tiles = triton.cdiv(outputs, tiling.rows)
