@@ -5,10 +5,16 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 
-class LLMCallSummary(BaseModel):
+class _Part(BaseModel):
+    """Its validator is built when it is first used, so that importing costs nothing."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class LLMCallSummary(_Part):
     """One model call in short. Durations are seconds, times are seconds since the epoch."""
 
     task: str | None = None
@@ -33,7 +39,7 @@ class LLMCallInfo(LLMCallSummary):
     from_cache: bool = False
 
 
-class ExplainInfo(BaseModel):
+class ExplainInfo(_Part):
     """What happened in the last call."""
 
     llm_calls: list[LLMCallInfo] = Field(default_factory=list)
@@ -51,7 +57,7 @@ class ExplainInfo(BaseModel):
         sys.stdout.write("\n".join(lines) + "\n")
 
 
-class ExecutedAction(BaseModel):
+class ExecutedAction(_Part):
     """One action that ran for a rail."""
 
     action_name: str
@@ -63,7 +69,7 @@ class ExecutedAction(BaseModel):
     duration: float | None = None
 
 
-class ActivatedRail(BaseModel):
+class ActivatedRail(_Part):
     """One rail that ran: what it decided, what it executed, and whether it ended the turn."""
 
     type: str
@@ -77,7 +83,7 @@ class ActivatedRail(BaseModel):
     duration: float | None = None
 
 
-class GenerationStats(BaseModel):
+class GenerationStats(_Part):
     """Sums over one request; durations in seconds."""
 
     input_rails_duration: float | None = None
@@ -92,7 +98,7 @@ class GenerationStats(BaseModel):
     llm_calls_total_tokens: int | None = 0
 
 
-class GenerationLog(BaseModel):
+class GenerationLog(_Part):
     """The parts of the log that were asked for."""
 
     activated_rails: list[ActivatedRail] = Field(default_factory=list)
@@ -115,7 +121,7 @@ class GenerationLog(BaseModel):
         sys.stdout.write("\n".join(lines) + "\n")
 
 
-class GenerationResponse(BaseModel):
+class GenerationResponse(_Part):
     """The answer of a call with `options` or `state`: a text for a prompt, messages for messages."""
 
     response: str | list[dict[str, Any]]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from rails_engine.actions.deadline import DeadlinePassedError, within
 from rails_engine.actions.decorator import ActionResult
 from rails_engine.actions.outcome import RailOutcome
 from rails_engine.actions.plain import to_plain, unwrapped
@@ -56,11 +57,8 @@ class ActionRunner:
         if timeout_s is None:
             return output_of(await self._call(action, arguments))
         try:
-            async with asyncio.timeout(timeout_s) as limit:
-                return output_of(await self._call(action, arguments))
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
+            return output_of(await within(timeout_s, self._call(action, arguments)))
+        except DeadlinePassedError as error:
             raise ActionTimeoutError(f"Action '{action.name}' did not end within {timeout_s:g} s.") from error
 
     async def _call(self, action: Action, arguments: Mapping[str, Any]) -> Any:

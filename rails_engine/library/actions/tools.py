@@ -6,9 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
-
 from rails_engine.actions import RailOutcome, action
 
 MAX_RESULT_CHARS = 200_000
@@ -61,6 +58,9 @@ def _schema_fault(name: str, arguments: dict[str, Any], tool: Mapping[str, Any])
         return f"{name!r} takes no arguments" if arguments else None
     if tool.get("strict"):
         schema.setdefault("additionalProperties", False)
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
     try:
         Draft202012Validator.check_schema(schema)
         fault = next(iter(Draft202012Validator(schema).iter_errors(arguments)), None)

@@ -1,0 +1,86 @@
+"""A time limit: what it lets through, what it ends, and that what never waits never meets it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from rails_engine.actions.deadline import DeadlinePassedError, within
+
+
+async def waits(seconds: float, answer: str) -> str:
+    await asyncio.sleep(0)
+    await asyncio.sleep(seconds)
+    return answer
+
+
+async def answers(answer: str) -> str:
+    return answer
+
+
+async def fails(error: Exception) -> str:
+    raise error
+
+
+async def fails_later(error: Exception) -> str:
+    await asyncio.sleep(0)
+    raise error
+
+
+@pytest.mark.parametrize("work", [answers("yes"), waits(0.001, "yes")], ids=["at once", "later"])
+def test_what_ends_in_time_gives_its_result(work: Any) -> None:
+    assert asyncio.run(within(5.0, work)) == "yes"
+
+
+def test_what_goes_on_for_too_long_is_cancelled() -> None:
+    ended: list[str] = []
+
+    async def stubborn() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+
+    with pytest.raises(DeadlinePassedError):
+        asyncio.run(within(0.01, stubborn()))
+    assert ended == ["cancelled"]
+
+
+@pytest.mark.parametrize("work", [fails, fails_later])
+@pytest.mark.parametrize("error", [ValueError("broken"), TimeoutError("its own")])
+def test_errors_of_the_work_come_through(work: Any, error: Exception) -> None:
+    with pytest.raises(type(error), match=str(error)):
+        asyncio.run(within(5.0, work(error)))
+
+
+def test_a_cancelled_caller_cancels_the_work() -> None:
+    ended: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("over")
+
+    async def cancelled() -> bool:
+        task = asyncio.ensure_future(within(60.0, work()))
+        await asyncio.sleep(0)
+        task.cancel()
+        done, _ = await asyncio.wait({task})
+        return done.pop().cancelled()
+
+    assert asyncio.run(cancelled())
+    assert ended == ["over"]
+
+
+def test_what_never_waits_sets_no_timer() -> None:
+    async def timers() -> int:
+        loop: Any = asyncio.get_running_loop()
+        for _ in range(100):
+            await within(60.0, answers("yes"))
+        return len(loop._scheduled)
+
+    assert asyncio.run(timers()) == 0
