@@ -19,6 +19,7 @@ from colang.v2.expressions import BuildError, Child, ExpressionBuilder, Place
 from colang.v2.mistakes import explain
 from colang.v2.statements import FileBuilder
 
+SOURCES_KEPT = 128
 FOLDER = Path(__file__).parent
 START = ("file", "expression")
 _BEGINNING = re.compile(r"^(?:@[^\n]*\n)*(?:flow|import)\b", re.MULTILINE)
@@ -33,10 +34,12 @@ def parse(source: Source) -> tree.File:
     return _Reader(source, source.text).file()
 
 
+@functools.lru_cache(maxsize=SOURCES_KEPT)
 def parse_all(source: Source) -> tuple[tree.File, tuple[ColangSyntaxError, ...]]:
     """The tree of what reads well in a file, and every syntax error in it.
 
-    Behind an error reading goes on at the next line that begins a flow or an import.
+    Behind an error reading goes on at the next line that begins a flow or an import. Trees are never changed, so a
+    text that was read lately is not read again.
     """
     try:
         return parse(source), ()

@@ -11,6 +11,7 @@ from rails_engine.config.flow_refs import FlowRef, parse_flow_ref
 from rails_engine.config.problems import KeyPath, Severity
 from rails_engine.config.schema import ConfigData
 from rails_engine.config.spelling import nearest
+from rails_engine.config.template import template_fault
 
 COLANG_VERSIONS = ("1.0", "2.x")
 
@@ -125,6 +126,21 @@ def _unnamed_model(ref: FlowRef) -> bool:
     return ref.name in _NEEDS_MODEL and "model" not in ref.parameters
 
 
+def _templates(config: ConfigData) -> Iterator[Finding]:
+    """Filters and variables may be registered later; what is no template stays none."""
+    for index, prompt in enumerate(config.prompts or ()):
+        texts: list[tuple[KeyPath, str]] = [((), prompt.content)] if prompt.content else []
+        for number, message in enumerate(prompt.messages or ()):
+            texts.append((("messages", number), message if isinstance(message, str) else message.content))
+        for inner, text in texts:
+            fault = template_fault(text)
+            if fault:
+                key: KeyPath = ("prompts", index, *(inner or ("content",)))
+                yield Finding(
+                    "error", key, f"the prompt of task `{prompt.task}` is no Jinja template: {fault}"
+                )
+
+
 def _streaming_rewrites(config: ConfigData) -> Iterator[Finding]:
     streaming = config.rails.output.streaming
     if not (streaming.enabled and streaming.stream_first):
@@ -197,6 +213,7 @@ CHECKS: tuple[Check, ...] = (
     _flow_references,
     _models_of_rails,
     _prompts_of_rails,
+    _templates,
     _streaming_rewrites,
     _passthrough_or_single_call,
     _policies,

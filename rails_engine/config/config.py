@@ -11,10 +11,11 @@ from pydantic_core import PydanticCustomError
 
 from colang import Source
 from rails_engine.config.checks import findings
+from rails_engine.config.document import MarkedDict, locate
 from rails_engine.config.loading import Draft, draft_of_content, draft_of_path, merge_drafts
 from rails_engine.config.merge import merge
-from rails_engine.config.outline import ONE, SOURCE_CODE, outline_of
-from rails_engine.config.problems import ConfigProblemsError, Problem
+from rails_engine.config.outline import ONE, SOURCE_CODE, outline_of, require_readable
+from rails_engine.config.problems import ConfigProblemsError, KeyPath, Place, Problem
 from rails_engine.config.report import log_warnings, problems_of
 from rails_engine.config.schema import ConfigData
 
@@ -29,6 +30,7 @@ class RailsConfig(ConfigData):
 
     _sources: tuple[Source, ...] = PrivateAttr(default=())
     _problems: tuple[Problem, ...] = PrivateAttr(default=())
+    _written: MarkedDict = PrivateAttr(default_factory=MarkedDict)
     _yaml: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @property
@@ -38,6 +40,10 @@ class RailsConfig(ConfigData):
     @property
     def problems(self) -> tuple[Problem, ...]:
         return self._problems
+
+    def place(self, key: KeyPath) -> Place | None:
+        """Where a key stands in the files that this was loaded from; None where it was not read from one."""
+        return locate(self._written, key)
 
     @property
     def yaml_flows(self) -> list[Any]:
@@ -95,21 +101,26 @@ class RailsConfig(ConfigData):
         """The configuration if its values can be read at all, and every problem found on the way."""
         config, problems = problems_of(cls, draft)
         if config is not None:
-            config.keep(draft.sources, problems)
+            config.keep(draft.sources, problems, draft.data)
         return config, problems
 
-    def keep(self, sources: Sequence[Source], problems: Sequence[Problem] = ()) -> None:
-        """Take these Colang sources and warnings as this configuration's own, instead of what it had."""
+    def keep(
+        self, sources: Sequence[Source], problems: Sequence[Problem] = (), written: MarkedDict | None = None
+    ) -> None:
+        """Take these Colang sources, warnings and marked data as this configuration's own, instead of what it had."""
         self._sources = tuple(sources)
         self._problems = tuple(problems)
+        if written is not None:
+            self._written = written
 
     def outline(self) -> None:
-        """Show what the Colang 1.0 sources define in `user_messages`, `bot_messages` and `flows`.
+        """Show what the Colang 1.0 sources define in `user_messages`, `bot_messages` and `flows`; 2.x ones are read.
 
         Raises:
             ColangError: a source cannot be read.
         """
         if self.colang_version != ONE:
+            require_readable(self._sources)
             return
         self._yaml = {name: getattr(self, name) for name in _OUTLINED}
         found = outline_of(self._sources)

@@ -10,6 +10,7 @@ from typing import Any
 
 from colang import Dialect, Source, dialect_of
 from colang.v1 import definitions_of
+from colang.v2 import parse_all
 
 ONE = Dialect.ONE.value
 TWO = Dialect.TWO.value
@@ -68,3 +69,16 @@ def imports_of(sources: Iterable[Source]) -> list[str]:
     """The import paths that 2.x files name, each once."""
     texts = (_LONG_TEXT.sub("", source.text) for source in sources if dialect_of(source.text) is Dialect.TWO)
     return list(dict.fromkeys(path.strip() for text in texts for path in _IMPORT.findall(text)))
+
+
+def require_readable(sources: Iterable[Source]) -> None:
+    """Read the 2.x files among `sources` for what is wrong in them.
+
+    Raises:
+        ColangSyntaxError: the first thing that is no Colang 2.x.
+    """
+    for source in sources:
+        if dialect_of(source.text) is Dialect.TWO:
+            _, errors = parse_all(source)
+            if errors:
+                raise errors[0]

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from colang import Source
-from rails_engine.config import FlowRef, RailsConfig, parse_flow_ref
+from rails_engine.config import ConfigProblemsError, FlowRef, Problem, RailsConfig, nearest, parse_flow_ref
 from rails_engine.errors import InvalidRailsConfigurationError
 
 _HERE = Path(__file__).parent / "colang_2"
@@ -84,12 +84,24 @@ def _value(text: str) -> str:
 
 
 def require_listed_flows(config: RailsConfig, known: Collection[str]) -> None:
-    """Refuse a rail that no flow stands for.
+    """Refuse rails that no flow stands for.
 
     Raises:
-        InvalidRailsConfigurationError: names the first such rail.
+        ConfigProblemsError: names each such rail, where it is listed, and the nearest flow.
     """
-    for name, rails in config.rails.directions().items():
-        for text in rails.flows:
-            if parse_flow_ref(text).name not in known:
-                raise InvalidRailsConfigurationError(f"The provided {name} rail flow `{text}` does not exist")
+    problems = [
+        _missing(config, name, index, text, known)
+        for name, rails in config.rails.directions().items()
+        for index, text in enumerate(rails.flows)
+        if parse_flow_ref(text).name not in known
+    ]
+    if problems:
+        raise ConfigProblemsError(problems)
+
+
+def _missing(config: RailsConfig, kind: str, index: int, text: str, known: Collection[str]) -> Problem:
+    near = nearest(parse_flow_ref(text).name, known)
+    hint = f"did you mean `{near}`?" if near else "define a flow of this name, or take it from the list"
+    key = ("rails", kind, "flows", index)
+    message = f"The provided {kind} rail flow `{text}` does not exist; {hint}"
+    return Problem("error", message, key, config.place(key))
