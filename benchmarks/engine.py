@@ -10,7 +10,8 @@ model's matrix products as cuBLAS runs them, plus reading the KV cache, plus pre
     python benchmarks/engine.py --kv-dtype fp8           the same with an FP8 KV cache
     python benchmarks/engine.py --transformers           HF transformers in the same run
     python benchmarks/engine.py --features               first token, in-flight batching, prefix reuse
-    python benchmarks/engine.py --tensor 2               two GPUs
+    python benchmarks/engine.py --tensor 2               two GPUs that share each layer
+    python benchmarks/engine.py --pipeline 2             two GPUs with half of the layers each
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def open_engine(folder: Path, options: argparse.Namespace, **limits: Any) -> Eng
         memory_share=0.85,
         random_weights=True,
         scheduler=scheduler,
-        parallel=ParallelSettings(tensor=options.tensor),
+        parallel=ParallelSettings(options.tensor, options.pipeline),
     )
     return open_model(settings).engine
 
@@ -101,7 +102,7 @@ def table(engine: Engine, options: argparse.Namespace) -> dict[str, float]:
         found[row.name] = rate
         floor, rival = row.floors[kind], row.recorded[kind]
         shares = f"{floor:9,}{rate / floor:7.1%}{rival:9,}{rate / rival:7.2f}"
-        if options.shape != "8b" or options.tensor > 1:
+        if options.shape != "8b" or options.tensor * options.pipeline > 1:
             shares = f"{'-':>9}{'-':>7}{'-':>9}{'-':>7}"
         print(
             f"{row.name:24}{rate:9,.0f}{shares}   runs: {', '.join(f'{r:,.0f}' for r in rates)}", flush=True
@@ -188,7 +189,7 @@ def conditions(options: argparse.Namespace) -> None:
 
     print(
         f"{torch.cuda.get_device_name()}, torch {torch.__version__}, Triton {triton.__version__}, "
-        f"Python {platform.python_version()}; Llama-3.1-{options.shape.upper()} shape, random weights, {options.tensor} GPU(s), "
+        f"Python {platform.python_version()}; Llama-3.1-{options.shape.upper()} shape, random weights, {options.tensor * options.pipeline} GPU(s), "
         f"weights {options.quantization or 'bf16'}, KV {options.kv_dtype if options.kv_dtype != 'auto' else 'bf16'}, "
         f"512 sequences and {options.step_tokens} tokens a step at most, 0.85 of the memory"
     )
@@ -202,6 +203,7 @@ def main() -> None:
     parser.add_argument("--kv-dtype", default="auto", choices=["auto", "fp8", "int8"])
     parser.add_argument("--rows", help="numbers of the rows to run, comma-separated; all if left out")
     parser.add_argument("--tensor", type=int, default=1, help="GPUs that share each layer")
+    parser.add_argument("--pipeline", type=int, default=1, help="stages that the layers are cut into")
     parser.add_argument("--shape", default="8b", choices=["8b", "70b"])
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--step-tokens", type=int, default=16384)
