@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from rails_engine.errors import InvalidRequestError
 from rails_engine.options import read_options
+from rails_engine.parts import flattened
 from rails_engine.request import Request
 from rails_engine.umim import EventDict
 
@@ -56,7 +57,7 @@ def _asked(request: Request) -> list[Mapping[str, Any]]:
 
 def user_event(message: Mapping[str, Any]) -> EventDict:
     """What a user message is to the flows."""
-    return {"type": "UtteranceUserActionFinished", "final_transcript": message.get("content")}
+    return {"type": "UtteranceUserActionFinished", "final_transcript": flattened(message.get("content"))}
 
 
 def with_options_of_context(request: Request, events: Sequence[Mapping[str, Any]]) -> Request:
@@ -86,7 +87,7 @@ def _past_events(message: Mapping[str, Any]) -> list[EventDict]:
     if role == "user":
         return [
             user_event(message),
-            {"type": "UserMessage", "text": content},
+            {"type": "UserMessage", "text": flattened(content)},
         ]
     if role == "assistant":
         spoken: EventDict = {"type": "StartUtteranceBotAction", "script": content or ""}

@@ -44,6 +44,11 @@ def _own(sources: tuple[Source, ...]) -> Definitions:
     return definitions_of([source for source in sources if dialect_of(source.text) is Dialect.ONE])
 
 
+def is_own(config: RailsConfig, flow: str) -> bool:
+    """True for a flow that the configuration defines, and not the library."""
+    return any(flow == code.name for code in (*_own(config.sources).flows, *_of_yaml(config)))
+
+
 def _of_yaml(config: RailsConfig) -> tuple[FlowCode, ...]:
     return flows_of_yaml(config.yaml_flows) if config.yaml_flows else ()
 

@@ -7,6 +7,7 @@ Specification of Colang 1.0, section 11.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
@@ -14,12 +15,17 @@ from typing import Any, Final, Protocol
 from colang import Send
 from colang.v1 import Instance, RunAction, Standing, call_flow, end_flow, hear
 from rails_engine.canonical.actions import failure_events
+from rails_engine.canonical.program import is_own
 from rails_engine.canonical.scene import CanonicalScene, Shown
 from rails_engine.canonical.texts import INTERNAL_ERROR
+from rails_engine.config import parse_flow_ref
 from rails_engine.errors import ActionNotFoundError, InvalidRequestError
+from rails_engine.parts import media_of
 from rails_engine.scene import Outcome, RunningRail
 from rails_engine.trace import ActionRun, Trace
 from rails_engine.umim import EventDict, Stamper
+
+log = logging.getLogger(__name__)
 
 FAILED_RAIL: Final = "failed_rail"
 """The note of the rail that could not judge: its exception says so."""
@@ -131,6 +137,8 @@ class CanonicalTurn:
         kind = last["type"]
         if kind == START:
             return self._create(last)
+        if kind == "StartInputRail" and (refusal := self._unseen(str(last.get("flow_id")))):
+            return [self.stamp(dict(event)) for event in refusal]
         if kind.endswith("Exception"):
             # A rail has spoken by its exception: nothing that was under way goes on.
             self.scene.machine.forget_flows()
@@ -219,6 +227,23 @@ class CanonicalTurn:
             return outcome, None
         refusal = self._own_exception(outcome.failed_rail) or failure_events(INTERNAL_ERROR)
         return Outcome(None, events=refusal, failure=outcome.failure), str(outcome.failure)
+
+    def _unseen(self, reference: str) -> tuple[EventDict, ...]:
+        """What happens where a rail of the configuration's own would have to read more than text; else nothing.
+
+        Rails of the library say for themselves what they can read.
+        """
+        if next(media_of(self.scene.context.get("user_message")), None) is None:
+            return ()
+        name, config = parse_flow_ref(reference).name, self.scene.config
+        policy = config.rails.policies.get(name)
+        passes = (
+            policy.allows_on_error or policy.reads_images if policy else config.rails.input.allows_on_error
+        )
+        if config.rails.input.allow_images or passes or not is_own(config, name):
+            return ()
+        log.warning("the rail %s cannot read all of the message and blocks (rails.input.allow_images)", name)
+        return self._own_exception(RunningRail("input", (name,))) or failure_events(INTERNAL_ERROR)
 
     def _own_exception(self, rail: RunningRail | None) -> tuple[EventDict, ...]:
         """The exception that a failed rail would raise, where exceptions are wanted and it has one."""

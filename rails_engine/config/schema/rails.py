@@ -10,8 +10,8 @@ from rails_engine.config.schema.base import OpenSection, Section
 from rails_engine.config.schema.rail_options import RailsConfigData
 
 
-class RailPolicy(Section):
-    """What happens when a rail itself fails; keyed by flow name in `rails.policies`."""
+class ErrorPolicy(Section):
+    """What happens when a rail itself fails."""
 
     on_error: Literal["block", "allow"] = "block"
     fail_open: bool = Field(default=False, description="The same as `on_error: allow`.")
@@ -30,7 +30,16 @@ class RailPolicy(Section):
         return self
 
 
-class GuardedDirection(RailPolicy):
+class RailPolicy(ErrorPolicy):
+    """What holds for one rail; keyed by flow name in `rails.policies`."""
+
+    reads_images: bool = Field(
+        default=False,
+        description="This rail of yours looks at images and files itself, so they may go to it.",
+    )
+
+
+class GuardedDirection(ErrorPolicy):
     """Rails over one direction of text. `on_error` and `timeout_s` hold for each of its flows."""
 
     flows: list[str] = Field(default_factory=list)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -44,6 +45,7 @@ class Judgement:
         return RailOutcome.allow(metadata=metadata) if self.passes else RailOutcome.block(metadata=metadata)
 
 
+_AS_IT_IS = re.compile(r"\s*\{\{-?\s*user_input\s*-?\}\}\s*")
 _WORDS: Mapping[str, bool] = {"yes": True, "no": False}
 
 
@@ -84,6 +86,13 @@ class Asker:
             known = ", ".join(sorted(self.llms)) or "none"
             raise ConfigurationError(f"this rail needs a model of type `{kind}`; types given: {known}")
         return as_llm(self.llms[kind])
+
+    def sees_images(self, task: str) -> bool:
+        """Whether the prompt of a task gives its model the user's message as it is, with its images."""
+        return self.manager.library.has(task) and any(
+            _AS_IT_IS.fullmatch(item if isinstance(item, str) else item.content)
+            for item in self.manager.library.get(task).messages or ()
+        )
 
     async def ask(self, question: Question, model: LLM | None = None) -> Completion:
         """The model's answer to the filled-in prompt of the task.

@@ -9,7 +9,8 @@ from rails_engine.actions import RailOutcome, action
 from rails_engine.config import RailsConfig
 from rails_engine.library.actions.asking import Asker, Question
 from rails_engine.library.actions.languages import language_of, refusal_in
-from rails_engine.library.actions.reading import spoken_variables
+from rails_engine.library.actions.reading import answer_variables, asked_variables
+from rails_engine.parts import is_image, media_of, text_in
 from rails_engine.prompts import LLMTaskManager
 
 COLDEST = 1e-20
@@ -24,10 +25,17 @@ async def content_safety_check_input(
     llms: Mapping[str, Any],
     model_name: str | None = None,
 ) -> RailOutcome:
-    """Whether the guard model finds the user's message safe; `policy_violations` has what it finds."""
-    variables = spoken_variables(context, config)
+    """Whether the guard model finds the user's message safe; `policy_violations` has what it finds.
+
+    It is shown images where its prompt has a message that is `{{ user_input }}` and nothing else.
+    """
+    kind = model_name or context.get("model")
     asker = Asker(config, llm_task_manager, None, llms)
-    return await _judged(asker, "content_safety_check_input", variables, model_name or context.get("model"))
+    content = context.get("user_message")
+    sees = kind and asker.sees_images(f"content_safety_check_input $model={kind}")
+    if sees and all(is_image(part) for part in media_of(content)):
+        return await _judged(asker, "content_safety_check_input", {**context, "user_input": content}, kind)
+    return await _judged(asker, "content_safety_check_input", asked_variables(context, config), kind)
 
 
 @action(is_system_action=True)
@@ -39,7 +47,7 @@ async def content_safety_check_output(
     model_name: str | None = None,
 ) -> RailOutcome:
     """Whether the guard model finds the bot's message safe; `policy_violations` has what it finds."""
-    variables = spoken_variables(context, config)
+    variables = answer_variables(context)
     asker = Asker(config, llm_task_manager, None, llms)
     return await _judged(asker, "content_safety_check_output", variables, model_name or context.get("model"))
 
@@ -58,7 +66,7 @@ def _refusal(config: RailsConfig, variables: Mapping[str, Any]) -> dict[str, Any
     options = config.rails.config.content_safety
     if options is None or not options.multilingual.enabled:
         return {}
-    language = language_of(str(variables.get("user_input") or ""))
+    language = language_of(text_in(variables.get("user_input")))
     return {
         "language": language,
         "refusal": refusal_in(language, options.multilingual.refusal_messages or {}),

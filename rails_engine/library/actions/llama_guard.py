@@ -8,7 +8,7 @@ from typing import Any
 from rails_engine.actions import RailOutcome, action
 from rails_engine.config import RailsConfig
 from rails_engine.library.actions.asking import Asker, Judgement, Question
-from rails_engine.library.actions.reading import spoken_variables
+from rails_engine.library.actions.reading import answer_variables, asked_variables
 from rails_engine.prompts import LLMTaskManager
 
 KIND = "llama_guard"
@@ -23,7 +23,7 @@ async def llama_guard_check_input(
     model_name: str = KIND,
 ) -> RailOutcome:
     """Whether Llama Guard finds the user's message safe."""
-    variables = spoken_variables(context, config)
+    variables = asked_variables(context, config)
     asker = Asker(config, llm_task_manager, None, llms)
     return await _judged(asker, Question("llama_guard_check_input", variables, model_name, 0.0, None))
 
@@ -37,7 +37,7 @@ async def llama_guard_check_output(
     model_name: str = KIND,
 ) -> RailOutcome:
     """Whether Llama Guard finds the bot's message safe."""
-    variables = spoken_variables(context, config)
+    variables = answer_variables(context)
     asker = Asker(config, llm_task_manager, None, llms)
     return await _judged(asker, Question("llama_guard_check_output", variables, model_name, 0.0, None))
 

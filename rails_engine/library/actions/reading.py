@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rails_engine.config import RailsConfig
+from rails_engine.parts import kind_of, media_of, text_in
 
 
 class UnreadableContentError(ValueError):
@@ -18,33 +19,29 @@ def readable(content: Any, config: RailsConfig) -> str:
     Raises:
         UnreadableContentError: it holds more than text, and `rails.input.allow_images` is not set.
     """
-    if not isinstance(content, list | tuple):
-        return "" if content is None else str(content)
-    others = [part for part in content if not _is_text(part)]
-    if others and not config.rails.input.allow_images:
-        kind = (
-            str(others[0].get("type", "part")) if isinstance(others[0], Mapping) else type(others[0]).__name__
-        )
+    unseen = next(media_of(content), None)
+    if unseen is not None and not config.rails.input.allow_images:
         raise UnreadableContentError(
-            f"the message holds {kind!r}, which this rail cannot read; set rails.input.allow_images to let it pass"
+            f"the message holds {kind_of(unseen)!r}, which this rail cannot read; "
+            "set rails.input.allow_images to let it pass"
         )
-    return "\n".join(
-        part if isinstance(part, str) else str(part.get("text", "")) for part in content if _is_text(part)
-    )
+    return text_in(content)
 
 
-def _is_text(part: Any) -> bool:
-    return isinstance(part, str) or (isinstance(part, Mapping) and "text" in part)
-
-
-def spoken_variables(context: Mapping[str, Any], config: RailsConfig) -> dict[str, Any]:
-    """The variables of a rail's prompt: the context, and both messages as text.
+def asked_variables(context: Mapping[str, Any], config: RailsConfig) -> dict[str, Any]:
+    """The variables of a prompt that judges what the user says: the context, and both messages as text.
 
     Raises:
         UnreadableContentError: as `readable`.
     """
+    variables = answer_variables(context)
+    return {**variables, "user_input": readable(context.get("user_message"), config)}
+
+
+def answer_variables(context: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables of a prompt that judges what the bot says: of what the user said its text, for orientation."""
     return {
         **context,
-        "user_input": readable(context.get("user_message"), config),
-        "bot_response": readable(context.get("bot_message"), config),
+        "user_input": text_in(context.get("user_message")),
+        "bot_response": text_in(context.get("bot_message")),
     }

@@ -9,8 +9,9 @@ from typing import Any
 from rails_engine.actions import RailOutcome, action
 from rails_engine.config import RailsConfig
 from rails_engine.library.actions.asking import Asker, Question
-from rails_engine.library.actions.reading import readable, spoken_variables
+from rails_engine.library.actions.reading import answer_variables, asked_variables
 from rails_engine.llm import LLM, LLMRequest, Message, Sampling, complete, message_of
+from rails_engine.parts import text_in
 from rails_engine.prompts import LLMTaskManager
 
 SAMPLES = 2
@@ -54,10 +55,10 @@ def _question(
     asker: Asker, base: str, context: Mapping[str, Any], more: Mapping[str, Any] | None = None, task: str = ""
 ) -> Question:
     """A prompt of the task, for the model whose type is the task's name."""
+    judges_input = base == "self_check_input"
+    variables = asked_variables(context, asker.config) if judges_input else answer_variables(context)
     thinking = {"bot_thinking": context.get("bot_thinking")}
-    return Question(
-        task or base, {**spoken_variables(context, asker.config), **thinking, **(more or {})}, base
-    )
+    return Question(task or base, {**variables, **thinking, **(more or {})}, base)
 
 
 @action(is_system_action=True)
@@ -89,7 +90,7 @@ async def self_check_hallucination(
     independently sampled ones, after Manakul et al., SelfCheckGPT (2023).
     """
     statement = context.get("bot_message")
-    prompt = context.get("_last_bot_prompt") or readable(context.get("user_message"), config)
+    prompt = context.get("_last_bot_prompt") or text_in(context.get("user_message"))
     if not statement or not prompt:
         return RailOutcome.allow(metadata={"is_hallucination": False})
     asker = Asker(config, llm_task_manager, llm, llms or {})
