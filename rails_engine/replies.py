@@ -12,6 +12,9 @@ from rails_engine.parts import flattened
 from rails_engine.request import Request
 from rails_engine.umim import EventDict
 
+ANSWERS: Final = frozenset({"assistant", "exception"})
+"""Roles of messages that this engine gave out: each ends a turn."""
+
 REMOVE_LAST: Final = "(remove last message)"
 
 
@@ -37,7 +40,7 @@ def inputs_of(request: Request, known: int) -> Inputs:
 def turn_start(request: Request, known: int) -> int:
     """Where the turn begins that the messages ask for: behind the last answer, or with the last user message."""
     messages = _asked(request)
-    ends = [place for place, message in enumerate(messages) if message.get("role") == "assistant"]
+    ends = [place for place, message in enumerate(messages) if message.get("role") in ANSWERS]
     start = max([known, *(place + 1 for place in ends)])
     if start < len(messages):
         return start
@@ -90,10 +93,11 @@ def _past_events(message: Mapping[str, Any]) -> list[EventDict]:
             {"type": "UserMessage", "text": flattened(content)},
         ]
     if role == "assistant":
-        spoken: EventDict = {"type": "StartUtteranceBotAction", "script": content or ""}
         calls = message.get("tool_calls")
         # Tool-input rails hold results to the calls that were made.
-        return [spoken, {"type": "BotToolCalls", "tool_calls": calls}] if calls else [spoken]
+        called: list[EventDict] = [{"type": "BotToolCalls", "tool_calls": calls}] if calls else []
+        spoken = {"type": "StartUtteranceBotAction", "script": content or ""}
+        return called if calls and not content else [spoken, *called]
     if role in {"system", "developer"}:
         return [{"type": "SystemMessage", "content": content}]
     return []

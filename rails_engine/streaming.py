@@ -84,6 +84,7 @@ async def _produced(produce: Callable[[Outlet], Awaitable[object]], outlet: Outl
         await produce(outlet)
     except Exception as error:  # noqa: BLE001 -- the rim: a stream that has begun can only end with a frame
         outlet.give(error_frame(error))
+        outlet.give(closing_frame(None))
     finally:
         outlet.close()
 

@@ -69,7 +69,7 @@ class StreamingHandler:
         await self.push_chunk(END_OF_STREAM)
 
     def set_pattern(self, prefix: str | None = None, suffix: str | None = None) -> None:
-        """Drop everything up to and with `prefix`, and `suffix` at the end."""
+        """Drop `prefix` where the text begins with it, and `suffix` at the end."""
         self._prefix, self._suffix = prefix, suffix
 
     def set_pipe_to(self, another_handler: StreamingHandler) -> None:
@@ -125,10 +125,10 @@ class StreamingHandler:
         """Let a piece through the prefix, the stop sequences and the suffix, in this order."""
         self._held += text
         if self._prefix is not None:
-            _, found, rest = self._held.partition(self._prefix)
-            if not found:
+            if len(self._held) < len(self._prefix) and self._prefix.startswith(self._held):
                 return
-            self._prefix, self._held = None, rest
+            self._held = self._held.removeprefix(self._prefix)
+            self._prefix = None
         for stop in self.stop:
             before, found, _ = self._held.partition(stop)
             if found:
@@ -154,9 +154,8 @@ class StreamingHandler:
         if self._buffer is not None:
             self._lines.set()
             await self.disable_buffering()
-        if self._prefix is None:
-            rest, self._held = self._held, ""
-            await self._release(rest.removesuffix(self._suffix) if self._suffix else rest, metadata)
+        rest, self._held = self._held, ""
+        await self._release(rest.removesuffix(self._suffix) if self._suffix else rest, metadata)
         await self._close(metadata)
 
     async def _release(self, text: str, metadata: dict[str, Any] | None) -> None:

@@ -36,6 +36,7 @@ _SILENT_FLOWS = frozenset(
     }
 )
 _SILENT_ACTIONS = frozenset({"create_event", "run_input_rails_in_parallel", "run_output_rails_in_parallel"})
+_ANSWERS = frozenset({"BotMessage", "BotToolCalls"})
 _GENERATION = "generate bot message"
 _INTENT = "generate user intent"
 
@@ -63,7 +64,7 @@ class _Reader:
             self._decision(event["intent"], flow)
         elif kind.endswith("Exception") and self.open is not None:
             self._decision("stop", flow)
-        elif kind == "BotMessage" and self.rails and self.rails[-1].name == _INTENT:
+        elif kind in _ANSWERS and self.rails and self.rails[-1].name == _INTENT:
             self.rails[-1].type = "generation"
 
     def _begin(self, kind: str, name: str) -> ActivatedRail:
@@ -90,7 +91,8 @@ class _Reader:
             return self.open
         if flow in _SILENT_FLOWS or not flow:
             return None
-        if self.rails and self.rails[-1].name == flow:
+        if self.rails and self.rails[-1].name in {flow, _GENERATION}:
+            # What a flow decides between two messages is told with the generation that it interrupts.
             return self.rails[-1]
         return self._begin("generation" if flow == _GENERATION else "dialog", flow)
 

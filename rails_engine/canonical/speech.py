@@ -33,7 +33,7 @@ class Speech:
     async def answer(self, scene: CanonicalScene) -> Outcome:
         """The model's answer to the conversation as it is."""
         if scene.config.passthrough:
-            return await self._passed_through(scene)
+            return await self._passed_through(scene, "general")
         variables = {"history": scene.history, "relevant_chunks": await self._chunks(scene)}
         request = scene.services.request(Completion("general", variables))
         return await self._asked(scene, request, "general", Wording())
@@ -46,7 +46,7 @@ class Speech:
         chunks = await scene.services.relevant_chunks(str(said)) if said else None
         return "\n".join(chunks) if chunks else None
 
-    async def _passed_through(self, scene: CanonicalScene) -> Outcome:
+    async def _passed_through(self, scene: CanonicalScene, task: str) -> Outcome:
         """The caller's messages as they are, to the model or to the caller's own function."""
         if self.passthrough_fn is not None:
             if scene.services.is_ahead:
@@ -56,7 +56,7 @@ class Speech:
             updates = {"passthrough_output": raw} if raw is not None else {}
             return Outcome(context_updates=updates, events=({"type": "BotMessage", "text": text},))
         request = scene.services.tuned(tuple(message_of(message) for message in _given_messages(scene)))
-        return await self._asked(scene, request, "general", Wording(quotes=False))
+        return await self._asked(scene, request, task, Wording(quotes=False))
 
     # --- messages of intents ---------------------------------------------------------------------------------------
 
@@ -75,7 +75,7 @@ class Speech:
         ):
             return _said(scene.notes.get("bot_message_event") or NOTHING_TO_SAY, predefined=False)
         if scene.config.passthrough:
-            return await self._passed_through(scene)
+            return await self._passed_through(scene, "generate_bot_message")
         near = self._examples.messages(name)
         variables = {
             "history": scene.history,

@@ -51,13 +51,13 @@ class Wording:
         if not self._begun:
             self._begin()
         text, self._held = self._held, ""
-        end = self._end_of(text)
+        end = self._turn_in(text)
         if end is not None:
             self._over = True
-            return self._written(text[:end])
+            return self._written(self._closed(text[:end]))
         kept = 0 if last else self._undecided(text)
         ready, self._held = text[: len(text) - kept], text[len(text) - kept :]
-        return self._written(ready.rstrip() if last else ready)
+        return self._written(self._closed(ready) if last else ready)
 
     def _begin(self) -> None:
         self._held = self._held.lstrip()
@@ -65,18 +65,15 @@ class Wording:
         self._quoted = self._held.startswith('"')
         self._held = self._held[self._quoted :]
 
-    def _end_of(self, text: str) -> int | None:
-        """Where the message ends, if it does within `text`: at its closing quote, or before a new turn."""
-        quote = text.find('"') if self._quoted else -1
-        turn = self._turn_in(text)
-        ends = [place for place in (quote, turn) if place >= 0]
-        return min(ends, default=None)
+    def _closed(self, text: str) -> str:
+        """The end of the message without the quote that closes it."""
+        text = text.rstrip()
+        return text.removesuffix('"') if self._quoted else text
 
-    def _turn_in(self, text: str) -> int:
-        if not self._turns:
-            return -1
+    def _turn_in(self, text: str) -> int | None:
+        """Where a new turn begins."""
         places = [place for mark in NEW_TURN if (place := text.find(f"\n{mark}")) >= 0]
-        return len(text[: min(places)].rstrip()) if places else -1
+        return min(places, default=None) if self._turns else None
 
     def _undecided(self, text: str) -> int:
         """How many last characters may turn out not to belong to the message."""
@@ -87,6 +84,8 @@ class Wording:
                 solid = before.rstrip()
             elif solid.endswith("\\"):
                 solid = solid[:-1]
+        if self._quoted:
+            solid = solid.removesuffix('"').rstrip()
         return len(text) - len(solid)
 
     def _written(self, text: str) -> str:

@@ -29,7 +29,8 @@ def test_control_characters_of_a_user_do_not_reach_the_terminal(tmp_path: Path) 
     echo = 'import core\n\nflow main\n  user said something as $u\n  bot say "{$u.transcript}"\n'
     (tmp_path / "main.co").write_text(echo)
     done = nemoguardrails_command("chat", "--config", str(tmp_path), stdin="a\x1b[31mb\x07\n", cwd=tmp_path)
-    assert done.stdout == "a[31mb\n"
+    assert "U+001B" in done.stderr
+    assert not {"\x1b", "\x07"} & {*done.stdout, *done.stderr}
 
 
 def test_a_broken_configuration_is_explained_without_a_traceback(tmp_path: Path) -> None:
