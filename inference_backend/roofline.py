@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inference_backend.models import ModelConfig, load_config
+from inference_backend.quantization import stored_quantization
 from inference_backend.settings import KVDType, Quantization
 
 _GB = 1e9
@@ -111,12 +112,13 @@ class Load:
 def predict(
     folder: Path, gpu: Gpu, load: Load, quantization: Quantization | None = None, kv_dtype: KVDType = "auto"
 ) -> Prediction:
-    """Predict from `config.json` alone.
+    """Predict from `config.json` alone; `quantization` None is what the folder says of itself.
 
     Raises:
         CheckpointError: there is none, or it is of an unknown architecture.
     """
     config = load_config(folder)
+    quantization = quantization or stored_quantization(folder)
     sizes = _sizes(config)
     weight_bytes = sizes.linear * _WEIGHT_BYTES[quantization] + (sizes.head + sizes.embedding) * 2.0
     kv_bytes = 2.0 * config.layers * config.kv_heads * config.head_dim * (2.0 if kv_dtype == "auto" else 1.0)

@@ -150,6 +150,22 @@ def common(fields: Fields) -> dict[str, Any]:
     }
 
 
+SILU = frozenset({"silu", "swish"})
+GELU_TANH = frozenset({"gelu_new", "gelu_pytorch_tanh", "gelu_fast"})
+
+
+def check_activation(fields: Fields, key: str, known: frozenset[str]) -> None:
+    """See that the feed-forward's activation is the one that the family is built with.
+
+    Raises:
+        CheckpointError: it is another one, and every answer would be wrong.
+    """
+    if fields.has(key) and fields.text(key) not in known:
+        raise CheckpointError(
+            f"{fields.where}: {key} {fields.text(key)!r} is not supported here, but {', '.join(sorted(known))}"
+        )
+
+
 def stored_dtype(fields: Fields) -> str:
     name = fields.text("dtype") or fields.text("torch_dtype", "float32")
     if name not in {"float32", "float16", "bfloat16"}:

@@ -15,10 +15,18 @@ from inference_backend.models.base import (
     token_embedding,
     wanted_form,
 )
-from inference_backend.models.config import Fields, ModelConfig, common, layer_windows
+from inference_backend.models.config import (
+    GELU_TANH,
+    Fields,
+    ModelConfig,
+    check_activation,
+    common,
+    layer_windows,
+)
 
 
 def read_config(fields: Fields) -> ModelConfig:
+    check_activation(fields, "hidden_activation", GELU_TANH)
     window = fields.integer("sliding_window", 4096)
     shared = common(fields)
     windows = layer_windows(fields, window)

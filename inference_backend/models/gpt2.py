@@ -20,10 +20,11 @@ from inference_backend.layers import (
     head,
 )
 from inference_backend.models.base import CausalLM, Family, attention_spec, token_embedding
-from inference_backend.models.config import Fields, ModelConfig, stored_dtype
+from inference_backend.models.config import GELU_TANH, Fields, ModelConfig, check_activation, stored_dtype
 
 
 def read_config(fields: Fields) -> ModelConfig:
+    check_activation(fields, "activation_function", GELU_TANH)
     hidden, heads, layers = fields.integer("n_embd"), fields.integer("n_head"), fields.integer("n_layer")
     if fields.flag("scale_attn_by_inverse_layer_idx"):
         raise CheckpointError(f"{fields.where}: scale_attn_by_inverse_layer_idx is not supported")

@@ -17,10 +17,11 @@ from inference_backend.layers import (
     rope_table,
 )
 from inference_backend.models.base import CausalLM, Family, attention_spec, token_embedding
-from inference_backend.models.config import Fields, ModelConfig, stored_dtype
+from inference_backend.models.config import GELU_TANH, Fields, ModelConfig, check_activation, stored_dtype
 
 
 def read_config(fields: Fields) -> ModelConfig:
+    check_activation(fields, "activation_function", GELU_TANH)
     hidden, heads = fields.integer("n_embd"), fields.integer("n_head")
     layers, positions = fields.integer("n_layer"), fields.integer("n_positions", 2048)
     head_dim = hidden // heads

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from inference_backend.layers import LayerBuilder
 from inference_backend.models.base import CausalLM, Family, PreNormDecoder, llama_layer
-from inference_backend.models.config import Fields, ModelConfig, common, layer_windows
+from inference_backend.models.config import SILU, Fields, ModelConfig, check_activation, common, layer_windows
 
 
 def read_config(fields: Fields) -> ModelConfig:
+    check_activation(fields, "hidden_act", SILU)
     bias = fields.flag("attention_bias")
     return ModelConfig(
         architecture="llama",

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from inference_backend.kernels import AdapterRows, RopeTable, plain
 from inference_backend.layers import GatedMLP, LayerBuilder, Linear, LinearSpec, Piece, StepContext
 from inference_backend.models.base import CausalLM, Family, PreNormDecoder, PreNormLayer, attention, norm_pair
-from inference_backend.models.config import Fields, ModelConfig, common, layer_windows
+from inference_backend.models.config import SILU, Fields, ModelConfig, check_activation, common, layer_windows
 
 
 def read_config(fields: Fields) -> ModelConfig:
+    check_activation(fields, "hidden_act", SILU)
     return ModelConfig(
         architecture="mixtral",
         **{**common(fields), "windows": layer_windows(fields, fields.maybe("sliding_window"))},

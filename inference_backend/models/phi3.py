@@ -5,10 +5,11 @@ from __future__ import annotations
 from inference_backend.kernels import RopeTable
 from inference_backend.layers import GatedMLP, LayerBuilder, LinearSpec, Piece
 from inference_backend.models.base import CausalLM, Family, PreNormDecoder, PreNormLayer, attention, norm_pair
-from inference_backend.models.config import Fields, ModelConfig, common, layer_windows
+from inference_backend.models.config import SILU, Fields, ModelConfig, check_activation, common, layer_windows
 
 
 def read_config(fields: Fields) -> ModelConfig:
+    check_activation(fields, "hidden_act", SILU)
     windows = layer_windows(fields, fields.maybe("sliding_window"))
     return ModelConfig(architecture="phi3", **{**common(fields), "windows": windows})
 

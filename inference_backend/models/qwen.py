@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from inference_backend.layers import LayerBuilder
 from inference_backend.models.base import CausalLM, Family, PreNormDecoder, llama_layer
-from inference_backend.models.config import Fields, ModelConfig, common, layer_windows
+from inference_backend.models.config import SILU, Fields, ModelConfig, check_activation, common, layer_windows
 
 
 def read_qwen2(fields: Fields) -> ModelConfig:
+    check_activation(fields, "hidden_act", SILU)
     window = fields.maybe("sliding_window") if fields.flag("use_sliding_window") else None
     windows = layer_windows(fields, window, fields.integer("max_window_layers", 0))
     return ModelConfig(architecture="qwen2", **{**common(fields), "windows": windows}, attention_bias=True)

@@ -17,12 +17,13 @@ from inference_backend.settings import Quantization
 OWN_FORMAT = "interlock"
 """`quant_method` of the folders that `build` writes."""
 
-_AT_LOAD: dict[str, Callable[[], Scheme]] = {
+_AT_LOAD: dict[Quantization, Callable[[], Scheme]] = {
     "fp8": lambda: Fp8Scheme(stored=False),
     "int8-weights": lambda: Int8WeightScheme(stored=False),
     "smoothquant": lambda: SmoothQuantScheme(stored=False),
     "int4": lambda: Int4Scheme(stored=False),
 }
+_LIKE = {"awq": "int4", "gptq": "int4", "compressed-tensors": "fp8"}
 _STORED: dict[str, Callable[[], Scheme]] = {
     "fp8": lambda: Fp8Scheme(stored=True),
     "int8-weights": lambda: Int8WeightScheme(stored=True),
@@ -45,6 +46,16 @@ def choose_scheme(folder: Path, asked: Quantization | None) -> Scheme:
     if asked not in {None, method, name}:
         raise CheckpointError(f"{folder} is quantised as {name} already; it cannot be loaded as {asked}")
     return _from_settings(folder, method, stored)
+
+
+def stored_quantization(folder: Path) -> Quantization | None:
+    """How a folder's weights are stored, under the name that the settings have for the like; None for plain ones."""
+    stored = _stored_settings(folder)
+    if stored is None:
+        return None
+    method = str(stored.get("quant_method", ""))
+    name = str(stored.get("scheme", "")) if method == OWN_FORMAT else _LIKE.get(method, "")
+    return next((known for known in _AT_LOAD if known == name), None)
 
 
 def _from_settings(folder: Path, method: str, stored: Mapping[str, Any]) -> Scheme:

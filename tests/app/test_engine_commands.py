@@ -48,6 +48,21 @@ def test_plan_predicts_an_8b_model_on_an_h200(shape: Path) -> None:
     assert "7.20 ms" in output  # as worked out by hand for 256 sequences of 192 tokens
 
 
+@pytest.mark.parametrize(
+    ("stored", "weights"),
+    [
+        ({"quant_method": "interlock", "scheme": "fp8"}, "8.46 GiB"),
+        ({"quant_method": "awq", "bits": 4}, "5.34 GiB"),
+        (None, "14.96 GiB"),
+    ],
+)
+def test_plan_knows_how_a_folder_is_stored(shape: Path, stored: object, weights: str) -> None:
+    (shape / "config.json").write_text(json.dumps({**LLAMA_8B, "quantization_config": stored}))
+    code, output = run("plan", str(shape))
+    assert code == 0
+    assert weights in output
+
+
 def test_plan_says_when_it_does_not_fit(shape: Path) -> None:
     code, output = run("plan", str(shape), "--gpu", "a10", "--prompt-tokens", "100000")
     assert code == 0

@@ -81,6 +81,11 @@ SPOILT: dict[str, tuple[Callable[[Path], object], type[CheckpointError], str]] =
     ),
     "missing key": (lambda f: edit_config(f, hidden_size=...), CheckpointError, "hidden_size is missing"),
     "wrong kind": (lambda f: edit_config(f, vocab_size="many"), CheckpointError, "vocab_size is 'many'"),
+    "activation": (
+        lambda f: edit_config(f, hidden_act="relu"),
+        CheckpointError,
+        "hidden_act 'relu' is not supported",
+    ),
     "dtype": (lambda f: edit_config(f, dtype="float4"), CheckpointError, "float4"),
     "rope": (
         lambda f: edit_config(f, rope_parameters={"rope_type": "spiral", "rope_theta": 1.0}),
