@@ -15,7 +15,7 @@ from inference_backend.async_engine import AsyncEngine
 from inference_backend.bodies import Body, flag, given, integer, number, read_sampling, text
 from inference_backend.errors import ChatTemplateError, InvalidParameterError, UnknownModelError
 from inference_backend.opening import OpenedModel
-from inference_backend.text import Tokenizer
+from inference_backend.text import ControlText, Tokenizer
 from inference_backend.values import Delta, Pooling, Request, SamplingParameters
 
 _MAX_PROMPTS = 2048
@@ -154,14 +154,15 @@ class ChatModel:
                 param="messages",
             )
         extra = body.get("chat_template_kwargs")
+        control = ControlText(self.tokenizer)
         prompt = template.render(
-            [_message(item, number) for number, item in enumerate(messages)],
+            [control.marked(_message(item, number)) for number, item in enumerate(messages)],
             tools=None if body.get("tool_choice") == "none" else body.get("tools"),
             generate=flag(body, "add_generation_prompt") if given(body, "add_generation_prompt") else True,
             extra=extra if isinstance(extra, Mapping) else None,
         )
         # The template writes the beginning-of-sequence token itself.
-        return tuple(self.tokenizer.encode(prompt, special=False))
+        return tuple(control.encode(prompt))
 
     def _prompts(self, value: Any, param: str) -> list[tuple[int, ...]]:
         """A text, token ids, or a list of either."""

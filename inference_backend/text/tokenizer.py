@@ -23,6 +23,10 @@ class Tokenizer:
         self.backend = backend
         backend.no_padding()
         backend.no_truncation()
+        # A copy of its own: whether control tokens are read is a switch of the whole tokenizer.
+        self._plain = tokenizers.Tokenizer.from_str(backend.to_str())
+        self._plain.encode_special_tokens = True
+        self.control_pattern = _control_pattern(backend)
 
     @classmethod
     def from_folder(cls, folder: Path) -> Tokenizer:
@@ -57,6 +61,10 @@ class Tokenizer:
             raise InvalidParameterError(f"the prompt has {len(text)} characters", param="prompt")
         return list(self.backend.encode(text, add_special_tokens=special).ids)
 
+    def encode_plain(self, text: str) -> list[int]:
+        """Token ids of text in which no control token is read, whatever it spells."""
+        return list(self._plain.encode(text, add_special_tokens=False).ids)
+
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
         return str(self.backend.decode(list(ids), skip_special_tokens=skip_special))
 
@@ -86,6 +94,13 @@ class Tokenizer:
     def _stored(self, token_id: int) -> str:
         """A token as the vocabulary spells it."""
         return self.backend.id_to_token(token_id) or ""
+
+
+def _control_pattern(backend: tokenizers.Tokenizer) -> re.Pattern[str] | None:
+    """Finds the spelling of any control token, the longest first; None where there is none."""
+    added = backend.get_added_tokens_decoder().values()
+    spelt = sorted({token.content for token in added if token.special}, key=len, reverse=True)
+    return re.compile("|".join(re.escape(text) for text in spelt)) if spelt else None
 
 
 def _byte_characters() -> dict[str, int]:
