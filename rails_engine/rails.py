@@ -345,6 +345,19 @@ class LLMRails:
             return public_model(parts.resources.models.get(name.removesuffix("_llm")))
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy is made of the configuration alone; what was registered and said stays here."""
+        return {"config": self.config}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # A copy is built as the original was; subclasses take the same first argument.
+        self.__init__(state["config"])  # type: ignore[misc]
+
+    @property
+    def events_history_cache(self) -> dict[str, Any]:
+        """Empty: conversations are kept inside, in bounds, and none of them is handed out."""
+        return {}
+
     @property
     def kb(self) -> Any:
         """The knowledge base; None where the configuration has no documents."""

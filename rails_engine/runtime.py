@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rails_engine.assembly import Assembly
+from rails_engine.prompts import LLMTaskManager
 
 
 class Runtime:
@@ -22,12 +23,37 @@ class Runtime:
 
     @property
     def registered_actions(self) -> Mapping[str, Any]:
-        """Names to functions."""
-        return {name: self._parts.registry.get(name) for name in self._parts.registry.names()}
+        """Names to functions, classes and objects, as they were registered."""
+        registry = self._parts.registry
+        return {name: registry.require(name).target for name in registry.names()}
 
     @property
-    def llm_task_manager(self) -> Any:
-        return self._parts.resources.prompts
+    def registered_action_params(self) -> Mapping[str, Any]:
+        """What is handed to parameters of these names."""
+        return self._parts.params
+
+    @property
+    def action_dispatcher(self) -> Runtime:
+        """The actions under their older name: this view has them too."""
+        return self
+
+    @property
+    def llm_task_manager(self) -> LLMTaskManager:
+        """The prompts, as users' actions know them."""
+        return self._parts.resources.task_manager
+
+    def has_registered(self, name: str) -> bool:
+        """Whether an action of this name is known, however it is spelt."""
+        return self._parts.registry.get(name) is not None
+
+    def get_action(self, name: str) -> Any:
+        """What was registered under a name; None where nothing was."""
+        found = self._parts.registry.get(name)
+        return found.target if found else None
+
+    def get_registered_actions(self) -> list[str]:
+        """The names of all actions."""
+        return self._parts.registry.names()
 
     def register_action(
         self, action: Callable[..., Any], name: str | None = None, override: bool = True

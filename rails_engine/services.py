@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from rails_engine.ahead import Ahead, AheadEndedError
 from rails_engine.config import RailsConfig
-from rails_engine.errors import ConfigurationError, LLMCallException, NoModelError
+from rails_engine.errors import ConfigurationError, LLMCallException, NoModelError, PromptError
 from rails_engine.knowledge import Knowledge
 from rails_engine.llm import (
     LLM,
@@ -27,6 +28,8 @@ from rails_engine.llm import Completion as Answer
 from rails_engine.prompts import LLMTaskManager, PromptLibrary
 from rails_engine.scene import Completion
 from rails_engine.windows import StreamStoppedError
+
+log = logging.getLogger(__name__)
 
 NO_MODEL = (
     "no main model: add one to `models` in config.yml, pass one as `LLMRails(config, llm=…)`, "
@@ -111,8 +114,12 @@ class TurnServices:
         )
 
     def parsed(self, task: str, text: str) -> str:
-        """A model's text through the output parser of the task's prompt."""
-        return str(self.resources.prompts.parse(task, text))
+        """A model's text through the output parser of the task's prompt; as it is where nobody knows that parser."""
+        try:
+            return str(self.resources.prompts.parse(task, text))
+        except PromptError as error:
+            log.warning("the answer is taken as it is: %s", error)
+            return text
 
     async def answer(self, message: str) -> str:
         """See `Services.answer`."""

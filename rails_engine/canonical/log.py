@@ -78,7 +78,8 @@ class _Reader:
         runs = self.beside.get(uid)
         self.whole = runs is not None
         for run in runs or ():
-            _add(rail, executed(run))
+            if run.name not in _SILENT_ACTIONS:
+                _add(rail, executed(run))
 
     def _end_beside(self) -> None:
         """A rail that let pass decided what it executed; of one that stopped, the stop is what counts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from typing import Any
 
 import pytest
@@ -32,6 +33,7 @@ define flow
   $x = execute look
   bot tell
 """
+HELLO = {"type": "UserMessage", "text": "hello"}
 ASKED = [{"role": "user", "content": "ask"}]
 
 
@@ -128,3 +130,29 @@ def test_each_model_of_the_configuration_is_an_attribute(monkeypatch: pytest.Mon
     assert (app.llm.model_name, app.content_safety_llm.model_name) == ("m-main", "m-content_safety")
     with pytest.raises(AttributeError, match="no attribute 'other_llm'"):
         _ = app.other_llm
+
+
+def test_the_runtime_shows_what_is_registered() -> None:
+    app = rails()
+
+    def look() -> None:
+        """Nothing to see."""
+
+    app.register_action(look).register_action_param("factor", 6)
+    runtime = app.runtime
+    assert runtime.registered_actions["look"] is look
+    assert runtime.registered_action_params == {"factor": 6}
+    assert runtime.action_dispatcher.has_registered("LookAction")
+    assert runtime.action_dispatcher.get_action("missing") is None
+    assert "hello" in str(runtime.llm_task_manager.render_task_prompt("general", {"history": [HELLO]}))
+
+
+def test_a_copy_is_made_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    models = [{"type": "main", "engine": "openai", "model": "m"}]
+    app = LLMRails(RailsConfig.from_content(FLOWS, config={"models": models}))
+    again = copy.copy(app)
+    assert again.config is app.config
+    assert again.llm.model_name == "m"
+    again.register_action(lambda: 1, "only_here")
+    assert not app.runtime.has_registered("only_here")
