@@ -32,11 +32,11 @@ def _always(model: ScriptedLLM) -> Callable[..., ScriptedLLM]:
 
 
 def open_config(name: str, models: Mapping[str, ScriptedLLM]) -> LLMRails:
-    """The configuration with the model of each type replaced; it must load without a warning."""
+    """The configuration with the models of these types replaced; it must load without a warning."""
     config, problems = RailsConfig.inspect(bundled_folder() / name)
     assert problems == []
     assert config
-    for entry in config.models:
+    for entry in (model for model in config.models if model.type in models):
         entry.engine = f"scripted_{name}_{entry.type}"
         register_provider(entry.engine, _always(models[entry.type]))
     loaded = RailsConfig.from_path(bundled_folder() / name)
