@@ -290,7 +290,9 @@ class Colang1:
         machine.variables.update(self._wanted(request))
         # A rail that stopped its turn is still named in these.
         machine.variables.update({name: None for name in TRIGGERED if machine.variables.get(name)})
-        notes = {"messages": [m for m in request.messages if m.get("role") not in {"context", "event"}]}
+        notes: dict[str, Any] = {}
+        if self._resources.config.passthrough:
+            notes["messages"] = [m for m in request.messages if m.get("role") not in {"context", "event"}]
         scene = CanonicalScene(
             self._program, machine, list(story.events), services, request.options, notes=notes
         )

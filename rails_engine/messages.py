@@ -25,6 +25,7 @@ NOTHING_SAID: Final[Sequence[Mapping[str, Any]]] = ()
 DEFAULT_LIMITS: Final = LimitsConfig()
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _MAPPINGS: Final[Mapping[str, str]] = {"context": "content", "event": "event"}
+_SPEAKERS = ("user", "assistant")
 _TEXT_ROLES = frozenset({"user", "system", "developer"})
 
 
@@ -43,9 +44,17 @@ def require_messages(messages: Any, limits: LimitsConfig = DEFAULT_LIMITS) -> Se
         )
     size = 0
     for number, message in enumerate(messages):
-        size += _require_message(message, number, limits)
+        size += len(message["content"]) if _is_usual(message) else _require_message(message, number, limits)
         _require_size(size, limits)
     return messages
+
+
+def _is_usual(message: Any) -> bool:
+    """Whether there is nothing to find in a message, as in nearly all: a role and a plain text. A history has many."""
+    if not isinstance(message, dict) or len(message) != 2 or message.get("role") not in _SPEAKERS:
+        return False
+    text = message.get("content")
+    return isinstance(text, str) and text.isascii() and _CONTROL.search(text) is None
 
 
 def prompt_message(prompt: Any) -> Sequence[Mapping[str, Any]]:

@@ -40,8 +40,9 @@ def inputs_of(request: Request, known: int) -> Inputs:
 def turn_start(request: Request, known: int) -> int:
     """Where the turn begins that the messages ask for: behind the last answer, or with the last user message."""
     messages = _asked(request)
-    ends = [place for place, message in enumerate(messages) if message.get("role") in ANSWERS]
-    start = max([known, *(place + 1 for place in ends)])
+    start = len(messages)
+    while start > known and messages[start - 1].get("role") not in ANSWERS:
+        start -= 1
     if start < len(messages):
         return start
     return next((p for p in range(len(messages) - 1, -1, -1) if messages[p].get("role") == "user"), known)

@@ -219,13 +219,18 @@ def call_of(request: LLMRequest) -> tuple[Prompt, list[str] | None, dict[str, An
     return prompt, list(request.sampling.stop) or None, {**kwargs, **request.extra}
 
 
+_PUBLIC_ROLES = {**{role.value: role for role in PublicRole}, "developer": PublicRole.SYSTEM}
+
+
 def public_message(message: Message) -> ChatMessage:
     from rails_engine.llm.wire import content_field
 
-    role = "system" if message.role == "developer" else message.role
+    role = _PUBLIC_ROLES[message.role]
+    if isinstance(message.content, str) and not message.tool_calls and message.tool_call_id is None:
+        return ChatMessage(role, message.content, name=message.name)
     content = message.content if isinstance(message.content, str) else content_field(message)
     calls = [_public_call(call) for call in message.tool_calls] or None
-    return ChatMessage(PublicRole(role), cast("Any", content), calls, message.tool_call_id, message.name)
+    return ChatMessage(role, cast("Any", content), calls, message.tool_call_id, message.name)
 
 
 def _public_call(call: ToolCall) -> PublicToolCall:
