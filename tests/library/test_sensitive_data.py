@@ -11,6 +11,7 @@ import pytest
 from rails_engine import LLMRails
 from rails_engine.config import RailsConfig
 from rails_engine.errors import InvalidRailsConfigurationError
+from rails_engine.library.actions import recognizers
 from rails_engine.testing import FakeLLMModel
 from tests.library.fronts import DIALECTS, INTERNAL, UNKNOWN, echoing, guarded, said
 
@@ -105,9 +106,10 @@ def test_a_name_is_refused_where_no_language_model_could_tell_it() -> None:
 async def test_a_language_model_that_is_not_installed_blocks_and_is_named(
     wanted: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import spacy.util
-
-    monkeypatch.setattr(spacy.util, "is_package", lambda _: False)
+    here = recognizers.find_spec
+    monkeypatch.setattr(
+        recognizers, "find_spec", lambda name: None if name.startswith("en_core") else here(name)
+    )
     rails = settings("input", "detect").replace("language_model: none, ", wanted)
     assert await said(guarded("1.0", rails), "hi") == INTERNAL
     assert "python -m spacy download en_core_web_lg" in caplog.text

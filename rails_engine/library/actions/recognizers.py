@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 LANGUAGE = "en"
@@ -39,13 +40,11 @@ def analyzer_of(setup: AnalyzerSetup) -> Any:
     Raises:
         ImportError: presidio or the language model is not installed.
     """
-    try:
-        presidio: Any = import_module("presidio_analyzer")
-    except ImportError as error:
+    if find_spec("presidio_analyzer") is None:
         raise ImportError(
             "the sensitive data rails need presidio: pip install 'interlock-rails[pii]', and a language model for "
             "names and places (python -m spacy download en_core_web_lg)"
-        ) from error
+        )
     model = model_of(setup)
     if model is None:
         wanted = setup.language_model or "en_core_web_lg"
@@ -53,6 +52,7 @@ def analyzer_of(setup: AnalyzerSetup) -> Any:
             f"the sensitive data rails need the language model {wanted}: python -m spacy download {wanted}, or set "
             f"rails.config.sensitive_data_detection.language_model to {NO_MODEL!r} to go by patterns alone"
         )
+    presidio: Any = import_module("presidio_analyzer")
     with _quiet():
         analyzer = presidio.AnalyzerEngine(nlp_engine=_language(model), supported_languages=[LANGUAGE])
     if model == NO_MODEL:
@@ -68,9 +68,8 @@ def model_of(setup: AnalyzerSetup) -> str | None:
     """The language model to use, `none` for doing without; None where it is not installed."""
     if setup.language_model == NO_MODEL:
         return NO_MODEL
-    spacy: Any = import_module("spacy")
     wanted = (setup.language_model,) if setup.language_model else MODELS
-    return next((name for name in wanted if spacy.util.is_package(name)), None)
+    return next((name for name in wanted if find_spec(name) is not None), None)
 
 
 def require_known(analyzer: Any, entities: Collection[str]) -> None:
