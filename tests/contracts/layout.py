@@ -23,7 +23,7 @@ GATES: dict[tuple[str, str], tuple[str, ...]] = {
 
 ORDER: dict[str, tuple[str, ...]] = {
     "nemoguardrails": (
-        "__main__ actions colang context embeddings exceptions guardrails kb logging rails streaming testing types utils",
+        "__main__ actions colang context embeddings exceptions guardrails http kb logging rails streaming testing types utils",
         "llm",
     ),
     "app": (
@@ -33,7 +33,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "rails_engine": (
         "background errors loops options parts response streaming_handler umim verbose",
         "chat config context saved sessions state streaming",
-        "actions helpers llm messages request retrieval verdicts windows",
+        "actions helpers http llm messages request retrieval verdicts windows",
         "ahead knowledge prompts replies trace",
         "scene",
         "incoming",

@@ -32,6 +32,9 @@ PUBLIC = {
     "nemoguardrails.exceptions": "ConfigurationError InvalidStateError LLMCallException StreamingNotSupportedError",
     "nemoguardrails.guardrails": "configure_logging",
     "nemoguardrails.guardrails.guardrails": "Guardrails",
+    "nemoguardrails.http": """HTTPClient ClosableHTTPClient HTTPRequest HTTPResponse HTTPTLSConfig RetryPolicy
+        HTTPClientError HTTPConnectionError HTTPTimeoutError HTTPStatusError HTTPResponseDecodeError http_call
+        create_http_client RetryingHTTPClient""",
     "nemoguardrails.kb.kb": "KnowledgeBase",
     "nemoguardrails.llm": "LLMModel ChatMessage register_provider",
     "nemoguardrails.llm.filters": "colang co_v2 to_chat_messages user_assistant_sequence conversation_to_events",
@@ -53,7 +56,7 @@ PUBLIC = {
     "nemoguardrails.rails.llm.options": """ActivatedRail ExecutedAction GenerationLog GenerationLogOptions
         GenerationOptions GenerationRailsOptions GenerationResponse GenerationStats RailsResult RailStatus RailType""",
     "nemoguardrails.streaming": "StreamingHandler END_OF_STREAM",
-    "nemoguardrails.testing": "FakeLLMModel TestChat",
+    "nemoguardrails.testing": "FakeLLMModel RecordingHTTPClient TestChat",
     "nemoguardrails.testing.fake_model": "FakeLLMModel",
     "nemoguardrails.testing.fixtures": "fake_llm make_fake_llm make_test_chat",
     "nemoguardrails.types": """ChatMessage FinishReason LLMFramework LLMModel LLMResponse LLMResponseChunk Role ToolCall

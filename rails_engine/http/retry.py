@@ -1,0 +1,117 @@
+"""Trying again: which requests, after which answers, and how long to wait in between.
+
+The wait doubles from `initial_delay` to `max_delay`, with jitter; a server's `Retry-After` comes first, up to
+`max_retry_after` seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Unpack
+
+from rails_engine.http.messages import (
+    HTTPClient,
+    HTTPConnectionError,
+    HTTPResponse,
+    HTTPTimeoutError,
+    RequestParts,
+)
+
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+_PASSING = frozenset({408, 429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """See the module; delays are in seconds."""
+
+    max_attempts: int = 3
+    retryable_methods: frozenset[str] = field(default_factory=lambda: _IDEMPOTENT)
+    retryable_status_codes: frozenset[int] = field(default_factory=lambda: _PASSING)
+    initial_delay: float = 0.5
+    max_delay: float = 8.0
+    max_retry_after: float = 60.0
+    retry_transport_errors: bool = True
+    clamp_retry_after: bool = False
+    """Wait `max_retry_after` where a server asks for longer, instead of giving up."""
+
+    def can_retry_method(self, method: str) -> bool:
+        return method.upper() in self.retryable_methods
+
+    def should_retry(self, response: HTTPResponse) -> bool:
+        return response.status_code in self.retryable_status_codes
+
+    def retry_after(self, response: HTTPResponse, *, now: datetime) -> float | None:
+        """The seconds that a server asks to wait for; None where it does not say."""
+        text = response.headers.get("retry-after", "").strip()
+        if text.replace(".", "", 1).isdigit():
+            return float(text)
+        try:
+            return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
+        except (ValueError, TypeError):
+            return None
+
+
+class RetryingHTTPClient:
+    """Implements `ClosableHTTPClient` round another client."""
+
+    def __init__(
+        self,
+        client: HTTPClient,
+        policy: RetryPolicy | None = None,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        random_value: Callable[[], float] = random.random,
+    ) -> None:
+        self._client = client
+        self._policy = policy or RetryPolicy()
+        self._sleep = sleep
+        self._random = random_value
+
+    @property
+    def wrapped_client(self) -> HTTPClient:
+        return self._client
+
+    async def request(self, method: str, url: str, **parts: Unpack[RequestParts]) -> HTTPResponse:
+        """See `HTTPClient.request`; after the last attempt its answer or error is the result."""
+        policy = self._policy
+        attempts = policy.max_attempts if policy.can_retry_method(method) else 1
+        for attempt in range(1, attempts):
+            try:
+                response = await self._client.request(method, url, **parts)
+            except (HTTPConnectionError, HTTPTimeoutError):
+                if not policy.retry_transport_errors:
+                    raise
+                await self._sleep(self._delay(attempt))
+                continue
+            wait = self._wait(attempt, response)
+            if wait is None:
+                return response
+            await self._sleep(wait)
+        return await self._client.request(method, url, **parts)
+
+    def _wait(self, attempt: int, response: HTTPResponse) -> float | None:
+        """How long to wait before the next attempt; None where this answer stands."""
+        if not self._policy.should_retry(response):
+            return None
+        asked = self._policy.retry_after(response, now=datetime.now(UTC))
+        if asked is None:
+            return self._delay(attempt)
+        if asked > self._policy.max_retry_after:
+            return self._policy.max_retry_after if self._policy.clamp_retry_after else None
+        return asked
+
+    def _delay(self, attempt: int) -> float:
+        whole = min(self._policy.max_delay, self._policy.initial_delay * float(1 << (attempt - 1)))
+        return whole * (0.5 + self._random() / 2)
+
+    async def close(self) -> None:
+        """Close the other client, if it can be closed."""
+        close = getattr(self._client, "close", None)
+        if close:
+            await close()

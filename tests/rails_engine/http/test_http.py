@@ -1,0 +1,123 @@
+"""Calls to other services: over a real socket, tried again, and recorded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+
+import pytest
+from aiohttp import web
+
+from nemoguardrails.http import (
+    HTTPConnectionError,
+    HTTPResponse,
+    HTTPResponseDecodeError,
+    HTTPStatusError,
+    HTTPTimeoutError,
+    RetryingHTTPClient,
+    RetryPolicy,
+    create_http_client,
+    http_call,
+)
+from nemoguardrails.testing import RecordingHTTPClient
+
+
+async def echo(request: web.Request) -> web.Response:
+    if request.path == "/slow":
+        await asyncio.sleep(5)
+    if request.path == "/gone":
+        return web.json_response({"why": "gone"}, status=410)
+    if request.path == "/moved":
+        raise web.HTTPFound("/echo")
+    body = {"method": request.method, "query": dict(request.query), "body": await request.text()}
+    return web.json_response(body, headers={"X-Seen": request.headers.get("X-Sent", "")})
+
+
+@pytest.fixture
+async def address() -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_route("*", "/{path}", echo)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+async def test_a_request_and_its_answer(address: str) -> None:
+    client = create_http_client()
+    answer = await client.request(
+        "POST", f"{address}/echo", json={"a": 1}, params={"q": "x"}, headers={"X-Sent": "yes"}
+    )
+    assert (answer.status_code, answer.is_success, answer.headers["x-seen"]) == (200, True, "yes")
+    assert answer.json() == {"method": "POST", "query": {"q": "x"}, "body": '{"a": 1}'}
+    assert (await client.request("PUT", f"{address}/echo", content="plain")).json()["body"] == "plain"
+    assert (await client.request("GET", f"{address}/moved")).status_code == 302
+    await client.close()
+
+
+async def test_a_call_that_brings_its_own_client(address: str) -> None:
+    assert (await http_call(None, "GET", f"{address}/echo")).json()["method"] == "GET"
+    with pytest.raises(HTTPStatusError, match=r"GET http.*HTTP 410") as raised:
+        await http_call(None, "GET", f"{address}/gone")
+    assert raised.value.response.json() == {"why": "gone"}
+    assert (await http_call(None, "GET", f"{address}/gone", raise_for_status=False)).status_code == 410
+
+
+async def test_what_can_go_wrong_is_told_apart(address: str) -> None:
+    with pytest.raises(HTTPTimeoutError, match=r"within 0\.1 s"):
+        await http_call(None, "GET", f"{address}/slow", timeout=0.1)
+    with pytest.raises(HTTPConnectionError, match=r"127\.0\.0\.1:9"):
+        await http_call(None, "GET", "http://127.0.0.1:9/")
+    with pytest.raises(HTTPResponseDecodeError, match="no JSON: b'<html>'"):
+        HTTPResponse(200, content=b"<html>").json()
+
+
+def retrying(
+    *answers: HTTPResponse | BaseException, policy: RetryPolicy | None = None
+) -> tuple[RetryingHTTPClient, RecordingHTTPClient, list[float]]:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    inner = RecordingHTTPClient(answers)
+    full: Callable[[], float] = lambda: 1.0  # noqa: E731 -- no jitter
+    return RetryingHTTPClient(inner, policy, sleep=sleep, random_value=full), inner, waits
+
+
+async def test_what_passes_is_tried_again_with_growing_waits() -> None:
+    client, inner, waits = retrying(HTTPResponse(503), HTTPConnectionError("x"), HTTPResponse(200))
+    assert (await client.request("GET", "u")).status_code == 200
+    assert (len(inner.requests), waits) == (3, [0.5, 1.0])
+
+
+async def test_the_last_answer_stands() -> None:
+    client, inner, _ = retrying(*[HTTPResponse(500)] * 3)
+    assert (await client.request("GET", "u")).status_code == 500
+    assert len(inner.requests) == 3
+
+
+@pytest.mark.parametrize(("method", "status"), [("POST", 503), ("GET", 404)])
+async def test_what_may_have_happened_or_will_not_change_is_not_tried_again(method: str, status: int) -> None:
+    client, inner, _ = retrying(HTTPResponse(status))
+    assert (await client.request(method, "u")).status_code == status
+    assert len(inner.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "clamp", "waited"), [("7", False, [7.0]), ("100", False, []), ("100", True, [60.0])]
+)
+async def test_a_server_says_when_to_come_back(asked: str, clamp: bool, waited: list[float]) -> None:
+    busy = HTTPResponse(429, {"retry-after": asked})
+    client, _, waits = retrying(busy, HTTPResponse(200), policy=RetryPolicy(clamp_retry_after=clamp))
+    assert (await client.request("GET", "u")).status_code == (200 if waited else 429)
+    assert waits == waited
+
+
+def test_a_server_may_say_it_as_a_date() -> None:
+    now = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+    later = HTTPResponse(503, {"retry-after": "Thu, 01 Jan 2026 12:00:30 GMT"})
+    assert RetryPolicy().retry_after(later, now=now) == 30
+    assert RetryPolicy().retry_after(HTTPResponse(503, {"retry-after": "soon"}), now=now) is None
