@@ -29,6 +29,7 @@ from rails_engine.canonical import (
     run_ahead,
 )
 from rails_engine.chat import ChatMessage, Digest
+from rails_engine.context import reading_along
 from rails_engine.errors import InvalidRequestError, InvalidStateError, StreamingNotSupportedError
 from rails_engine.incoming import Judged, MessageChecks
 from rails_engine.llm import Reading
@@ -48,6 +49,7 @@ from rails_engine.response import GenerationLog, GenerationResponse
 from rails_engine.saved import Story, begin_story, continued, read_story, write_story
 from rails_engine.services import Resources, TurnServices
 from rails_engine.streaming import Frame, Outlet, relay, violation_frame
+from rails_engine.streaming_handler import RelayingHandler
 from rails_engine.trace import Trace, call_info, failed
 from rails_engine.umim import EventDict
 from rails_engine.windows import Windows, pass_through
@@ -140,7 +142,8 @@ class Colang1:
             LLMCallException: the main model failed.
         """
         stream = Stream(outlet) if outlet is not None else None
-        done = await self._turn(request, trace, stream)
+        with reading_along(RelayingHandler(stream.piece) if stream is not None else None):
+            done = await self._turn(request, trace, stream)
         reply = done.reply
         if stream is not None:
             refusal = _refusal_of(reply, trace) if reply.exception else None

@@ -15,7 +15,7 @@ from rails_engine.options import GenerationOptions
 from rails_engine.response import ExplainInfo, LLMCallInfo
 
 streaming_handler_var: ContextVar[Any] = ContextVar("streaming_handler", default=None)
-"""The handler that was given to `generate_async`."""
+"""Where an action of a streamed turn of Colang 1.0 may write; it goes through the output rails like all else."""
 generation_options_var: ContextVar[GenerationOptions | None] = ContextVar("generation_options", default=None)
 """The options of the call."""
 raw_llm_request: ContextVar[Sequence[Mapping[str, Any]] | None] = ContextVar("raw_llm_request", default=None)
@@ -37,21 +37,24 @@ llm_response_metadata_var: ContextVar[dict[str, Any] | None] = ContextVar(
 
 
 @contextmanager
-def call_context(
-    options: GenerationOptions | None, messages: Sequence[Mapping[str, Any]], handler: Any = None
-) -> Iterator[None]:
+def call_context(options: GenerationOptions | None, messages: Sequence[Mapping[str, Any]]) -> Iterator[None]:
     """What users' code reads during a call; afterwards everything is as it was."""
-    before = (
-        generation_options_var.set(options),
-        raw_llm_request.set(messages),
-        streaming_handler_var.set(handler),
-    )
+    before = generation_options_var.set(options), raw_llm_request.set(messages)
     try:
         yield
     finally:
         generation_options_var.reset(before[0])
         raw_llm_request.reset(before[1])
-        streaming_handler_var.reset(before[2])
+
+
+@contextmanager
+def reading_along(handler: Any) -> Iterator[None]:
+    """`handler` is where actions may write while somebody reads along."""
+    before = streaming_handler_var.set(handler)
+    try:
+        yield
+    finally:
+        streaming_handler_var.reset(before)
 
 
 class LLMStats:

@@ -100,7 +100,7 @@ class LLMRails:
         request = self._request(prompt, messages, options, state)
         trace = Trace()
         try:
-            with call_context(request.options, request.messages, streaming_handler):
+            with call_context(request.options, request.messages):
                 if streaming_handler is not None:
                     return await self._pushed(request, trace, streaming_handler)
                 return await (self._one or self._dialog()).generate(request, trace)

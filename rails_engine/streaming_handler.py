@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, TypeAlias
 from uuid import uuid4
 
@@ -175,3 +175,16 @@ class StreamingHandler:
         if self._pipe is not None:
             await self._pipe.push_chunk(END_OF_STREAM, metadata)
         self._queue.put_nowait(None)
+
+
+class RelayingHandler(StreamingHandler):
+    """A handler whose text goes on to `take` instead of a reader, such as an action's to whoever reads its turn."""
+
+    def __init__(self, take: Callable[[str], Awaitable[None]]) -> None:
+        super().__init__()
+        self._take_on = take
+
+    async def _release(self, text: str, metadata: dict[str, Any] | None) -> None:
+        del metadata
+        self.completion += text
+        await self._take_on(text)

@@ -42,6 +42,13 @@ class Shown(Protocol):
             StreamStoppedError: a rail refused the rest.
         """
 
+    async def flush(self) -> None:
+        """An action has ended: what it wrote is whole.
+
+        Raises:
+            StreamStoppedError: a rail refused it.
+        """
+
     def said(self, script: str) -> None:
         """A message stands: it is given out unless it was piece by piece."""
 

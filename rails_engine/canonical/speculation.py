@@ -96,6 +96,9 @@ class _Unread:
         del answer
         return None
 
+    async def flush(self) -> None:
+        """See `Shown.flush`."""
+
     def said(self, script: str) -> None:
         """See `Shown.said`."""
 

@@ -16,7 +16,6 @@ from rails_engine.llm import LLM, Chunk, LLMRequest, message_of, text_of
 from rails_engine.llm import Completion as Answer
 from rails_engine.scene import Completion, Outcome
 from rails_engine.umim import EventDict
-from rails_engine.windows import StreamStoppedError
 
 Passthrough: TypeAlias = Callable[[Mapping[str, Any], list[EventDict]], Awaitable[Any]]
 
@@ -93,17 +92,18 @@ class Speech:
     async def _asked(
         self, scene: CanonicalScene, request: LLMRequest, task: str, wording: Wording
     ) -> Outcome:
-        """What a model answers; where somebody reads along, piece by piece until it is written or a rail refuses it."""
+        """What a model answers; where somebody reads along, piece by piece.
+
+        Raises:
+            StreamStoppedError: a rail refused what it was writing.
+        """
         model = scene.services.resources.model(task)
         scene.machine.variables["_last_bot_prompt"] = _prompt_of(request)
         if scene.shown is None:
             answer = await scene.services.call(model, request, task)
             text = wording.whole(scene.services.parsed(task, answer.text))
             return _spoken(answer, text or wording.nothing)
-        try:
-            return await _shown(scene, scene.shown, Asking(model, request, task), wording)
-        except StreamStoppedError as stop:
-            return Outcome(events=stop.ruling.events)
+        return await _shown(scene, scene.shown, Asking(model, request, task), wording)
 
 
 @dataclass(frozen=True, slots=True)

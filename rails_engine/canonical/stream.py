@@ -62,6 +62,17 @@ class Stream:
         self._line_wanted = self._line_wanted or bool(windows.released)
         return windows.released if windows.checks else None
 
+    async def flush(self) -> None:
+        """See `Shown.flush`."""
+        windows, self._windows = self._windows, None
+        if windows is None:
+            return
+        try:
+            await windows.end()
+        except StreamStoppedError as stop:
+            self._stop(stop)
+            raise
+
     def said(self, script: str) -> None:
         """See `Shown.said`."""
         if not self._written:

@@ -24,6 +24,7 @@ from rails_engine.parts import media_of
 from rails_engine.scene import Outcome, RunningRail
 from rails_engine.trace import ActionRun, Trace
 from rails_engine.umim import EventDict, Stamper
+from rails_engine.windows import StreamStoppedError
 
 log = logging.getLogger(__name__)
 
@@ -214,9 +215,13 @@ class CanonicalTurn:
         try:
             self.scene = _with_services(scene, services.scoped(record.llm_calls.append))
             outcome = await self._runner.run(self, name, arguments)
+            if scene.shown is not None:
+                await scene.shown.flush()
         except ActionNotFoundError:
             message = f"Action '{name}' not found."
             return Outcome(None, events=failure_events(message)), message
+        except StreamStoppedError as stop:
+            return Outcome(None, events=stop.ruling.events), None
         finally:
             self.scene = scene
         if outcome.failed_rail and outcome.failed_rail.flows:

@@ -10,6 +10,7 @@ import pytest
 
 from nemoguardrails import LLMRails, RailsConfig
 from nemoguardrails.actions.rail_outcome import RailOutcome
+from nemoguardrails.context import streaming_handler_var
 from nemoguardrails.exceptions import LLMCallException, LLMServerError, StreamingNotSupportedError
 from nemoguardrails.streaming import StreamingHandler
 from nemoguardrails.testing import FakeLLMModel
@@ -340,3 +341,35 @@ define flow
     first = "".join([piece async for piece in app.stream_async(messages=[user("a")])])
     messages = [user("a"), {"role": "assistant", "content": first}, user("b")]
     assert "".join([piece async for piece in app.stream_async(messages=messages)]) == "Here you are."
+
+
+WRITING = """
+define flow run dialog rails
+  event UserMessage(text="...")
+  $answer = execute write
+  bot $answer
+"""
+
+
+@pytest.mark.parametrize(("words", "out"), [("so it is", ["so", " it", " is", "said"]), ("so bad", [])])
+async def test_an_action_writes_to_who_reads_along_through_the_output_rails(
+    words: str, out: list[str]
+) -> None:
+    colang, yaml = DIALECTS["1.0"]
+    app = LLMRails(RailsConfig.from_content(colang + WRITING, yaml))
+    app.register_action(Looking().look, "look")
+
+    async def write() -> str:
+        handler = streaming_handler_var.get()
+        for word in words.split(" "):
+            await handler.push_chunk(word if word == "so" else f" {word}")
+        return "said"
+
+    app.register_action(write, "write")
+    told = await frames(app)
+    assert [piece for piece in told if not piece.startswith("{")] == out
+    assert len(told) == len(out) + (not out)
+    handler = StreamingHandler()
+    reply = await app.generate_async(messages=[user("x")], streaming_handler=handler)
+    assert reply["content"] == ("said" if out else "no out")
+    assert streaming_handler_var.get() is None
