@@ -22,7 +22,7 @@ from rails_engine.retrieval.index.storage import Content, open_folder, save_fold
 from rails_engine.retrieval.index.structures import (
     emptied,
     new_structure,
-    search_parameters,
+    search,
     train,
     vectors_of,
 )
@@ -110,8 +110,7 @@ class FaissIndex:
         if self._on_gpu is not None:
             scores, rows = self._search_gpu(self._on_gpu, queries, k, allowed)
         else:
-            parameters = search_parameters(self._structure, self._settings, allowed)
-            scores, rows = self._structure.search(queries, k, params=parameters)
+            scores, rows = search(self._structure, queries, k, self._settings, allowed)
         return self._table.to_ids(rows), np.where(rows < 0, -np.inf, scores).astype(np.float32)
 
     def save(self, folder: Path, model: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import faiss
@@ -144,6 +145,25 @@ def test_a_loaded_index_can_be_changed(kind: Kind, tmp_path: Path) -> None:
     loaded.remove(np.array([0]))
     assert loaded.search(opposite, 1)[0].tolist() == [[5]]
     assert len(loaded) == COUNT
+
+
+@pytest.fixture
+def four_threads() -> Iterator[None]:
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(4)
+    yield
+    faiss.omp_set_num_threads(before)
+
+
+def test_queries_together_find_what_each_finds_alone(four_threads: None) -> None:
+    """Over so many lists FAISS itself answers wrongly where each of its threads has a query or two."""
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(10_500, 4)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    index = FaissIndex(4, IndexSettings(kind=Kind.IVF_FLAT, device="cpu", nlist=10_500, nprobe=16))
+    index.add(np.arange(len(vectors)), vectors)
+    alone = np.concatenate([index.search(vectors[i : i + 1], 3)[0] for i in range(6)])
+    assert index.search(vectors[:6], 3)[0].tolist() == alone.tolist()
 
 
 def test_a_tampered_file_is_not_read(tmp_path: Path) -> None:
