@@ -345,7 +345,7 @@ class Colang1:
         if not request.wants_response:
             return reply.as_text() if request.as_text else reply.as_message()
         response = GenerationResponse(
-            response=reply.text if request.as_text else [reply.message()],
+            response=reply.text if request.as_text and reply.exception is None else [reply.message()],
             tool_calls=reply.tool_calls or None,
             reasoning_content=reply.reasoning or None,
         )

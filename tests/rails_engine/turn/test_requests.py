@@ -185,3 +185,17 @@ def test_a_method_of_the_other_dialect_names_the_one_to_use() -> None:
     two = LLMRails(RailsConfig.from_content("flow main\n  match X()\n", "models: []\ncolang_version: 2.x\n"))
     with pytest.raises(NotImplementedError, match="give its events to `process_events"):
         two.generate_events([{"type": "X"}])
+
+
+# --- exceptions of rails -----------------------------------------------------------------------------------------
+
+
+def test_an_exception_of_a_rail_answers_a_prompt_in_every_form() -> None:
+    yaml = "models: []\nenable_rails_exceptions: true\nrails: {input: {flows: [gate]}}\n"
+    gate = 'define subflow gate\n  create event InputRailException(message="no way")\n  stop\n'
+    app = rails(gate, yaml=yaml)
+    plain: Any = app.generate(prompt="q")
+    assert (plain["type"], plain["message"]) == ("InputRailException", "no way")
+    whole: Any = app.generate(prompt="q", options={"log": {"activated_rails": True}})
+    (message,) = whole.response
+    assert (message["role"], message["content"]["message"]) == ("exception", "no way")
