@@ -253,6 +253,29 @@ def test_tools_and_earlier_calls_reach_the_template(made: Checkpoint, tmp_path: 
     model.close()
 
 
+async def test_the_asynchronous_client_and_every_parameter_it_has(served: Served) -> None:
+    options: dict[str, Any] = {
+        "model": served.model.name, "messages": MESSAGES, "max_completion_tokens": 12, "temperature": 0.8, "top_p": 0.9,
+        "n": 2, "seed": 11, "stop": ["zzz"], "presence_penalty": 0.3, "frequency_penalty": 0.2,
+        "logit_bias": {"70": 1.5}, "logprobs": True, "top_logprobs": 3, "user": "someone", "metadata": {"a": "b"},
+        "extra_body": {"top_k": 40, "min_p": 0.01, "repetition_penalty": 1.1, "min_tokens": 2, "cache_salt": "t"},
+    }  # fmt: skip
+    async with openai.AsyncOpenAI(base_url=f"{served.url}/v1", api_key=KEY, max_retries=0) as client:
+        answers = await asyncio.gather(*(client.chat.completions.create(**options) for _ in range(4)))
+        shown = [[choice.message.content for choice in answer.choices] for answer in answers]
+        assert all(texts == shown[0] for texts in shown), (
+            "one seed, one answer, whatever else is in the batch"
+        )
+        assert shown[0][0] != shown[0][1]
+        stream = await client.chat.completions.create(**options, stream=True)
+        pieces = ["", ""]
+        async for chunk in stream:
+            for choice in chunk.choices:
+                pieces[choice.index] += choice.delta.content or ""
+        assert pieces == shown[0]
+        assert all(len(entry.top_logprobs) == 3 for entry in answers[0].choices[1].logprobs.content)
+
+
 def test_models_are_listed(served: Served) -> None:
     assert [model.id for model in served.client.models.list()] == [served.model.name]
     assert served.client.models.retrieve(served.model.name).id == served.model.name
