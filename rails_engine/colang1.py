@@ -36,6 +36,7 @@ from rails_engine.llm import Reading
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, GenerationRailsOptions, RailChoice
 from rails_engine.prompts import FILTERS
 from rails_engine.replies import (
+    ANSWERS,
     Inputs,
     Reply,
     inputs_of,
@@ -91,7 +92,7 @@ class Stories:
         growing, known, length = Digest(), begin_story(), 0
         for place, message in enumerate(messages, 1):
             growing.add(message)
-            if message.get("role") == "assistant":
+            if message.get("role") in ANSWERS:
                 story = self._stories.get(growing.text())
                 if story is not None:
                     self._stories.move_to_end(growing.text())

@@ -62,6 +62,8 @@ class Terminal:
                 return line
 
     def show(self, text: str, tone: Tone) -> None:
+        if self._end_progress is not None:
+            self._end_progress()
         body = f"\n{printable(text)}\n" if tone is Tone.SPEECH else printable(text)
         self._print(body, tone, "\n")
 
