@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import torch
 
 from inference_backend.adapters import AdapterRegistry
 from inference_backend.engine import Engine, EngineParts
+from inference_backend.executor import Capacity
+from inference_backend.executors import Stage
 from inference_backend.opening import make_executor
 from inference_backend.settings import EngineSettings, ParallelSettings, SchedulerSettings
+from inference_backend.step import StepPlan, StepResult, TokenMasks
 from inference_backend.values import Request, SamplingParameters
 from tests.inference_backend.checkpoints import FAMILIES, VOCAB
 from tests.inference_backend.conftest import Maker, collect, greedy, open_engine, tokens
@@ -75,6 +79,56 @@ def test_different_adapters_in_one_batch(checkpoint: Maker, tmp_path: Path, fami
         found.append(ask(each, requests))
     assert found[0] == found[1]
     assert len({tuple(answer) for answer in found[0].values()}) > 2
+
+
+class Chained:
+    """Pipeline stages in one process, on one GPU: states pass from one to the next through a queue. An `Executor`."""
+
+    plans_ahead = False
+
+    def __init__(self, settings: EngineSettings, count: int) -> None:
+        from inference_backend.executors.cuda import CudaExecutor
+
+        self.states: deque[torch.Tensor] = deque()
+        self.stages = [
+            CudaExecutor(settings, stage=Stage(number, count, self))  # type: ignore[arg-type]
+            for number in range(count)
+        ]
+
+    def receive_states(self, like: torch.Tensor) -> torch.Tensor:
+        states = self.states.popleft()
+        assert states.shape == like.shape
+        return states
+
+    def send_states(self, states: torch.Tensor) -> None:
+        self.states.append(states.clone())
+
+    def load(self) -> Capacity:
+        return [stage.load() for stage in self.stages][-1]
+
+    def launch(self, plan: StepPlan) -> None:
+        for stage in self.stages:
+            stage.launch(plan)
+
+    def sample(self, masks: TokenMasks | None) -> None:
+        self.stages[-1].sample(masks)
+
+    def collect(self) -> StepResult:
+        return self.stages[-1].collect()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_pipeline_stages_give_the_tokens_of_one(family: str, checkpoint: Maker) -> None:
+    made = checkpoint(family)
+    scheduler = SchedulerSettings(block_size=4, max_sequences=8, max_step_tokens=64)
+    settings = EngineSettings(
+        str(made.folder), dtype="float32", device="cuda", kv_blocks=200, scheduler=scheduler
+    )
+    executor = Chained(settings, 2)
+    engine = Engine(EngineParts(executor, scheduler), executor.load())  # type: ignore[arg-type]
+    sampling = SamplingParameters(temperature=0.0, max_tokens=20, ignore_eos=True)
+    requests = [Request(f"r{i}", tuple(prompt), sampling) for i, prompt in enumerate(PROMPTS)]
+    assert ask(engine, requests) == ask(open_engine(made.folder), requests)
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two NVIDIA GPUs")
