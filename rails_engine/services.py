@@ -26,6 +26,7 @@ from rails_engine.llm import (
 )
 from rails_engine.llm import Completion as Answer
 from rails_engine.prompts import LLMTaskManager, PromptLibrary
+from rails_engine.rim import Foreign
 from rails_engine.scene import Completion
 from rails_engine.windows import StreamStoppedError
 
@@ -147,12 +148,8 @@ class TurnServices:
             LLMCallException: the model failed.
             ConfigurationError: it cannot be asked as configured.
         """
-        try:
+        with _one_name(task):
             return await gathered(self._chunks(model, request, task))
-        except (ConfigurationError, LLMCallException, AheadEndedError):
-            raise
-        except Exception as error:  # a user's model may raise anything; callers know one name
-            raise LLMCallException(error, f"the model call for `{task}` failed") from error
 
     async def stream(
         self, model: LLM, request: LLMRequest, task: str, piece: Callable[[Chunk], Awaitable[None]]
@@ -163,15 +160,11 @@ class TurnServices:
             as `call`, and whatever `piece` raises.
         """
         gathering = Gathering()
-        try:
+        with _one_name(task):
             async with Reading(self._chunks(model, request, task)) as chunks:
                 async for chunk in chunks:
                     gathering.add(chunk)
                     await piece(chunk)
-        except (ConfigurationError, LLMCallException, StreamStoppedError, AheadEndedError):
-            raise
-        except Exception as error:  # a user's model may raise anything; callers know one name
-            raise LLMCallException(error, f"the model call for `{task}` failed") from error
         return gathering.result()
 
     def _chunks(self, model: LLM, request: LLMRequest, task: str) -> AsyncIterator[Chunk]:
@@ -180,3 +173,9 @@ class TurnServices:
             return self.ahead.begin(model, request, task)
         taken = self.ahead.take(model, request, task, self.sink) if self.ahead is not None else None
         return taken or Observed(model, self.sink, task).stream(request)
+
+
+def _one_name(task: str) -> Foreign:
+    """A user's model may raise anything; callers know one name for it."""
+    passing = (ConfigurationError, LLMCallException, StreamStoppedError, AheadEndedError)
+    return Foreign(lambda error: LLMCallException(error, f"the model call for `{task}` failed"), passing)

@@ -19,6 +19,7 @@ from typing import Any
 from rails_engine.actions.registry import ActionRegistry
 from rails_engine.config import RailsConfig
 from rails_engine.errors import ConfigCodeError
+from rails_engine.rim import Foreign
 
 
 def code_folders(config: RailsConfig) -> list[Path]:
@@ -89,11 +90,13 @@ def load_module(file: Path, name: str, *, package: bool = False) -> ModuleType:
         raise ConfigCodeError(f"{file}: cannot be loaded as Python")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # a user's file may raise anything
+
+    def broken(error: Exception) -> ConfigCodeError:
         sys.modules.pop(name, None)
-        raise ConfigCodeError(f"{_place(file, error)}: {type(error).__name__}: {error}") from error
+        return ConfigCodeError(f"{_place(file, error)}: {type(error).__name__}: {error}")
+
+    with Foreign(broken):
+        spec.loader.exec_module(module)
     return module
 
 
@@ -121,11 +124,12 @@ class ConfigModule:
         """
         if self.init is None:
             return
-        try:
+        with Foreign(self._failed):
             self.init(app)
-        except Exception as error:  # a user's function may raise anything
-            where = _place(self.file, error)
-            raise ConfigCodeError(f"{where}: init() failed: {type(error).__name__}: {error}") from error
+
+    def _failed(self, error: Exception) -> ConfigCodeError:
+        where = _place(self.file, error)
+        return ConfigCodeError(f"{where}: init() failed: {type(error).__name__}: {error}")
 
 
 def load_config_modules(folders: Iterable[Path]) -> list[ConfigModule]:

@@ -18,6 +18,7 @@ from rails_engine.llm.answer import Gathering
 from rails_engine.llm.base import LLM, LLMRequest
 from rails_engine.llm.public import ChatMessage, LLMResponse
 from rails_engine.llm.streams import Reading
+from rails_engine.rim import Foreign
 
 
 class Receiver(Protocol):
@@ -47,12 +48,8 @@ async def llm_call(  # noqa: PLR0913, PLR0917 - the public signature that users 
     messages = prompt if isinstance(prompt, str) else [_role_first(message) for message in prompt]
     info = llm_call_info_var.get()
     request = replace(request_of(messages, stop, llm_params or {}), task=info.task if info else None)
-    try:
+    with Foreign(LLMCallException, passing=(LLMCallException, ConfigurationError)):
         response = await _answer(as_llm(llm), request, streaming_handler)
-    except (LLMCallException, ConfigurationError):
-        raise
-    except Exception as error:  # a user's model may raise anything; callers know one name
-        raise LLMCallException(error) from error
     reasoning_trace_var.set(response.reasoning)
     tool_calls_var.set([call.to_dict() for call in response.tool_calls] if response.tool_calls else None)
     llm_response_metadata_var.set(response.provider_metadata)

@@ -16,6 +16,7 @@ from rails_engine.llm.providers import ClientOptions, client_options
 from rails_engine.llm.registry import registry
 from rails_engine.llm.remote import RemoteLLM
 from rails_engine.llm.retry import Retrying
+from rails_engine.rim import Foreign
 
 EMBEDDINGS = "embeddings"
 LOCAL = "local"
@@ -116,15 +117,13 @@ def _cached(entry: Model, llm: LLM) -> LLM:
 
 
 def _of_user(entry: Model, provider: Any) -> LLM:
-    try:
-        model = provider(model=entry.model, **entry.parameters, **_key_argument(entry))
-    except ConfigurationError:
-        raise
-    except Exception as error:  # a user's class may raise anything
-        raise ModelInitializationError(
+    def failed(error: Exception) -> ModelInitializationError:
+        return ModelInitializationError(
             f"models[{entry.type}]: the registered provider {entry.engine!r} failed: {error!r}"
-        ) from error
-    return as_llm(model)
+        )
+
+    with Foreign(failed, passing=(ConfigurationError,)):
+        return as_llm(provider(model=entry.model, **entry.parameters, **_key_argument(entry)))
 
 
 def _key_argument(entry: Model) -> dict[str, str]:

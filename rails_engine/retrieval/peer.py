@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rails_engine.retrieval.base import EmbeddingKind, Hit, Item
 from rails_engine.retrieval.errors import EmbeddingError
 from rails_engine.retrieval.vectors import remote_rows
+from rails_engine.rim import Foreign
 
 
 class EmbeddingModel(ABC):
@@ -118,10 +119,8 @@ class ForeignEmbedder:
         """
         if not texts:
             return np.empty((0, await self.dimension()), np.float32)
-        try:
+        with Foreign(lambda error: EmbeddingError(f"the embedding model {self._name!r} failed: {error}")):
             rows = await self._encode(list(texts))
-        except Exception as error:  # a user's class may raise anything
-            raise EmbeddingError(f"the embedding model {self._name!r} failed: {error}") from error
         vectors = remote_rows(rows, len(texts), f"the embedding model {self._name!r}")
         self._dimension = vectors.shape[1]
         return vectors

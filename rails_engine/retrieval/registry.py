@@ -15,6 +15,7 @@ from rails_engine.retrieval.base import Embedder
 from rails_engine.retrieval.embedding import embedder_for
 from rails_engine.retrieval.errors import EmbeddingConfigError, EmbeddingError
 from rails_engine.retrieval.peer import EmbeddingModel, EmbeddingsIndex, ForeignEmbedder, takes_items
+from rails_engine.rim import Foreign
 
 
 class EmbeddingProviders:
@@ -51,10 +52,10 @@ class EmbeddingProviders:
             own = self._classes.get(engine or "")
         if own is None or engine is None:
             return embedder_for(engine, model, parameters)
-        try:
+        with Foreign(
+            lambda error: EmbeddingError(f"the embedding model {engine!r} could not be made: {error}")
+        ):
             made = own(**_accepted(own, {"embedding_model": model, **parameters}))
-        except Exception as error:  # a user's class may raise anything
-            raise EmbeddingError(f"the embedding model {engine!r} could not be made: {error}") from error
         return ForeignEmbedder(f"{engine}#{model}", made)
 
 
@@ -94,10 +95,10 @@ class SearchProviders:
             raise EmbeddingConfigError(
                 f"the search provider {name!r} defines neither `add_items` nor `add_item`"
             )
-        try:
+        with Foreign(
+            lambda error: EmbeddingConfigError(f"the search provider {name!r} could not be made: {error}")
+        ):
             return maker(**parameters)
-        except Exception as error:  # a user's class may raise anything
-            raise EmbeddingConfigError(f"the search provider {name!r} could not be made: {error}") from error
 
 
 def _accepted(maker: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rails_engine.retrieval.errors import DocumentError
 from rails_engine.retrieval.kb.sections import Block, Outline, OutlineBuilder
+from rails_engine.rim import Foreign
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
@@ -24,13 +25,12 @@ def read_pdf(content: bytes, path: str) -> Outline:
         from pypdf import PdfReader
     except ImportError as error:
         raise DocumentError(path, "reading PDF needs pypdf: pip install 'interlock-rails[pdf]'") from error
-    try:
+    # A broken file fails pypdf in any way.
+    with Foreign(lambda error: DocumentError(path, f"the PDF is broken ({error})")):
         reader = PdfReader(BytesIO(content))
         problem = _problem(reader)
         pages = [] if problem else [page.extract_text() for page in reader.pages]
         title = None if problem or reader.metadata is None else reader.metadata.title
-    except Exception as error:  # a broken file fails pypdf in any way
-        raise DocumentError(path, f"the PDF is broken ({error})") from error
     if problem:
         raise DocumentError(path, problem)
     if not any(text.strip() for text in pages):

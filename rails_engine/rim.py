@@ -1,0 +1,30 @@
+"""Where code of users runs, or a library that raises what it likes: it becomes one error that says whose it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+
+
+class Foreign:
+    """`with Foreign(made): …` raises what the body raises as `made(error)`, with the error as its cause.
+
+    Errors of the types in `passing`, cancellation and interrupts go on as they are.
+    """
+
+    __slots__ = ("_made", "_passing")
+
+    def __init__(
+        self, made: Callable[[Exception], Exception], passing: tuple[type[Exception], ...] = ()
+    ) -> None:
+        self._made = made
+        self._passing = passing
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, Exception) and not isinstance(error, self._passing):
+            raise self._made(error) from error
