@@ -8,10 +8,9 @@ last entry is a snapshot; without one the events are replayed once.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from colang.v1 import Program
 from rails_engine.ahead import Ahead
@@ -30,13 +29,12 @@ from rails_engine.canonical import (
 )
 from rails_engine.chat import ChatMessage, Digest
 from rails_engine.context import reading_along
-from rails_engine.errors import InvalidRequestError, InvalidStateError, StreamingNotSupportedError
+from rails_engine.errors import InvalidRequestError, StreamingNotSupportedError
 from rails_engine.incoming import Judged, MessageChecks
 from rails_engine.llm import Reading
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, GenerationRailsOptions, RailChoice
 from rails_engine.prompts import FILTERS
 from rails_engine.replies import (
-    ANSWERS,
     Inputs,
     Reply,
     inputs_of,
@@ -49,67 +47,12 @@ from rails_engine.request import Request
 from rails_engine.response import GenerationLog, GenerationResponse
 from rails_engine.saved import Story, begin_story, continued, read_story, write_story
 from rails_engine.services import Resources, TurnServices
+from rails_engine.stories import Known, Stories
 from rails_engine.streaming import Frame, Outlet, relay, violation_frame
 from rails_engine.streaming_handler import RelayingHandler
 from rails_engine.trace import Trace, call_info, failed
 from rails_engine.umim import EventDict
 from rails_engine.windows import Windows, pass_through
-
-KEPT: Final = 256
-"""Conversations that are remembered by their messages."""
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A conversation that is known already, how many messages led to it, and the digest of all messages given."""
-
-    story: Story
-    length: int
-    digest: Digest
-
-
-class Stories:
-    """Conversations by the messages that led to them; the least recently used go first."""
-
-    def __init__(self) -> None:
-        self._stories: OrderedDict[str, Story] = OrderedDict()
-
-    def longest(self, messages: Sequence[ChatMessage]) -> Known:
-        """The conversation that the longest known beginning of `messages` led to."""
-        latest = len(messages)
-        while latest and messages[latest - 1].get("role") != "assistant":
-            latest -= 1
-        whole = Digest()
-        whole.add(*messages[:latest])
-        story = self._stories.get(whole.text())
-        if story is not None:  # as it is whenever a conversation just goes on
-            self._stories.move_to_end(whole.text())
-            whole.add(*messages[latest:])
-            return Known(story, latest, whole)
-        return self._searched(messages)
-
-    def _searched(self, messages: Sequence[ChatMessage]) -> Known:
-        growing, known, length = Digest(), begin_story(), 0
-        for place, message in enumerate(messages, 1):
-            growing.add(message)
-            if message.get("role") in ANSWERS:
-                story = self._stories.get(growing.text())
-                if story is not None:
-                    self._stories.move_to_end(growing.text())
-                    known, length = story, place
-        return Known(known, length, growing)
-
-    def keep(self, asked: Digest, reply: Reply, story: Story) -> None:
-        """Remember what the messages of `asked` led to, whichever way the caller writes the answer down.
-
-        With reasoning in front of it, as it was given out, or the text alone, as it was streamed.
-        """
-        for answer in (reply.as_message(), {"role": "assistant", "content": reply.text}):
-            growing = asked.copy()
-            growing.add(answer)
-            self._stories[growing.text()] = story
-        while len(self._stories) > KEPT:
-            self._stories.popitem(last=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,20 +381,3 @@ def _add_wanted(response: GenerationResponse, options: GenerationOptions, done: 
 def history_of(events: Sequence[EventDict]) -> str:
     """The conversation in the notation of Colang 1.0."""
     return str(FILTERS["colang"]([event for event in events if event["type"] != "hide_prev_turn"]))
-
-
-def open_story(state: Any) -> dict[str, Any] | None:
-    """A state as callers pass it.
-
-    Raises:
-        InvalidStateError: it is no dictionary with the one key `events`.
-    """
-    if state is None:
-        return None
-    if not isinstance(state, Mapping) or (
-        state and (set(state) != {"events"} or not isinstance(state["events"], list))
-    ):
-        raise InvalidStateError(
-            "a state of Colang 1.0 is `{}` to begin with, then the `state` of the last response"
-        )
-    return dict(state)

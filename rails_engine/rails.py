@@ -15,7 +15,7 @@ from colang import Program
 from rails_engine.assembly import Assembly, assemble, colang1, colang2
 from rails_engine.background import background_loop
 from rails_engine.canonical import Speech
-from rails_engine.colang1 import Colang1, history_of, open_story
+from rails_engine.colang1 import Colang1, history_of
 from rails_engine.colang2 import Colang2, open_state
 from rails_engine.config import RailsConfig
 from rails_engine.context import call_context, recorded, tell
@@ -33,6 +33,7 @@ from rails_engine.options import GenerationOptions, RailsResult, RailType, read_
 from rails_engine.request import Request
 from rails_engine.response import ExplainInfo, GenerationResponse
 from rails_engine.runtime import Runtime
+from rails_engine.saved import open_story
 from rails_engine.state import State
 from rails_engine.streaming import Frame, Outlet, error_frame
 from rails_engine.trace import Trace, call_info, history_text

@@ -74,6 +74,23 @@ def write_story(story: Story) -> dict[str, Any]:
     return data
 
 
+def open_story(state: Any) -> dict[str, Any] | None:
+    """A state as callers pass it.
+
+    Raises:
+        InvalidStateError: it is no dictionary with the one key `events`.
+    """
+    if state is None:
+        return None
+    if not isinstance(state, Mapping) or (
+        state and (set(state) != {"events"} or not isinstance(state["events"], list))
+    ):
+        raise InvalidStateError(
+            "a state of Colang 1.0 is `{}` to begin with, then the `state` of the last response"
+        )
+    return dict(state)
+
+
 def read_story(program: Program, saved: Mapping[str, Any]) -> Story:
     """What `write_story` wrote; events without a snapshot are replayed.
 

@@ -30,13 +30,13 @@ def canonical_program(config: RailsConfig, view: Mapping[str, Any]) -> Program:
     own = _own(config.sources)
     flows = {flow.name: flow for flow in own.flows}
     flows |= {flow.name: flow for flow in _of_yaml(config)}
-    system = [flow for flow in _system() if flow.name not in flows]
+    system = [flow for flow in _system().flows if flow.name not in flows]
     require_listed_flows(config, [*flows, *(flow.name for flow in system)])
     rails = {name for flows_of in _listed(config) for name in flows_of}
     ordered = [_as_rail(flow) if flow.name in rails else flow for flow in (*flows.values(), *system)]
     users = {**{name: tuple(texts) for name, texts in config.user_messages.items()}, **own.user_messages}
     bots = {name: tuple(texts) for name, texts in config.bot_messages.items()}
-    return make_program(ordered, users, {**_library_messages(), **bots, **own.bot_messages}, view)
+    return make_program(ordered, users, {**_system().bot_messages, **bots, **own.bot_messages}, view)
 
 
 @lru_cache(maxsize=KEPT)
@@ -64,17 +64,11 @@ def _as_rail(flow: FlowCode) -> FlowCode:
 
 
 @cache
-def _system() -> tuple[FlowCode, ...]:
-    """The flows of the rails library and of the turn itself; prompts do not show them."""
+def _system() -> Definitions:
+    """The rails library and the turn itself; prompts do not show their flows."""
     files = [*sorted(COLANG_1.rglob("*.co")), SYSTEM]
-    flows = definitions_of(_source(file) for file in files).flows
-    return tuple(replace(flow, is_system=True) for flow in flows)
-
-
-@cache
-def _library_messages() -> dict[str, tuple[str, ...]]:
-    files = sorted(COLANG_1.rglob("*.co"))
-    return dict(definitions_of(_source(file) for file in files).bot_messages)
+    found = definitions_of(_source(file) for file in files)
+    return replace(found, flows=tuple(replace(flow, is_system=True) for flow in found.flows))
 
 
 def _source(file: Path) -> Source:

@@ -35,7 +35,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "chat config context saved sessions state streaming",
         "actions helpers http llm messages request retrieval verdicts windows",
         "ahead knowledge prompts replies trace",
-        "scene",
+        "scene stories",
         "incoming",
         "dialog effects library services",
         "forerun import_path registered turn",

@@ -1,0 +1,72 @@
+"""Conversations of Colang 1.0 that are remembered by the messages that led to them.
+
+A chat client sends the whole list each time. What its beginning led to is found by digest, so that only what is new is
+taken in.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rails_engine.chat import ChatMessage, Digest
+from rails_engine.replies import ANSWERS, Reply
+from rails_engine.saved import Story, begin_story
+
+KEPT: Final = 256
+"""Conversations that are remembered by their messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A conversation that is known already, how many messages led to it, and the digest of all messages given."""
+
+    story: Story
+    length: int
+    digest: Digest
+
+
+class Stories:
+    """Conversations by the messages that led to them; the least recently used go first."""
+
+    def __init__(self) -> None:
+        self._stories: OrderedDict[str, Story] = OrderedDict()
+
+    def longest(self, messages: Sequence[ChatMessage]) -> Known:
+        """The conversation that the longest known beginning of `messages` led to."""
+        latest = len(messages)
+        while latest and messages[latest - 1].get("role") not in ANSWERS:
+            latest -= 1
+        whole = Digest()
+        whole.add(*messages[:latest])
+        story = self._stories.get(whole.text())
+        if story is not None:  # as it is whenever a conversation just goes on
+            self._stories.move_to_end(whole.text())
+            whole.add(*messages[latest:])
+            return Known(story, latest, whole)
+        return self._searched(messages)
+
+    def _searched(self, messages: Sequence[ChatMessage]) -> Known:
+        growing, known, length = Digest(), begin_story(), 0
+        for place, message in enumerate(messages, 1):
+            growing.add(message)
+            if message.get("role") in ANSWERS:
+                story = self._stories.get(growing.text())
+                if story is not None:
+                    self._stories.move_to_end(growing.text())
+                    known, length = story, place
+        return Known(known, length, growing)
+
+    def keep(self, asked: Digest, reply: Reply, story: Story) -> None:
+        """Remember what the messages of `asked` led to, whichever way the caller writes the answer down.
+
+        With reasoning in front of it, as it was given out, or the text alone, as it was streamed.
+        """
+        for answer in (reply.as_message(), {"role": "assistant", "content": reply.text}):
+            growing = asked.copy()
+            growing.add(answer)
+            self._stories[growing.text()] = story
+        while len(self._stories) > KEPT:
+            self._stories.popitem(last=False)
