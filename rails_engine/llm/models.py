@@ -63,6 +63,9 @@ def create_models(entries: Iterable[Model]) -> Models:
     Raises:
         ConfigurationError: an entry cannot be made into a client.
     """
+    entries = [entry for entry in entries if entry.type != EMBEDDINGS]
+    if not entries:
+        return Models({}, ())
     from rails_engine.llm.http import HttpTransport
     from rails_engine.llm.local import LocalEngines
     from rails_engine.llm.sdk import SdkTransport
@@ -70,7 +73,7 @@ def create_models(entries: Iterable[Model]) -> Models:
     http, sdk, local = HttpTransport(), SdkTransport(), LocalEngines()
     made: dict[str, LLM] = {}
     for entry in entries:
-        if entry.type != EMBEDDINGS and entry.type not in made:
+        if entry.type not in made:
             model = local.llm(entry) if entry.engine == LOCAL else _client(entry, http, sdk)
             made[entry.type] = _cached(entry, model)
     return Models(made, (http, sdk, local))
