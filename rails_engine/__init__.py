@@ -21,6 +21,9 @@ if TYPE_CHECKING:
         LLMStats,
         explain_info_var,
         generation_options_var,
+        get_and_clear_reasoning_trace_contextvar,
+        get_and_clear_response_metadata_contextvar,
+        get_and_clear_tool_calls_contextvar,
         llm_call_info_var,
         llm_response_metadata_var,
         llm_stats_var,
@@ -70,6 +73,9 @@ if TYPE_CHECKING:
     from rails_engine.verbose import configure_logging, set_verbose
 
 _HOMES = {
+    "get_and_clear_reasoning_trace_contextvar": "context",
+    "get_and_clear_response_metadata_contextvar": "context",
+    "get_and_clear_tool_calls_contextvar": "context",
     "LLMStats": "context",
     "explain_info_var": "context",
     "generation_options_var": "context",
@@ -155,6 +161,9 @@ __all__ = [
     "findings_of",
     "from_json",
     "generation_options_var",
+    "get_and_clear_reasoning_trace_contextvar",
+    "get_and_clear_response_metadata_contextvar",
+    "get_and_clear_tool_calls_contextvar",
     "get_or_create_event_loop",
     "init_random_seed",
     "is_valid_event",

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 from rails_engine.options import GenerationOptions
 from rails_engine.response import ExplainInfo, LLMCallInfo
+
+T = TypeVar("T")
 
 streaming_handler_var: ContextVar[Any] = ContextVar("streaming_handler", default=None)
 """Where an action of a streamed turn of Colang 1.0 may write; it goes through the output rails like all else."""
@@ -34,6 +36,27 @@ llm_response_metadata_var: ContextVar[dict[str, Any] | None] = ContextVar(
     "llm_response_metadata", default=None
 )
 """What the provider of the last `llm_call` said beside the answer."""
+
+
+def get_and_clear_reasoning_trace_contextvar() -> str | None:
+    """The reasoning of the last `llm_call`, once."""
+    return _taken(reasoning_trace_var)
+
+
+def get_and_clear_tool_calls_contextvar() -> list[dict[str, Any]] | None:
+    """The tool calls of the last `llm_call`, once."""
+    return _taken(tool_calls_var)
+
+
+def get_and_clear_response_metadata_contextvar() -> dict[str, Any] | None:
+    """What the provider of the last `llm_call` said beside the answer, once."""
+    return _taken(llm_response_metadata_var)
+
+
+def _taken(variable: ContextVar[T | None]) -> T | None:
+    value = variable.get()
+    variable.set(None)
+    return value
 
 
 @contextmanager

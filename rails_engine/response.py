@@ -22,8 +22,8 @@ class LLMCallSummary(_Part):
     total_tokens: int | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
-    started_at: float | None = None
-    finished_at: float | None = None
+    started_at: float | None = 0
+    finished_at: float | None = 0
 
 
 class LLMCallInfo(LLMCallSummary):

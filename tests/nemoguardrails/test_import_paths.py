@@ -14,12 +14,13 @@ PUBLIC = {
     "nemoguardrails.actions.actions": "action ActionResult ActionMeta",
     "nemoguardrails.actions.core": "create_event",
     "nemoguardrails.actions.llm.utils": """llm_call get_colang_history get_first_nonempty_line strip_quotes
-        get_last_user_utterance_event get_multiline_response get_retrieved_relevant_chunks""",
+        get_last_user_utterance_event get_multiline_response get_retrieved_relevant_chunks
+        get_and_clear_reasoning_trace_contextvar get_and_clear_tool_calls_contextvar""",
     "nemoguardrails.actions.rail_outcome": """RailOutcome RailDecision TransformSpec TransformTarget
         require_rail_outcome""",
     "nemoguardrails.actions.retrieve_relevant_chunks": "retrieve_relevant_chunks",
     "nemoguardrails.actions.validation": "validate_input validate_response",
-    "nemoguardrails.colang.v2_x.runtime.errors": """ColangRuntimeError ColangSyntaxError ColangValueError
+    "nemoguardrails.colang.v2_x.runtime.errors": """ColangParsingError ColangRuntimeError ColangSyntaxError ColangValueError
         LlmResponseError""",
     "nemoguardrails.colang.v2_x.runtime.flows": "State",
     "nemoguardrails.colang.v2_x.runtime.serialization": "json_to_state state_to_json",

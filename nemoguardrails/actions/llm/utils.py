@@ -1,5 +1,10 @@
 """Asking models, and reading events and answers."""
 
+from rails_engine import (
+    get_and_clear_reasoning_trace_contextvar,
+    get_and_clear_response_metadata_contextvar,
+    get_and_clear_tool_calls_contextvar,
+)
 from rails_engine.llm import llm_call
 from rails_engine.prompts import (
     escape_flow_name,
@@ -31,6 +36,9 @@ __all__ = [
     "extract_bot_thinking_from_events",
     "extract_tool_calls_from_events",
     "from_log_event_to_identifier",
+    "get_and_clear_reasoning_trace_contextvar",
+    "get_and_clear_response_metadata_contextvar",
+    "get_and_clear_tool_calls_contextvar",
     "get_colang_history",
     "get_first_bot_action",
     "get_first_bot_intent",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nemoguardrails import LLMRails, RailsConfig
-from nemoguardrails.actions.llm.utils import llm_call
+from nemoguardrails.actions.llm.utils import get_and_clear_reasoning_trace_contextvar, llm_call
 from nemoguardrails.context import (
     explain_info_var,
     generation_options_var,
@@ -106,6 +106,8 @@ async def test_an_action_names_its_model_call_and_reads_its_reasoning() -> None:
         llm_call_info_var.set(LLMCallInfo(task="look_it_up"))
         answer = await llm_call(llm, "what is it?")
         reasoning.append(reasoning_trace_var.get())
+        reasoning.append(get_and_clear_reasoning_trace_contextvar())
+        reasoning.append(reasoning_trace_var.get())
         return answer.content
 
     model = FakeLLMModel(llm_responses=[LLMResponse("ask"), LLMResponse("tea", reasoning="hm")])
@@ -113,7 +115,7 @@ async def test_an_action_names_its_model_call_and_reads_its_reasoning() -> None:
     app.register_action(look, "look")
     await app.generate_async(messages=ASKED)
     assert [call.task for call in app.explain().llm_calls] == ["generate_user_intent", "look_it_up"]
-    assert reasoning == ["hm"]
+    assert reasoning == ["hm", "hm", None]
 
 
 async def test_what_explain_shows_of_one_task_is_bounded() -> None:

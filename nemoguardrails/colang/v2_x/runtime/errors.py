@@ -1,6 +1,12 @@
 """What can go wrong in a Colang 2.x program."""
 
-from colang import ColangRuntimeError, ColangSyntaxError, ColangValueError
+from colang import ColangParsingError, ColangRuntimeError, ColangSyntaxError, ColangValueError
 from rails_engine.errors import LlmResponseError
 
-__all__ = ["ColangRuntimeError", "ColangSyntaxError", "ColangValueError", "LlmResponseError"]
+__all__ = [
+    "ColangParsingError",
+    "ColangRuntimeError",
+    "ColangSyntaxError",
+    "ColangValueError",
+    "LlmResponseError",
+]
