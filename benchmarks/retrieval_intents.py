@@ -93,6 +93,9 @@ async def main(arguments: argparse.Namespace) -> None:
     inner = embedder_for(arguments.engine, arguments.model, {})
     embedder = CachingEmbedder(inner, MemoryStore(1 << 30))
     examples, tests = read(arguments.data / "train.csv"), read(arguments.data / "test.csv")
+    await embedder.embed(
+        [test.text for test in tests], EmbeddingKind.QUERY
+    )  # together: a large model is slow on one
     print(f"embedder {inner.model_name}; {len(tests):,} test utterances")
     for seed in range(1 if arguments.shots is None else DRAWS):
         await told_apart(embedder, by_intent(examples, arguments.shots, seed), tests)

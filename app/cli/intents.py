@@ -56,7 +56,7 @@ def _plain(value: Any) -> Any:
 async def _report(options: ReportOptions) -> IntentReport:
     from rails_engine.config import RailsConfig
     from rails_engine.retrieval import DocumentError, RetrievalSetup
-    from rails_engine.retrieval.intents import make_report, read_labelled
+    from rails_engine.retrieval.intents import Rule, make_report, read_labelled
 
     try:
         config = RailsConfig.from_path(find_config(options.config))
@@ -71,7 +71,13 @@ async def _report(options: ReportOptions) -> IntentReport:
     intents = setup.intents()
     with progress("Learning the intents ..."):
         await intents.build()
+    said = config.rails.dialog.user_messages
+    threshold = said.embeddings_only_similarity_threshold if said.embeddings_only else None
+    rule = Rule(
+        setup.threshold(threshold) if threshold else None,
+        said.embeddings_only_fallback_intent if said.embeddings_only else None,
+    )
     with progress(f"Matching {len(examples)} utterances ..."):
-        report = await make_report(intents, examples)
+        report = await make_report(intents, examples, rule)
     await setup.aclose()
     return report

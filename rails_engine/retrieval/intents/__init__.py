@@ -14,6 +14,7 @@ from rails_engine.retrieval.intents.match import IntentMatch, Intents, Ranked
 from rails_engine.retrieval.intents.report import (
     IntentReport,
     Labelled,
+    Rule,
     auroc,
     make_report,
     read_labelled,
@@ -29,6 +30,7 @@ __all__ = [
     "Intents",
     "Labelled",
     "Ranked",
+    "Rule",
     "SearchedIntents",
     "auroc",
     "cache_folder",

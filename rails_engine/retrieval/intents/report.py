@@ -7,7 +7,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -90,17 +90,30 @@ def read_labelled(path: Path) -> list[Labelled]:
     ]
 
 
-async def make_report(intents: Intents, examples: Sequence[Labelled]) -> IntentReport:
-    """Match every utterance and count.
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How a configuration decides: the cosine `threshold`, None where the calibration does, and the intent of all else."""
+
+    threshold: float | None = None
+    fallback: str | None = None
+
+
+async def make_report(
+    intents: Intents, examples: Sequence[Labelled], rule: Rule | None = None
+) -> IntentReport:
+    """Match every utterance as the `rule` has it, and count; the fallback intent counts as none.
 
     Raises:
         EmbeddingError: an utterance could not be embedded.
     """
+    rule = rule or Rule()
     outcomes = []
     for example in examples:
-        match = await intents.match(example.text)
+        match = await intents.match(example.text, rule.threshold)
         if match is not None:
-            outcomes.append((example.intent, match))
+            intent = None if example.intent == rule.fallback else example.intent
+            taken = replace(match, in_scope=match.in_scope and match.intent != rule.fallback)
+            outcomes.append((intent, taken))
     return summarise(outcomes)
 
 

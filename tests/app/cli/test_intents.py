@@ -27,6 +27,15 @@ def test_the_report_shows_accuracy_confusions_and_scope(tmp_path: Path) -> None:
     assert "out-of-scope AUROC" in done.stdout
 
 
+def test_what_the_fallback_takes_is_none_of_the_intents(tmp_path: Path) -> None:
+    (tmp_path / "u.csv").write_text("text,intent\nwho won the football match,none\nhi,express greeting\n")
+    done = nemoguardrails_command(
+        "intents", "report", "--config", "support_bot", "--labels", "u.csv", cwd=tmp_path
+    )
+    assert "foreign taken as known 0.0000" in done.stdout
+    assert "accuracy              1.0000" in done.stdout
+
+
 def test_the_report_can_be_json(tmp_path: Path) -> None:
     (tmp_path / "u.csv").write_text(UTTERANCES)
     done = nemoguardrails_command(
