@@ -37,6 +37,7 @@ from rails_engine.llm.public import (
 from rails_engine.llm.public import Role as PublicRole
 from rails_engine.llm.public import ToolCall as PublicToolCall
 from rails_engine.llm.streams import Reading
+from rails_engine.llm.think import parted
 
 _SAMPLING = {field.name for field in fields(Sampling)}
 _PLAIN = frozenset({"role", "content"})
@@ -93,6 +94,11 @@ class UserModel:
 
     async def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:
         """See `LLM.stream`; what the user's model raises goes through unchanged."""
+        async with Reading(parted(self._chunks(request), streaming=request.streaming)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _chunks(self, request: LLMRequest) -> AsyncIterator[Chunk]:
         prompt, stop, kwargs = call_of(request)
         if not request.streaming:
             yield chunk_of_response(await self.model.generate_async(prompt, stop=stop, **kwargs))

@@ -8,6 +8,7 @@ from typing import Any
 
 from rails_engine.llm.base import Chunk, LLMRequest, Message, ToolCallFragment, Usage
 from rails_engine.llm.streams import Reading
+from rails_engine.llm.think import parted
 from rails_engine.llm.wire import content_field, tool_field
 
 _NAMES = ("model_name", "model", "model_id", "deployment_name")
@@ -29,6 +30,11 @@ class LangChainModel:
 
     async def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:
         """See `LLM.stream`; what the LangChain model raises goes through unchanged."""
+        async with Reading(parted(self._chunks(request), streaming=request.streaming)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _chunks(self, request: LLMRequest) -> AsyncIterator[Chunk]:
         model, given, kwargs = self._bound(request), _input(request), _kwargs(request)
         if not request.streaming:
             yield _chunk(await model.ainvoke(given, **kwargs))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from typing import Any
 
 from rails_engine.errors import LLMResponseValidationError
 from rails_engine.llm.base import Chunk, LLMRequest
 from rails_engine.llm.endpoint import Endpoint, Transport
 from rails_engine.llm.streams import Reading
-from rails_engine.llm.think import ThinkSplitter, split_thinking
+from rails_engine.llm.think import parted
 from rails_engine.llm.wire import body_of, chunk_of
 
 
@@ -33,8 +33,12 @@ class RemoteLLM:
         self.endpoint.request_headers()
         timeout_s = min(self.endpoint.timeout_s, request.deadline_s or self.endpoint.timeout_s)
         body = body_of(request, self.endpoint)
-        exchange = self._transport.exchange(self.endpoint, body, timeout_s)
-        splitter = ThinkSplitter() if body.get("stream") else None
+        chunks = self._chunks(self._transport.exchange(self.endpoint, body, timeout_s))
+        async with Reading(parted(chunks, streaming=bool(body.get("stream")))) as answer:
+            async for chunk in answer:
+                yield chunk
+
+    async def _chunks(self, exchange: AsyncIterator[Any]) -> AsyncIterator[Chunk]:
         async with Reading(exchange) as answers:
             async for data in answers:
                 try:
@@ -42,15 +46,4 @@ class RemoteLLM:
                 except (TypeError, KeyError, IndexError, ValueError, AttributeError) as error:
                     reason = f"the answer has an unknown shape ({error!r})"
                     raise LLMResponseValidationError(reason, data, **self.endpoint.described()) from error
-                yield _without_thinking(chunk, splitter)
-        if splitter:
-            text, reasoning = splitter.finish()
-            if text or reasoning:
-                yield Chunk(text=text, reasoning=reasoning)
-
-
-def _without_thinking(chunk: Chunk, splitter: ThinkSplitter | None) -> Chunk:
-    if not chunk.text:
-        return chunk
-    text, reasoning = splitter.feed(chunk.text) if splitter else split_thinking(chunk.text)
-    return replace(chunk, text=text, reasoning=chunk.reasoning + reasoning)
+                yield chunk

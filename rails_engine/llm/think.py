@@ -5,7 +5,12 @@ Only a tag that opens the text counts: further on it may be part of what the ans
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Literal
+
+from rails_engine.llm.base import Chunk
+from rails_engine.llm.streams import Reading
 
 OPEN, CLOSE = "<think>", "</think>"
 
@@ -73,3 +78,21 @@ def split_thinking(text: str) -> tuple[str, str]:
     if not tag or (OPEN in before and not before.lstrip().startswith(OPEN)):
         return text, ""
     return after.lstrip(), before.lstrip().removeprefix(OPEN).strip()
+
+
+async def parted(chunks: AsyncIterator[Chunk], *, streaming: bool) -> AsyncIterator[Chunk]:
+    """Chunks with the reasoning that stands in their text told apart; a whole answer comes as one chunk."""
+    splitter = ThinkSplitter() if streaming else None
+    async with Reading(chunks) as items:
+        async for chunk in items:
+            yield _parted(chunk, splitter)
+    text, reasoning = splitter.finish() if splitter else ("", "")
+    if text or reasoning:
+        yield Chunk(text=text, reasoning=reasoning)
+
+
+def _parted(chunk: Chunk, splitter: ThinkSplitter | None) -> Chunk:
+    if not chunk.text:
+        return chunk
+    text, reasoning = splitter.feed(chunk.text) if splitter else split_thinking(chunk.text)
+    return replace(chunk, text=text, reasoning=chunk.reasoning + reasoning)

@@ -373,3 +373,15 @@ async def test_an_action_writes_to_who_reads_along_through_the_output_rails(
     reply = await app.generate_async(messages=[user("x")], streaming_handler=handler)
     assert reply["content"] == ("said" if out else "no out")
     assert streaming_handler_var.get() is None
+
+
+async def test_reasoning_that_a_model_writes_into_its_text_is_told_apart() -> None:
+    written = "<think>let me see</think>the answer"
+    app = LLMRails(RailsConfig.from_content("", "models: []"), llm=FakeLLMModel([written] * 3))
+    told = await frames(app, include_metadata=True)
+    assert "".join(frame["text"] for frame in told) == "the answer"
+    reasoning = "".join(frame.get("metadata", {}).get("reasoning_content", "") for frame in told)
+    assert reasoning == "let me see"
+    assert "".join(await frames(app)) == "the answer"
+    reply = await app.generate_async(messages=[user("x")], options={"rails": ["dialog"]})
+    assert (reply.response[0]["content"], reply.reasoning_content) == ("the answer", "let me see")
