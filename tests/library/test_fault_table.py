@@ -13,7 +13,6 @@ import pytest
 from rails_engine import LLMRails
 from rails_engine.config import RailsConfig
 from rails_engine.library import COLANG_1, COLANG_2
-from scripts.build_fault_table import PAGE, page
 from tests.library.fault_table import (
     ANSWER,
     CHUNKS,
@@ -125,7 +124,3 @@ def test_the_table_has_every_rail_of_the_library(folder: Path, flow: str) -> Non
     texts = [file.read_text(encoding="utf-8") for file in folder.rglob("*.co")]
     names = {name for text in texts for name in re.findall(flow, text, re.MULTILINE)}
     assert {rail.flow.partition(" $")[0] for rail in RAILS} | NO_RAILS.keys() == names
-
-
-def test_the_page_is_the_table_as_it_is() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "run scripts/build_fault_table.py"

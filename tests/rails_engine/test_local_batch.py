@@ -31,8 +31,10 @@ models:
 rails:
   input:
     flows: [self check input]
+    timeout_s: 100
   output:
     flows: [self check output]
+    timeout_s: 100
     streaming: {{enabled: true, chunk_size: 6, context_size: 2}}
 prompts:
   - task: self_check_input

@@ -1,12 +1,7 @@
 """The same tests run the Triton kernels on a GPU where there is one, and in Triton's interpreter where not."""
 
-import os
-
 import pytest
 import torch
-
-if not torch.cuda.is_available():
-    os.environ["TRITON_INTERPRET"] = "1"
 
 pytest.importorskip("triton")
 

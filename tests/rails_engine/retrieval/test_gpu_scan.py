@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-
-if not torch.cuda.is_available():
-    os.environ["TRITON_INTERPRET"] = "1"
 
 from rails_engine.retrieval import EmbeddingConfigError
 from rails_engine.retrieval.index import FaissIndex, IndexSettings, Kind, make_index
