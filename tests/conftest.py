@@ -53,11 +53,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
-    """With NO_SKIPS set, a skip is a failure: what a machine lacks there is a fault of the machine, but for a GPU or Redis."""
+    """With NO_SKIPS set, a skip is a failure: what a machine lacks there is a fault of the machine, but for a GPU."""
     report = yield
     skipped = report.skipped and not hasattr(report, "wasxfail")
-    excused = item.get_closest_marker("gpu") or item.get_closest_marker("redis")
-    if os.environ.get("NO_SKIPS") and skipped and not excused:
+    if os.environ.get("NO_SKIPS") and skipped and not item.get_closest_marker("gpu"):
         report.outcome = "failed"
         report.longrepr = f"skipped where nothing may be: {report.longrepr}"
     return report

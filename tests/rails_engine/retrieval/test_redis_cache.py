@@ -20,10 +20,7 @@ from tests.rails_engine.retrieval.doubles import WordEmbedder
 
 pytest.importorskip("redis")
 SERVER = shutil.which("redis-server")
-pytestmark = [
-    pytest.mark.redis,
-    pytest.mark.skipif(SERVER is None, reason="needs redis-server (the package of that name)"),
-]
+pytestmark = pytest.mark.skipif(SERVER is None, reason="needs redis-server (the package of that name)")
 
 QUERY = EmbeddingKind.QUERY
 
