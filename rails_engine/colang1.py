@@ -294,7 +294,7 @@ class Colang1:
             reasoning_content=reply.reasoning or None,
         )
         if request.story is not None:
-            response.state = write_story(done.story)
+            response.state = write_story(done.story, request.story)
         if request.options is not None:
             _add_wanted(response, request.options, done, trace)
         return response

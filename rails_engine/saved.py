@@ -59,19 +59,29 @@ def begin_story() -> Story:
     return Story(State(variables={"last_user_message": None, "last_bot_message": None}))
 
 
-def write_story(story: Story) -> dict[str, Any]:
+def write_story(story: Story, before: Mapping[str, Any]) -> dict[str, Any]:
     """`{"events": […]}` as JSON values; the last event holds the machine.
+
+    `before` is the state that the turn began with. What it wrote down is not written again: the two states share it.
 
     Raises:
         InvalidStateError: an event nests without end.
     """
-    saved = {"type": SNAPSHOT, "machine": snapshot_of(story.machine)}
-    events = [*story.events, saved]
+    written = {id(event) for event in _written(before)}
+    new = [event for event in story.events if id(event) not in written]
+    snapshot = {"type": SNAPSHOT, "machine": snapshot_of(story.machine)}
     try:
-        data: dict[str, Any] = json.loads(json.dumps({"events": events}, default=str))
+        *events, saved = json.loads(json.dumps([*new, snapshot], default=str))
     except (ValueError, RecursionError) as error:
         raise InvalidStateError(f"the conversation is no plain data: {error}") from None
-    return data
+    told = iter(events)
+    return {"events": [*(event if id(event) in written else next(told) for event in story.events), saved]}
+
+
+def _written(state: Mapping[str, Any]) -> Sequence[EventDict]:
+    """The events of a state that `write_story` wrote."""
+    events = state.get("events") or ()
+    return events[:-1] if events and events[-1].get("type") == SNAPSHOT else ()
 
 
 def open_story(state: Any) -> dict[str, Any] | None:

@@ -156,6 +156,19 @@ def test_a_state_of_plain_data_goes_on_in_another_instance() -> None:
     assert second.response == [bot("Here is cake.")]
 
 
+def test_each_state_of_a_conversation_is_plain_data_and_stays_as_it_was() -> None:
+    app = rails(TEA, *["tea"] * 9)
+    states: list[Any] = [{}]
+    for turn in range(3):
+        states.append(app.generate(messages=[user(f"tea {turn}")], state=states[-1]).state)
+    written = [json.dumps(state) for state in states]
+    assert json.loads(written[-1]) == states[-1]
+    app.generate(messages=[user("once more")], state=states[2])
+    assert [json.dumps(state) for state in states] == written
+    texts = [event["text"] for event in states[-1]["events"] if event["type"] == "UserMessage"]
+    assert texts == ["tea 0", "tea 1", "tea 2"]
+
+
 @pytest.mark.parametrize("state", [{"foo": 1}, {"events": "text"}, {"events": [], "more": 1}, 5])
 def test_what_is_no_state_is_refused(state: Any) -> None:
     with pytest.raises(InvalidStateError):
