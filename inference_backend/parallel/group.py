@@ -12,15 +12,17 @@ import torch
 from torch import Tensor, distributed
 
 from inference_backend.errors import CheckpointError
+from inference_backend.parallel.peers import PeerMemory
 
 
 @dataclass(frozen=True, slots=True)
 class TensorGroup:
-    """`size` ranks of one torch process group (None: the default group)."""
+    """`size` ranks of one torch process group (None: the default group); `peers` adds up small tensors of two GPUs."""
 
     rank: int = 0
     size: int = 1
     handle: distributed.ProcessGroup | None = None
+    peers: PeerMemory | None = None
 
     def share(self, total: int, what: str) -> tuple[int, int]:
         """This rank's range [start, stop) of `total` equal parts.
@@ -34,7 +36,9 @@ class TensorGroup:
         return self.rank * each, (self.rank + 1) * each
 
     def add(self, x: Tensor) -> Tensor:
-        """The sum of every rank's x."""
+        """The sum of every rank's x, which may be changed."""
+        if self.peers is not None and self.peers.takes(x):
+            return self.peers.add(x)
         if self.size > 1:
             distributed.all_reduce(x, group=self.handle)
         return x

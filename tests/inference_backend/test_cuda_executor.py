@@ -132,9 +132,18 @@ def test_pipeline_stages_give_the_tokens_of_one(family: str, checkpoint: Maker) 
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two NVIDIA GPUs")
-@pytest.mark.parametrize("parallel", [ParallelSettings(tensor=2), ParallelSettings(pipeline=2)])
-def test_two_gpus_give_the_tokens_of_one(checkpoint: Maker, parallel: ParallelSettings) -> None:
-    made = checkpoint("llama")
+@pytest.mark.parametrize(
+    ("family", "parallel"),
+    [
+        ("llama", ParallelSettings(tensor=2)),
+        ("gemma2", ParallelSettings(tensor=2)),
+        ("mixtral", ParallelSettings(tensor=2)),
+        ("llama", ParallelSettings(pipeline=2)),
+        ("gptj", ParallelSettings(pipeline=2)),
+    ],
+)
+def test_two_gpus_give_the_tokens_of_one(checkpoint: Maker, family: str, parallel: ParallelSettings) -> None:
+    made = checkpoint(family)
     scheduler = SchedulerSettings(block_size=4, max_sequences=8, max_step_tokens=64)
     settings = EngineSettings(
         str(made.folder),
