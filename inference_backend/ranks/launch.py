@@ -23,7 +23,6 @@ _IDLE = dt.timedelta(
     days=3650
 )  # how long ranks wait for a command; one that is gone is noticed by its connection
 _HOST = "127.0.0.1"
-_PEER_SUM_BYTES = 4 * 2**20  # above it NCCL adds faster
 
 
 def open_ranks(settings: EngineSettings, make: MakeExecutor) -> RankedExecutor:
@@ -69,5 +68,5 @@ def _join(place: RankPlace, store: Store, settings: EngineSettings) -> tuple[Lin
     mine = groups[place.stage]
     peers = None
     if backend == "nccl" and size == 2:
-        peers = open_peer_memory(mine, _PEER_SUM_BYTES, torch.device("cuda", place.rank))
+        peers = open_peer_memory(mine, torch.device("cuda", place.rank))
     return Link(place, control), TensorGroup(place.tensor_rank, size, mine, peers)
