@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import multiprocessing
 from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 
 import torch
 from torch import distributed
@@ -19,9 +21,6 @@ from inference_backend.settings import EngineSettings
 
 MakeExecutor = Callable[[EngineSettings, TensorGroup, "Link | None"], Executor]
 _PATIENCE = dt.timedelta(minutes=30)
-_IDLE = dt.timedelta(
-    days=3650
-)  # how long ranks wait for a command; one that is gone is noticed by its connection
 _HOST = "127.0.0.1"
 
 
@@ -33,23 +32,36 @@ def open_ranks(settings: EngineSettings, make: MakeExecutor) -> RankedExecutor:
     world = RankPlace(0, settings.parallel).world
     store = TCPStore(_HOST, 0, world, is_master=True, timeout=_PATIENCE, wait_for_workers=False)
     context = multiprocessing.get_context("spawn")
+    pipes: dict[int, Connection] = {}
     for rank in range(1, world):
-        arguments = (settings, rank, store.port, make)
+        pipes[rank], theirs = context.Pipe()
+        arguments = (settings, rank, _Way(store.port, theirs), make)
         context.Process(target=run_rank, args=arguments, daemon=True, name=f"rank-{rank}").start()
-    link, group = _join(RankPlace(0, settings.parallel), store, settings)
+        theirs.close()  # so that the end of that process is the end of the pipe
+    link, group = _join(RankPlace(0, settings.parallel), store, pipes, settings)
     return RankedExecutor(make(settings, group, link), link)
 
 
-def run_rank(settings: EngineSettings, rank: int, port: int, make: MakeExecutor) -> None:
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How another rank reaches rank 0: the port of the meeting place, and the pipe for commands."""
+
+    port: int
+    pipe: Connection
+
+
+def run_rank(settings: EngineSettings, rank: int, way: _Way, make: MakeExecutor) -> None:
     """A process other than rank 0, from start to end."""
     place = RankPlace(rank, settings.parallel)
-    store = TCPStore(_HOST, port, place.world, is_master=False, timeout=_PATIENCE)
-    link, group = _join(place, store, settings)
+    store = TCPStore(_HOST, way.port, place.world, is_master=False, timeout=_PATIENCE)
+    link, group = _join(place, store, {0: way.pipe}, settings)
     serve_rank(make(settings, group, link), link)
     link.close()
 
 
-def _join(place: RankPlace, store: Store, settings: EngineSettings) -> tuple[Link, TensorGroup]:
+def _join(
+    place: RankPlace, store: Store, pipes: dict[int, Connection], settings: EngineSettings
+) -> tuple[Link, TensorGroup]:
     """Meet the other ranks; every rank makes every group, in the same order."""
     backend = "nccl" if settings.device != "cpu" and torch.cuda.is_available() else "gloo"
     if backend == "nccl":
@@ -57,16 +69,15 @@ def _join(place: RankPlace, store: Store, settings: EngineSettings) -> tuple[Lin
     distributed.init_process_group(
         backend, store=store, rank=place.rank, world_size=place.world, timeout=_PATIENCE
     )
-    control = distributed.new_group(backend="gloo", timeout=_IDLE)
     size = settings.parallel.tensor
     groups = [
         distributed.new_group(list(range(stage * size, (stage + 1) * size)))
         for stage in range(settings.parallel.pipeline)
     ]
     if size == 1:
-        return Link(place, control), SINGLE
+        return Link(place, pipes), SINGLE
     mine = groups[place.stage]
     peers = None
     if backend == "nccl" and size == 2:
         peers = open_peer_memory(mine, torch.device("cuda", place.rank))
-    return Link(place, control), TensorGroup(place.tensor_rank, size, mine, peers)
+    return Link(place, pipes), TensorGroup(place.tensor_rank, size, mine, peers)

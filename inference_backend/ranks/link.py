@@ -1,11 +1,15 @@
-"""What ranks say to each other, over torch.distributed."""
+"""What ranks say to each other: commands and results through pipes, hidden states over torch.distributed.
+
+A step waits for its command, so a command must not cost what a step does: two broadcasts of torch.distributed take most
+of a millisecond, a pipe to each rank some tens of microseconds.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
 
-import numpy as np
 import torch
 from torch import Tensor, distributed
 
@@ -16,21 +20,21 @@ from inference_backend.ranks.wire import Message, decode, encode
 
 @contextmanager
 def _peers() -> Iterator[None]:
-    """What torch says when a connection breaks, as the error that the engine knows."""
+    """What a broken pipe says, as the error that the engine knows."""
     try:
         yield
-    except RuntimeError as error:
+    except (EOFError, OSError) as error:
         raise ExecutorError(
             "a rank of the model is gone: its process has ended or its connection has broken"
         ) from error
 
 
 class Link:
-    """One rank's connections. `control` is a group of all ranks that carries CPU tensors."""
+    """One rank's connections: rank 0 has a pipe to each other rank, the others one to rank 0, all by rank."""
 
-    def __init__(self, place: RankPlace, control: distributed.ProcessGroup | None) -> None:
+    def __init__(self, place: RankPlace, pipes: Mapping[int, Connection]) -> None:
         self.place = place
-        self._control = control
+        self._pipes = pipes
 
     def tell_all(self, message: Message) -> None:
         """Rank 0 to all others.
@@ -38,24 +42,27 @@ class Link:
         Raises:
             ExecutorError: a rank is gone.
         """
-        raw = torch.from_numpy(np.frombuffer(encode(message), dtype=np.uint8).copy())
+        raw = encode(message)
         with _peers():
-            distributed.broadcast(torch.tensor([len(raw)]), src=0, group=self._control)
-            distributed.broadcast(raw, src=0, group=self._control)
+            for pipe in self._pipes.values():
+                pipe.send_bytes(raw)
 
     def hear(self) -> Message:
-        """What rank 0 tells."""
-        length = torch.zeros(1, dtype=torch.int64)
-        distributed.broadcast(length, src=0, group=self._control)
-        raw = torch.empty(int(length), dtype=torch.uint8)
-        distributed.broadcast(raw, src=0, group=self._control)
-        return decode(raw.numpy().tobytes())
+        """What rank 0 tells.
+
+        Raises:
+            ExecutorError: rank 0 is gone.
+        """
+        return self._from(0)
 
     def report(self, message: Message) -> None:
-        """The answering rank to rank 0."""
-        raw = torch.from_numpy(np.frombuffer(encode(message), dtype=np.uint8).copy())
-        distributed.send(torch.tensor([len(raw)]), dst=0, group=self._control)
-        distributed.send(raw, dst=0, group=self._control)
+        """Any other rank to rank 0.
+
+        Raises:
+            ExecutorError: rank 0 is gone.
+        """
+        with _peers():
+            self._pipes[0].send_bytes(encode(message))
 
     def await_report(self) -> Message:
         """What the answering rank reports, at rank 0.
@@ -63,23 +70,20 @@ class Link:
         Raises:
             ExecutorError: it is gone.
         """
-        with _peers():
-            length = torch.zeros(1, dtype=torch.int64)
-            distributed.recv(length, src=self.place.answering, group=self._control)
-            raw = torch.empty(int(length), dtype=torch.uint8)
-            distributed.recv(raw, src=self.place.answering, group=self._control)
-        return decode(raw.numpy().tobytes())
+        return self._from(self.place.answering)
 
     def least(self, number: int) -> int:
-        """The smallest of all ranks' numbers.
+        """The smallest of all ranks' numbers; every rank must call it.
 
         Raises:
             ExecutorError: a rank is gone.
         """
-        value = torch.tensor([number])
-        with _peers():
-            distributed.all_reduce(value, op=distributed.ReduceOp.MIN, group=self._control)
-        return int(value)
+        if self.place.rank:
+            self.report(_number(number))
+            return int(self.hear().data["number"])
+        found = min(number, *(int(self._from(rank).data["number"]) for rank in self._pipes))
+        self.tell_all(_number(found))
+        return found
 
     def receive_states(self, like: Tensor) -> Tensor:
         """Hidden states from the stage before, into a tensor of the same shape, dtype and device."""
@@ -93,4 +97,14 @@ class Link:
 
     def close(self) -> None:
         """Leave the other ranks."""
+        for pipe in self._pipes.values():
+            pipe.close()
         distributed.destroy_process_group()
+
+    def _from(self, rank: int) -> Message:
+        with _peers():
+            return decode(self._pipes[rank].recv_bytes())
+
+
+def _number(number: int) -> Message:
+    return Message("number", {"number": number}, {})

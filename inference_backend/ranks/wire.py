@@ -13,7 +13,7 @@ from inference_backend.errors import ExecutorError
 from inference_backend.step import Join, StepPlan, StepResult, TokenMasks
 from inference_backend.values import SamplingParameters
 
-Kind: TypeAlias = Literal["launch", "sample", "adapter", "prefix", "close", "result"]
+Kind: TypeAlias = Literal["launch", "sample", "adapter", "prefix", "close", "result", "number"]
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 _LENGTH = 8
 _JOIN_ARRAYS = ("prompt_ids", "output_ids", "stop_ids")

@@ -348,6 +348,7 @@ class CudaExecutor:
             hidden = self._forward(plan)
             if self._stage.last:
                 draw(machine.model.model.logits(hidden, narrow=True), machine.step)
+            torch.cuda.synchronize()  # the packer's buffers are for two steps under way
             tokens //= 2
 
     @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""From a plan's arrays to one pinned buffer on its way to the device."""
+"""From a plan's arrays to one pinned buffer on its way to the device. At most two steps may be under way."""
 
 from __future__ import annotations
 
