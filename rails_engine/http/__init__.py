@@ -1,12 +1,21 @@
 """Calls to other services: one neutral protocol, so that actions and rails can be tested without a network.
 
-`messages` are requests, responses and what can go wrong; `client` carries them over pooled connections; `retry` tries
-again what may be tried again. `recording` is the double for tests.
+`messages` are requests, responses and what can go wrong; `client` carries them; `retry` tries again what may be tried
+again. `recording` is the double for tests.
+
+Below stands HTTP/1.1 itself, as little of it as clients of models and services need. `origin` takes a URL apart,
+`routes` finds the way there (TLS, proxies), `requests` makes the bytes. `pool` keeps connections for each event loop
+and route, and its `Exchange` is one request and answer; `opening` opens a connection, `connection` carries one request
+at a time, with `alarm` for its time limit. What comes in goes through `parser`, which is httptools with bounds, into
+`incoming`, from where it is read whole or piece by piece.
 """
 
-from rails_engine.http.client import AiohttpClient, create_http_client, http_call
+from rails_engine.http.client import PooledHTTPClient, create_http_client, http_call
+from rails_engine.http.connection import Terms
+from rails_engine.http.incoming import Incoming
 from rails_engine.http.messages import (
     ClosableHTTPClient,
+    HTTPAnswerSizeError,
     HTTPClient,
     HTTPClientError,
     HTTPConnectionError,
@@ -17,12 +26,15 @@ from rails_engine.http.messages import (
     HTTPTimeoutError,
     HTTPTLSConfig,
 )
+from rails_engine.http.pool import Exchange, Pool
 from rails_engine.http.recording import RecordingHTTPClient
+from rails_engine.http.requests import RequestLine
 from rails_engine.http.retry import RetryingHTTPClient, RetryPolicy
 
 __all__ = [
-    "AiohttpClient",
     "ClosableHTTPClient",
+    "Exchange",
+    "HTTPAnswerSizeError",
     "HTTPClient",
     "HTTPClientError",
     "HTTPConnectionError",
@@ -32,9 +44,14 @@ __all__ = [
     "HTTPStatusError",
     "HTTPTLSConfig",
     "HTTPTimeoutError",
+    "Incoming",
+    "Pool",
+    "PooledHTTPClient",
     "RecordingHTTPClient",
+    "RequestLine",
     "RetryPolicy",
     "RetryingHTTPClient",
+    "Terms",
     "create_http_client",
     "http_call",
 ]

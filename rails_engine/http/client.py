@@ -1,11 +1,13 @@
-"""The client over pooled aiohttp connections, and the two functions that most callers need."""
+"""The client over kept connections, and the two functions that most callers need."""
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Unpack
+import json as codec
+from collections.abc import Callable, Mapping
+from typing import Unpack
+from urllib.parse import urljoin, urlsplit
 
+from rails_engine.http.connection import Terms
 from rails_engine.http.messages import (
     ClosableHTTPClient,
     HTTPClient,
@@ -17,18 +19,19 @@ from rails_engine.http.messages import (
     HTTPTLSConfig,
     RequestParts,
 )
-from rails_engine.http.retry import RetryingHTTPClient, RetryPolicy
+from rails_engine.http.pool import Exchange, Pool
+from rails_engine.http.requests import RequestLine
+from rails_engine.http.retry import IDEMPOTENT, RetryingHTTPClient, RetryPolicy
 
-if TYPE_CHECKING:
-    import aiohttp
-
-    from rails_engine.sessions import Sessions
-
-MAX_ANSWER_BYTES = 64 << 20
 DEFAULT_TIMEOUT_S = 30.0
+MAX_REDIRECTS = 10
+_MOVED = frozenset({301, 302, 303, 307, 308})
+_ASKED_AGAIN_WITH_GET = frozenset({301, 302, 303})
+_FOR_ONE_SERVER = frozenset({"authorization", "cookie", "proxy-authorization"})
+_OF_A_BODY = frozenset({"content-type", "content-length", "content-encoding"})
 
 
-class AiohttpClient:
+class PooledHTTPClient:
     """Implements `ClosableHTTPClient`; it may be used from several event loops."""
 
     def __init__(
@@ -40,65 +43,76 @@ class AiohttpClient:
     ) -> None:
         self._timeout_s = timeout
         self._follow = follow_redirects
-        self._tls = _context(tls or HTTPTLSConfig())
-        self._sessions: Sessions | None = None
+        self._tls = tls or HTTPTLSConfig()
+        self._pool = Pool()
 
     async def request(self, method: str, url: str, **parts: Unpack[RequestParts]) -> HTTPResponse:
         """See `HTTPClient.request`."""
-        import aiohttp
+        body, headers = _content(parts)
+        ask = HTTPRequest(method.upper(), url, headers, parts.get("params"), content=body)
+        timeout_s = parts.get("timeout") or self._timeout_s
+        for _ in range(MAX_REDIRECTS):
+            response = await self._sent(ask, timeout_s)
+            if not self._follow or response.status_code not in _MOVED or "location" not in response.headers:
+                return response
+            ask = _redirected(ask, response)
+        raise HTTPConnectionError(f"{method} {url}: more than {MAX_REDIRECTS} redirects")
 
-        limit = aiohttp.ClientTimeout(total=parts.get("timeout") or self._timeout_s)
+    async def _sent(self, ask: HTTPRequest, timeout_s: float | None) -> HTTPResponse:
+        where = f"{ask.method} {ask.url}"
+        again, bodiless = ask.method in IDEMPOTENT, ask.method == "HEAD"
+        terms = Terms(connect_s=timeout_s, total_s=timeout_s, resend=again, bodiless=bodiless)
+        content = ask.content if isinstance(ask.content, bytes) else b""
         try:
-            async with self._session().request(
-                method,
-                url,
-                headers=parts.get("headers"),
-                params=parts.get("params"),
-                json=parts.get("json"),
-                data=parts.get("content"),
-                timeout=limit,
-                allow_redirects=self._follow,
-                ssl=self._tls,
-            ) as response:
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return HTTPResponse(response.status, headers, await _body(response))
-        except TimeoutError as error:
-            raise HTTPTimeoutError(f"{method} {url}: no answer within {limit.total} s") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise HTTPConnectionError(f"{method} {url}: {type(error).__name__}: {error}") from error
+            line = RequestLine.of(ask.method, ask.url, ask.headers or {}, ask.params, self._tls)
+            async with Exchange(self._pool, line, content, terms) as answer:
+                return HTTPResponse(answer.status, answer.headers(), await answer.read())
+        except HTTPTimeoutError as error:
+            raise HTTPTimeoutError(f"{where}: no answer within {timeout_s} s") from error
+        except HTTPClientError as error:
+            raise type(error)(f"{where}: {error}") from error
 
     async def close(self) -> None:
         """Close the connections; the next request opens new ones."""
-        if self._sessions is not None:
-            await self._sessions.close()
-
-    def _session(self) -> aiohttp.ClientSession:
-        from rails_engine.sessions import Sessions
-
-        if self._sessions is None:
-            self._sessions = Sessions()
-        return self._sessions.get()
+        await self._pool.close()
 
 
-async def _body(response: aiohttp.ClientResponse) -> bytes:
-    parts, size = [], 0
-    async for part in response.content.iter_any():
-        parts.append(part)
-        size += len(part)
-        if size > MAX_ANSWER_BYTES:
-            raise HTTPClientError(f"{response.url}: an answer of more than {MAX_ANSWER_BYTES >> 20} MiB")
-    return b"".join(parts)
+def _content(parts: RequestParts) -> tuple[bytes, dict[str, str]]:
+    """The body, and the headers with the type of it."""
+    headers = dict(parts.get("headers") or {})
+    typed = any(name.lower() == "content-type" for name in headers)
+    if parts.get("json") is not None:
+        if not typed:
+            headers["Content-Type"] = "application/json"
+        return codec.dumps(parts["json"]).encode(), headers
+    content = parts.get("content")
+    if content is None:
+        return b"", headers
+    if not typed:
+        headers["Content-Type"] = (
+            "text/plain; charset=utf-8" if isinstance(content, str) else "application/octet-stream"
+        )
+    return content.encode() if isinstance(content, str) else content, headers
 
 
-def _context(tls: HTTPTLSConfig) -> ssl.SSLContext | bool:
-    if tls == HTTPTLSConfig():
-        return True
-    if not tls.verify:
-        return False
-    context = ssl.create_default_context(cafile=tls.ca_bundle)
-    if tls.client_certificate:
-        context.load_cert_chain(tls.client_certificate, tls.client_key)
-    return context
+def _redirected(ask: HTTPRequest, response: HTTPResponse) -> HTTPRequest:
+    """The request that a redirect asks for; what proves who we are goes to no other server."""
+    url = urljoin(ask.url, response.headers["location"])
+    headers = dict(ask.headers or {})
+    if _server(url) != _server(ask.url):
+        headers = _without(headers, _FOR_ONE_SERVER)
+    if response.status_code in _ASKED_AGAIN_WITH_GET and ask.method not in ("GET", "HEAD"):
+        return HTTPRequest("GET", url, _without(headers, _OF_A_BODY))
+    return HTTPRequest(ask.method, url, headers, content=ask.content)
+
+
+def _server(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
+
+
+def _without(headers: Mapping[str, str], names: frozenset[str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name.lower() not in names}
 
 
 def create_http_client(
@@ -109,7 +123,7 @@ def create_http_client(
     tls: HTTPTLSConfig | None = None,
 ) -> ClosableHTTPClient:
     """A client; with a policy it tries again what may be tried again."""
-    client = AiohttpClient(timeout=timeout, follow_redirects=follow_redirects, tls=tls)
+    client = PooledHTTPClient(timeout=timeout, follow_redirects=follow_redirects, tls=tls)
     return RetryingHTTPClient(client, retry_policy) if retry_policy else client
 
 

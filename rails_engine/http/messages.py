@@ -3,6 +3,7 @@
 HTTPClientError
   HTTPConnectionError        no connection
   HTTPTimeoutError           no answer in time
+  HTTPAnswerSizeError        an answer that is too large
   HTTPStatusError            an answer that is no success; has `response` and `request`
   HTTPResponseDecodeError    an answer that is no JSON; has `response`
 """
@@ -25,6 +26,10 @@ class HTTPConnectionError(HTTPClientError):
 
 class HTTPTimeoutError(HTTPClientError):
     """No answer came in time."""
+
+
+class HTTPAnswerSizeError(HTTPClientError):
+    """The answer is larger than answers may be."""
 
 
 class HTTPStatusError(HTTPClientError):

@@ -22,7 +22,7 @@ from rails_engine.http.messages import (
     RequestParts,
 )
 
-_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 
 
@@ -31,7 +31,7 @@ class RetryPolicy:
     """See the module; delays are in seconds."""
 
     max_attempts: int = 3
-    retryable_methods: frozenset[str] = field(default_factory=lambda: _IDEMPOTENT)
+    retryable_methods: frozenset[str] = field(default_factory=lambda: IDEMPOTENT)
     retryable_status_codes: frozenset[int] = field(default_factory=lambda: _PASSING)
     initial_delay: float = 0.5
     max_delay: float = 8.0

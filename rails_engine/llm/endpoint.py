@@ -63,18 +63,31 @@ class Endpoint:
         )
 
 
-class Transport(Protocol):
-    """Carries requests to endpoints. Implementations keep connections open and may be called concurrently."""
+class Channel(Protocol):
+    """Carries requests to one endpoint; may be used concurrently."""
 
-    def exchange(
-        self, endpoint: Endpoint, body: Mapping[str, Any], timeout_s: float
-    ) -> AsyncIterator[Mapping[str, Any]]:
-        """POST `body`; yields the JSON objects that come back: one, or one for each server-sent event.
+    async def answer(self, body: Mapping[str, Any], timeout_s: float) -> Mapping[str, Any]:
+        """POST `body`; the JSON object that comes back.
 
         Raises:
             LLMClientError: the endpoint did not answer as asked.
+            MissingKeyError: it needs a key and none is set.
         """
         ...
+
+    def events(self, body: Mapping[str, Any], timeout_s: float) -> AsyncIterator[Mapping[str, Any]]:
+        """POST `body`, which asks for a stream; yields the JSON object of each server-sent event as it comes.
+
+        Raises:
+            LLMClientError, MissingKeyError: as `answer`, at any point of the iteration.
+        """
+        ...
+
+
+class Transport(Protocol):
+    """Makes channels, which share its connections."""
+
+    def channel(self, endpoint: Endpoint) -> Channel: ...
 
     async def close(self) -> None:
         """Close every connection."""

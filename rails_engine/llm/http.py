@@ -1,7 +1,7 @@
-"""The hot path to remote models: one pooled aiohttp session for each event loop.
+"""The hot path to remote models: requests over kept connections, with no more between than HTTP itself.
 
-`benchmarks/llm_client.py` has the figures: through the `openai` SDK a call costs several times the processor time
-of this path, more than a whole turn may cost, so the SDK (`sdk.py`) serves where it knows more than plain HTTP.
+`benchmarks/llm_client.py` has the figures: through the `openai` SDK a call costs many times the processor time of this
+path, more than a whole turn may cost, so the SDK (`sdk.py`) serves where it knows more than plain HTTP.
 """
 
 from __future__ import annotations
@@ -10,114 +10,141 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-import aiohttp
-
-from rails_engine.errors import LLMConnectionError, LLMResponseValidationError, LLMTimeoutError
+from rails_engine.errors import (
+    LLMClientError,
+    LLMConnectionError,
+    LLMResponseValidationError,
+    LLMTimeoutError,
+)
+from rails_engine.http import (
+    Exchange,
+    HTTPAnswerSizeError,
+    HTTPClientError,
+    HTTPTimeoutError,
+    HTTPTLSConfig,
+    Incoming,
+    Pool,
+    RequestLine,
+    Terms,
+)
+from rails_engine.llm.codec import decoded, encoded
 from rails_engine.llm.endpoint import Endpoint
 from rails_engine.llm.failures import error_of
 from rails_engine.llm.sse import EventBuffer
-from rails_engine.sessions import Sessions
+from rails_engine.llm.streams import Reading
 
-MAX_ANSWER_BYTES = 64 << 20
 MAX_ERROR_BYTES = 64 << 10
 _END = "[DONE]"
 
 
 class HttpTransport:
-    """Implements `Transport` on aiohttp."""
+    """Implements `Transport` on connections of our own; see `rails_engine.http`."""
 
     def __init__(self) -> None:
-        self._sessions = Sessions()
+        self._pool = Pool()
 
-    async def exchange(
-        self, endpoint: Endpoint, body: Mapping[str, Any], timeout_s: float
-    ) -> AsyncIterator[Mapping[str, Any]]:
-        """See `Transport.exchange`."""
-        streaming = bool(body.get("stream"))
-        timeout = aiohttp.ClientTimeout(
-            total=None if streaming else timeout_s,
-            sock_connect=endpoint.connect_timeout_s,
-            sock_read=timeout_s,
-        )
-        headers = {"Content-Type": "application/json", **endpoint.request_headers()}
-        try:
-            async with self._sessions.get().post(
-                endpoint.base_url + endpoint.path,
-                params=endpoint.query or None,
-                data=json.dumps(body, default=str).encode(),
-                headers=headers,
-                timeout=timeout,
-                allow_redirects=False,
-                ssl=endpoint.verify_tls,
-            ) as response:
-                async for data in _answer(response, endpoint, streaming=streaming):
-                    yield data
-        except TimeoutError as error:
-            raise LLMTimeoutError(0, f"no answer within {timeout_s:g} s", **endpoint.described()) from error
-        except (aiohttp.ClientError, OSError) as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise LLMConnectionError(0, reason, **endpoint.described()) from error
+    def channel(self, endpoint: Endpoint) -> HttpChannel:
+        """See `Transport.channel`."""
+        return HttpChannel(self._pool, endpoint)
 
     async def close(self) -> None:
-        """See `Sessions.close`."""
-        await self._sessions.close()
+        """See `Transport.close`."""
+        await self._pool.close()
 
 
-async def _answer(
-    response: aiohttp.ClientResponse, endpoint: Endpoint, *, streaming: bool
-) -> AsyncIterator[Mapping[str, Any]]:
-    if response.status != 200:
-        text = (await response.content.read(MAX_ERROR_BYTES)).decode("utf-8", "replace")
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        raise error_of(response.status, headers, text, endpoint)
-    if streaming and "json" not in response.content_type:
-        async for data in _events(response, endpoint):
-            yield data
-    else:
-        yield _parsed(await _whole(response, endpoint), endpoint)
+class HttpChannel:
+    """Implements `Channel`. Proxies are looked up in the environment by the first request.
 
+    A completion changes nothing on the server, so that one may be asked for again where a kept connection had been
+    closed before anything of the answer came.
+    """
 
-async def _whole(response: aiohttp.ClientResponse, endpoint: Endpoint) -> bytes:
-    """The body, bounded, as the server says its length or not."""
-    parts, size = [], 0
-    async for part in response.content.iter_any():
-        parts.append(part)
-        size += len(part)
-        if size > MAX_ANSWER_BYTES:
-            reason = f"an answer of more than {MAX_ANSWER_BYTES >> 20} MiB"
-            raise LLMResponseValidationError(reason, **endpoint.described())
-    return b"".join(parts)
+    def __init__(self, pool: Pool, endpoint: Endpoint) -> None:
+        self._pool = pool
+        self._endpoint = endpoint
+        self._line: RequestLine | None = None
 
-
-async def _events(response: aiohttp.ClientResponse, endpoint: Endpoint) -> AsyncIterator[Mapping[str, Any]]:
-    buffer = EventBuffer()
-    async for piece in response.content.iter_any():
+    async def answer(self, body: Mapping[str, Any], timeout_s: float) -> Mapping[str, Any]:
+        """See `Channel.answer`."""
+        line = self._ready()
+        terms = Terms(self._endpoint.connect_timeout_s, total_s=timeout_s, resend=True)
         try:
-            events = buffer.feed(piece)
+            async with Exchange(self._pool, line, encoded(body), terms) as answer:
+                if answer.status != 200:
+                    raise await self._refused(answer)
+                return self._parsed(await answer.read())
+        except HTTPClientError as error:
+            raise self._failed(error, timeout_s) from error
+
+    async def events(self, body: Mapping[str, Any], timeout_s: float) -> AsyncIterator[Mapping[str, Any]]:
+        """See `Channel.events`."""
+        line = self._ready()
+        terms = Terms(self._endpoint.connect_timeout_s, idle_s=timeout_s, streaming=True, resend=True)
+        exchange = Exchange(self._pool, line, encoded(body), terms)
+        try:
+            async with exchange as answer:
+                if answer.status != 200:
+                    raise await self._refused(answer)
+                if b"json" in answer.fields.get(b"content-type", b""):
+                    yield self._parsed(await answer.read())
+                    return
+                async with Reading(self._told(answer)) as events:
+                    async for event in events:
+                        yield self._parsed(event)
+        except HTTPClientError as error:
+            raise self._failed(error, timeout_s) from error
+
+    def _ready(self) -> RequestLine:
+        if self._line is None:
+            endpoint = self._endpoint
+            headers = {"Content-Type": "application/json", **endpoint.request_headers()}
+            tls = HTTPTLSConfig(verify=endpoint.verify_tls)
+            self._line = RequestLine.of(
+                "POST", endpoint.base_url + endpoint.path, headers, endpoint.query, tls
+            )
+        return self._line
+
+    async def _refused(self, answer: Incoming) -> Exception:
+        text = (await answer.read(MAX_ERROR_BYTES)).decode("utf-8", "replace")
+        return error_of(answer.status, answer.headers(), text, self._endpoint)
+
+    async def _told(self, answer: Incoming) -> AsyncIterator[str]:
+        buffer = EventBuffer()
+        async for piece in answer.pieces():
+            for event in self._fed(buffer, piece):
+                if event == _END:
+                    return
+                yield event
+        for event in buffer.finish():
+            if event != _END:
+                yield event
+
+    def _fed(self, buffer: EventBuffer, piece: bytes) -> list[str]:
+        try:
+            return buffer.feed(piece)
         except ValueError as error:
-            raise LLMResponseValidationError(str(error), **endpoint.described()) from error
-        for event in events:
-            if event == _END:
-                return
-            yield _parsed(event, endpoint)
-    for event in buffer.finish():
-        if event != _END:
-            yield _parsed(event, endpoint)
+            raise LLMResponseValidationError(str(error), **self._endpoint.described()) from error
 
+    def _parsed(self, text: str | bytes) -> Mapping[str, Any]:
+        try:
+            data = decoded(text)
+        except ValueError as error:
+            shown = text[:200] if isinstance(text, str) else text[:200].decode("utf-8", "replace")
+            reason = f"the answer is no JSON: {shown!r}"
+            raise LLMResponseValidationError(reason, **self._endpoint.described()) from error
+        if not isinstance(data, dict):
+            raise LLMResponseValidationError("the answer is no JSON object", **self._endpoint.described())
+        fault = data.get("error")
+        if fault:
+            status = fault.get("code") if isinstance(fault, dict) else None
+            known = status if isinstance(status, int) and 400 <= status < 600 else 500
+            raise error_of(known, {}, json.dumps(data), self._endpoint)
+        return data
 
-def _parsed(text: str | bytes, endpoint: Endpoint) -> Mapping[str, Any]:
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        shown = text[:200] if isinstance(text, str) else text[:200].decode("utf-8", "replace")
-        raise LLMResponseValidationError(
-            f"the answer is no JSON: {shown!r}", **endpoint.described()
-        ) from error
-    if not isinstance(data, dict):
-        raise LLMResponseValidationError("the answer is no JSON object", **endpoint.described())
-    fault = data.get("error")
-    if fault:
-        status = fault.get("code") if isinstance(fault, dict) else None
-        known = status if isinstance(status, int) and 400 <= status < 600 else 500
-        raise error_of(known, {}, json.dumps(data), endpoint)
-    return data
+    def _failed(self, error: HTTPClientError, timeout_s: float) -> LLMClientError:
+        described = self._endpoint.described()
+        if isinstance(error, HTTPTimeoutError):
+            return LLMTimeoutError(0, f"no answer within {timeout_s:g} s", **described)
+        if isinstance(error, HTTPAnswerSizeError):
+            return LLMResponseValidationError(str(error), **described)
+        return LLMConnectionError(0, str(error), **described)

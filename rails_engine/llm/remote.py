@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from rails_engine.errors import LLMResponseValidationError
 from rails_engine.llm.base import Chunk, LLMRequest
 from rails_engine.llm.endpoint import Endpoint, Transport
 from rails_engine.llm.streams import Reading
-from rails_engine.llm.think import parted
+from rails_engine.llm.think import parted, undivided
 from rails_engine.llm.wire import body_of, chunk_of
 
 
@@ -18,7 +18,7 @@ class RemoteLLM:
 
     def __init__(self, endpoint: Endpoint, transport: Transport) -> None:
         self.endpoint = endpoint
-        self._transport = transport
+        self._channel = transport.channel(endpoint)
 
     @property
     def model_name(self) -> str:
@@ -30,20 +30,24 @@ class RemoteLLM:
 
     async def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:
         """See `LLM.stream`."""
-        self.endpoint.request_headers()
         timeout_s = min(self.endpoint.timeout_s, request.deadline_s or self.endpoint.timeout_s)
         body = body_of(request, self.endpoint)
-        chunks = self._chunks(self._transport.exchange(self.endpoint, body, timeout_s))
-        async with Reading(parted(chunks, streaming=bool(body.get("stream")))) as answer:
+        if not body.get("stream"):
+            yield undivided(self._chunk(await self._channel.answer(body, timeout_s)))
+            return
+        chunks = self._chunks(self._channel.events(body, timeout_s))
+        async with Reading(parted(chunks, streaming=True)) as answer:
             async for chunk in answer:
                 yield chunk
 
-    async def _chunks(self, exchange: AsyncIterator[Any]) -> AsyncIterator[Chunk]:
-        async with Reading(exchange) as answers:
+    async def _chunks(self, events: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[Chunk]:
+        async with Reading(events) as answers:
             async for data in answers:
-                try:
-                    chunk = chunk_of(data)
-                except (TypeError, KeyError, IndexError, ValueError, AttributeError) as error:
-                    reason = f"the answer has an unknown shape ({error!r})"
-                    raise LLMResponseValidationError(reason, data, **self.endpoint.described()) from error
-                yield chunk
+                yield self._chunk(data)
+
+    def _chunk(self, data: Mapping[str, Any]) -> Chunk:
+        try:
+            return chunk_of(data)
+        except (TypeError, KeyError, IndexError, ValueError, AttributeError) as error:
+            reason = f"the answer has an unknown shape ({error!r})"
+            raise LLMResponseValidationError(reason, data, **self.endpoint.described()) from error

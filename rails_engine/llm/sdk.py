@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rails_engine.errors import (
@@ -33,30 +34,11 @@ class SdkTransport:
     def __init__(self) -> None:
         self._clients: PerLoop[dict[str, openai.AsyncOpenAI]] = PerLoop(dict)
 
-    async def exchange(
-        self, endpoint: Endpoint, body: Mapping[str, Any], timeout_s: float
-    ) -> AsyncIterator[Mapping[str, Any]]:
-        """See `Transport.exchange`."""
-        import openai
+    def channel(self, endpoint: Endpoint) -> SdkChannel:
+        """See `Transport.channel`."""
+        return SdkChannel(self, endpoint)
 
-        client = self._client(endpoint).with_options(timeout=timeout_s)
-        api: Any = client.chat.completions if endpoint.mode == "chat" else client.completions
-        first = {name: body[name] for name in _FIRST_CLASS if name in body}
-        rest = {name: value for name, value in body.items() if name not in (*_FIRST_CLASS, "stream")}
-        try:
-            if not body.get("stream"):
-                answer = await api.with_raw_response.create(**first, extra_body=rest)
-                yield _object(json.loads(answer.http_response.content))
-                return
-            async with await api.create(**first, stream=True, extra_body=rest) as events:
-                async for event in events:
-                    yield event.model_dump(exclude_unset=True, warnings=False)
-        except openai.APIError as error:
-            raise _translated(error, endpoint) from error
-        except ValueError as error:
-            raise LLMResponseValidationError(str(error), **endpoint.described()) from error
-
-    def _client(self, endpoint: Endpoint) -> openai.AsyncOpenAI:
+    def client(self, endpoint: Endpoint) -> openai.AsyncOpenAI:
         clients = self._clients.get()
         key = f"{endpoint.base_url} {endpoint.provider} {hash(endpoint.api_key)}"
         if key not in clients:
@@ -72,6 +54,50 @@ class SdkTransport:
                     await client.close()
                 elif loop.is_running():
                     asyncio.run_coroutine_threadsafe(client.close(), loop)
+
+
+class SdkChannel:
+    """Implements `Channel`."""
+
+    def __init__(self, transport: SdkTransport, endpoint: Endpoint) -> None:
+        self._transport = transport
+        self._endpoint = endpoint
+
+    async def answer(self, body: Mapping[str, Any], timeout_s: float) -> Mapping[str, Any]:
+        """See `Channel.answer`."""
+        api = self._api(timeout_s)
+        with self._translated():
+            answer = await api.with_raw_response.create(**_arguments(body))
+            return _object(json.loads(answer.http_response.content))
+
+    async def events(self, body: Mapping[str, Any], timeout_s: float) -> AsyncIterator[Mapping[str, Any]]:
+        """See `Channel.events`."""
+        api = self._api(timeout_s)
+        with self._translated():
+            async with await api.create(**_arguments(body), stream=True) as events:
+                async for event in events:
+                    yield event.model_dump(exclude_unset=True, warnings=False)
+
+    def _api(self, timeout_s: float) -> Any:
+        client = self._transport.client(self._endpoint).with_options(timeout=timeout_s)
+        return client.chat.completions if self._endpoint.mode == "chat" else client.completions
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        import openai
+
+        try:
+            yield
+        except openai.APIError as error:
+            raise _translated(error, self._endpoint) from error
+        except ValueError as error:
+            raise LLMResponseValidationError(str(error), **self._endpoint.described()) from error
+
+
+def _arguments(body: Mapping[str, Any]) -> dict[str, Any]:
+    first = {name: body[name] for name in _FIRST_CLASS if name in body}
+    rest = {name: value for name, value in body.items() if name not in (*_FIRST_CLASS, "stream")}
+    return {**first, "extra_body": rest}
 
 
 def _new_client(endpoint: Endpoint) -> openai.AsyncOpenAI:

@@ -91,8 +91,18 @@ async def parted(chunks: AsyncIterator[Chunk], *, streaming: bool) -> AsyncItera
         yield Chunk(text=text, reasoning=reasoning)
 
 
+def undivided(chunk: Chunk) -> Chunk:
+    """A whole answer in one chunk, with the reasoning that stands in its text told apart."""
+    if CLOSE not in chunk.text:
+        return chunk
+    text, reasoning = split_thinking(chunk.text)
+    return replace(chunk, text=text, reasoning=chunk.reasoning + reasoning)
+
+
 def _parted(chunk: Chunk, splitter: ThinkSplitter | None) -> Chunk:
+    if splitter is None:
+        return undivided(chunk)
     if not chunk.text:
         return chunk
-    text, reasoning = splitter.feed(chunk.text) if splitter else split_thinking(chunk.text)
+    text, reasoning = splitter.feed(chunk.text)
     return replace(chunk, text=text, reasoning=chunk.reasoning + reasoning)

@@ -32,8 +32,8 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "rails_engine": (
         "background errors loops options parts response rim streaming_handler umim verbose",
-        "chat config context saved sessions state streaming",
-        "actions helpers http llm messages request retrieval verdicts windows",
+        "chat config context http saved sessions state streaming",
+        "actions helpers llm messages request retrieval verdicts windows",
         "ahead knowledge prompts replies trace",
         "scene stories",
         "incoming",

@@ -1,0 +1,81 @@
+"""Opening a connection along a route."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+
+from rails_engine.http.connection import Connection
+from rails_engine.http.incoming import Incoming
+from rails_engine.http.messages import HTTPConnectionError, HTTPTLSConfig
+from rails_engine.http.origin import Origin
+from rails_engine.http.routes import NO_TLS, Proxy, Route
+
+NEXT_ADDRESS_S = 0.25
+"""How long one address of a host may take before the next one is tried beside it (RFC 8305)."""
+
+Secured = Callable[[HTTPTLSConfig], Awaitable[ssl.SSLContext]]
+
+
+async def opened(route: Route, secure: Secured, make: Callable[[], Connection]) -> Connection:
+    """A new connection made by `make`, ready to send; `secure` gives the TLS contexts.
+
+    Raises:
+        HTTPConnectionError: there is none to be had.
+    """
+    try:
+        if route.proxy is None:
+            return await _dialled(route.origin, route.tls, secure, make)
+        if route.forwarded:
+            return await _dialled(route.proxy.origin, NO_TLS, secure, make)
+        return await _tunnelled(route, route.proxy, secure, make)
+    except (OSError, EOFError) as error:
+        raise HTTPConnectionError(f"{type(error).__name__}: {error}") from error
+
+
+async def _dialled(
+    origin: Origin, tls: HTTPTLSConfig, secure: Secured, make: Callable[[], Connection]
+) -> Connection:
+    context = await secure(tls) if origin.secure else None
+    _, connection = await asyncio.get_running_loop().create_connection(
+        make,
+        origin.host,
+        origin.port,
+        ssl=context,
+        server_hostname=origin.host if context else None,
+        happy_eyeballs_delay=NEXT_ADDRESS_S,
+    )
+    return connection
+
+
+async def _tunnelled(
+    route: Route, proxy: Proxy, secure: Secured, make: Callable[[], Connection]
+) -> Connection:
+    loop = asyncio.get_running_loop()
+    first = await _dialled(proxy.origin, NO_TLS, secure, lambda: Connection(loop, lambda _: None))
+    try:
+        context = await secure(route.tls)
+        plain = await _asked_through(first, route.origin, proxy)
+        through = await loop.start_tls(plain, first, context, server_hostname=route.origin.host)
+    except BaseException:  # whatever ends it, the connection must not be left behind
+        first.abort()
+        raise
+    if through is None:
+        raise HTTPConnectionError("the proxy closed the connection")
+    connection = make()
+    through.set_protocol(connection)
+    connection.connection_made(through)
+    return connection
+
+
+async def _asked_through(connection: Connection, origin: Origin, proxy: Proxy) -> asyncio.Transport:
+    """What the proxy lets pass to `origin` from now on."""
+    answer = Incoming(bodiless=True)
+    proof = f"Proxy-Authorization: {proxy.credentials}\r\n" if proxy.credentials else ""
+    request = f"CONNECT {origin.at} HTTP/1.1\r\nHost: {origin.at}\r\n{proof}\r\n"
+    connection.send(request.encode("latin-1"), answer, None, None)
+    await answer.arrived()
+    if answer.status != 200 or connection.transport is None:
+        raise HTTPConnectionError(f"the proxy {proxy.origin.at} answered CONNECT with HTTP {answer.status}")
+    return connection.transport

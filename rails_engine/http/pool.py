@@ -1,0 +1,209 @@
+"""Connections that are kept and shared: for each event loop, for each route, at most so many."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from types import TracebackType
+
+from rails_engine.http.connection import Connection, StaleConnectionError, Terms
+from rails_engine.http.incoming import Incoming
+from rails_engine.http.messages import HTTPConnectionError, HTTPTimeoutError, HTTPTLSConfig
+from rails_engine.http.opening import opened
+from rails_engine.http.requests import RequestLine
+from rails_engine.http.routes import Route, secured
+from rails_engine.loops import PerLoop
+
+MAX_CONNECTIONS = 1000
+"""Of one route in one event loop; further requests wait for one of them."""
+
+
+class Lane:
+    """The connections of one route in one event loop; the one used last is used next."""
+
+    def __init__(self, route: Route, contexts: Contexts, at_most: int = MAX_CONNECTIONS) -> None:
+        self._route = route
+        self._contexts = contexts
+        self._at_most = at_most
+        self.loop = asyncio.get_running_loop()
+        self._idle: list[Connection] = []
+        self._open: set[Connection] = set()
+        self._opening = 0
+        self._waiting: deque[asyncio.Future[Connection | None]] = deque()
+
+    def kept(self) -> Connection | None:
+        """A connection that is open and free."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable:
+                return connection
+        return None
+
+    async def new(self, connect_s: float | None, until: float | None) -> Connection:
+        """A new connection, or, where there are as many as there may be, the next one that is free.
+
+        Raises:
+            HTTPConnectionError: there is none to be had.
+            HTTPTimeoutError: not in time.
+        """
+        try:
+            async with asyncio.timeout_at(until):
+                while len(self._open) + self._opening >= self._at_most:
+                    connection = await self._turn()
+                    if connection is not None and connection.usable:
+                        return connection
+                async with asyncio.timeout(connect_s):
+                    return await self._opened()
+        except TimeoutError as error:
+            raise HTTPTimeoutError("no connection in time") from error
+
+    async def _opened(self) -> Connection:
+        self._opening += 1
+        try:
+            connection = await opened(
+                self._route, self._contexts.get, lambda: Connection(self.loop, self._lost)
+            )
+        except BaseException:  # whatever ends it, the connection must not be left behind
+            self._opening -= 1
+            self._pass_on(None)
+            raise
+        self._opening -= 1
+        if not connection.usable:
+            raise HTTPConnectionError("the server closed the connection at once")
+        self._open.add(connection)
+        return connection
+
+    async def _turn(self) -> Connection | None:
+        """The next connection that is free; None where there may be a new one."""
+        turn: asyncio.Future[Connection | None] = self.loop.create_future()
+        self._waiting.append(turn)
+        try:
+            return await turn
+        except BaseException:  # whatever ends it, the connection must not be left behind
+            if turn.done() and not turn.cancelled():
+                self._to_next(turn.result())
+            raise
+
+    def _to_next(self, connection: Connection | None) -> None:
+        if not self._pass_on(connection) and connection is not None:
+            self._idle.append(connection)
+
+    def _pass_on(self, connection: Connection | None) -> bool:
+        """Whether somebody was waiting for it."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(connection)
+                return True
+        return False
+
+    def free(self, connection: Connection) -> None:
+        """`connection` has carried its request: keep it if it can carry another."""
+        if connection.rest():
+            self._to_next(connection)
+
+    def _lost(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+        self._pass_on(None)
+
+    def close(self) -> None:
+        """Drop every connection; requests under way fail."""
+        for connection in tuple(self._open):
+            connection.abort()
+
+
+class Contexts:
+    """TLS contexts, made once each; reading certificates takes longer than an event loop may be held."""
+
+    def __init__(self) -> None:
+        self._made: dict[HTTPTLSConfig, ssl.SSLContext] = {}
+
+    async def get(self, tls: HTTPTLSConfig) -> ssl.SSLContext:
+        """The context for `tls`."""
+        if tls not in self._made:
+            self._made[tls] = await asyncio.to_thread(secured, tls)
+        return self._made[tls]
+
+
+class Pool:
+    """Lanes by route. It may be used from several event loops; each has lanes of its own."""
+
+    def __init__(self, at_most: int = MAX_CONNECTIONS) -> None:
+        self._at_most = at_most
+        self._contexts = Contexts()
+        self._lanes: PerLoop[dict[Route, Lane]] = PerLoop(dict)
+
+    def lane(self, route: Route) -> Lane:
+        """The lane of `route` in the running loop."""
+        lanes = self._lanes.get()
+        lane = lanes.get(route)
+        if lane is None:
+            lane = lanes[route] = Lane(route, self._contexts, self._at_most)
+        return lane
+
+    async def close(self) -> None:
+        """Close the connections of every loop; those of other running loops are closed there."""
+        here = asyncio.get_running_loop()
+        for loop, lanes in self._lanes.drain():
+            for lane in lanes.values():
+                if loop is here:
+                    lane.close()
+                elif loop.is_running():
+                    loop.call_soon_threadsafe(lane.close)
+        await asyncio.sleep(0)
+
+
+class Exchange:
+    """`async with Exchange(…) as answer`: the request is sent, and the connection kept once the answer was read whole.
+
+    Leaving earlier closes it. A kept connection may turn out to have been closed by the server; then the request goes
+    over a new one, if its terms let it.
+
+    Entering raises:
+        HTTPConnectionError, HTTPTimeoutError, HTTPAnswerSizeError: there is no answer.
+    """
+
+    __slots__ = ("_connection", "_lane", "_request", "_terms")
+
+    def __init__(self, pool: Pool, line: RequestLine, body: bytes, terms: Terms) -> None:
+        self._lane = pool.lane(line.route)
+        self._request = line.request(body)
+        self._terms = terms
+        self._connection: Connection | None = None
+
+    async def __aenter__(self) -> Incoming:
+        lane, terms = self._lane, self._terms
+        until = None if terms.total_s is None else lane.loop.time() + terms.total_s
+        connection = lane.kept()
+        if connection is not None:
+            try:
+                return await self._sent(connection, until)
+            except StaleConnectionError:
+                if not terms.resend:
+                    raise
+        return await self._sent(await lane.new(terms.connect_s, until), until)
+
+    async def _sent(self, connection: Connection, until: float | None) -> Incoming:
+        terms = self._terms
+        answer = Incoming(connection, streaming=terms.streaming, bodiless=terms.bodiless)
+        self._connection = connection
+        try:
+            connection.send(self._request, answer, until, terms.idle_s)
+            await answer.arrived()
+        except BaseException:  # whatever ends it, the connection must not be left behind
+            self._left()
+            raise
+        return answer
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._left()
+
+    def _left(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._lane.free(connection)
