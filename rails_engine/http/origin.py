@@ -66,7 +66,7 @@ def address_of(url: str, params: Mapping[str, Any] | None = None) -> Address:
         host = _ascii_host(parts.hostname or "")
     except ValueError as error:
         raise HTTPConnectionError(f"{url!r} is no URL: {error}") from error
-    if port is None or not host:
+    if scheme not in PORTS or port is None or not host:
         raise HTTPConnectionError(f"{url!r} is no URL of a server: it needs http:// or https:// and a host")
     return Address(Origin(scheme, host, port), _target(parts, params), basic(parts))
 

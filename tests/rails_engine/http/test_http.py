@@ -121,3 +121,77 @@ def test_a_server_may_say_it_as_a_date() -> None:
     later = HTTPResponse(503, {"retry-after": "Thu, 01 Jan 2026 12:00:30 GMT"})
     assert RetryPolicy().retry_after(later, now=now) == 30
     assert RetryPolicy().retry_after(HTTPResponse(503, {"retry-after": "soon"}), now=now) is None
+
+
+# --- redirects ---------------------------------------------------------------------------------------------------------
+
+
+async def hop(request: web.Request) -> web.Response:
+    target = request.query.get("to")
+    if target == "ring":
+        raise web.HTTPFound("/?status=302&to=ring")
+    if target:
+        return web.Response(status=int(request.query["status"]), headers={"Location": target})
+    seen = {
+        "method": request.method,
+        "body": await request.text(),
+        "key": request.headers.get("Authorization"),
+    }
+    return web.json_response(seen)
+
+
+@pytest.fixture
+async def hops() -> AsyncIterator[list[str]]:
+    runners = []
+    for _ in range(2):
+        app = web.Application()
+        app.router.add_route("*", "/", hop)
+        runners.append(web.AppRunner(app, shutdown_timeout=0.1))
+        await runners[-1].setup()
+        await web.TCPSite(runners[-1], "127.0.0.1", 0).start()
+    yield [f"http://127.0.0.1:{runner.addresses[0][1]}/" for runner in runners]
+    for runner in runners:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "body"),
+    [(302, "GET", ""), (303, "GET", ""), (307, "POST", "data"), (308, "POST", "data")],
+)
+async def test_redirects_are_followed_where_asked(
+    hops: list[str], status: int, method: str, body: str
+) -> None:
+    client = create_http_client(follow_redirects=True)
+    params = {"status": status, "to": "/"}
+    answer = await client.request(
+        "POST", hops[0], params=params, content="data", headers={"Authorization": "k"}
+    )
+    assert answer.json() == {"method": method, "body": body, "key": "k"}
+    await client.close()
+
+
+async def test_a_redirect_takes_no_key_to_another_server(hops: list[str]) -> None:
+    client = create_http_client(follow_redirects=True)
+    params = {"status": 307, "to": hops[1]}
+    answer = await client.request("POST", hops[0], params=params, content="d", headers={"Authorization": "k"})
+    assert answer.json() == {"method": "POST", "body": "d", "key": None}
+    await client.close()
+
+
+async def test_redirects_in_a_ring_end(hops: list[str]) -> None:
+    client = create_http_client(follow_redirects=True)
+    with pytest.raises(HTTPConnectionError, match="more than 10 redirects"):
+        await client.request("GET", hops[0], params={"status": 302, "to": "?status=302&to=ring", "ring": 1})
+    await client.close()
+
+
+async def test_a_head_request_brings_no_body(hops: list[str]) -> None:
+    client = create_http_client()
+    for _ in range(2):
+        answer = await client.request("HEAD", hops[0])
+        assert (answer.status_code, answer.content, answer.headers["content-type"]) == (
+            200,
+            b"",
+            "application/json; charset=utf-8",
+        )
+    await client.close()
