@@ -21,15 +21,44 @@ ChatMessage: TypeAlias = Mapping[str, Any]
 POLLING_TIMER: Final = "llm_response_polling"
 """A timer of the library that asks the host to call again; it is no tool of the caller's."""
 
+TOOL_CALLS: Final = "BotToolCalls"
+"""The calls of a model that have passed their rails, on their way to whoever runs the tools."""
+
+TOOL_RESULTS: Final = "UserToolMessages"
+"""What tools returned, all of a turn at once."""
+
 _TECHNICAL = {"type", "uid", "event_created_at", "source_uid", "action_uid"}
 
 
 @dataclass(frozen=True, slots=True)
 class TurnInput:
-    """What one turn of a conversation begins with, and where it stood in the list: `messages[:end]` lead up to it."""
+    """What one turn of a conversation begins with, and where it stood in the list: `messages[:end]` lead up to it.
+
+    `results` are what tools returned, as `{tool_call_id, name, content}`; the events tell of them too.
+    """
 
     events: tuple[EventDict, ...]
     end: int
+    results: tuple[dict[str, Any], ...] = ()
+
+    def with_results(self, results: Sequence[Mapping[str, Any]]) -> TurnInput:
+        """The same turn with these results instead, found by their ids; one that is not among them never came."""
+        kept = {result.get("tool_call_id"): dict(result) for result in results}
+        events: list[EventDict] = []
+        for event in self.events:
+            if event["type"] == TOOL_RESULTS:
+                told = [
+                    kept[old["tool_call_id"]] for old in event["tool_messages"] if old["tool_call_id"] in kept
+                ]
+                events.append({**event, "tool_messages": told})
+            elif "action_name" not in event or event.get("action_uid") not in self._ids():
+                events.append(event)
+            elif event["action_uid"] in kept:
+                events.append({**event, "return_value": kept[event["action_uid"]].get("content")})
+        return TurnInput(tuple(events), self.end, tuple(kept.values()))
+
+    def _ids(self) -> set[Any]:
+        return {result["tool_call_id"] for result in self.results}
 
 
 def turns_of(messages: Sequence[ChatMessage]) -> list[TurnInput]:
@@ -40,15 +69,28 @@ def turns_of(messages: Sequence[ChatMessage]) -> list[TurnInput]:
     """
     turns: list[TurnInput] = []
     events: list[EventDict] = []
+    results: list[dict[str, Any]] = []
+    calls: dict[str, Mapping[str, Any]] = {}
+
+    def end(place: int) -> None:
+        asked = [result for result in results if not str(result["name"]).endswith("Action")]
+        told = [_results_event(asked, calls)] if asked else []
+        turns.append(TurnInput((*events, *told), place, tuple(results)))
+        events.clear()
+        results.clear()
+
     for number, message in enumerate(messages):
         if not isinstance(message, Mapping):
             raise InvalidRequestError(f"messages[{number}] is no mapping but {type(message).__name__}")
         if message.get("role") == "assistant":
-            turns.append(TurnInput(tuple(events), number))
-            events = []
+            end(number)
+            calls |= {str(call.get("id")): call for call in message.get("tool_calls") or ()}
+        elif message.get("role") == "tool":
+            results.append(_tool_result(message, number, calls))
+            events.extend(_action_ends(results[-1]))
         else:
             events.extend(events_of(message, number))
-    turns.append(TurnInput(tuple(events), len(messages)))
+    end(len(messages))
     return turns
 
 
@@ -65,8 +107,6 @@ def events_of(message: ChatMessage, number: int) -> list[EventDict]:
         return [{"type": "ContextUpdate", "data": dict(_mapping(message, "content", number))}]
     if role == "event":
         return [dict(_mapping(message, "event", number))]
-    if role == "tool":
-        return [_tool_result(message, number)]
     return []
 
 
@@ -87,18 +127,43 @@ def _mapping(message: ChatMessage, key: str, number: int) -> Mapping[str, Any]:
     return value
 
 
-def _tool_result(message: ChatMessage, number: int) -> EventDict:
-    """The answer to a tool call: its id is the action's uid, its name the action's."""
+def _tool_result(message: ChatMessage, number: int, calls: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The answer to a tool call; without a name it goes by that of the call."""
     uid, name = message.get("tool_call_id"), message.get("name")
-    if not isinstance(uid, str) or not isinstance(name, str):
-        raise InvalidRequestError(f"messages[{number}] needs `tool_call_id` and `name`, both text")
+    if not isinstance(uid, str) or not isinstance(name, str | None):
+        raise InvalidRequestError(f"messages[{number}] needs a text `tool_call_id`, and a text `name` if any")
     return {
-        "type": f"{name}Finished",
-        "action_uid": uid,
-        "action_name": name,
-        "is_success": True,
-        "return_value": message.get("content"),
+        "tool_call_id": uid,
+        "name": name or call_name(calls.get(uid, {})),
+        "content": message.get("content"),
     }
+
+
+def call_name(call: Mapping[str, Any]) -> str | None:
+    """The name of the function that a call is of."""
+    name = (call.get("function") or call).get("name")
+    return str(name) if name else None
+
+
+def _action_ends(result: Mapping[str, Any]) -> list[EventDict]:
+    """What a flow hears that waits for an action: the call's id is the action's uid, its name the action's."""
+    if result["name"] is None:
+        return []
+    return [
+        {
+            "type": f"{result['name']}Finished",
+            "action_uid": result["tool_call_id"],
+            "action_name": result["name"],
+            "is_success": True,
+            "return_value": result["content"],
+        }
+    ]
+
+
+def _results_event(results: Sequence[Mapping[str, Any]], calls: Mapping[str, Mapping[str, Any]]) -> EventDict:
+    """All results of a turn's calls of a model, with these calls, for whoever asks the model to go on."""
+    answered = [calls[result["tool_call_id"]] for result in results if result["tool_call_id"] in calls]
+    return {"type": TOOL_RESULTS, "tool_messages": list(results), "tool_calls": answered}
 
 
 def reply_of(outputs: Iterable[EventDict]) -> dict[str, Any]:
@@ -112,6 +177,8 @@ def reply_of(outputs: Iterable[EventDict]) -> dict[str, Any]:
         action = started_action(kind)
         if kind == "UtteranceBotActionFinished":
             said.append(str(event.get("final_script", "")))
+        elif kind == TOOL_CALLS:
+            tools.extend(event.get("tool_calls") or ())
         elif event.get("timer_name") == POLLING_TIMER:
             hidden.add(event.get("action_uid"))
         elif action is not None:
@@ -156,9 +223,23 @@ def _digested(message: ChatMessage) -> str:
     if len(message) == 2 and isinstance(content, str):
         # The usual message has nothing but a role and a text.
         return f"{message.get('role')}|{len(content)}|{content}"
-    rest = [message[key] for key in ("event", "tool_call_id", "tool_calls") if key in message]
+    rest = [message[key] for key in ("event", "tool_call_id") if key in message]
+    calls = [_plain_call(call) for call in message.get("tool_calls") or ()]
+    if calls:
+        rest, content = [*rest, calls], content or ""
     text = content if isinstance(content, str) and not rest else json.dumps([content, rest], default=str)
     return f"{message.get('role')}||{isinstance(content, str)}|{len(rest)}|{len(text)}|{text}"
+
+
+def _plain_call(call: Any) -> Any:
+    """A tool call with its arguments as data: clients send them back as data or as JSON text."""
+    function = call.get("function") if isinstance(call, Mapping) else None
+    if not isinstance(function, Mapping) or not isinstance(function.get("arguments"), str):
+        return call
+    try:
+        return {**call, "function": {**function, "arguments": json.loads(function["arguments"])}}
+    except ValueError:
+        return call
 
 
 class Digest:

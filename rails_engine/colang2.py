@@ -15,13 +15,22 @@ from typing import Any, Final
 import colang
 from rails_engine import state as states
 from rails_engine.ahead import Ahead
-from rails_engine.chat import ChatMessage, TurnInput, digest, last_exchange, reply_of, turns_of
+from rails_engine.chat import (
+    TOOL_CALLS,
+    ChatMessage,
+    TurnInput,
+    digest,
+    last_exchange,
+    reply_of,
+    turns_of,
+)
 from rails_engine.engine import Engine, instant_actions
 from rails_engine.errors import InvalidStateError, StreamingNotSupportedError
 from rails_engine.forerun import rewrites_input
-from rails_engine.judge import Judge, Judgement
+from rails_engine.judge import OUTPUT, TOOL_INPUT, Judge, Judgement
 from rails_engine.llm import Reading
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, RailsResult, RailStatus, RailType
+from rails_engine.prompts import HIDDEN
 from rails_engine.request import Request
 from rails_engine.response import GenerationLog, GenerationResponse
 from rails_engine.services import Resources, TurnServices
@@ -29,7 +38,7 @@ from rails_engine.state import Snapshot, State
 from rails_engine.streaming import Frame, Outlet, closing_frame, relay, violation_frame
 from rails_engine.trace import Trace, call_info, executed_rails, history_text, statistics
 from rails_engine.turn import Call
-from rails_engine.umim import EventDict
+from rails_engine.umim import EventDict, started_action
 from rails_engine.windows import Ruling, Windows, pass_through
 
 KEPT: Final = 256
@@ -122,7 +131,7 @@ class Colang2:
         rails = (request.options or DEFAULT_OPTIONS).rails
         settings = self._resources.config.rails.output.streaming
         judge = self._judge(request, trace)
-        checked = bool(rails.output) and judge.has(RailType.OUTPUT)
+        checked = bool(rails.output) and judge.has(OUTPUT)
         if checked and not settings.enabled:
             raise StreamingNotSupportedError(
                 "this configuration has output rails and `rails.output.streaming.enabled` is false"
@@ -172,11 +181,11 @@ class Colang2:
 
     def guards(self, kind: RailType) -> bool:
         """True if the program has rails of this kind."""
-        return self._judge(Request(()), Trace()).has(kind)
+        return self._engine.judge(None, self._services(Trace(), None), Trace()).has(kind.value)
 
     def _judge(self, request: Request, trace: Trace) -> Judge:
-        known = request.state.snapshot if request.state is not None else None
-        return Judge(self._engine, self._services(trace, request.options), trace, known)
+        known = request.state.open(self.program) if request.state is not None else None
+        return self._engine.judge(known, self._services(trace, request.options), trace)
 
     async def _answer(
         self, request: Request, trace: Trace, said: _Said | None = None
@@ -184,13 +193,32 @@ class Colang2:
         turns = turns_of(request.messages)
         services = self._services(trace, request.options)
         state = request.state or await self._reached(request.messages, turns, services)
-        call = self._call(turns[-1], said)
-        reply = reply_of(await self._run(state, call, services, trace))
+        turn, refusal = await self._admitted(turns[-1], request.messages, state, services, trace)
+        if refusal is not None:
+            return state, _refusal(refusal)
+        reply = reply_of(await self._run(state, self._call(turn, said), services, trace))
         if request.state is None:
-            self._remembered.keep(
-                [*request.messages, {"role": "assistant", "content": reply["content"]}], state
-            )
+            self._remembered.keep([*request.messages, reply], state)
         return state, reply
+
+    async def _admitted(
+        self,
+        turn: TurnInput,
+        messages: Sequence[ChatMessage],
+        state: State,
+        services: TurnServices,
+        trace: Trace,
+    ) -> tuple[TurnInput, Judgement | None]:
+        """The turn with the results of its tools as their rails leave them, and the refusal where there is one."""
+        before = state.open(self.program)
+        judge = self._engine.judge(before, services, trace)
+        if not turn.results or not judge.has(TOOL_INPUT):
+            return turn, None
+        judgement = await judge.tool_input(turn.results, _calls_made(messages[: turn.end], before))
+        if not judgement.passed:
+            hidden = [{**result, "content": HIDDEN} for result in turn.results]
+            return turn.with_results(hidden), judgement
+        return turn.with_results(judgement.content), None
 
     async def _run(self, state: State, call: Call, services: TurnServices, trace: Trace) -> list[EventDict]:
         """Run the turn; where the configuration says so, its model calls begin while the input rails judge."""
@@ -227,7 +255,8 @@ class Colang2:
                 state.snapshot, known = snapshot, number
                 break
         for turn in turns[known:-1]:
-            await self._engine.run(state, self._call(turn, None), services, Trace())
+            shown, _ = await self._admitted(turn, messages, state, services, Trace())
+            await self._engine.run(state, self._call(shown, None), services, Trace())
         return state
 
     def _call(self, turn: TurnInput, said: _Said | None) -> Call:
@@ -243,7 +272,9 @@ class Colang2:
         answer: str | list[dict[str, Any]] = reply["content"] if request.as_text else [reply]
         if not request.wants_response:
             return reply["content"] if request.as_text else reply
-        response = GenerationResponse(response=answer)
+        response = GenerationResponse(
+            response=answer, tool_calls=reply.get("tool_calls"), reasoning_content=_reasoning(reply, trace)
+        )
         if request.state_wanted:
             response.state = states.to_dict(state)
         if request.options is not None:
@@ -272,6 +303,37 @@ class _Said:
         if reply.get("tool_calls"):
             self.outlet.give(Frame(metadata={"tool_calls": reply["tool_calls"]}))
         self.outlet.give(closing_frame(trace.llm_calls[-1].completion.usage if trace.llm_calls else None))
+
+
+def _calls_made(messages: Sequence[ChatMessage], before: Snapshot | None) -> list[Mapping[str, Any]]:
+    """The calls that results may answer: those in the list, and those that the flows have sent."""
+    listed = [call for message in messages for call in message.get("tool_calls") or ()]
+    made: list[Mapping[str, Any]] = []
+    for event in before.events if before else ():
+        action = started_action(event["type"])
+        if event["type"] == TOOL_CALLS:
+            made += event.get("tool_calls") or ()
+        elif action is not None:
+            made.append({"id": event.get("action_uid"), "function": {"name": action}})
+    return [*listed, *made]
+
+
+def _refusal(judgement: Judgement) -> dict[str, Any]:
+    """The reply where what came in was refused before any flow of the conversation saw it."""
+    reply: dict[str, Any] = {"role": "assistant", "content": judgement.said}
+    if judgement.exception is not None:
+        reply["events"] = [judgement.exception]
+    return reply
+
+
+def _reasoning(reply: Mapping[str, Any], trace: Trace) -> str | None:
+    """What the main model thought before an answer that was given as it was; else it is withheld, as the answer is."""
+    for call in reversed(trace.llm_calls):
+        answer = call.completion
+        given = answer.text in reply["content"] if answer.text else "tool_calls" in reply
+        if call.task == "general" and answer.reasoning and given:
+            return answer.reasoning
+    return None
 
 
 def _refused(judgement: Judgement) -> Frame:

@@ -17,6 +17,7 @@ import colang
 from rails_engine.ahead import AheadEndedError
 from rails_engine.effects import Effects
 from rails_engine.forerun import AheadEffects
+from rails_engine.judge import Judge
 from rails_engine.scene import Scene, Services
 from rails_engine.state import EVENT_BOUND, HISTORY_BOUND, Snapshot, State
 from rails_engine.trace import Trace
@@ -50,7 +51,7 @@ class Engine:
         """
         async with state.lock:
             before = state.open(self.program)
-            scene = self._scene(state, before, services)
+            scene = self._scene(state, before, services, trace)
             turn = Turn(scene, self.effects, call, Stage(self.source_uid, trace))
             running = await turn.run(self._of_this_loop(state))
             self._keep(state, running)
@@ -60,8 +61,9 @@ class Engine:
 
     async def run_ahead(self, before: Snapshot | None, call: Call, services: Services) -> None:
         """Run a copy of the call for the sake of its model calls; whatever ends it early is no matter."""
-        scene = self._scene(State(), before, services)
-        stage = Stage(self.source_uid, Trace())
+        trace = Trace()
+        scene = self._scene(State(), before, services, trace)
+        stage = Stage(self.source_uid, trace)
         turn = Turn(scene, AheadEffects(*self.effects.parts()), replace(call, listener=None), stage)
         try:
             await turn.run(())
@@ -70,16 +72,22 @@ class Engine:
         except Exception as error:  # noqa: BLE001 -- the turn itself will meet it again, and say so
             log.debug("the copy of the turn ended: %r", error)
 
-    async def aside(
-        self, before: Snapshot | None, call: Call, services: Services, trace: Trace
-    ) -> list[EventDict]:
-        """Run one call beside the conversation: nothing of it is kept, and `main` does not begin for it.
+    def judge(self, before: Snapshot | None, services: Services, trace: Trace) -> Judge:
+        """Who asks the rails beside the conversation as it stands in `before`, None for one not yet begun."""
 
-        Raises:
-            as `run`.
-        """
-        scene = self._scene(State(), before, services)
-        turn = Turn(scene, self.effects, replace(call, aside=True), Stage(self.source_uid, trace))
+        async def beside(event: EventDict) -> list[EventDict]:
+            return await self._beside(before, event, services, trace)
+
+        return Judge(self.program, beside, trace)
+
+    async def _beside(
+        self, before: Snapshot | None, event: EventDict, services: Services, trace: Trace
+    ) -> list[EventDict]:
+        """Start a flow beside the conversation: nothing of it is kept, and `main` does not begin for it."""
+        call = Call([event], blocking=True, instant=_SPEECH, aside=str(event["flow_id"]))
+        turn = Turn(
+            self._scene(State(), before, services, trace), self.effects, call, Stage(self.source_uid, trace)
+        )
         await turn.run(())
         return turn.outputs
 
@@ -95,19 +103,17 @@ class Engine:
             for task in tasks:
                 _ = task.cancelled() or task.exception()  # nobody else will ask
 
-    def _scene(self, state: State, before: Snapshot | None, services: Services) -> Scene:
-        if before is None:
-            machine = colang.new_state(self.program, secrets.randbits(64))
-            return Scene(self.program, machine, [], [], services, state)
-        machine = before.machine.fork()
-        return Scene(
-            self.program,
-            machine,
-            list(before.history),
-            [dict(event) for event in before.events],
-            services,
-            state,
-        )
+    def _scene(self, state: State, before: Snapshot | None, services: Services, trace: Trace) -> Scene:
+        machine = before.machine.fork() if before else colang.new_state(self.program, secrets.randbits(64))
+        history = list(before.history) if before else []
+        events = [dict(event) for event in before.events] if before else []
+
+        async def beside(event: EventDict) -> list[EventDict]:
+            now = Snapshot(self.program, machine, tuple(history), tuple(events))
+            return await self._beside(now, event, services, trace)
+
+        judge = Judge(self.program, beside, trace)
+        return Scene(self.program, machine, history, events, services, state, judge)
 
     def _of_this_loop(self, state: State) -> Sequence[Job]:
         """Actions of earlier calls; those of an event loop that has ended since can never be awaited."""
@@ -127,6 +133,10 @@ class Engine:
 def _after(scene: Scene) -> Snapshot:
     history, events = tuple(scene.history[-HISTORY_BOUND:]), tuple(scene.events[-EVENT_BOUND:])
     return Snapshot(scene.program, scene.machine, history, events)
+
+
+_SPEECH: Final = frozenset({"UtteranceBotAction"})
+"""What ends at once beside a conversation: a refusal is read, not spoken."""
 
 
 def instant_actions(configured: Sequence[str] | None) -> frozenset[str]:

@@ -1,24 +1,19 @@
-"""The rails of a Colang 2.x configuration asked for a verdict, without a conversation around it.
+"""The rails of a Colang 2.x configuration asked for a verdict, beside the conversation.
 
-A flow of the `guardrails` library runs the input or output rails on one text and tells how they ended. It runs beside
-`main`, on a state of its own or on a fork of the conversation's, and nothing of it is kept.
+A flow of the `guardrails` library runs the rails of one direction and tells how they ended. It runs beside `main`, on
+a state of its own or on a fork of the conversation's, and nothing of it is kept.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from colang import ColangError
-from rails_engine.engine import Engine
+from colang import ColangError, Program
 from rails_engine.errors import ConfigurationError, LLMCallException
-from rails_engine.options import RailType
-from rails_engine.services import TurnServices
-from rails_engine.state import Snapshot
 from rails_engine.trace import Trace
-from rails_engine.turn import Call
 from rails_engine.umim import EventDict
 from rails_engine.windows import Ruling
 
@@ -26,20 +21,35 @@ log = logging.getLogger(__name__)
 
 VERDICT: Final = "RailsVerdict"
 
+INPUT: Final = "input"
+OUTPUT: Final = "output"
+RETRIEVAL: Final = "retrieval"
+TOOL_INPUT: Final = "tool input"
+"""The directions, as their flows are named: `<direction> rails` is the configuration's own, `_judge <direction>` asks it."""
+
+Beside: TypeAlias = Callable[[EventDict], Awaitable[Sequence[EventDict]]]
+"""Runs one event beside the conversation, and gives what the flows sent for it. Raises as a turn does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """How the rails of one direction ended: `text` as they leave it, or the rail that refused and what was said.
+    """How the rails of one direction ended: `content` as they leave it, or the rail that refused and what was said.
 
-    `failed`: a rail's action did not succeed. `exception`: the event that was raised instead of speaking.
+    `content` is a text, for tool results the list of their messages. `failed`: a rail's action did not succeed.
+    `exception`: the event that was raised instead of speaking.
     """
 
     passed: bool
-    text: str = ""
+    content: Any = ""
     rail: str = ""
     said: str = ""
     exception: EventDict | None = None
     failed: bool = False
+
+    @property
+    def text(self) -> str:
+        """The content of a direction that is text."""
+        return str(self.content)
 
     @property
     def told(self) -> str:
@@ -49,60 +59,67 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Asks the rails; calls may overlap. `before` is the conversation that they see, None for none."""
+    """Asks the rails of a program; calls may overlap."""
 
-    engine: Engine
-    services: TurnServices
+    program: Program
+    beside: Beside
     trace: Trace
-    before: Snapshot | None = None
 
-    def has(self, kind: RailType) -> bool:
+    def has(self, direction: str) -> bool:
         """True if the program has rails of this direction, and the library that runs them."""
-        flows = self.engine.program.flows
-        return f"{kind.value} rails" in flows and f"_judge {kind.value}" in flows
+        flows = self.program.flows
+        return f"{direction} rails" in flows and f"_judge {direction}" in flows
 
     async def input(self, text: str) -> Judgement:
         """The verdict of the input rails; without any, `text` passes."""
-        return await self._verdict(RailType.INPUT, {"text": text})
+        return await self._verdict(INPUT, text, {})
 
     async def output(self, text: str, asked: str | None = None, thought: str = "") -> Judgement:
         """The verdict of the output rails on an answer to `asked`; without any, `text` passes."""
-        return await self._verdict(
-            RailType.OUTPUT, {"text": text, "asked": asked, "thought": thought or None}
-        )
+        return await self._verdict(OUTPUT, text, {"asked": asked, "thought": thought or None})
 
-    async def window(self, text: str, asked: str, thought: str) -> Ruling:
+    async def retrieval(self, text: str) -> Judgement:
+        """The verdict of the retrieval rails on what was found; without any, it passes."""
+        return await self._verdict(RETRIEVAL, text, {})
+
+    async def tool_input(
+        self, results: Sequence[Mapping[str, Any]], calls: Sequence[Mapping[str, Any]]
+    ) -> Judgement:
+        """The verdict of the tool-input rails on messages that answer `calls`; without any rails, they pass."""
+        return await self._verdict(TOOL_INPUT, [dict(each) for each in results], {"calls": list(calls)})
+
+    async def window(self, text: str, asked: str | None, thought: str) -> Ruling:
         """The verdict of the output rails on a window of a streamed answer."""
         judgement = await self.output(text, asked, thought)
         if judgement.passed:
             return Ruling(judgement.text)
-        return Ruling(refused_by=judgement.rail, failed=judgement.failed)
+        events = (judgement.exception,) if judgement.exception else ()
+        return Ruling("", judgement.rail, judgement.failed, events, judgement.said)
 
-    async def _verdict(self, kind: RailType, given: dict[str, Any]) -> Judgement:
-        if not self.has(kind):
-            return Judgement(passed=True, text=given["text"])
-        start: EventDict = {"type": "StartFlow", "flow_id": f"_judge {kind.value}", **given}
+    async def _verdict(self, direction: str, content: Any, given: dict[str, Any]) -> Judgement:
+        if not self.has(direction):
+            return Judgement(passed=True, content=content)
+        start: EventDict = {
+            "type": "StartFlow",
+            "flow_id": f"_judge {direction}",
+            "content": content,
+            **given,
+        }
         ran = len(self.trace.actions)
         try:
-            outputs = await self.engine.aside(
-                self.before, Call([start], True, _SPEECH), self.services, self.trace
-            )
+            outputs = await self.beside(start)
         except (ColangError, ConfigurationError, LLMCallException) as error:
-            log.warning("the %s rails could not judge: %r", kind.value, error)
-            return Judgement(passed=False, rail=f"{kind.value} rails", failed=True)
+            log.warning("the %s rails could not judge: %r", direction, error)
+            return Judgement(passed=False, rail=f"{direction} rails", failed=True)
         failed = any(run.failure is not None for run in self.trace.actions[ran:])
-        return _judgement(f"{kind.value} rails", outputs, failed=failed)
-
-
-_SPEECH: Final = frozenset({"UtteranceBotAction"})
-"""What ends at once: a refusal is read, not spoken."""
+        return _judgement(f"{direction} rails", outputs, failed=failed)
 
 
 def _judgement(hook: str, outputs: Sequence[EventDict], *, failed: bool) -> Judgement:
-    """What the outputs amount to. Rails that came to no end have not let the text pass."""
+    """What the outputs amount to. Rails that came to no end have not let the content pass."""
     verdict = next((event for event in outputs if event["type"] == VERDICT), {})
     if verdict.get("passed") is True:
-        return Judgement(passed=True, text=str(verdict.get("text")))
+        return Judgement(passed=True, content=verdict.get("content"))
     said = [str(event.get("final_script", "")) for event in outputs if event["type"] in _SPOKEN]
     exception = next((event for event in outputs if event["type"].endswith("Exception")), None)
     rail = str(verdict.get("rail") or hook)

@@ -10,15 +10,26 @@ from typing import Any, Final, Protocol, TypeAlias
 import colang
 from rails_engine.ahead import AheadEndedError
 from rails_engine.errors import ConfigurationError, LLMCallException, PromptError
-from rails_engine.llm import LLMCall
+from rails_engine.judge import Judge
+from rails_engine.llm import Completion as Answer
+from rails_engine.llm import LLMCall, Message
 from rails_engine.state import State
 from rails_engine.umim import EventDict
 from rails_engine.windows import StreamStoppedError
 
 log = logging.getLogger(__name__)
 
-GUARDING: Final = {"input rails": "input", "output rails": "output"}
+GUARDING: Final = {
+    "input rails": "input",
+    "output rails": "output",
+    "retrieval rails": "retrieval",
+    "tool input rails": "tool_input",
+    "tool output rails": "tool_output",
+}
 """Colang 2.x: the flows that call the rails of a direction."""
+
+ADMITTED: Final = "_admitted_user_message"
+"""The global variable in which the library keeps what the user said last, once the input rails have let it pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +50,8 @@ class Outcome:
 
     `context_updates` are written to the global variables; `events` are sent as if a flow had sent them. Where the
     effect ran for a rail and failed, `failed_rail` is that rail, and `passes` says that its policy ends it there and
-    lets the text pass.
+    lets the text pass. Under Colang 2.x `starts` are `StartFlow` events for the machine alone, and `aborts` fails the
+    flow that the effect ran for.
     """
 
     value: Any = None
@@ -48,6 +60,8 @@ class Outcome:
     failure: BaseException | None = None
     failed_rail: RunningRail | None = None
     passes: bool = False
+    starts: tuple[EventDict, ...] = ()
+    aborts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +91,8 @@ class Services(Protocol):
         """
         ...
 
-    async def answer(self, message: str) -> str:
-        """The main model's answer to a bare user message.
+    async def answer(self, messages: tuple[Message, ...]) -> Answer:
+        """The main model's answer to these messages, with the parameters and tools that the caller gave.
 
         Raises:
             LLMCallException: the model failed.
@@ -87,6 +101,11 @@ class Services(Protocol):
 
     async def relevant_chunks(self, query: str) -> list[str] | None:
         """The pieces of the knowledge base nearest to `query`, best first; None where there is no knowledge base."""
+        ...
+
+    @property
+    def llm_params(self) -> Mapping[str, Any]:
+        """The parameters that the caller gave for the main model's calls."""
         ...
 
     def scoped(self, sink: Callable[[LLMCall], None]) -> Services:
@@ -103,7 +122,7 @@ class Scene:
     """The turn as an effect sees it.
 
     `machine` belongs to the turn: only effects that run at once (no `await` before the change) may change it. `state`
-    is the conversation as it was when the turn began.
+    is the conversation as it was when the turn began. `judge` asks the rails about it as it is when it is asked.
     """
 
     program: colang.Program
@@ -112,6 +131,7 @@ class Scene:
     events: list[EventDict]
     services: Services
     state: State
+    judge: Judge
     flow_uid: str = ""
 
     @property
@@ -129,6 +149,15 @@ class Scene:
                 own = max(0, place - 1)
                 return RunningRail(GUARDING[name], tuple(names[: place + 1]), callers[own][0])
         return RunningRail("", tuple(names)) if names else None
+
+    def last_words(self) -> str:
+        """What the user said last; with input rails, what they last let pass and as they left it. Empty before that."""
+        if "run input rails" in self.program.flows and "input rails" in self.program.flows:
+            return str(self.context.get(ADMITTED) or "")
+        for event in reversed(self.events):
+            if event["type"] == "UtteranceUserActionFinished":
+                return str(event.get("final_transcript") or "")
+        return ""
 
     def log_events(self) -> list[EventDict]:
         """The interaction history as events, as prompt templates receive it."""

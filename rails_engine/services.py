@@ -122,10 +122,9 @@ class TurnServices:
             log.warning("the answer is taken as it is: %s", error)
             return text
 
-    async def answer(self, message: str) -> str:
+    async def answer(self, messages: tuple[Message, ...]) -> Answer:
         """See `Services.answer`."""
-        request = self.tuned((Message("user", message),))
-        return (await self.call(self.resources.model("main"), request, "general")).text
+        return await self.call(self.resources.model("main"), self.tuned(messages), "general")
 
     def tuned(self, messages: tuple[Message, ...]) -> LLMRequest:
         """A request of these messages with the caller's parameters."""

@@ -48,8 +48,8 @@ class Call:
     instant: frozenset[str] = frozenset()
     listener: Callable[[EventDict], None] | None = None
     """Told of each output as it comes."""
-    aside: bool = False
-    """No turn of a conversation: `main` does not begin."""
+    aside: str = ""
+    """The flow that runs beside a conversation: `main` does not begin, and only this flow's actions are carried out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +204,8 @@ class Turn:
 
     def _start(self, action: str, start: Event, command: Send) -> None:
         plan = self._effects.find(action)
+        if self._call.aside and not self._is_of(self._call.aside, command.flow_uid):
+            return
         if plan is None:
             self._output(start)
             return
@@ -218,6 +220,10 @@ class Turn:
             job.launch()
         else:
             self._local.append(job)
+
+    def _is_of(self, flow_id: str, flow_uid: str) -> bool:
+        """Whether an instance runs for a flow of this name."""
+        return any(name == flow_id for _, name in colang.callers_of(self._scene.machine, flow_uid))
 
     # --- actions ---------------------------------------------------------------------------------------------------
 
@@ -249,6 +255,9 @@ class Turn:
             colang.set_globals(self._scene.machine, outcome.context_updates)
         if outcome.failed_rail is not None:
             self._fail_rail(job, outcome.failed_rail, passes=outcome.passes)
+        if outcome.aborts:
+            self._give_up(job, Event("StopFlow", {"flow_instance_uid": job.scene.flow_uid}))
+        self._inbox.extend(umim.received(start) for start in outcome.starts)
         action = job.plan.name
         self._inbox.append(umim.finished(action, job.start, {"return_value": outcome.value}))
         if outcome.failure is not None:
@@ -260,11 +269,15 @@ class Turn:
     def _fail_rail(self, job: Job, rail: RunningRail, *, passes: bool) -> None:
         """A rail could not judge: it ends here and lets the text pass, or whoever ran it learns that it may not."""
         if passes and rail.uid:
-            self._given_up.add(job.start.arguments["action_uid"])  # it has ended: nobody has to stop it
-            self._inbox.append(Event("FinishFlow", {"flow_instance_uid": rail.uid}))
+            self._give_up(job, Event("FinishFlow", {"flow_instance_uid": rail.uid}))
         elif not passes:
             self._failed_flows.add(job.scene.flow_uid)
             colang.set_globals(self._scene.machine, {RAIL_FAILURE: job.plan.name})
+
+    def _give_up(self, job: Job, end: Event) -> None:
+        """End a flow that waits for an action which has ended: nobody has to stop the action."""
+        self._given_up.add(job.start.arguments["action_uid"])
+        self._inbox.append(end)
 
     def _cancel(self, unfinished: Sequence[Job]) -> None:
         for job in (*self._local, *self._deferred):

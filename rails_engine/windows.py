@@ -24,13 +24,14 @@ from rails_engine.umim import EventDict
 class Ruling:
     """What the output rails made of a window: the text as it may be released, or the rail that refused it.
 
-    `failed`: that rail gave no verdict. `events` are those of the refusal.
+    `failed`: that rail gave no verdict. `events` are those of the refusal, `said` is what the rail said instead.
     """
 
     text: str = ""
     refused_by: str | None = None
     failed: bool = False
     events: tuple[EventDict, ...] = ()
+    said: str = ""
 
     def frame(self) -> Frame:
         """The frame that ends the stream of a refused window."""

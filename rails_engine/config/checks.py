@@ -183,14 +183,6 @@ def _listed(config: ConfigData) -> Iterator[FlowRef]:
                 continue
 
 
-def _without_effect(config: ConfigData) -> Iterator[Finding]:
-    """Colang 2.x has hooks for input and output rails; its flows call all other rails themselves."""
-    for direction, rails in config.rails.directions().items():
-        if config.colang_version == "2.x" and rails.flows and direction not in _DIRECTIONS:
-            message = "under Colang 2.x these rails run only where a flow calls them; the list has no effect"
-            yield Finding("warning", ("rails", direction, "flows"), message)
-
-
 def _jailbreak(config: ConfigData) -> Iterator[Finding]:
     options = config.rails.config.jailbreak_detection
     own: KeyPath = ("rails", "config", "jailbreak_detection")
@@ -217,6 +209,5 @@ CHECKS: tuple[Check, ...] = (
     _streaming_rewrites,
     _passthrough_or_single_call,
     _policies,
-    _without_effect,
     _jailbreak,
 )

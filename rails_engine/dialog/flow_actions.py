@@ -78,10 +78,7 @@ async def event_awaited(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
 
 async def last_user_message(scene: Scene, _arguments: Mapping[str, Any]) -> Outcome:
     """`GetLastUserMessageAction()`: the user's last words, None before the first."""
-    for event in reversed(scene.events):
-        if event["type"] == "UtteranceUserActionFinished":
-            return Outcome(event.get("final_transcript"))
-    return Outcome()
+    return Outcome(scene.last_words() or None)
 
 
 async def current_time(_scene: Scene, _arguments: Mapping[str, Any]) -> Outcome:

@@ -123,7 +123,7 @@ async def flow_from_name(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
 async def flow_continuation(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
     """`GenerateFlowContinuationAction(temperature)`: a flow for how the bot goes on."""
     temperature = arguments.get("temperature")
-    said = _last_words(scene)
+    said = scene.last_words()
     text = await _ask(
         scene,
         "generate_flow_continuation",
@@ -136,29 +136,6 @@ async def flow_continuation(scene: Scene, arguments: Mapping[str, Any]) -> Outco
     name = f"_dynamic_{short_id()} {answer.intent}"
     body = f'@meta(bot_intent="{answer.intent}")\nflow {name}\n  {answer.action}'
     return Outcome({"name": name, "parameters": [], "body": body})
-
-
-async def passthrough(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
-    """`PassthroughLLMAction(user_message)`: the model's own answer to the bare message."""
-    return Outcome(await scene.services.answer(str(arguments["user_message"])))
-
-
-async def relevant_chunks(scene: Scene, _arguments: Mapping[str, Any]) -> Outcome:
-    """`RetrieveRelevantChunksAction()`: what the knowledge base says to `$last_user_message`, None without one."""
-    query = scene.context.get("last_user_message") or _last_words(scene)
-    chunks = await scene.services.relevant_chunks(str(query)) if query else None
-    if chunks is None:
-        return Outcome()
-    text = "\n".join(chunks)
-    updates = {"relevant_chunks": text, "relevant_chunks_sep": list(chunks), "retrieved_for": query}
-    return Outcome(text, context_updates=updates)
-
-
-def _last_words(scene: Scene) -> str:
-    for event in reversed(scene.events):
-        if event["type"] == "UtteranceUserActionFinished":
-            return str(event.get("final_transcript") or "")
-    return ""
 
 
 async def _ask(

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from rails_engine.dialog import attention, flow_actions, generation
+from rails_engine.dialog.passthrough import passthrough
+from rails_engine.dialog.sources import relevant_chunks
 from rails_engine.scene import Effect, Plan
 
 _AT_ONCE: Mapping[str, Effect] = {
@@ -16,7 +18,7 @@ _AT_ONCE: Mapping[str, Effect] = {
     "CheckForActiveEventMatchAction": flow_actions.event_awaited,
     "GetLastUserMessageAction": flow_actions.last_user_message,
     "GetCurrentDateTimeAction": flow_actions.current_time,
-    "RetrieveRelevantChunksAction": generation.relevant_chunks,
+    "RetrieveRelevantChunksAction": relevant_chunks,
     "UpdateAttentionMaterializedViewAction": attention.update_view,
     "GetAttentionPercentageAction": attention.percentage,
 }
@@ -30,7 +32,7 @@ _IN_THE_BACKGROUND: Mapping[str, Effect] = {
     "GenerateFlowFromInstructionsAction": generation.flow_from_instructions,
     "GenerateFlowFromNameAction": generation.flow_from_name,
     "GenerateFlowContinuationAction": generation.flow_continuation,
-    "PassthroughLLMAction": generation.passthrough,
+    "PassthroughLLMAction": passthrough,
 }
 
 SYSTEM_ACTIONS: Mapping[str, Plan] = MappingProxyType(

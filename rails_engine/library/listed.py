@@ -1,7 +1,7 @@
 """Rails that a Colang 2.x configuration lists in `config.yml`, as the flows that `guardrails` calls.
 
-`rails.input.flows` becomes `flow input rails $input_text`, which awaits each listed flow in order, and so for output.
-Flows of the built-in rails are imported where they are listed.
+`rails.input.flows` becomes `flow input rails $input_text`, which awaits each listed flow in order, and so for the other
+directions. Flows of the built-in rails are imported where they are listed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ _HERE = Path(__file__).parent / "colang_2"
 _RUNNERS = {
     "input": "input rails $input_text",
     "output": "output rails $output_text",
+    "retrieval": "retrieval rails $relevant_chunks",
+    "tool_input": "tool input rails $tool_messages",
+    "tool_output": "tool output rails $tool_calls",
 }
 _FLOW = re.compile(r"^flow ([^\n$(]+?)[ \t]*(?:[$(][^\n]*)?$", re.MULTILINE)
 NAME = "config.yml rails"
@@ -48,7 +51,7 @@ def listed_rails(config: RailsConfig) -> Source | None:
 def _refuse_two_ways(config: RailsConfig, wanted: Collection[str]) -> None:
     for source in config.sources:
         for name in _FLOW.findall(source.text):
-            direction = name.removesuffix(" rails")
+            direction = name.removesuffix(" rails").replace(" ", "_")
             if direction in wanted and name.endswith(" rails"):
                 raise InvalidRailsConfigurationError(
                     f"rails.{direction}.flows lists rails, and {source.name} defines `flow {name}` too; keep one of them"

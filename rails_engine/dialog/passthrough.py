@@ -1,0 +1,73 @@
+"""The main model asked without a prompt of ours: a user's message, and the results of the tools that it called.
+
+What the model called is handed over by a flow of the library, so that tool-output rails see the calls before anybody
+else does. A whole exchange of calls and results about one message is kept in a global variable, since the model has to
+be given all of it each time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from rails_engine.llm import Completion as Answer
+from rails_engine.llm import ToolCall, message_of
+from rails_engine.scene import Outcome, Scene
+
+EXCHANGE: Final = "_tool_exchange"
+"""The global variable with the calls and results about the user's last message, as chat messages."""
+
+HANDING_OVER: Final = "bot call tools"
+"""The flow of `core` that hands calls over."""
+
+
+async def passthrough(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
+    """`PassthroughLLMAction(user_message, tool_messages=None, tool_calls=None)`: the model's own answer.
+
+    None where the model only calls tools. `tool_messages` are results of its last calls, or of the `tool_calls` that
+    are given with them.
+    """
+    results = arguments.get("tool_messages") or ()
+    exchange = _exchange(scene.context, results, arguments.get("tool_calls") or ()) if results else []
+    asked = {"role": "user", "content": str(arguments.get("user_message") or "")}
+    answer = await scene.services.answer(tuple(message_of(message) for message in (asked, *exchange)))
+    return _outcome(scene, answer, exchange)
+
+
+def _exchange(
+    context: Mapping[str, Any], results: Sequence[Mapping[str, Any]], given: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """The exchange so far, then the calls and their results. Calls that were made here count before a client's word."""
+    answered = {result.get("tool_call_id") for result in results}
+    own = [call for call in context.get("tool_calls") or () if call.get("id") in answered]
+    calling = {"role": "assistant", "content": "", "tool_calls": own or list(given)}
+    return [*(context.get(EXCHANGE) or ()), calling, *({"role": "tool", **result} for result in results)]
+
+
+def _outcome(scene: Scene, answer: Answer, exchange: list[dict[str, Any]]) -> Outcome:
+    calls = [as_message(call) for call in answer.tool_calls]
+    updates: dict[str, Any] = {
+        EXCHANGE: exchange,
+        "bot_thinking": answer.reasoning or None,
+        "tool_calls": calls,
+        "tools": list(scene.services.llm_params.get("tools") or ()),
+    }
+    # What is empty and was never set stays unset.
+    changed = {name: value for name, value in updates.items() if value or name in scene.context}
+    if not calls:
+        return Outcome(answer.text, changed)
+    text = answer.text or None
+    if HANDING_OVER not in scene.program.flows:
+        return Outcome(text, changed, ({"type": "BotToolCalls", "tool_calls": calls},))
+    start = {"type": "StartFlow", "flow_id": HANDING_OVER, "calls": calls}
+    return Outcome(text, changed, starts=(start,))
+
+
+def as_message(call: ToolCall) -> dict[str, Any]:
+    """A call as messages carry it; its arguments as data where they are JSON, else as the model wrote them."""
+    try:
+        arguments = json.loads(call.arguments or "{}")
+    except ValueError:
+        arguments = call.arguments
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
