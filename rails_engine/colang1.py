@@ -52,10 +52,11 @@ from rails_engine.streaming import Frame, Outlet, relay, violation_frame
 from rails_engine.streaming_handler import RelayingHandler
 from rails_engine.trace import Trace, call_info, failed
 from rails_engine.umim import EventDict
+from rails_engine.values import value_class
 from rails_engine.windows import Windows, pass_through
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Done:
     """A turn that has been run: its new events, what they amount to, and the conversation after it."""
 

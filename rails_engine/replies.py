@@ -11,6 +11,7 @@ from rails_engine.options import read_options
 from rails_engine.parts import flattened
 from rails_engine.request import Request
 from rails_engine.umim import EventDict
+from rails_engine.values import value_class
 
 ANSWERS: Final = frozenset({"assistant", "exception"})
 """Roles of messages that this engine gave out: each ends a turn."""
@@ -18,7 +19,7 @@ ANSWERS: Final = frozenset({"assistant", "exception"})
 REMOVE_LAST: Final = "(remove last message)"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Inputs:
     """`past` is history that prompts quote and flows do not see; `now` is what the turn answers."""
 

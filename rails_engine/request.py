@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from rails_engine.options import GenerationOptions
 from rails_engine.state import State
+from rails_engine.values import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Request:
     """What the caller says, what shall come back, and where the conversation stood.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from colang import ColangStateError, Event
 from colang.v1 import Program, State, restore, snapshot_of, step
 from rails_engine.errors import InvalidStateError
 from rails_engine.umim import EventDict
+from rails_engine.values import value_class
 
 SNAPSHOT: Final = "StateSnapshot"
 HISTORY_BOUND: Final = 500
@@ -24,7 +24,7 @@ _SAID = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Story:
     """The machine, and the events so far; shared, never changed."""
 

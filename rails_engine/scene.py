@@ -15,6 +15,7 @@ from rails_engine.llm import Completion as Answer
 from rails_engine.llm import LLMCall, Message
 from rails_engine.state import State
 from rails_engine.umim import EventDict
+from rails_engine.values import value_class
 from rails_engine.windows import StreamStoppedError
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ ADMITTED: Final = "_admitted_user_message"
 """The global variable in which the library keeps what the user said last, once the input rails have let it pass."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class RunningRail:
     """The rail that an action runs for. `flows` are those that led to it, the innermost first.
 
@@ -44,7 +45,7 @@ class RunningRail:
     uid: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Outcome:
     """What an effect gives back to its turn.
 
@@ -64,7 +65,7 @@ class Outcome:
     aborts: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Completion:
     """One model call for a prompt task.
 
@@ -117,7 +118,7 @@ class Services(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Scene:
     """The turn as an effect sees it.
 

@@ -28,6 +28,7 @@ from rails_engine.llm import Completion as Answer
 from rails_engine.prompts import LLMTaskManager, PromptLibrary
 from rails_engine.rim import Foreign
 from rails_engine.scene import Completion
+from rails_engine.values import value_class
 from rails_engine.windows import StreamStoppedError
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ class Resources:
         return model
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class TurnServices:
     """What one turn may use; `sink` is told of each model call, `llm_params` go into each one.
 

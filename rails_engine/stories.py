@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from rails_engine.chat import ChatMessage, Digest
 from rails_engine.replies import ANSWERS, Reply
 from rails_engine.saved import Story, begin_story
+from rails_engine.values import value_class
 
 KEPT: Final = 256
 """Conversations that are remembered by their messages."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Known:
     """A conversation that is known already, how many messages led to it, and the digest of all messages given."""
 

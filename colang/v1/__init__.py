@@ -8,14 +8,18 @@ The two dialects share expressions, errors and the seam (an event in, commands o
 Colang 2.x acts when it is matched, and conflicts are settled among those that act; a flow of Colang 1.0 only offers
 what it would do next, one offer is taken, and what was not taken is interrupted or forgotten. So `elements` are the
 instructions of 1.0, `program` indexes flows by the event that they begin with, and `machine` makes one decision an
-event: `deciding` works it out, and `moves` remembers it for every event of the same one of the program's `kinds`.
+event: `deciding` works it out, and `moves` remembers it for every event of the same one of the program's `kinds`. An
+event that a flow creates is known before it is made (`creation`), so that whoever does not want to see each step lets
+the machine go on by itself from one creation to the next.
 """
 
+from colang.v1.arguments import resolved
 from colang.v1.checking import check
 from colang.v1.coyml import flows_of_yaml
+from colang.v1.creation import CREATED, Creating, Creation
 from colang.v1.definitions import Definitions, definitions_of, flow_of_body
 from colang.v1.elements import CallFlow, FlowCode, RunAction, SetVariable
-from colang.v1.machine import call_flow, end_flow, hear, start_flow, step
+from colang.v1.machine import call_flow, create_all, end_flow, hear, start_flow, step
 from colang.v1.moves import Standing
 from colang.v1.parser import parse, parse_all
 from colang.v1.program import Program, make_program
@@ -25,7 +29,10 @@ from colang.v1.state import Instance, State, Status
 snapshot_of = snapshot
 
 __all__ = [
+    "CREATED",
     "CallFlow",
+    "Creating",
+    "Creation",
     "Definitions",
     "FlowCode",
     "Instance",
@@ -38,6 +45,7 @@ __all__ = [
     "call_flow",
     "check",
     "check_state",
+    "create_all",
     "definitions_of",
     "end_flow",
     "flow_of_body",
@@ -46,6 +54,7 @@ __all__ = [
     "make_program",
     "parse",
     "parse_all",
+    "resolved",
     "restore",
     "snapshot",
     "snapshot_of",

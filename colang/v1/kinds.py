@@ -13,6 +13,13 @@ from colang.v1.elements import ANYTHING, FlowCode, RunAction, Utter, WaitEvent, 
 
 Kind: TypeAlias = Hashable
 
+NAMED: Final[Mapping[str, str]] = {
+    "UserIntent": "intent",
+    "BotIntent": "intent",
+    "InternalSystemActionFinished": "action_name",
+}
+"""Event type to the argument that names what it is about."""
+
 OTHER: Final = ""
 """The kind of events that no flow knows."""
 
@@ -33,6 +40,10 @@ class Kinds:
                 wanted = {name: value for name, value in element.properties.items() if value != ANYTHING}
                 if wanted:
                     self._compared.setdefault(element.type, []).append(wanted)
+
+    def of_all(self, name: str) -> Kind | None:
+        """The kind of every event of a type; None where that depends on more than its type."""
+        return None if name in NAMED or name in self._compared else self.of(name, {})
 
     def of(self, name: str, arguments: Mapping[str, Any]) -> Kind:
         """The kind of an event."""

@@ -10,17 +10,23 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from colang.events import Command, Event, Send
-from colang.v1.deciding import Work, begin, decide, named_flow, resume
+from colang.v1.creation import CREATE, CREATED, Create, Creating, creation_of
+from colang.v1.deciding import Offer, Work, begin, decide, named_flow, resume
 from colang.v1.definitions import flow_of_body
-from colang.v1.elements import STOP, Acting, FlowCode, Utter
+from colang.v1.elements import STOP, Acting, FlowCode, RunAction, Utter
+from colang.v1.kinds import Kind
 from colang.v1.moves import End, Standing, recall
 from colang.v1.program import Program
+from colang.v1.scope import Variables
 from colang.v1.state import Instance, State, Status, numbered
 
 INSTANCE_BOUND: Final = 200
 """Flows under way: beyond it the oldest of those that may run several times at once are forgotten."""
 
 _ALIVE = frozenset({Status.ACTIVE, Status.INTERRUPTED})
+_FINISHED: Final = "InternalSystemActionFinished"
+_CREATED: Final = (_FINISHED, CREATE, True)
+"""The kind of `CREATED`."""
 
 
 def step(program: Program, state: State, event: Event) -> list[Command]:
@@ -62,25 +68,52 @@ def hear(program: Program, state: State, name: str, arguments: Mapping[str, Any]
     if name == "BotIntent" and arguments.get("intent") == STOP:
         state.forget_flows()
         return None
-    return _heard(program, state, name, arguments).decision
+    scope = Variables(state.variables, program.config)
+    return _heard(program, state, scope, name, arguments, program.kinds.of(name, arguments))
 
 
-def _heard(program: Program, state: State, name: str, arguments: Mapping[str, Any]) -> End[Instance]:
-    """What an event leads to: remembered, or worked out and from now on remembered."""
-    if state.standing.owner is not program.moves:
-        state.standing = program.moves.standing(state.instances)
-    before, kind = state.standing, program.kinds.of(name, arguments)
+def create_all(program: Program, state: State, decision: Send | None, create: Create) -> Send | None:
+    """Where an event is to be created, create it, let it be heard, and so on: the first decision to do something else.
+
+    It is as if each event had been heard on its own (`hear`), but that nothing is told of assignments.
+
+    Raises:
+        as `step`.
+    """
+    scope = Variables(state.variables, program.config)
+    state.pending.clear()
+    while isinstance(decision, Creating):
+        creation = decision.creation
+        event = create(creation)
+        if event is None:
+            break
+        state.variables["event"] = CREATED
+        _heard(program, state, scope, _FINISHED, CREATED, _CREATED)
+        _note(state, creation.type, event)
+        decision = _heard(program, state, scope, creation.type, event, creation.kind)
+        state.pending.clear()
+    return decision
+
+
+def _heard(
+    program: Program, state: State, scope: Variables, name: str, arguments: Mapping[str, Any], kind: Kind
+) -> Send | None:
+    """The decision that an event leads to: remembered, or worked out and from now on remembered."""
+    before = state.standing
+    if before.owner is not program.moves:
+        before = state.standing = program.moves.standing(before.instances)
     # What a generated flow does is not worth remembering: it is there once.
-    end = recall(before, kind, state, program.config) if not state.added else None
+    remembered = not state.added
+    scope.growth = 0
+    end = recall(before, kind, state, scope) if remembered else None
     if end is None:
-        remembered = not state.added
         work = Work(program, state, Event(name, arguments))
         decide(work)
         end = _end_of(work)
         if remembered:
             program.moves.learn(before, kind, work.path, end)
     state.standing = end.standing
-    return end
+    return end.decision
 
 
 def start_flow(program: Program, state: State, code: FlowCode) -> Send | None:
@@ -143,8 +176,15 @@ def _end_of(work: Work) -> End[Instance]:
         names = {each.flow for each in alive}
         work.state.added = {name: code for name, code in work.state.added.items() if name in names}
     standing = work.program.moves.standing(numbered(alive))
-    offer = work.decision
-    return End(standing, Send(_event_of(offer.element), offer.flow.name) if offer else None)
+    return End(standing, _decided(work.decision, work.program) if work.decision else None)
+
+
+def _decided(offer: Offer, program: Program) -> Send:
+    element, event = offer.element, _event_of(offer.element)
+    creation = creation_of(element, program.kinds) if isinstance(element, RunAction) else None
+    if creation is None:
+        return Send(event, offer.flow.name)
+    return Creating(event, offer.flow.name, creation=creation)
 
 
 def _event_of(element: Acting) -> Event:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 from colang.events import Send
-from colang.expressions import Scope
+from colang.expressions import Compiled, Scope
 from colang.v1.elements import SetVariable
 from colang.v1.kinds import Kind
 from colang.v1.scope import Variables
@@ -60,12 +60,16 @@ class End(Generic[T]):
 
 @dataclass(slots=True)
 class Way(Generic[T]):
-    """Part of a move: what it assigns, then what it asks or where it ends; neither where that is not known yet."""
+    """Part of a move: what it assigns, then what it asks or where it ends; neither where that is not known yet.
 
-    assigned: tuple[SetVariable, ...] = ()
+    `straight` is where it ends if there is nothing else to it.
+    """
+
+    assigned: tuple[tuple[str, Compiled], ...] = ()
     question: Question | None = None
     answers: dict[Hashable, Way[T]] = field(default_factory=dict)
     end: End[T] | None = None
+    straight: End[T] | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -107,15 +111,16 @@ class Moves(Generic[T]):
             self._standings.clear()
             self._ways = 0
         way: Way[T] = standing.ways.setdefault(kind, Way())
-        assigned: list[SetVariable] = []
+        assigned: list[tuple[str, Compiled]] = []
         for part in path:
             if isinstance(part, SetVariable):
-                assigned.append(part)
+                assigned.append((part.name, part.value))
                 continue
             way.assigned, way.question = tuple(assigned), part.question
             way = way.answers.setdefault(part.answer, Way())
             assigned.clear()
         way.assigned, way.end = tuple(assigned), end
+        way.straight = None if path else end
 
 
 class Values(Protocol):
@@ -125,28 +130,29 @@ class Values(Protocol):
     pending: dict[str, Any]
 
 
-def recall(standing: Standing[T], kind: Kind, values: Values, config: Any) -> End[T] | None:
+def recall(standing: Standing[T], kind: Kind, values: Values, scope: Variables) -> End[T] | None:
     """Make the move again: where it ends, or None, with nothing changed, where that is not known.
 
     Raises:
         ColangRuntimeError: an expression failed; the variables are then of no use.
     """
     way = standing.ways.get(kind)
-    if way is None or (way.end is not None and not way.assigned):
-        return way.end if way is not None else None
+    if way is None or way.straight is not None:
+        return way.straight if way is not None else None
     variables, pending = values.variables, values.pending
-    before: dict[str, Any] = {}
-    told = dict(pending)
-    scope = Variables(variables, config)
-    while way is not None and (way.end is not None or way.question is not None):
-        for each in way.assigned:
-            before.setdefault(each.name, variables.get(each.name, _UNSET))
-            variables[each.name] = pending[each.name] = each.value(scope)
-        if way.end is not None:
-            return way.end
-        way = way.answers.get(way.question(scope)) if way.question is not None else None
+    before: list[tuple[str, Any]] = []
+    told = pending.copy()
+    while way is not None and way.question is not None:
+        for name, value in way.assigned:
+            before.append((name, variables.get(name, _UNSET)))
+            variables[name] = pending[name] = value(scope)
+        way = way.answers.get(way.question(scope))
+    if way is not None and way.end is not None:
+        for name, value in way.assigned:
+            variables[name] = pending[name] = value(scope)
+        return way.end
     values.pending = told
-    for name, value in before.items():
+    for name, value in reversed(before):
         if value is _UNSET:
             del variables[name]
         else:

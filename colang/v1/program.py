@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from colang.v1.elements import (
     Branch,
@@ -15,19 +15,12 @@ from colang.v1.elements import (
     WaitEvent,
     WaitUser,
 )
-from colang.v1.kinds import Kinds
+from colang.v1.kinds import NAMED, Kinds
 from colang.v1.moves import Moves
 from colang.v1.state import Instance
 
 Key: TypeAlias = tuple[str, str | None]
 """An event type and, for intents and actions, the name; None for any name."""
-
-NAMED: Final[Mapping[str, str]] = {
-    "UserIntent": "intent",
-    "BotIntent": "intent",
-    "InternalSystemActionFinished": "action_name",
-}
-"""Event type to the argument that names what it is about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import inspect
 import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Any
 
@@ -18,12 +18,13 @@ from rails_engine.actions.outcome import RailOutcome
 from rails_engine.actions.plain import to_plain, unwrapped
 from rails_engine.actions.registry import Action
 from rails_engine.errors import ActionError, ActionTimeoutError
+from rails_engine.values import value_class
 
 MAX_THREADS = 32
 _POSITION = re.compile(r"^\$(\d+)$")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ActionOutput:
     """What came of an action, as plain data. `verdict` is set where it answered with one."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Protocol
 
 from colang.v1 import Program
@@ -14,6 +14,7 @@ from rails_engine.options import GenerationOptions
 from rails_engine.scene import RunningRail
 from rails_engine.services import TurnServices
 from rails_engine.umim import EventDict
+from rails_engine.values import value_class
 
 TRIGGERED: Final = {
     "triggered_input_rail": "input",
@@ -56,7 +57,7 @@ class Shown(Protocol):
         """Tool calls stand; their rails let them pass."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class CanonicalScene:
     """`machine` belongs to the turn. `events` is the whole history, this turn's events last."""
 

@@ -13,7 +13,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from colang import Send
-from colang.v1 import Instance, RunAction, Standing, call_flow, end_flow, hear
+from colang.v1 import (
+    CREATED,
+    Creating,
+    Creation,
+    Instance,
+    RunAction,
+    Standing,
+    call_flow,
+    create_all,
+    end_flow,
+    hear,
+    resolved,
+)
 from rails_engine.canonical.actions import failure_events
 from rails_engine.canonical.program import is_own
 from rails_engine.canonical.scene import CanonicalScene, Shown
@@ -38,12 +50,8 @@ START: Final = "StartInternalSystemAction"
 
 _NOTHING: Final[EventDict] = {"type": ""}
 
-_CREATED: Final[EventDict] = {
-    "type": "InternalSystemActionFinished",
-    "action_name": "create_event",
-    "status": "success",
-    "is_success": True,
-}
+_NOTED: Final = frozenset({"UtteranceUserActionFinished", "hide_prev_turn", "Listen"})
+"""Events at which the turn does more than to write them down."""
 
 WITHOUT_EVENTS = frozenset({"retrieve_relevant_chunks"})
 """Actions of the runtime that never answer with events; callers of the events interface see None there."""
@@ -79,8 +87,11 @@ class CanonicalTurn:
         self._runner = runner
         self._decision: Send | None = None
         self._before: Standing[Instance] | None = None
-        self.stamp = Stamper().stamp
+        self._stamper = Stamper()
+        self.stamp = self._stamper.stamp
         self.is_quiet = False
+        self._creates = runner.is_system("create_event")
+        self._bound = len(scene.events) + EVENT_BOUND
 
     async def run(self, inputs: Sequence[EventDict]) -> list[EventDict]:
         """Take the inputs in; then go on until there is nothing left to do.
@@ -146,12 +157,35 @@ class CanonicalTurn:
             return [self.stamp({"type": "Listen"})]
         pending, decision = self.scene.machine.pending, self._decision
         if self.is_quiet:
-            pending.clear()
-            if decision is not None and self._is_creation(decision):
-                return [self._created_quietly(decision)]
+            return [self._next_quietly(decision)]
         assigned = [self.stamp({"type": "ContextUpdate", "data": dict(pending)})] if pending else []
         events = [*assigned, self._event(decision)] if decision is not None else assigned
         return events or [self.stamp({"type": "Listen"})]
+
+    def _next_quietly(self, decision: Send | None) -> EventDict:
+        """The next event after those that flows create, which the machine hears at once."""
+        scene = self.scene
+        scene.machine.pending.clear()
+        if self._creates and isinstance(decision, Creating):
+            decision = create_all(scene.program, scene.machine, decision, self._created)
+        if decision is None:
+            return self.stamp({"type": "Listen"})
+        return self._created_quietly(decision) if self._is_creation(decision) else self._event(decision)
+
+    def _created(self, creation: Creation) -> EventDict | None:
+        """An event at which there is nothing to do but to write it down; see `create_all`."""
+        scene, kind = self.scene, creation.type
+        if kind in _NOTED or kind.endswith("Exception") or len(scene.events) > self._bound:
+            return None
+        if kind == "StartInputRail" and not isinstance(scene.context.get("user_message"), str):
+            return None
+        event = self._stamper.begun(kind)
+        creation.fill.into(event, scene.machine.variables)
+        scene.events.append(event)
+        self.trace.events.append(event)
+        if scene.shown is not None:
+            _show(scene.shown, event)
+        return event
 
     def _event(self, command: Send) -> EventDict:
         name, arguments = command.event.name, command.event.arguments
@@ -182,12 +216,12 @@ class CanonicalTurn:
 
     def _is_creation(self, decision: Send) -> bool:
         name = decision.event.arguments.get("action_name")
-        return name == "create_event" and self._runner.is_system(name)
+        return name == "create_event" and self._creates
 
     def _created_quietly(self, decision: Send) -> EventDict:
         """The event that a flow creates; the machine alone hears that creating it is over."""
         event = self._made(decision.event.arguments["action_params"])
-        hear(self.scene.program, self.scene.machine, _CREATED["type"], _CREATED)
+        hear(self.scene.program, self.scene.machine, CREATED["type"], CREATED)
         return event
 
     def _made(self, params: Mapping[str, Any]) -> EventDict:
@@ -303,22 +337,3 @@ def _finished(start: EventDict, value: Any, failure: str | None, events: list[Ev
         "events": None if start["action_name"] in WITHOUT_EVENTS else events,
         "is_system_action": start.get("is_system_action", False),
     }
-
-
-def resolved(arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments with each text `$name` or `$name.member` replaced by the variable, where there is one."""
-    return {name: _value(given, variables) for name, given in arguments.items()}
-
-
-def _value(given: Any, variables: Mapping[str, Any]) -> Any:
-    if isinstance(given, dict):
-        return {key: _value(inner, variables) for key, inner in given.items()}
-    if not isinstance(given, str) or not given.startswith("$"):
-        return given
-    name, *members = given[1:].split(".")
-    if name not in variables:
-        return given
-    value = variables[name]
-    for member in members:
-        value = value.get(member) if isinstance(value, Mapping) else None
-    return value

@@ -8,12 +8,12 @@ built-in rail by itself, where no direction is being guarded, is held to the dir
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from rails_engine.actions import ActionOutput, RailOutcome
 from rails_engine.config import RailsConfig
 from rails_engine.scene import RunningRail
+from rails_engine.values import value_class
 
 _OF_ACTION = {
     "self_check_input": "input",
@@ -37,7 +37,7 @@ _WITH_SOURCE = frozenset(
 _NO_RAILS = frozenset({"retrieve_relevant_chunks", "generate_bot_message", "create_event"})
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Limits:
     """`of_library`: the action is one of a built-in rail, whose flows read a verdict."""
 

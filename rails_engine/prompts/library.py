@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,13 @@ from rails_engine.prompts.history import TURN_STARTS, Event, text_of
 from rails_engine.prompts.parsers import PARSERS
 from rails_engine.prompts.selection import STANDARD, built_in, chosen, of_folder
 from rails_engine.prompts.templates import Templates
+from rails_engine.values import value_class
 
 HISTORY = "history"
 _DEFAULT_TOOLS = "main"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Rendered:
     """A prompt ready to be sent: `prompt`, or else `messages`. `stop` and `max_tokens` are as the prompt says."""
 
