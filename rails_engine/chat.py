@@ -245,6 +245,8 @@ def _plain_call(call: Any) -> Any:
 class Digest:
     """Identifies a growing list of messages by roles and contents; no two different lists share one (up to BLAKE2)."""
 
+    __slots__ = ("_hash",)
+
     def __init__(self) -> None:
         self._hash = hashlib.blake2b(digest_size=32)
 

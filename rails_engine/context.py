@@ -6,9 +6,8 @@ have set: the description of a model call, and the records that a call is added 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar, Token
 from typing import Any, TypeVar
 
 from rails_engine.options import GenerationOptions
@@ -59,25 +58,31 @@ def _taken(variable: ContextVar[T | None]) -> T | None:
     return value
 
 
-@contextmanager
-def call_context(options: GenerationOptions | None, messages: Sequence[Mapping[str, Any]]) -> Iterator[None]:
-    """What users' code reads during a call; afterwards everything is as it was."""
-    before = generation_options_var.set(options), raw_llm_request.set(messages)
-    try:
-        yield
-    finally:
-        generation_options_var.reset(before[0])
-        raw_llm_request.reset(before[1])
+class Held:
+    """`with Held((variable, value), …)`: what users' code reads meanwhile; afterwards everything is as it was."""
+
+    __slots__ = ("_before", "_values")
+
+    def __init__(self, *values: tuple[ContextVar[Any], Any]) -> None:
+        self._values = values
+        self._before: list[tuple[ContextVar[Any], Token[Any]]] = []
+
+    def __enter__(self) -> None:
+        self._before = [(variable, variable.set(value)) for variable, value in self._values]
+
+    def __exit__(self, *_: object) -> None:
+        for variable, before in self._before:
+            variable.reset(before)
 
 
-@contextmanager
-def reading_along(handler: Any) -> Iterator[None]:
+def call_context(options: GenerationOptions | None, messages: Sequence[Mapping[str, Any]]) -> Held:
+    """The options and messages of a call."""
+    return Held((generation_options_var, options), (raw_llm_request, messages))
+
+
+def reading_along(handler: Any) -> Held:
     """`handler` is where actions may write while somebody reads along."""
-    before = streaming_handler_var.set(handler)
-    try:
-        yield
-    finally:
-        streaming_handler_var.reset(before)
+    return Held((streaming_handler_var, handler))
 
 
 class LLMStats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,12 +37,13 @@ class Knowledge:
     @property
     def base(self) -> KnowledgeBase | None:
         """The knowledge base; None where the configuration has no documents."""
-        if self._base is None and self._has_documents():
+        if self._base is None and self._has_documents:
             self._base = self.setup.knowledge_base()
         return self._base
 
+    @cached_property
     def _has_documents(self) -> bool:
-        """Markdown is in `docs`; documents of other kinds are only in the folder."""
+        """Markdown is in `docs`; documents of other kinds are only in the folder. No turn looks for it again."""
         root, name = self._config.config_path, self._config.knowledge_base.folder
         return bool(self._config.docs) or (root is not None and Path(root, name).is_dir())
 
@@ -51,7 +53,7 @@ class Knowledge:
         Raises:
             DocumentError: a document cannot be read.
         """
-        library = self.setup.library() if self._has_documents() else None
+        library = self.setup.library() if self._has_documents else None
         if library is not None:
             library.chunks()
 

@@ -75,6 +75,8 @@ def with_options_of_context(request: Request, events: Sequence[Mapping[str, Any]
         ValueError: the options in the context are malformed (pydantic's ValidationError).
         TypeError: they are no mapping.
     """
+    if not any(event.get("type") == "ContextUpdate" for event in events):
+        return request if request.given is None else replace(request, given=None)
     context: dict[str, Any] = {}
     for event in events:
         if event.get("type") == "ContextUpdate" and isinstance(event.get("data"), Mapping):

@@ -40,6 +40,9 @@ class Stories:
         while latest and messages[latest - 1].get("role") not in ANSWERS:
             latest -= 1
         whole = Digest()
+        if not latest:
+            whole.add(*messages)
+            return Known(begin_story(), 0, whole)
         whole.add(*messages[:latest])
         story = self._stories.get(whole.text())
         if story is not None:  # as it is whenever a conversation just goes on
@@ -64,7 +67,8 @@ class Stories:
 
         With reasoning in front of it, as it was given out, or the text alone, as it was streamed.
         """
-        for answer in (reply.as_message(), {"role": "assistant", "content": reply.text}):
+        given, text = reply.as_message(), {"role": "assistant", "content": reply.text}
+        for answer in (given,) if given == text else (given, text):
             growing = asked.copy()
             growing.add(answer)
             self._stories[growing.text()] = story

@@ -26,7 +26,7 @@ class TransformSpec:
     text: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class RailOutcome:
     """One verdict. `failed`: the rail could not judge, and so blocks."""
 
@@ -35,6 +35,23 @@ class RailOutcome:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     transforms: tuple[TransformSpec, ...] = ()
     failed: bool = False
+
+    def __init__(
+        self,
+        decision: RailDecision,
+        reason: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        transforms: tuple[TransformSpec, ...] = (),
+        failed: bool = False,
+    ) -> None:
+        # As a frozen dataclass does it, but at once: every rail of every turn makes one.
+        self.__dict__.update(
+            decision=decision,
+            reason=reason,
+            metadata={} if metadata is None else metadata,
+            transforms=transforms,
+            failed=failed,
+        )
 
     @classmethod
     def allow(cls, *, reason: str | None = None, metadata: Mapping[str, Any] | None = None) -> Self:

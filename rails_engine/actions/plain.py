@@ -15,6 +15,7 @@ from typing import Any
 from rails_engine.actions.outcome import RailOutcome
 
 MAX_DEPTH = 64
+_ATOMS = frozenset({str, bool, int, float, type(None)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Opaque:
 
 def to_plain(value: Any, depth: int = 0) -> Any:
     """`value` as plain data. Nesting deeper than `MAX_DEPTH`, such as a circle, stays opaque."""
-    if value is None or (
+    if type(value) in _ATOMS or (
         isinstance(value, str | bool | int | float | Opaque) and not isinstance(value, Enum)
     ):
         return value
@@ -40,7 +41,9 @@ def to_plain(value: Any, depth: int = 0) -> Any:
 
 def _converted(value: Any, depth: int) -> Any:
     if isinstance(value, RailOutcome):
-        return {**value.view(), "metadata": to_plain(dict(value.metadata), depth)}
+        view = value.view()
+        view["metadata"] = to_plain(view["metadata"], depth)
+        return view
     if isinstance(value, Enum):
         return to_plain(value.value, depth)
     if isinstance(value, dict | Mapping):
@@ -70,6 +73,8 @@ def _object(value: Any, depth: int) -> Any:
 
 def unwrapped(value: Any) -> Any:
     """`value` as an action gets it: handles give up what they hold."""
+    if type(value) in _ATOMS:
+        return value
     if isinstance(value, Opaque):
         return value.value
     if isinstance(value, dict):

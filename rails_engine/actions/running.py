@@ -94,10 +94,12 @@ def arguments_of(action: Action, given: Mapping[str, Any], injected: Mapping[str
 
 
 def _named(action: Action, name: str) -> str:
+    if name in action.parameters:
+        return name
     position = _POSITION.match(name)
     if position and int(position[1]) < len(action.parameters):
         return action.parameters[int(position[1])]
-    if name in action.parameters or action.takes_any:
+    if action.takes_any:
         return name
     known = ", ".join(action.parameters) or "none"
     raise ActionError(f"Action '{action.name}' has no parameter '{name}' (it has: {known}).")

@@ -36,7 +36,7 @@ class CanonicalRunner:
 
     def __init__(self, actions: CanonicalActions, registered: RegisteredActions) -> None:
         self._registered = registered
-        self._own: Mapping[str, Own] = {
+        own: Mapping[str, Own] = {
             "create_event": actions.create_event,
             "generate_user_intent": actions.generate_user_intent,
             "generate_next_steps": actions.generate_next_steps,
@@ -44,6 +44,7 @@ class CanonicalRunner:
             "generate_value": actions.generate_value,
             "retrieve_relevant_chunks": actions.retrieve_relevant_chunks,
         }
+        self._own = {name: Plan(name, step, is_system=True) for name, step in own.items()}
         self._parallel: Mapping[str, str] = {
             "run_input_rails_in_parallel": "input",
             "run_output_rails_in_parallel": "output",
@@ -64,16 +65,13 @@ class CanonicalRunner:
         if plan is None and name in self._parallel:
             return await self._side_by_side(turn, self._parallel[name])
         if plan is None:
-            plan = self._unregistered(name)
+            plan = self._own.get(name) or self._elsewhere(name)
         outcome = await plan.run(turn.scene, arguments)
         if isinstance(outcome.failure, ActionNotFoundError):
             raise outcome.failure
         return outcome
 
-    def _unregistered(self, name: str) -> Plan:
-        own = self._own.get(name)
-        if own is not None:
-            return Plan(name, own, is_system=True)
+    def _elsewhere(self, name: str) -> Plan:
         plan = self._registered.elsewhere(name)
         if plan is None:
             raise ActionNotFoundError(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from colang.v1 import Program
@@ -86,7 +87,7 @@ class CanonicalScene:
         for variable, direction in TRIGGERED.items():
             reference = self.machine.variables.get(variable)
             if isinstance(reference, str) and reference:
-                return RunningRail(direction, (parse_flow_ref(reference).name,))
+                return _running(direction, reference)
         return None
 
     @property
@@ -100,6 +101,11 @@ class CanonicalScene:
     def last(self, kind: str) -> EventDict | None:
         """The latest event of a type."""
         return next((event for event in reversed(self.events) if event["type"] == kind), None)
+
+
+@lru_cache(maxsize=1024)
+def _running(direction: str, reference: str) -> RunningRail:
+    return RunningRail(direction, (parse_flow_ref(reference).name,))
 
 
 def _without_input_rails(events: Iterable[EventDict]) -> Iterator[EventDict]:

@@ -54,12 +54,13 @@ def limits_of(
     of_library = bool(direction)
     if rail is not None and rail.direction:
         direction = rail.direction
-    directions = config.rails.directions()
-    if direction not in directions or action in _NO_RAILS:
+    rails = config.rails
+    guarded = rails.direction(direction)
+    if guarded is None or action in _NO_RAILS:
         return None
-    policies = config.rails.policies
-    named = next((policies[flow] for flow in (rail.flows if rail else ()) if flow in policies), None)
-    chosen = named or directions[direction]
+    policies, flows = rails.policies, rail.flows if rail is not None else ()
+    named = next((policies[flow] for flow in flows if flow in policies), None) if policies else None
+    chosen = named or guarded
     return Limits(chosen.timeout_s, chosen.allows_on_error, of_library)
 
 

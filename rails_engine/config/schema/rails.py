@@ -103,6 +103,9 @@ class DialogRails(Section):
     user_messages: UserMessagesConfig = Field(default_factory=UserMessagesConfig)
 
 
+_DIRECTIONS = ("input", "output", "retrieval", "tool_output", "tool_input")
+
+
 class Rails(Section):
     config: RailsConfigData = Field(default_factory=RailsConfigData)
     input: InputRails = Field(default_factory=InputRails)
@@ -114,12 +117,10 @@ class Rails(Section):
     tool_input: ToolInputRails = Field(default_factory=ToolInputRails)
     policies: dict[str, RailPolicy] = Field(default_factory=dict)
 
+    def direction(self, name: str) -> GuardedDirection | None:
+        """The guarded direction of this name, where there is one."""
+        return getattr(self, name) if name in _DIRECTIONS else None
+
     def directions(self) -> dict[str, GuardedDirection]:
         """Every guarded direction by the name of its key."""
-        return {
-            "input": self.input,
-            "output": self.output,
-            "retrieval": self.retrieval,
-            "tool_output": self.tool_output,
-            "tool_input": self.tool_input,
-        }
+        return {name: getattr(self, name) for name in _DIRECTIONS}

@@ -19,6 +19,8 @@ def readable(content: Any, config: RailsConfig) -> str:
     Raises:
         UnreadableContentError: it holds more than text, and `rails.input.allow_images` is not set.
     """
+    if isinstance(content, str):
+        return content
     unseen = next(media_of(content), None)
     if unseen is not None and not config.rails.input.allow_images:
         raise UnreadableContentError(

@@ -38,8 +38,9 @@ async def detect_regex_pattern(source: str, text: Any, config: RailsConfig) -> R
 async def _found(options: RegexDetectionOptions, text: str) -> list[str]:
     if options.engine == "backtracking":
         return await asyncio.to_thread(_backtracking, options, text)
+    encoded = text.encode()
     pairs = zip(options.patterns, options.compiled_patterns, strict=True)
-    return [pattern for pattern, compiled in pairs if compiled.search(text)]
+    return [pattern for pattern, compiled in pairs if compiled.search(encoded)]
 
 
 def _backtracking(options: RegexDetectionOptions, text: str) -> list[str]:
