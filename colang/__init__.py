@@ -53,7 +53,7 @@ from colang.machine import (
 )
 from colang.problems import Problem, Severity
 from colang.program import FlowInfo, Program, load
-from colang.source import Source, Span
+from colang.source import Source, Span, pointed
 from colang.values import EventRef
 
 __all__ = [
@@ -103,6 +103,7 @@ __all__ = [
     "load",
     "locals_of",
     "new_state",
+    "pointed",
     "remove_flows",
     "set_globals",
     "step",

@@ -40,17 +40,13 @@ def check(
 
 def _check_2(given: list[Source], imports: Iterable[str], path: ImportPath | None) -> tuple[Problem, ...]:
     loaded = load_files(given, imports, path)
-    resolution = resolve(loaded.files, FUNCTIONS)
+    own = {source.name for source in given}
+    resolution = resolve(loaded.files, FUNCTIONS, own)
     # Where files could not be read, a missing `main` or flow says nothing.
     lowering = () if loaded.errors else program_of(resolution.flows).errors
     errors = [_as_problem(error) for error in (*loaded.errors, *resolution.errors, *lowering)]
-    own = {source.name for source in given}
-    warnings = [
-        problem
-        for problem in (*loaded.warnings, *resolution.warnings)
-        if problem.span is None or problem.span.source in own
-    ]
-    return (*errors, *warnings)
+    files = [problem for problem in loaded.warnings if problem.span is None or problem.span.source in own]
+    return (*errors, *files, *resolution.warnings)
 
 
 def _as_problem(error: ColangError) -> Problem:

@@ -16,7 +16,7 @@ ColangError
 
 from __future__ import annotations
 
-from colang.source import Source, Span
+from colang.source import Source, Span, pointed
 
 
 class ColangError(Exception):
@@ -25,10 +25,8 @@ class ColangError(Exception):
 
 def render(message: str, source: Source, span: Span) -> str:
     """`message` with its place, the source line, and a caret under the column."""
-    line = source.line(span.line)
-    shown = line.replace("\t", " ")
-    width = max(1, span.end_column - span.column) if span.end_line == span.line else 1
-    return f"{span}: {message}\n  {shown}\n  {' ' * (span.column - 1)}{'^' * width}"
+    width = span.end_column - span.column if span.end_line == span.line else 1
+    return f"{span}: {message}\n{pointed(source.line(span.line), span.column, width)}"
 
 
 class ColangParsingError(ColangError):

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 from colang import tree
 from colang.errors import ColangLoadError, ColangMainError
+from colang.expressions import FUNCTIONS
 from colang.imports import ImportPath
 from colang.instructions import EventForm, FlowCode, Match
 from colang.loader import first_error, load_files
 from colang.lowering import docstring_of, lower_flow, meta_of
-from colang.resolve import flow_table
+from colang.problems import Problem
+from colang.resolve import resolve
 from colang.source import Source, Span
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -48,6 +50,8 @@ class Program:
     config: Mapping[str, Any] = field(default_factory=lambda: _NOTHING, repr=False)
     errors: tuple[ColangLoadError, ...] = ()
     """Flows that cannot be lowered. They are raised when a conversation begins, not when the program is loaded."""
+    warnings: tuple[Problem, ...] = ()
+    """What most likely is not meant in the files that were given, as `check` tells it."""
     unhandled: frozenset[str] | None = frozenset()
     """Names of events whose UnhandledEvent some flow waits for; None if that cannot be told."""
     fingerprint: str = ""
@@ -67,14 +71,15 @@ def load(
         ColangSyntaxError: a file cannot be read.
         ColangLoadError: duplicate flows, a bad override, an import that does not resolve.
     """
-    loaded = load_files(sources, imports, path)
+    given = list(sources)
+    loaded = load_files(given, imports, path)
     error = first_error(loaded)
     if error is not None:
         raise error
-    table, errors = flow_table(loaded.files)
-    if errors:
-        raise errors[0]
-    return program_of(table, config)
+    resolution = resolve(loaded.files, FUNCTIONS, {source.name for source in given})
+    if resolution.errors:
+        raise resolution.errors[0]
+    return replace(program_of(resolution.flows, config), warnings=resolution.warnings)
 
 
 def program_of(table: Mapping[str, tree.Flow], config: Mapping[str, Any] = _NOTHING) -> Program:

@@ -30,12 +30,21 @@ class Resolution:
     warnings: tuple[Problem, ...]
 
 
-def resolve(files: Sequence[tree.File], functions: Collection[str]) -> Resolution:
-    """The flow table of `files`; `functions` are the names that may be called in expressions."""
+def resolve(files: Sequence[tree.File], functions: Collection[str], authored: Collection[str]) -> Resolution:
+    """The flow table of `files`; `functions` are the names that may be called in expressions.
+
+    Only the files named in `authored` are looked through for warnings: others are not the author's.
+    """
     flows, errors = flow_table(files)
     notices = [_warning(notice.message, notice.span) for file in files for notice in file.notices]
-    found = [problem for flow in flows.values() for problem in _Checker(flow, flows, functions).check()]
-    return Resolution(flows, tuple(errors), (*notices, *found))
+    own = [flow for flow in flows.values() if flow.span.source in authored]
+    found = [problem for flow in own for problem in _Checker(flow, flows, functions).check()]
+    warnings = [problem for problem in (*notices, *found) if _is_in(problem, authored)]
+    return Resolution(flows, tuple(errors), tuple(warnings))
+
+
+def _is_in(problem: Problem, files: Collection[str]) -> bool:
+    return problem.span is None or problem.span.source in files
 
 
 def flow_table(files: Iterable[tree.File]) -> tuple[dict[str, tree.Flow], list[ColangLoadError]]:

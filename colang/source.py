@@ -6,6 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
+
+SHOWN: Final = 160
+"""Characters of a line that an error shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,16 @@ class Source:
         """The text of the 1-based line `number`; empty past the end."""
         lines = self.text.split("\n")
         return lines[number - 1].rstrip("\r") if 0 < number <= len(lines) else ""
+
+
+def pointed(line: str, column: int, width: int = 1) -> str:
+    """A line with a caret below its 1-based `column`, indented by two; of a long line the part around it."""
+    start = max(0, column - 1 - SHOWN // 2) if len(line) > SHOWN else 0
+    shown = line[start : start + SHOWN].replace("\t", " ")
+    left, right = "…" if start else "", "…" if start + SHOWN < len(line) else ""
+    before = column - 1 - start
+    carets = max(1, min(width, len(shown) - before))
+    return f"  {left}{shown}{right}\n  {' ' * (len(left) + before)}{'^' * carets}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Programs are the costly part and are shared: two configurations of the same text
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -44,6 +45,8 @@ from rails_engine.registered import RegisteredActions
 from rails_engine.services import Resources
 
 PROGRAMS_KEPT = 64
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,8 @@ def program_of(config: RailsConfig) -> Program:
     listed = listed_rails(config)
     sources = (*config.sources, listed) if listed else config.sources
     program = _loaded(sources, tuple(config.import_paths or ()), import_path(config.config_path).folders)
+    for warning in program.warnings:
+        log.warning("%s", warning)
     if listed:
         require_listed_flows(config, program.flows)
     return dataclasses.replace(program, config=config.model_dump())

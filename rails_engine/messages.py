@@ -22,6 +22,8 @@ NOTHING_SAID: Final[Sequence[Mapping[str, Any]]] = ()
 """Messages of a call that only brings an answer to be checked."""
 
 
+MAX_BITS: Final = 4096
+"""Of a whole number, as in Colang itself; far longer ones cannot even be written as text."""
 DEFAULT_LIMITS: Final = LimitsConfig()
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _MAPPINGS: Final[Mapping[str, str]] = {"context": "content", "event": "event"}
@@ -125,8 +127,8 @@ def _require_message(message: Any, number: int, limits: LimitsConfig) -> int:
     if role in _TEXT_ROLES and not isinstance(content, str | list):
         raise InvalidRequestError(f"{where}.content is a text or a list of parts, not {_kind(content)}")
     key = _MAPPINGS.get(role)
-    if key is not None and not isinstance(message.get(key), Mapping):
-        raise InvalidRequestError(f"{where}.{key} is a mapping, not {_kind(message.get(key))}")
+    if key is not None:
+        _require_mapping(message.get(key), role, f"{where}.{key}")
     if isinstance(content, str) and len(message) == 2:  # the usual message
         size = _require_text(content, f"{where}.content")
     else:
@@ -137,10 +139,21 @@ def _require_message(message: Any, number: int, limits: LimitsConfig) -> int:
     return size
 
 
+def _require_mapping(value: Any, role: str, where: str) -> None:
+    """What a context sets has names, and an event has a type."""
+    if not isinstance(value, Mapping):
+        raise InvalidRequestError(f"{where} is a mapping, not {_kind(value)}")
+    unnamed = next((name for name in value if not isinstance(name, str)), None)
+    if unnamed is not None:
+        raise InvalidRequestError(f"{where} has the key {unnamed!r:.80}; keys are texts")
+    if role == "event" and not (isinstance(value.get("type"), str) and value["type"]):
+        raise InvalidRequestError(f"{where} has no `type`, the name of the event, such as {EVENT_EXAMPLE}")
+
+
 def _require_parts(content: Any, where: str) -> None:
     """The parts of a multimodal message are texts or mappings with a type."""
     for at, part in enumerate(content if isinstance(content, list) else ()):
-        named = isinstance(part, Mapping) and ("text" in part or isinstance(part.get("type"), str))
+        named = isinstance(part, Mapping) and isinstance(part.get("text", part.get("type")), str)
         if not isinstance(part, str) and not named:
             raise InvalidRequestError(
                 f"{where}[{at}] is a part such as {{'type': 'text', 'text': 'hi'}}, not {part!r:.80}"
@@ -183,6 +196,8 @@ def _require_value(value: Any, where: str, limits: LimitsConfig) -> int:
                 below += [*item.keys(), *item.values()]
             elif isinstance(item, list | tuple):
                 below += item
+            elif isinstance(item, int) and item.bit_length() > MAX_BITS:
+                raise InvalidRequestError(f"{where} has a whole number of more than {MAX_BITS} bits")
         # What contains itself has no end in width either.
         size += len(below)
         _require_size(size, limits)

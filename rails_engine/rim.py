@@ -9,7 +9,7 @@ from types import TracebackType
 class Foreign:
     """`with Foreign(made): …` raises what the body raises as `made(error)`, with the error as its cause.
 
-    Errors of the types in `passing`, cancellation and interrupts go on as they are.
+    Errors of the types in `passing`, cancellation and interrupts go on as they are; `sys.exit()` is an error like others.
     """
 
     __slots__ = ("_made", "_passing")
@@ -26,5 +26,8 @@ class Foreign:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, SystemExit):
+            ended = RuntimeError(f"sys.exit({error.code!r}) was called").with_traceback(trace)
+            raise self._made(ended) from error
         if isinstance(error, Exception) and not isinstance(error, self._passing):
             raise self._made(error) from error

@@ -23,7 +23,7 @@ class Verbosity:
     """With `inside`: the text of prompts and completions."""
     short: bool = False
     """With `inside`: one short line for each thing."""
-    level: str = "ERROR"
+    level: str = "WARNING"
     """The least severe log message to show."""
 
     @classmethod
@@ -38,16 +38,25 @@ class Verbosity:
             if level not in LEVELS:
                 raise UsageError(f"--debug-level {level}: choose one of {', '.join(LEVELS)}.")
         inside = verbose or no_llm or simplify
-        least = min(wanted, key=lambda name: logging.getLevelNamesMapping()[name], default="ERROR")
+        least = min(wanted, key=lambda name: logging.getLevelNamesMapping()[name], default="WARNING")
         return cls(inside=inside, prompts=not no_llm, short=simplify, level=least)
 
 
 def set_up(verbosity: Verbosity) -> None:
     """Send log messages of our packages to standard error; those of libraries only from warnings on."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    form = logging.Formatter if verbosity.level == "DEBUG" else _Brief
+    handler.setFormatter(form("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(
         level=max(logging.WARNING, logging.getLevelNamesMapping()[verbosity.level]), handlers=[handler]
     )
     for package in ("app", "colang", "rails_engine", "nemoguardrails", "inference_backend"):
         logging.getLogger(package).setLevel(verbosity.level)
+
+
+class _Brief(logging.Formatter):
+    """What happened, without the traceback: that is shown where details are asked for."""
+
+    def formatException(self, ei: object) -> str:  # noqa: N802 -- the name that logging calls
+        del ei
+        return ""

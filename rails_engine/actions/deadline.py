@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Generator
 from functools import partial
 from types import coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
+
+GRACE_S: Final = 1.0
+"""How long what was cancelled may take to clean up."""
 
 
 class DeadlinePassedError(Exception):
@@ -19,7 +23,8 @@ async def within(limit_s: float, work: Coroutine[Any, Any, T]) -> T:
     """What `work` returns; the clock starts where it first waits, and most rails never do.
 
     Raises:
-        DeadlinePassedError: it went on for longer than `limit_s` seconds after that, and was cancelled.
+        DeadlinePassedError: it went on for longer than `limit_s` seconds after that, and was cancelled. What it gives
+            after that is not taken, and where it goes on regardless it is left behind `GRACE_S` seconds later.
         Exception: whatever `work` raises.
     """
     try:
@@ -28,22 +33,28 @@ async def within(limit_s: float, work: Coroutine[Any, Any, T]) -> T:
         result: T = end.value
         return result
     try:
-        async with asyncio.timeout(limit_s) as limit:
-            return await _resumed(work, awaited)
+        async with asyncio.timeout(limit_s + GRACE_S) as last, asyncio.timeout(limit_s) as limit:
+            result = await _resumed(work, awaited, last)
     except TimeoutError as error:
         if not limit.expired():
             raise
         raise DeadlinePassedError from error
+    if limit.expired():
+        raise DeadlinePassedError
+    return result
 
 
 @coroutine
-def _resumed(work: Coroutine[Any, Any, T], awaited: Any) -> Generator[Any, Any, T]:
+def _resumed(work: Coroutine[Any, Any, T], awaited: Any, last: asyncio.Timeout) -> Generator[Any, Any, T]:
     """Go on with a coroutine that waits for `awaited`: hand on what it awaits, and what comes of that."""
     resume: Callable[[], Any]
     while True:
         try:
             given = yield awaited
-        except BaseException as error:  # noqa: BLE001 -- whatever is thrown in, cancelling too, is the coroutine's to handle
+        except BaseException as error:  # whatever is thrown in, cancelling too, is the coroutine's to handle
+            if last.expired():
+                _leave(work)
+                raise
             resume = partial(work.throw, error)
         else:
             resume = partial(work.send, given)
@@ -52,3 +63,9 @@ def _resumed(work: Coroutine[Any, Any, T], awaited: Any) -> Generator[Any, Any, 
         except StopIteration as end:
             result: T = end.value
             return result
+
+
+def _leave(work: Coroutine[Any, Any, Any]) -> None:
+    """End a coroutine wherever it waits; one that even then goes on is dropped as it stands."""
+    with contextlib.suppress(RuntimeError):
+        work.close()

@@ -63,6 +63,15 @@ class ActionRunner:
             raise ActionTimeoutError(f"Action '{action.name}' did not end within {timeout_s:g} s.") from error
 
     async def _call(self, action: Action, arguments: Mapping[str, Any]) -> Any:
+        """What the action returns. What would end more than the action itself, such as `sys.exit()`, is its failure."""
+        try:
+            return await self._returned(action, arguments)
+        except BaseException as error:  # the rim: native code and `sys.exit()` raise what is no Exception
+            if isinstance(error, Exception | KeyboardInterrupt | GeneratorExit) or _leaves(error):
+                raise
+            raise ActionError(f"Action '{action.name}' gave up with {error!r}.") from error
+
+    async def _returned(self, action: Action, arguments: Mapping[str, Any]) -> Any:
         if action.is_async:
             return await action.call(**arguments)
         context = contextvars.copy_context()
@@ -114,3 +123,9 @@ def output_of(result: Any) -> ActionOutput:
     events = tuple(dict(event) for event in result.events or ())
     updates = {name: to_plain(value) for name, value in (result.context_updates or {}).items()}
     return ActionOutput(inner.value, events, updates, inner.verdict)
+
+
+def _leaves(error: BaseException) -> bool:
+    """Whether this task is being cancelled, rather than something that it waited for."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0

@@ -265,7 +265,7 @@ class CanonicalTurn:
         if outcome.failure is None:
             return outcome, None
         refusal = self._own_exception(outcome.failed_rail) or failure_events(INTERNAL_ERROR)
-        return Outcome(None, events=refusal, failure=outcome.failure), str(outcome.failure)
+        return Outcome(None, events=refusal, failure=outcome.failure), _told(outcome.failure)
 
     def _unseen(self, reference: str) -> tuple[EventDict, ...]:
         """What happens where a rail of the configuration's own would have to read more than text; else nothing.
@@ -295,6 +295,11 @@ class CanonicalTurn:
                 given = resolved(event, self.scene.context)
                 return ({"type": given.pop("_type"), **given, "reason": "error"},)
         return ()
+
+
+def _told(failure: BaseException) -> str:
+    """An error in words; some have none of their own."""
+    return str(failure) or type(failure).__name__
 
 
 def _show(shown: Shown, event: EventDict) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from colang import pointed
 from rails_engine.config.problems import ConfigProblemsError, KeyPath, Place, Problem
 
 MAX_BYTES = 8 << 20
@@ -76,8 +77,7 @@ def _caret(text: str, place: Place) -> str:
     lines = text.splitlines()
     if not 0 < place.line <= len(lines):
         return ""
-    line = lines[place.line - 1].replace("\t", " ")
-    return f"\n  {line}\n  {' ' * (place.column - 1)}^"
+    return f"\n{pointed(lines[place.line - 1], place.column)}"
 
 
 def _refuse(message: str, place: Place) -> ConfigProblemsError:

@@ -25,9 +25,19 @@ def distance(a: str, b: str) -> int:
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name within two edits of `name`, nearest first; None if there is none.
 
-    For names of up to four letters one edit must do, or every short key would resemble every other.
+    For names of up to four letters one edit must do, or every short key would resemble every other. Case, hyphens and
+    underscores make no difference: `timeoutS` and `timeout-s` are spellings of `timeout_s`.
     """
+    names = list(known)
+    letters = _letters(name)
+    same = next((other for other in names if _letters(other) == letters), None)
+    if same is not None:
+        return same
     limit = MAX_EDITS if len(name) > 4 else 1
-    close = [(distance(name, other), other) for other in known if abs(len(name) - len(other)) <= limit]
+    close = [(distance(name, other), other) for other in names if abs(len(name) - len(other)) <= limit]
     best = min(close, default=None)
     return best[1] if best and best[0] <= limit else None
+
+
+def _letters(name: str) -> str:
+    return name.replace("_", "").replace("-", "").replace(" ", "").lower()

@@ -355,6 +355,7 @@ def test_imported_folders_come_first(tmp_path: Path, registry: ActionRegistry) -
         ("def broken(:\n  pass\n", "actions.py:1:12: SyntaxError"),
         ("x = 1\nraise KeyError('z')\n", "actions.py:2: KeyError"),
         ("\nimport no_such_module_anywhere\n", "actions.py:2: ModuleNotFoundError"),
+        ("import sys\nsys.exit(3)\n", "actions.py:2: RuntimeError: sys.exit(3) was called"),
     ],
 )
 def test_a_file_that_fails_is_named_with_its_line(

@@ -75,6 +75,10 @@ def test_nothing_at_all_is_refused() -> None:
             "config.yml:3:5: error: models[0].enigne: unknown key; did you mean `engine`?",
         ),
         (
+            "rails:\n  dialog:\n    user_messages: {Embeddings-Only-Fallback-Intent: x}",
+            "Embeddings-Only-Fallback-Intent: unknown key; did you mean `embeddings_only_fallback_intent`?",
+        ),
+        (
             "models: [{type: main, engine: openai}]",
             "config.yml:1:10: error: models[0]: name the model in exactly one",
         ),

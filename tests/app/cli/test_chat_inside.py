@@ -55,7 +55,7 @@ def test_simplify_shows_short_single_lines() -> None:
 
 @pytest.mark.parametrize(
     ("levels", "level"),
-    [([], "ERROR"), (["info"], "INFO"), (["WARNING", "DEBUG"], "DEBUG"), (["INFO,DEBUG"], "DEBUG")],
+    [([], "WARNING"), (["info"], "INFO"), (["WARNING", "DEBUG"], "DEBUG"), (["INFO,DEBUG"], "DEBUG")],
 )
 def test_the_least_severe_level_wins(levels: list[str], level: str) -> None:
     assert Verbosity.of(verbose=False, no_llm=False, simplify=False, levels=levels).level == level

@@ -80,6 +80,14 @@ def test_decorators_keep_their_text_for_the_flow_to_fill_in() -> None:
     assert [type(part) for part in template.parts] == [str, tree.Variable, str]
 
 
+def test_of_a_long_line_the_part_around_the_mistake_is_shown() -> None:
+    with pytest.raises(ColangSyntaxError) as caught:
+        parse(Source("a.co", f"flow main\n  $x = {'1 + ' * 500}) + {'2 + ' * 500}3\n"))
+    _, line, below = str(caught.value).split("\n")
+    assert len(line) < 200
+    assert line[below.index("^")] == ")"
+
+
 def test_the_caret_stands_under_the_mistake() -> None:
     with pytest.raises(ColangSyntaxError) as caught:
         parse(Source("a.co", "flow main\n  if $a = 1\n    pass\n"))

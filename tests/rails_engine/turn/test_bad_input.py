@@ -74,7 +74,14 @@ BAD: dict[str, Callable[[], list[Any]]] = {
     "a part that is none": lambda: [user([5])],
     "a part without a type": lambda: [user([{"image": "x"}])],
     "a context that is none": lambda: [{"role": "context", "content": "x"}, user("hi")],
+    "a context with a key that is no text": lambda: [{"role": "context", "content": {1: 2}}, user("hi")],
+    "a number of thousands of digits": lambda: [
+        {"role": "context", "content": {"a": 10**5000}},
+        user("hi"),
+    ],
+    "a part whose text is none": lambda: [user([{"type": "text", "text": {"a": 1}}])],
     "an event that is none": lambda: [{"role": "event", "event": "x"}],
+    "an event whose type is no text": lambda: [{"role": "event", "event": {"type": 5}}, user("hi")],
 }
 
 

@@ -241,3 +241,8 @@ def test_the_author_of_a_flow_that_fails_is_told_where(caplog: pytest.LogCapture
     )
     assert "main.co:5:3: in flow `main`" in caplog.text
     assert "Attribute 'length' does not exist" in caplog.text
+
+
+def test_the_author_of_a_flow_that_waits_for_nothing_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    rails("import core\n\nflow main\n  activate llm continuation\n")
+    assert "main.co:4:12: warning: there is no flow `llm continuation`" in caplog.text
