@@ -149,6 +149,8 @@ class TurnServices:
             ConfigurationError: it cannot be asked as configured.
         """
         with _one_name(task):
+            if self.ahead is None:
+                return await Observed(model, self.sink, task).complete(request)
             return await gathered(self._chunks(model, request, task))
 
     async def stream(

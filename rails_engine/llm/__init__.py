@@ -21,7 +21,7 @@ from rails_engine.llm.adapt import (
     response_of,
     tool_of,
 )
-from rails_engine.llm.answer import Completion, Gathering, complete, gathered
+from rails_engine.llm.answer import Completing, Completion, Gathering, complete, gathered
 from rails_engine.llm.base import (
     LLM,
     Choice,
@@ -90,6 +90,7 @@ __all__ = [
     "Choice",
     "Chunk",
     "ClientOptions",
+    "Completing",
     "Completion",
     "Constraint",
     "Content",

@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any, cast
 
 from rails_engine.errors import ModelInitializationError
-from rails_engine.llm.answer import Completion, complete
+from rails_engine.llm.answer import Completion, complete, completion_of
 from rails_engine.llm.base import (
     LLM,
     Chunk,
@@ -37,7 +37,7 @@ from rails_engine.llm.public import (
 from rails_engine.llm.public import Role as PublicRole
 from rails_engine.llm.public import ToolCall as PublicToolCall
 from rails_engine.llm.streams import Reading
-from rails_engine.llm.think import parted
+from rails_engine.llm.think import parted, undivided
 
 _SAMPLING = {field.name for field in fields(Sampling)}
 _PLAIN = frozenset({"role", "content"})
@@ -98,11 +98,19 @@ class UserModel:
             async for chunk in chunks:
                 yield chunk
 
-    async def _chunks(self, request: LLMRequest) -> AsyncIterator[Chunk]:
+    async def complete(self, request: LLMRequest) -> Completion:
+        """See `Completing.complete`."""
+        return completion_of(undivided(await self._whole(request)))
+
+    async def _whole(self, request: LLMRequest) -> Chunk:
         prompt, stop, kwargs = call_of(request)
+        return chunk_of_response(await self.model.generate_async(prompt, stop=stop, **kwargs))
+
+    async def _chunks(self, request: LLMRequest) -> AsyncIterator[Chunk]:
         if not request.streaming:
-            yield chunk_of_response(await self.model.generate_async(prompt, stop=stop, **kwargs))
+            yield await self._whole(request)
             return
+        prompt, stop, kwargs = call_of(request)
         async with Reading(self.model.stream_async(prompt, stop=stop, **kwargs)) as pieces:
             async for piece in pieces:
                 yield chunk_of_piece(piece)

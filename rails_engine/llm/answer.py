@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Protocol, cast
 
 from rails_engine.llm.base import LLM, Chunk, LLMRequest, TokenLogprob, ToolCall, Usage
 from rails_engine.llm.streams import Reading
@@ -24,6 +25,18 @@ class Completion:
     cached: bool = False
 
 
+class Completing(LLM, Protocol):
+    """A model that can be asked for a whole answer without the detour of a stream, which costs more than it says."""
+
+    async def complete(self, request: LLMRequest) -> Completion:
+        """The answer to a request that is not `streaming`.
+
+        Raises:
+            as `LLM.stream`.
+        """
+        ...
+
+
 class Gathering:
     """Takes chunks in order and knows the answer so far."""
 
@@ -35,19 +48,8 @@ class Gathering:
 
     def result(self) -> Completion:
         chunks = self._chunks
-        if len(chunks) == 1 and not chunks[0].tool_calls:
-            # An answer that was not streamed.
-            only = chunks[0]
-            return Completion(
-                text=only.text,
-                reasoning=only.reasoning,
-                finish_reason=only.finish_reason,
-                usage=only.usage,
-                logprobs=only.logprobs,
-                model=only.model,
-                request_id=only.request_id,
-                cached=only.cached,
-            )
+        if len(chunks) == 1:
+            return completion_of(chunks[0])
         return Completion(
             text="".join(chunk.text for chunk in chunks),
             reasoning="".join(chunk.reasoning for chunk in chunks),
@@ -59,6 +61,21 @@ class Gathering:
             request_id=_last(chunks, "request_id"),
             cached=bool(chunks) and all(chunk.cached for chunk in chunks),
         )
+
+
+def completion_of(chunk: Chunk) -> Completion:
+    """The answer that came in one piece."""
+    return Completion(
+        chunk.text,
+        chunk.reasoning,
+        tool_calls_of([chunk]) if chunk.tool_calls else (),
+        chunk.finish_reason,
+        chunk.usage,
+        chunk.logprobs,
+        chunk.model,
+        chunk.request_id,
+        chunk.cached,
+    )
 
 
 def _last(chunks: list[Chunk], name: str) -> str | None:
@@ -84,6 +101,8 @@ async def complete(llm: LLM, request: LLMRequest) -> Completion:
     Raises:
         LLMClientError, ConfigurationError: as `LLM.stream`.
     """
+    if not request.streaming and hasattr(llm, "complete"):
+        return await cast("Completing", llm).complete(request)
     return await gathered(llm.stream(request))
 
 

@@ -14,10 +14,11 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
-from rails_engine.llm.answer import Completion, Gathering
+from rails_engine.llm.answer import Completion, Gathering, complete
 from rails_engine.llm.base import LLM, Chunk, LLMRequest, ToolCallFragment
 from rails_engine.llm.streams import Reading
 from rails_engine.loops import PerLoop
@@ -141,17 +142,39 @@ class Cached:
 
     async def _asked(self, key: str, request: LLMRequest) -> AsyncIterator[Chunk]:
         gathering = Gathering()
-        under_way = self._under_way.get()
-        future: asyncio.Future[Completion | None] = asyncio.get_running_loop().create_future()
-        under_way.setdefault(key, future)
-        completion: Completion | None = None
-        try:
+        with self._waited_for(key) as answer:
             async with Reading(self._inner.stream(request)) as chunks:
                 async for chunk in chunks:
                     gathering.add(chunk)
                     yield chunk
-            completion = gathering.result()
-            self.store.put(key, completion)
+            answer(gathering.result())
+
+    async def complete(self, request: LLMRequest) -> Completion:
+        """See `Completing.complete`."""
+        key = request_key(request, self.model_name)
+        found = self.store.get(key) or await self._awaited(key)
+        if found is not None:
+            return replace(found, cached=True, usage=None)
+        with self._waited_for(key) as answer:
+            completion = await complete(self._inner, request)
+            answer(completion)
+        return completion
+
+    @contextmanager
+    def _waited_for(self, key: str) -> Iterator[Callable[[Completion], None]]:
+        """Equal requests wait until the answer is given to what this gives; they ask for themselves if none is."""
+        under_way = self._under_way.get()
+        future: asyncio.Future[Completion | None] = asyncio.get_running_loop().create_future()
+        under_way.setdefault(key, future)
+        completion: Completion | None = None
+
+        def answer(given: Completion) -> None:
+            nonlocal completion
+            completion = given
+            self.store.put(key, given)
+
+        try:
+            yield answer
         finally:
             if under_way.get(key) is future:
                 del under_way[key]

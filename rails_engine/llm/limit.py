@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+from rails_engine.llm.answer import Completion, complete
 from rails_engine.llm.base import LLM, Chunk, LLMRequest
 from rails_engine.llm.streams import Reading
 from rails_engine.loops import PerLoop
@@ -30,3 +31,8 @@ class Limited:
         async with self._slots.get(), Reading(self._inner.stream(request)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    async def complete(self, request: LLMRequest) -> Completion:
+        """See `Completing.complete`."""
+        async with self._slots.get():
+            return await complete(self._inner, request)

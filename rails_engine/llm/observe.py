@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 from uuid import uuid4
 
-from rails_engine.llm.answer import Completion, Gathering
+from rails_engine.llm.answer import Completion, Gathering, complete
 from rails_engine.llm.base import LLM, Chunk, LLMRequest
 from rails_engine.llm.streams import Reading
 from rails_engine.llm.wire import text_of
@@ -60,29 +60,45 @@ class Observed:
 
     async def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:
         """See `LLM.stream`."""
-        started_at, start = time.time(), time.perf_counter()
+        began = time.time(), time.perf_counter()
         gathering = Gathering()
-        failure: BaseException | None = None
         try:
             async with Reading(self._inner.stream(request)) as chunks:
                 async for chunk in chunks:
                     gathering.add(chunk)
                     yield chunk
         except BaseException as error:  # the call is told of whatever ended it, and the cause goes on
-            failure = error
+            self._tell(request, gathering.result(), began, error)
             raise
-        finally:
-            completion = gathering.result()
-            name = completion.model or request.model or self.model_name
-            duration_s = time.perf_counter() - start
-            call = LLMCall(
-                request.task or self._task,
-                name,
-                self.provider_name,
-                request,
-                completion,
-                started_at,
-                duration_s,
-                failure,
-            )
-            self._sink(call)
+        self._tell(request, gathering.result(), began)
+
+    async def complete(self, request: LLMRequest) -> Completion:
+        """See `Completing.complete`."""
+        began = time.time(), time.perf_counter()
+        try:
+            completion = await complete(self._inner, request)
+        except BaseException as error:  # as above
+            self._tell(request, Completion(), began, error)
+            raise
+        self._tell(request, completion, began)
+        return completion
+
+    def _tell(
+        self,
+        request: LLMRequest,
+        completion: Completion,
+        began: tuple[float, float],
+        failure: BaseException | None = None,
+    ) -> None:
+        started_at, start = began
+        call = LLMCall(
+            request.task or self._task,
+            completion.model or request.model or self.model_name,
+            self.provider_name,
+            request,
+            completion,
+            started_at,
+            time.perf_counter() - start,
+            failure,
+        )
+        self._sink(call)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from rails_engine.errors import LLMResponseValidationError
+from rails_engine.llm.answer import Completion, completion_of, gathered
 from rails_engine.llm.base import Chunk, LLMRequest
 from rails_engine.llm.endpoint import Endpoint, Transport
 from rails_engine.llm.streams import Reading
@@ -30,15 +31,27 @@ class RemoteLLM:
 
     async def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:
         """See `LLM.stream`."""
-        timeout_s = min(self.endpoint.timeout_s, request.deadline_s or self.endpoint.timeout_s)
         body = body_of(request, self.endpoint)
         if not body.get("stream"):
-            yield undivided(self._chunk(await self._channel.answer(body, timeout_s)))
+            yield await self._whole(body, request)
             return
-        chunks = self._chunks(self._channel.events(body, timeout_s))
-        async with Reading(parted(chunks, streaming=True)) as answer:
+        events = self._channel.events(body, self._timeout_s(request))
+        async with Reading(parted(self._chunks(events), streaming=True)) as answer:
             async for chunk in answer:
                 yield chunk
+
+    async def complete(self, request: LLMRequest) -> Completion:
+        """See `Completing.complete`."""
+        body = body_of(request, self.endpoint)
+        if body.get("stream"):
+            return await gathered(self.stream(request))
+        return completion_of(await self._whole(body, request))
+
+    async def _whole(self, body: Mapping[str, Any], request: LLMRequest) -> Chunk:
+        return undivided(self._chunk(await self._channel.answer(body, self._timeout_s(request))))
+
+    def _timeout_s(self, request: LLMRequest) -> float:
+        return min(self.endpoint.timeout_s, request.deadline_s or self.endpoint.timeout_s)
 
     async def _chunks(self, events: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[Chunk]:
         async with Reading(events) as answers:

@@ -20,6 +20,7 @@ from rails_engine.errors import (
     LLMServerError,
     LLMTimeoutError,
 )
+from rails_engine.llm.answer import Completion, complete
 from rails_engine.llm.base import LLM, Chunk, LLMRequest
 from rails_engine.llm.failures import retry_after
 from rails_engine.llm.streams import Reading
@@ -76,28 +77,58 @@ class Retrying:
 
     async def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:
         """See `LLM.stream`."""
-        started, attempt = time.monotonic(), 0
+        tries = _Tries(self._policy, request)
         while True:
             given = False
             try:
-                async with Reading(self._inner.stream(request)) as chunks:
+                async with Reading(self._inner.stream(tries.request)) as chunks:
                     async for chunk in chunks:
                         given = True
                         yield chunk
             except LLMClientError as error:
-                pause = None if given else self._policy.pause(attempt, error, random.random())
-                left = _left(request, started)
-                if pause is None or (left is not None and pause >= left):
+                pause = None if given else tries.pause(error)
+                if pause is None:
                     raise
             else:
                 return
             await self._sleep(pause)
-            attempt += 1
-            request = replace(request, deadline_s=_left(request, started)) if request.deadline_s else request
-            started = time.monotonic()
+
+    async def complete(self, request: LLMRequest) -> Completion:
+        """See `Completing.complete`."""
+        tries = _Tries(self._policy, request)
+        while True:
+            try:
+                return await complete(self._inner, tries.request)
+            except LLMClientError as error:
+                pause = tries.pause(error)
+                if pause is None:
+                    raise
+            await self._sleep(pause)
 
 
-def _left(request: LLMRequest, started: float) -> float | None:
-    if request.deadline_s is None:
-        return None
-    return max(0.001, request.deadline_s - (time.monotonic() - started))
+class _Tries:
+    """The tries of one request so far."""
+
+    __slots__ = ("_attempt", "_policy", "_request", "_until")
+
+    def __init__(self, policy: RetryPolicy, request: LLMRequest) -> None:
+        self._policy = policy
+        self._request = request
+        self._attempt = 0
+        self._until = None if request.deadline_s is None else time.monotonic() + request.deadline_s
+
+    @property
+    def request(self) -> LLMRequest:
+        """What to ask now: the deadline is what is left of it."""
+        left = self._left() if self._attempt else None
+        return self._request if left is None else replace(self._request, deadline_s=left)
+
+    def pause(self, error: LLMClientError) -> float | None:
+        """How long to wait before the next try; None where the error stands."""
+        pause = self._policy.pause(self._attempt, error, random.random())
+        left = self._left()
+        self._attempt += 1
+        return None if pause is None or (left is not None and pause >= left) else pause
+
+    def _left(self) -> float | None:
+        return None if self._until is None else max(0.001, self._until - time.monotonic())

@@ -27,6 +27,7 @@ from rails_engine.llm import (
     ScriptExhaustedError,
     ThinkSplitter,
     complete,
+    gathered,
     split_thinking,
 )
 from rails_engine.llm.sse import EventBuffer
@@ -69,8 +70,11 @@ async def test_no_second_try_once_something_was_given_out() -> None:
 
     model = HalfWay([])
     with pytest.raises(LLMServerError):
-        await complete(Retrying(model, RetryPolicy(), Pauses()), Q)
+        await gathered(Retrying(model, RetryPolicy(), Pauses()).stream(Q))
     assert len(model.requests) == 1
+    with pytest.raises(LLMServerError):
+        await complete(Retrying(model, RetryPolicy(max_retries=1), Pauses()), Q)
+    assert len(model.requests) == 3, "of a whole answer nothing is given out before its end"
 
 
 async def test_no_pause_past_the_deadline() -> None:
