@@ -3,7 +3,9 @@
     python benchmarks/llm_client.py [--calls N] [--at-once N]
 
 Printed are the processor time of the client for each call (the endpoint runs in a process of its own) and the calls a
-second. The `openai` row is the SDK by itself, called as its documentation shows.
+second: through our model object's `generate_async`, by transport, and of what stands below it on `http`: the channel
+(a body in, its answer out) and the exchange of bytes alone. The `openai` row is the SDK by itself, called as its
+documentation shows.
 """
 
 from __future__ import annotations
@@ -16,10 +18,13 @@ import os
 import platform
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from multiprocessing.connection import Connection
 
 from rails_engine.config import Model
-from rails_engine.llm import LLM, LLMRequest, Message, complete, create_models
+from rails_engine.http import Exchange, Pool, RequestLine, Terms
+from rails_engine.llm import ChatMessage, Endpoint, create_models, public_model
+from rails_engine.llm.http import HttpTransport
 
 ANSWER = {
     "id": "r",
@@ -71,17 +76,36 @@ async def measured(call: Callable[[], Awaitable[object]], calls: int, at_once: i
 
 
 async def compare(url: str, calls: int, at_once: int) -> None:
-    request = LLMRequest(messages=(Message("user", "hi"),))
-
-    def caller(model: LLM) -> Callable[[], Awaitable[object]]:
-        return lambda: complete(model, request)
-
+    said = [ChatMessage.from_user("hi")]
     for transport in ("http", "sdk"):
         parameters = {"base_url": url, "api_key": "k", "transport": transport}
         models = create_models([Model(type="main", engine="openai", model="m", parameters=parameters)])
-        print(f"{transport:>8}: {await measured(caller(models['main']), calls, at_once)}")
+        model = public_model(models["main"])
+        result = await measured(partial(model.generate_async, said), calls, at_once)
+        print(f"{transport:>10}: {result}")
         await models.close()
+    await below(url, calls, at_once)
+    await sdk_alone(url, calls, at_once)
 
+
+async def below(url: str, calls: int, at_once: int) -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    transport = HttpTransport()
+    channel = transport.channel(Endpoint("openai", "m", url, "k"))
+    print(f"{'channel':>10}: {await measured(partial(channel.answer, body, 60.0), calls, at_once)}")
+    await transport.close()
+    pool, content, terms = Pool(), json.dumps(body).encode(), Terms(total_s=60)
+    line = RequestLine.of("POST", f"{url}/chat/completions", {"Content-Type": "application/json"})
+
+    async def exchange() -> bytes:
+        async with Exchange(pool, line, content, terms) as answer:
+            return await answer.read()
+
+    print(f"{'exchange':>10}: {await measured(exchange, calls, at_once)}")
+    await pool.close()
+
+
+async def sdk_alone(url: str, calls: int, at_once: int) -> None:
     from openai import AsyncOpenAI
 
     async with AsyncOpenAI(base_url=url, api_key="k", max_retries=0) as client:
@@ -90,7 +114,7 @@ async def compare(url: str, calls: int, at_once: int) -> None:
             calls,
             at_once,
         )
-    print(f"{'openai':>8}: {result}")
+    print(f"{'openai':>10}: {result}")
 
 
 def main() -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import cast
 
 from rails_engine.http.alarm import Alarm
 from rails_engine.http.incoming import Incoming
 from rails_engine.http.messages import HTTPClientError, HTTPConnectionError, HTTPTimeoutError
 from rails_engine.http.parser import AnswerParser
+from rails_engine.values import value_class
 
 KEEP_ALIVE_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Terms:
     """How a request is made.
 

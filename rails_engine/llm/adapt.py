@@ -11,6 +11,7 @@ from rails_engine.errors import ModelInitializationError
 from rails_engine.llm.answer import Completion, complete, completion_of
 from rails_engine.llm.base import (
     LLM,
+    NO_SAMPLING,
     Chunk,
     Content,
     ImagePart,
@@ -40,6 +41,8 @@ from rails_engine.llm.streams import Reading
 from rails_engine.llm.think import parted, undivided
 
 _SAMPLING = {field.name for field in fields(Sampling)}
+_KNOWN = ("tool_choice", "response_format", "streaming")
+_NAMED = frozenset({*_KNOWN, "tools"})
 _PLAIN = frozenset({"role", "content"})
 _PLAIN_ROLES: Mapping[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
 _FINISH = ("stop", "length", "tool_calls", "content_filter", "error")
@@ -152,23 +155,26 @@ def request_of(
     given: Mapping[str, Any],
 ) -> LLMRequest:
     """A request from the arguments of a public call; unknown arguments become body fields."""
-    sampling = {name: value for name, value in given.items() if name in _SAMPLING and value is not None}
-    stops = tuple(stop or sampling.pop("stop", None) or ())
-    known = {name: given[name] for name in ("tool_choice", "response_format", "streaming") if name in given}
-    extra = {
-        n: v for n, v in given.items() if n not in sampling and n not in known and n not in ("tools", "stop")
-    }
-    sampling.pop("stop", None)
     text = prompt if isinstance(prompt, str) else None
-    messages = () if isinstance(prompt, str) else tuple(message_of(message) for message in prompt)
+    messages = () if isinstance(prompt, str) else tuple([message_of(message) for message in prompt])
+    if not given:
+        sampling = Sampling(stop=tuple(stop)) if stop else NO_SAMPLING
+        return LLMRequest(messages=messages, prompt=text, sampling=sampling)
+    known = {name: given[name] for name in _KNOWN if name in given}
     return LLMRequest(
         messages=messages,
         prompt=text,
-        sampling=Sampling(stop=stops, **sampling),
+        sampling=_sampling(stop, given),
         tools=tuple(tool_of(tool) for tool in given.get("tools") or ()),
-        extra=extra,
+        extra={name: value for name, value in given.items() if name not in _NAMED and name not in _SAMPLING},
         **known,
     )
+
+
+def _sampling(stop: list[str] | None, given: Mapping[str, Any]) -> Sampling:
+    values = {name: value for name, value in given.items() if name in _SAMPLING and value is not None}
+    stops = tuple(stop or values.pop("stop", None) or ())
+    return Sampling(**{**values, "stop": stops})
 
 
 def message_of(message: ChatMessage | Message | Mapping[str, Any]) -> Message:
@@ -182,6 +188,8 @@ def message_of(message: ChatMessage | Message | Mapping[str, Any]) -> Message:
             return Message(plain, message["content"])
     public = message if isinstance(message, ChatMessage) else ChatMessage.from_dict(dict(message))
     role: Role = public.role.value
+    if not public.tool_calls and not isinstance(public.content, list):
+        return Message(role, public.content or "", (), public.tool_call_id, public.name)
     calls = tuple(
         ToolCall(call.id, call.function.name, json.dumps(call.function.arguments))
         for call in public.tool_calls or ()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Protocol, cast
 
 from rails_engine.llm.base import LLM, Chunk, LLMRequest, TokenLogprob, ToolCall, Usage
 from rails_engine.llm.streams import Reading
+from rails_engine.values import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Completion:
     """A whole answer. `usage` is None where the model's server reports none."""
 

@@ -7,13 +7,15 @@ the wrappers (retry, cache, limit, trace) that are folded round any of them.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, Protocol, TypeAlias
+
+from rails_engine.values import value_class
 
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ToolCall:
     """A function call that a model asks for; `arguments` is the JSON text as the model wrote it."""
 
@@ -22,7 +24,7 @@ class ToolCall:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ImagePart:
     """An image in a message: a URL or a `data:` URL."""
 
@@ -30,7 +32,7 @@ class ImagePart:
     detail: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class TextPart:
     text: str
 
@@ -38,7 +40,7 @@ class TextPart:
 Content: TypeAlias = str | tuple[TextPart | ImagePart, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Message:
     role: Role
     content: Content
@@ -47,7 +49,7 @@ class Message:
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Tool:
     """A function that the model may call; `parameters` is its JSON Schema."""
 
@@ -57,21 +59,21 @@ class Tool:
     strict: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Choice:
     """The output is exactly one of these texts."""
 
     options: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Regex:
     """The whole output matches this pattern."""
 
     pattern: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class JsonSchema:
     """The output is one JSON value valid under this schema (JSON text)."""
 
@@ -81,7 +83,7 @@ class JsonSchema:
 Constraint: TypeAlias = Choice | Regex | JsonSchema
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Sampling:
     """Sampling parameters; None leaves the choice to the model's own default."""
 
@@ -94,7 +96,11 @@ class Sampling:
     logprobs: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+NO_SAMPLING = Sampling()
+"""What a request without parameters has; this very object, so that it can be told by identity."""
+
+
+@value_class
 class LLMRequest:
     """One model call. Exactly one of `messages` and `prompt` is set.
 
@@ -107,7 +113,7 @@ class LLMRequest:
     messages: tuple[Message, ...] = ()
     prompt: str | None = None
     model: str | None = None
-    sampling: Sampling = Sampling()
+    sampling: Sampling = NO_SAMPLING
     tools: tuple[Tool, ...] = ()
     tool_choice: str | Mapping[str, Any] | None = None
     response_format: Mapping[str, Any] | None = None
@@ -121,7 +127,7 @@ class LLMRequest:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ToolCallFragment:
     """A piece of a tool call; pieces with one `index` belong together, in order."""
 
@@ -131,14 +137,14 @@ class ToolCallFragment:
     arguments: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class TokenLogprob:
     token: str
     logprob: float
     top: tuple[tuple[str, float], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Usage:
     """Token counts as the model's server reports them."""
 
@@ -152,7 +158,7 @@ class Usage:
         return self.prompt_tokens + self.completion_tokens
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Chunk:
     """The next piece of an answer; every field may be empty. `cached`: it comes from a cache, no model ran."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 from uuid import uuid4
 
@@ -12,9 +12,10 @@ from rails_engine.llm.answer import Completion, Gathering, complete
 from rails_engine.llm.base import LLM, Chunk, LLMRequest
 from rails_engine.llm.streams import Reading
 from rails_engine.llm.wire import text_of
+from rails_engine.values import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class LLMCall:
     """One call from its request to its end. `error` is set where it failed; then `completion` is what had come.
 

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rails_engine.llm.base import (
+    NO_SAMPLING,
     Choice,
     Chunk,
+    Constraint,
     ImagePart,
     JsonSchema,
     LLMRequest,
@@ -25,6 +27,7 @@ from rails_engine.llm.base import (
 )
 from rails_engine.llm.endpoint import Endpoint
 
+_NOTHING: Mapping[str, Any] = {}
 _REASONING_FAMILY = re.compile(r"^(o[1-9](-|$)|gpt-5)")
 _OPENAI_ENGINES = ("openai", "azure", "azure_openai")
 _REFUSED_BY_REASONING = (
@@ -42,17 +45,20 @@ def body_of(request: LLMRequest, endpoint: Endpoint) -> dict[str, Any]:
     """The request body: the endpoint's defaults, over them what the request says."""
     body: dict[str, Any] = {**endpoint.defaults, "model": request.model or endpoint.model}
     body |= _prompt_fields(request, endpoint)
-    body |= _sampling_fields(request.sampling, endpoint)
+    if request.sampling is not NO_SAMPLING:
+        body |= _sampling_fields(request.sampling, endpoint)
     if request.tools:
         body["tools"] = [tool_field(tool) for tool in request.tools]
     if request.tool_choice is not None:
         body["tool_choice"] = request.tool_choice
     if request.response_format is not None:
         body["response_format"] = dict(request.response_format)
-    body |= _constraint_fields(request, endpoint)
+    if request.constraint is not None:
+        body |= _constraint_fields(request.constraint, endpoint)
     if request.streaming:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
-    body |= request.extra
+    if request.extra:
+        body |= request.extra
     return _for_reasoning_family(body) if _is_reasoning(body["model"], endpoint) else body
 
 
@@ -77,6 +83,7 @@ def text_of(message: Message) -> str:
 
 
 def message_field(message: Message) -> dict[str, Any]:
+    """A message as the chat API takes it."""
     result: dict[str, Any] = {"role": message.role, "content": content_field(message)}
     if message.tool_calls:
         result["tool_calls"] = [tool_call_field(call) for call in message.tool_calls]
@@ -129,9 +136,8 @@ def _sampling_fields(sampling: Sampling, endpoint: Endpoint) -> dict[str, Any]:
     return result
 
 
-def _constraint_fields(request: LLMRequest, endpoint: Endpoint) -> dict[str, Any]:
+def _constraint_fields(constraint: Constraint, endpoint: Endpoint) -> dict[str, Any]:
     """A constraint in the words of the endpoint; where it has none, the answer is free and the caller checks it."""
-    constraint = request.constraint
     if isinstance(constraint, JsonSchema):
         schema = {"name": "answer", "strict": True, "schema": json.loads(constraint.schema)}
         return {"response_format": {"type": "json_schema", "json_schema": schema}}
@@ -164,15 +170,17 @@ def chunk_of(data: Mapping[str, Any]) -> Chunk:
     Raises:
         TypeError, KeyError, IndexError, ValueError: it is neither.
     """
-    choices = data.get("choices") or ()
-    choice: Mapping[str, Any] = choices[0] if choices else {}
-    said: Mapping[str, Any] = choice.get("message") or choice.get("delta") or {}
+    choices = data.get("choices")
+    choice: Mapping[str, Any] = choices[0] if choices else _NOTHING
+    said: Mapping[str, Any] = choice.get("message") or choice.get("delta") or _NOTHING
     text = said.get("content") if said else choice.get("text")
+    calls = said.get("tool_calls")
+    logprobs = choice.get("logprobs")
     return Chunk(
-        text=_joined(text),
+        text=text if isinstance(text, str) else _joined(text),
         reasoning=said.get("reasoning_content") or said.get("reasoning") or "",
-        tool_calls=tuple(_fragment(i, call) for i, call in enumerate(said.get("tool_calls") or ())),
-        logprobs=_logprobs(choice.get("logprobs")),
+        tool_calls=tuple(_fragment(i, call) for i, call in enumerate(calls)) if calls else (),
+        logprobs=_logprobs(logprobs) if logprobs else (),
         finish_reason=choice.get("finish_reason"),
         usage=_usage(data.get("usage")),
         model=data.get("model"),
@@ -180,9 +188,9 @@ def chunk_of(data: Mapping[str, Any]) -> Chunk:
     )
 
 
-def _joined(content: Any) -> str:
-    if content is None or isinstance(content, str):
-        return content or ""
+def _joined(content: Sequence[Mapping[str, Any]] | None) -> str:
+    if content is None:
+        return ""
     return "".join(part.get("text") or "" for part in content)
 
 
@@ -197,9 +205,7 @@ def _fragment(position: int, call: Mapping[str, Any]) -> ToolCallFragment:
     )
 
 
-def _logprobs(data: Mapping[str, Any] | None) -> tuple[TokenLogprob, ...]:
-    if not data:
-        return ()
+def _logprobs(data: Mapping[str, Any]) -> tuple[TokenLogprob, ...]:
     if data.get("content"):
         return tuple(
             TokenLogprob(
@@ -223,6 +229,6 @@ def _usage(data: Mapping[str, Any] | None) -> Usage | None:
     return Usage(
         prompt_tokens=data.get("prompt_tokens") or 0,
         completion_tokens=data.get("completion_tokens") or 0,
-        reasoning_tokens=(data.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0,
-        cached_tokens=(data.get("prompt_tokens_details") or {}).get("cached_tokens") or 0,
+        reasoning_tokens=(data.get("completion_tokens_details") or _NOTHING).get("reasoning_tokens") or 0,
+        cached_tokens=(data.get("prompt_tokens_details") or _NOTHING).get("cached_tokens") or 0,
     )
