@@ -46,6 +46,9 @@ from rails_engine.services import Resources
 
 PROGRAMS_KEPT = 64
 
+MAIN = "main"
+"""The type of the model that answers."""
+
 log = logging.getLogger(__name__)
 
 
@@ -66,10 +69,12 @@ def assemble(config: RailsConfig, llm: LLM | None) -> Assembly:
     Raises:
         ConfigurationError: a model, a prompt or code beside the configuration is at fault.
     """
-    models = create_models(config.models)
+    # A model that the caller gives stands for the configured one, which then need not exist here.
+    entries = [entry for entry in config.models if llm is None or entry.type != MAIN]
+    models = create_models(entries)
     resources = Resources(
         config,
-        models if llm is None else models.replaced("main", llm),
+        models if llm is None else models.replaced(MAIN, llm),
         PromptLibrary(config),
         Knowledge(config),
     )

@@ -41,6 +41,8 @@ class Trace:
     """Colang 1.0: an event's uid to the flow that decided it."""
     beside: dict[str, Sequence[ActionRun]] = field(default_factory=dict)
     """Colang 1.0: what a rail that ran beside others executed, by the uid of the event that it began with."""
+    heard_beside: set[str] = field(default_factory=set)
+    """Colang 1.0: the uids of what such a rail heard itself; the flows of the conversation do not hear it again."""
 
 
 def failed(run: ActionRun) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,6 +24,9 @@ _INLINE_TEXT = re.compile(r'(.*?)\s*"(.*)"\s*\Z', re.DOTALL)
 _PARAMETER = re.compile(r"(\w+)\s*[:=]\s*(.*)\Z", re.DOTALL)
 _PLAIN_ENTRY = re.compile(r"(\w+)\s*[:=]\s*([^\W\d][\w -]*)\Z")
 _CONSTANTS = frozenset({"True", "False", "None", "true", "false", "null"})
+_COMMENT = re.compile(r'((?:[^"#]|"[^"]*")*)#.*')
+_CONTINUED = re.compile(r"(\sor)[ \t]*\n\s*")
+_DOCSTRING = re.compile(r'"{3}.*?"{3}', re.DOTALL)
 _TYPE = re.compile(r"[^\W\d]\w*\Z")
 
 
@@ -343,8 +345,17 @@ class Builder:
 
 
 def anonymous(text: str) -> str:
-    """The name of a flow that has none: the same text has the same one."""
-    return f"anonymous-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    """The name of a flow that has none: the same text has the same one, however it is indented.
+
+    Logs and callers know these names from other implementations of Colang, so the number is theirs: the polynomial of 31
+    over the characters, as a signed number of 32 bits without its sign.
+    """
+    joined = _CONTINUED.sub(r"\1 ", _DOCSTRING.sub("", text))
+    lines = (_COMMENT.sub(r"\1", line).strip() for line in joined.split("\n"))
+    number = 0
+    for character in "".join(lines):
+        number = (number * 31 + ord(character)) & 0xFFFFFFFF
+    return f"anonymous-{min(number, 0x100000000 - number):x}"
 
 
 def as_tree(child: Token | Tree[Token]) -> Tree[Token]:

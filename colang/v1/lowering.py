@@ -183,7 +183,7 @@ class _Assembler:
         self._put(code.RunAction(statement.action, arguments, statement.result))
 
     def ask(self, statement: tree.Ask) -> None:
-        arguments = {"instructions": statement.instructions, "var_name": statement.target}
+        arguments = {"instructions": statement.instructions}
         self._put(code.RunAction("generate_value", arguments, statement.target))
 
     def do(self, statement: tree.Do) -> None:

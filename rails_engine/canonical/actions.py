@@ -6,19 +6,22 @@ come next, as any action may.
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Mapping
 from typing import Any
+from uuid import uuid4
 
 from rails_engine.canonical import texts
 from rails_engine.canonical.scene import CanonicalScene
-from rails_engine.canonical.similar import Examples
+from rails_engine.canonical.similar import Examples, Near, in_prompt
 from rails_engine.canonical.speech import Speech
 from rails_engine.scene import Completion, Outcome
 from rails_engine.umim import EventDict
 
 _CREATED = "_type"
+
+_MOST_NEWLINES = "\n" * 64
+"""Chunks that nobody looked up grow by a line with each message, as flows may have come to expect; up to this."""
 
 
 class CanonicalActions:
@@ -44,8 +47,8 @@ class CanonicalActions:
             return await self._single_call(scene, said)
         near = await self._examples.intents(said)
         variables = {
-            "examples": "\n\n".join(f'user "{each.text}"\n  {each.intent}' for each in near),
-            "potential_user_intents": ", ".join(dict.fromkeys(each.intent for each in near)),
+            "examples": in_prompt(map(_utterance, near)),
+            "potential_user_intents": ", ".join(dict.fromkeys(each.intent for each in reversed(near))),
         }
         text = await _ask(scene, "generate_user_intent", variables)
         return Outcome(events=({"type": "UserIntent", "intent": texts.intent_of(text)},))
@@ -55,9 +58,7 @@ class CanonicalActions:
         near = await self._examples.intents(said)
         flows = self._examples.flows("user " + " ".join(each.intent for each in near))
         variables = {
-            "examples": "\n\n".join(
-                [*(f'user "{each.text}"\n  {each.intent}' for each in near), *(flow.text for flow in flows)]
-            ),
+            "examples": in_prompt(flow.text for flow in flows) + in_prompt(map(_utterance, near)),
             "potential_user_intents": ", ".join(dict.fromkeys(each.intent for each in near)),
             "relevant_chunks": scene.context.get("relevant_chunks"),
         }
@@ -76,12 +77,9 @@ class CanonicalActions:
             return Outcome(events=({"type": "BotIntent", "intent": name},))
         intent = scene.last("UserIntent") or {}
         flows = self._examples.flows(f"user {intent.get('intent', '')}")
-        text = await _ask(
-            scene, "generate_next_steps", {"examples": "\n\n".join(flow.text for flow in flows)}
-        )
+        text = await _ask(scene, "generate_next_steps", {"examples": in_prompt(flow.text for flow in flows)})
         if scene.config.enable_multi_step_generation and (body := _parsable(text)):
-            flow_id = f"dynamic_{random.randrange(16**8):08x}"
-            return Outcome(events=({"type": "start_flow", "flow_id": flow_id, "flow_body": body},))
+            return Outcome(events=({"type": "start_flow", "flow_id": str(uuid4()), "flow_body": body},))
         return Outcome(events=({"type": "BotIntent", "intent": texts.next_intent_of(text)},))
 
     # --- what is said ----------------------------------------------------------------------------------------------
@@ -94,9 +92,10 @@ class CanonicalActions:
 
     async def generate_value(self, scene: CanonicalScene, arguments: Mapping[str, Any]) -> Outcome:
         """A value that the comment above the assignment asks for; always text."""
+        started = scene.last("StartInternalSystemAction") or {}
         variables = {
             "instructions": arguments.get("instructions") or "",
-            "var_name": arguments.get("var_name") or "value",
+            "var_name": started.get("action_result_key") or "value",
             "examples": "",
         }
         return Outcome(texts.value_of(await _ask(scene, "generate_value", variables)))
@@ -111,7 +110,8 @@ class CanonicalActions:
         query = scene.context.get("last_user_message")
         chunks = await scene.services.relevant_chunks(str(query)) if query else None
         if chunks is None:
-            given = str(scene.context.get("relevant_chunks") or "").rstrip("\n") + "\n"
+            given = str(scene.context.get("relevant_chunks") or "")
+            given += "" if given.endswith(_MOST_NEWLINES) else "\n"
             kept = scene.context.get("relevant_chunks_sep") or []
             return Outcome(
                 given, {"relevant_chunks": given, "relevant_chunks_sep": kept, "retrieved_for": None}
@@ -119,6 +119,10 @@ class CanonicalActions:
         text = "\n".join(chunks)
         updates = {"relevant_chunks": text, "relevant_chunks_sep": chunks, "retrieved_for": query}
         return Outcome(text, updates)
+
+
+def _utterance(near: Near) -> str:
+    return f'user "{near.text}"\n  {near.intent}'
 
 
 async def _ask(scene: CanonicalScene, task: str, variables: Mapping[str, Any]) -> str:

@@ -68,7 +68,7 @@ class OutputCheck:
         if verdict.stopped:
             self.turn.trace.actions += trace.actions
             return Ruling(refused_by=flow, failed=_failed(verdict), events=tuple(verdict.events))
-        self.turn.trace.events += verdict.events
+        self.turn.trace.events += (verdict.events[0], verdict.events[-1])
         return Ruling(str(verdict.variables.get("bot_message", text)))
 
 

@@ -57,9 +57,9 @@ class _Reader:
         if kind in _DIRECTIONS:
             self._done_beside(self._begin(_DIRECTIONS[kind], event["flow_id"]), event.get("uid", ""))
         elif kind in _ENDS:
-            self._end_beside()
-        elif kind == "StartInternalSystemAction" and not self.whole:
-            self._action(event["action_name"], flow, next(self.runs, None))
+            self.open, self.whole = None, False
+        elif kind == "StartInternalSystemAction":
+            self._action(event["action_name"], flow, None if self.whole else next(self.runs, None))
         elif kind == "BotIntent" and (flow or event.get("intent") == "stop"):
             self._decision(event["intent"], flow)
         elif kind.endswith("Exception") and self.open is not None:
@@ -81,12 +81,6 @@ class _Reader:
             if run.name not in _SILENT_ACTIONS:
                 _add(rail, executed(run))
 
-    def _end_beside(self) -> None:
-        """A rail that let pass decided what it executed; of one that stopped, the stop is what counts."""
-        if self.open is not None and self.whole:
-            self.open.decisions = [f"execute {run.action_name}" for run in self.open.executed_actions]
-        self.open, self.whole = None, False
-
     def _rail_of(self, flow: str) -> ActivatedRail | None:
         if self.open is not None:
             return self.open
@@ -100,6 +94,9 @@ class _Reader:
     def _decision(self, decision: str, flow: str) -> None:
         rail = self._rail_of(flow)
         if rail is not None:
+            if decision == "stop" and self.whole:
+                # Of a rail that ran beside others and stopped, the stop is what counts.
+                rail.decisions.clear()
             rail.decisions.append(decision)
             rail.stop = rail.stop or decision == "stop"
 

@@ -117,9 +117,12 @@ class CanonicalRunner:
         rail.start_flow_by_reference(flow)
         new = (await rail.go_on())[:-1]
         turn.trace.beside[begin["uid"]] = trace.actions
+        turn.trace.deciders.update(trace.deciders)
         stopped = any(_ends_turn(event) for event in new)
+        if not stopped:
+            turn.trace.heard_beside.update(event["uid"] for event in new)
         end = turn.stamp({"type": f"{kind}RailFinished", "flow_id": flow})
-        events = [begin, *new] if stopped else [begin, end]
+        events = [begin, *new] if stopped else [begin, *new, end]
         changed = {
             name: value
             for name, value in machine.variables.items()

@@ -8,7 +8,7 @@ ranked by the words that they share.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -84,8 +84,13 @@ class Examples:
 
     def messages(self, intent: str) -> list[tuple[str, str]]:
         """Bot intents with a text of theirs, nearest to `intent` first."""
-        pairs = [(name, texts[0]) for name, texts in self.program.bot_messages.items() if texts]
+        pairs = [(name, text) for name, texts in self.program.bot_messages.items() for text in texts]
         return _best(pairs, [likeness(intent, name) for name, _ in pairs])
+
+
+def in_prompt(examples: Iterable[str]) -> str:
+    """Examples, given best first, as prompts show them: the best last, nearest to the question."""
+    return "".join(f"{example}\n\n" for example in reversed(list(examples)))
 
 
 def _best(values: Sequence[T], scores: Sequence[float]) -> list[T]:

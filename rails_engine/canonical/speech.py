@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from rails_engine.ahead import AheadEndedError
 from rails_engine.canonical import texts
 from rails_engine.canonical.scene import CanonicalScene, Shown
-from rails_engine.canonical.similar import Examples
+from rails_engine.canonical.similar import Examples, in_prompt
 from rails_engine.canonical.wording import NOTHING_TO_SAY, Wording
 from rails_engine.llm import LLM, Chunk, LLMRequest, message_of, text_of
 from rails_engine.llm import Completion as Answer
@@ -78,7 +78,7 @@ class Speech:
         near = self._examples.messages(name)
         variables = {
             "history": scene.history,
-            "examples": "\n\n".join(f'bot {intent_name}\n  "{text}"' for intent_name, text in near),
+            "examples": in_prompt(f'bot {intent_name}\n  "{text}"' for intent_name, text in near),
             "relevant_chunks": (scene.context.get("relevant_chunks") or "").strip(),
         }
         request = scene.services.request(Completion("generate_bot_message", variables))

@@ -129,7 +129,8 @@ class CanonicalTurn:
             self.scene.machine.standing = self._before
         elif self.scene.shown is not None:
             _show(self.scene.shown, event)
-        self._decision = hear(self.scene.program, self.scene.machine, kind, event)
+        if event.get("uid") not in self.trace.heard_beside:
+            self._decision = hear(self.scene.program, self.scene.machine, kind, event)
 
     def _until_action(self, begun: int) -> EventDict | None:
         """Produce events up to the start of an action that takes time, which is returned, or up to `Listen`."""
@@ -328,7 +329,7 @@ def _with_services(scene: CanonicalScene, services: Any) -> CanonicalScene:
 
 
 def _finished(start: EventDict, value: Any, failure: str | None, events: list[EventDict]) -> EventDict:
-    failed = {"failure_reason": failure} if failure else {}
+    failed = {"failure_reason": "failed"} if failure else {}
     return {
         "type": "InternalSystemActionFinished",
         "action_uid": start["action_uid"],

@@ -158,7 +158,7 @@ def test_branches_for_anything_come_before_named_ones() -> None:
 def test_comments_above_are_instructions() -> None:
     said, asked = elements("# in rhyme", "# please", "bot praises", "", "# how many", "$n = ...")
     assert said == Utter("praises", "in rhyme\nplease")
-    assert asked == RunAction("generate_value", {"instructions": "how many", "var_name": "n"}, "n")
+    assert asked == RunAction("generate_value", {"instructions": "how many"}, "n")
 
 
 def test_actions_take_values_variables_and_lines_of_parameters() -> None:

@@ -1,0 +1,71 @@
+"""Programs as their authors know them to run: names in logs, what prompts quote, rails that speak side by side."""
+
+from __future__ import annotations
+
+import pytest
+
+from nemoguardrails import LLMRails, RailsConfig
+from nemoguardrails.rails.llm.options import GenerationResponse
+from nemoguardrails.testing import FakeLLMModel
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ("  user a\n  bot b\n", "anonymous-2d500d83"),
+        ("    user a\n\n    bot b # said at once\n", "anonymous-2d500d83"),
+        ("  user a\n  # how many\n  $x = ...\n", "anonymous-edf1f0b"),
+        ("  user a\n  if $x\n    bot b\n  else\n    bot c\n", "anonymous-3385e33"),
+        ("  user a or\n    user b\n  bot b\n", "anonymous-35d5a5b3"),
+    ],
+)
+def test_a_flow_without_a_name_is_called_by_its_text(body: str, name: str) -> None:
+    colang = f'define user a\n  "a"\ndefine bot b\n  "b"\ndefine flow\n{body}'
+    rails = LLMRails(
+        RailsConfig.from_content(colang, "models: []"), llm=FakeLLMModel(["a", "7", "bot b", "x"])
+    )
+    messages = [{"role": "context", "content": {"x": 0}}, {"role": "user", "content": "a"}]
+    found = rails.generate(messages=messages, options={"log": {"activated_rails": True}})
+    assert isinstance(found, GenerationResponse)
+    assert found.log is not None
+    assert name in [rail.name for rail in found.log.activated_rails]
+
+
+def test_a_given_model_stands_for_one_that_could_not_be_made() -> None:
+    config = RailsConfig.from_content("", "models: [{type: main, engine: own_engine, model: m}]")
+    assert LLMRails(config, llm=FakeLLMModel(["hello"])).generate(prompt="hi") == "hello"
+
+
+def test_a_rail_beside_others_may_speak_and_the_turn_goes_on() -> None:
+    colang = """
+define bot warn
+  "Careful."
+define subflow speaking
+  bot warn
+define subflow looking
+  $seen = execute look
+"""
+    yaml = "models: []\nrails: {input: {parallel: true, flows: [speaking, looking]}}\n"
+    rails = LLMRails(RailsConfig.from_content(colang, yaml), llm=FakeLLMModel(["answer"]))
+
+    async def look() -> int:
+        return 7
+
+    rails.register_action(look)
+    found = rails.generate(prompt="hi", options={"log": {"activated_rails": True}, "output_vars": ["seen"]})
+    assert isinstance(found, GenerationResponse)
+    assert (found.response, found.output_data) == ("Careful.\nanswer", {"seen": 7})
+    assert found.log is not None
+    decisions = {rail.name: rail.decisions for rail in found.log.activated_rails}
+    assert decisions["speaking"][0] == "warn"
+    assert decisions["looking"] == ["execute look"]
+
+
+def test_of_a_rail_beside_others_that_stops_the_stop_counts() -> None:
+    colang = 'define bot no\n  "No."\ndefine subflow gate\n  bot no\n  stop\n'
+    yaml = "models: []\nrails: {input: {parallel: true, flows: [gate]}}\n"
+    rails = LLMRails(RailsConfig.from_content(colang, yaml), llm=FakeLLMModel([]))
+    found = rails.generate(prompt="hi", options={"log": {"activated_rails": True}})
+    assert isinstance(found, GenerationResponse)
+    assert found.log is not None
+    assert [(rail.decisions, rail.stop) for rail in found.log.activated_rails] == [(["stop"], True)]
