@@ -9,7 +9,7 @@ model's matrix products as cuBLAS runs them, plus reading the KV cache, plus pre
     python benchmarks/engine.py --quantization fp8       FP8 weights and activations
     python benchmarks/engine.py --kv-dtype fp8           the same with an FP8 KV cache
     python benchmarks/engine.py --transformers           HF transformers in the same run
-    python benchmarks/engine.py --features               first token, in-flight batching, prefix reuse
+    python benchmarks/engine.py --features               first token, prefix reuse
     python benchmarks/engine.py --tensor 2               two GPUs that share each layer
     python benchmarks/engine.py --pipeline 2             two GPUs with half of the layers each
 """
@@ -128,25 +128,6 @@ def first_token(engine: Engine) -> None:
           f"(best {min(times):.1f})")  # fmt: skip
 
 
-def batching_gain(engine: Engine) -> None:
-    """In-flight against static batching on a ragged trace, with the same engine and kernels.
-
-    A static batch keeps all its rows until its longest answer is complete.
-    """
-    draw = random.Random(3)
-    size, count = engine.scheduler.settings.max_sequences, 1024
-    lengths = [(32, min(384, max(4, int(draw.expovariate(1 / 48))))) for _ in range(count)]
-    static, padded = 0.0, 0
-    for start in range(0, count, size):
-        longest = max(output for _, output in lengths[start : start + size])
-        static += run(engine, requests(same(size, 32, longest), f"static{start}"))
-        padded += longest * size
-    flight = run(engine, requests(lengths, "flight"))
-    bound = padded / sum(output for _, output in lengths)
-    print(f"in-flight batching of {size}: {static / flight:.2f} x static; max/mean of the trace {bound:.2f}; "
-          f"{static / flight / bound:.0%} of it")  # fmt: skip
-
-
 def prefix_reuse(engine: Engine) -> None:
     """64 guard prompts that share 600 tokens: how many tokens are computed."""
     draw = random.Random(5)
@@ -199,7 +180,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quantization", choices=["fp8", "int8-weights", "int4"])
+    parser.add_argument("--quantization", choices=["fp8", "int8-weights", "smoothquant", "int4"])
     parser.add_argument("--kv-dtype", default="auto", choices=["auto", "fp8", "int8"])
     parser.add_argument("--rows", help="numbers of the rows to run, comma-separated; all if left out")
     parser.add_argument("--tensor", type=int, default=1, help="GPUs that share each layer")
@@ -209,9 +190,7 @@ def main() -> None:
     parser.add_argument("--step-tokens", type=int, default=16384)
     parser.add_argument("--json", type=Path, help="write the rates here")
     parser.add_argument("--transformers", action="store_true", help="run HF transformers too")
-    parser.add_argument(
-        "--features", action="store_true", help="first token, in-flight batching, prefix reuse"
-    )
+    parser.add_argument("--features", action="store_true", help="first token, prefix reuse")
     options = parser.parse_args()
     conditions(options)
     with tempfile.TemporaryDirectory() as name:
@@ -231,7 +210,6 @@ def main() -> None:
         if options.features:
             small = open_engine(folder, options, max_sequences=32, prefix_caching=True)
             run(small, requests(same(64, 32, 8), "warm"))
-            batching_gain(small)
             prefix_reuse(small)
             small.executor.close()
         if options.transformers:

@@ -115,6 +115,7 @@ def opened(chosen: argparse.Namespace) -> Iterator[AsyncEngine]:
             folder,
             device=chosen.device,
             quantization=chosen.quantization,
+            kv_dtype=chosen.kv_dtype,
             random_weights=True,
             scheduler=limits,
         )
@@ -165,7 +166,8 @@ def main() -> None:
     parser.add_argument("--model", default="model", help="the served model's name, with --url")
     parser.add_argument("--shape", choices=sorted(SHAPES), default="llama-10m")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--quantization", choices=["fp8", "int8-weights", "int4"])
+    parser.add_argument("--quantization", choices=["fp8", "int8-weights", "smoothquant", "int4"])
+    parser.add_argument("--kv-dtype", choices=["auto", "fp8", "int8"], default="auto")
     parser.add_argument("--prompt", type=int, default=512)
     parser.add_argument("--output", type=int, default=128)
     parser.add_argument("--requests", type=int, default=200)
@@ -174,7 +176,10 @@ def main() -> None:
     parser.add_argument("--step-tokens", type=int, default=2048)
     parser.add_argument("--vocab", type=int, default=4096, help="token ids are drawn below this")
     chosen = parser.parse_args()
-    served = chosen.url or f"{chosen.shape} on {chosen.device}, quantization {chosen.quantization or 'none'}"
+    served = (
+        chosen.url
+        or f"{chosen.shape} on {chosen.device}, weights {chosen.quantization or 'as they are'}, KV {chosen.kv_dtype}"
+    )
     print(f"{served}: {chosen.requests} requests, {chosen.prompt} tokens in, {chosen.output} out")
     if chosen.url:
         asyncio.run(over_url(chosen))

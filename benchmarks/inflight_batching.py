@@ -1,13 +1,17 @@
 """In-flight against static batching, on one ragged trace and the same kernels.
 
-Static batching admits a batch, runs it until its longest answer ends, and only then admits the next. Where a step takes
-the same time whatever the batch holds, the gain of in-flight batching is at most max / mean of the answers' lengths in
-a batch. The trace: prompts of `--prompt` tokens, answers of exponential length with mean `--mean` (at most 8 times that),
-seeded. Random weights, greedy, end of sequence ignored, no detokenising, prefix cache off. `--device none` runs no
-model at all and counts steps: what the scheduler reaches, whatever the hardware.
+Static batching admits a batch, runs it until its longest answer ends, and only then admits the next; the rows of shorter
+answers are computed on until then, as padding. So its steps are those of max, in-flight batching's those of mean answer
+lengths, and the gain is at most max / mean of a batch. With `--shedding` the static side drops finished rows, which
+needs most of what in-flight batching needs and makes its last steps cheaper.
+
+Traces, seeded: `uniform` prompts of 256 to 768 tokens and answers of 16 to 240; `exponential` prompts of `--prompt`
+tokens, answers of mean `--mean` (at most 8 times that). Random weights, greedy, end of sequence ignored, no
+detokenising, prefix cache off. `--device none` runs no model at all and counts steps: what the scheduler reaches,
+whatever the hardware.
 
     python benchmarks/inflight_batching.py --device none --requests 1024
-    python benchmarks/inflight_batching.py --shape llama-3.1-8b --device cuda --batch 64 --requests 2048
+    python benchmarks/inflight_batching.py --shape llama-3.1-8b --device cuda --batch 64 --requests 1024 --trace uniform
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import argparse
 import random
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.engine_shapes import SHAPES, write_shape
@@ -39,15 +43,28 @@ class Run:
     steps: int
 
 
-def trace(count: int, prompt: int, mean: int, vocab: int) -> list[Request]:
+def lengths(kind: str, count: int, prompt: int, mean: int) -> list[tuple[int, int]]:
+    """(prompt, answer) lengths."""
     chance = random.Random(7)
+    if kind == "uniform":
+        return [(chance.randint(256, 768), chance.randint(16, 240)) for _ in range(count)]
+    return [(prompt, min(max(int(chance.expovariate(1 / mean)), 1), 8 * mean)) for _ in range(count)]
+
+
+def trace(given: list[tuple[int, int]], vocab: int) -> list[Request]:
+    chance = random.Random(8)
     made = []
-    for number in range(count):
-        length = min(max(int(chance.expovariate(1 / mean)), 1), 8 * mean)
+    for number, (prompt, answer) in enumerate(given):
         ids = tuple(chance.randrange(3, vocab) for _ in range(prompt))
-        sampling = SamplingParameters(temperature=0.0, max_tokens=length, ignore_eos=True)
+        sampling = SamplingParameters(temperature=0.0, max_tokens=answer, ignore_eos=True)
         made.append(Request(str(number), ids, sampling))
     return made
+
+
+def padded(batch: list[Request]) -> list[Request]:
+    """All with the longest one's answer length."""
+    longest = max(request.sampling.max_tokens or 0 for request in batch)
+    return [replace(request, sampling=replace(request.sampling, max_tokens=longest)) for request in batch]
 
 
 def drain(engine: Engine, requests: list[Request]) -> None:
@@ -86,21 +103,29 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=256)
     parser.add_argument("--prompt", type=int, default=16)
     parser.add_argument("--mean", type=int, default=48)
+    parser.add_argument("--trace", choices=["exponential", "uniform"], default="exponential")
+    parser.add_argument("--shedding", action="store_true", help="the static side drops finished rows")
     given = parser.parse_args()
     scheduler = SchedulerSettings(
         max_sequences=given.batch, max_step_tokens=4096, prefix_caching=False, max_waiting=given.requests
     )
     engine = open_engine(given.shape, given.device, scheduler)
-    requests = trace(given.requests, given.prompt, given.mean, engine.capacity.vocab_size)
+    pairs = lengths(given.trace, given.requests, given.prompt, given.mean)
+    requests = trace(pairs, engine.capacity.vocab_size)
     batches = [requests[at : at + given.batch] for at in range(0, len(requests), given.batch)]
-    lengths = [[request.sampling.max_tokens or 0 for request in batch] for batch in batches]
-    total = sum(map(sum, lengths))
-    ideal = given.batch * sum(max(batch) for batch in lengths) / total
-    drain(engine, [Request("warm", requests[0].prompt_ids, SamplingParameters(max_tokens=4))])
-    static, flight = timed(engine, batches), timed(engine, [requests])
+    answers = [
+        [answer for _, answer in pairs[at : at + given.batch]] for at in range(0, len(pairs), given.batch)
+    ]
+    total = sum(map(sum, answers))
+    ideal = given.batch * sum(map(max, answers)) / total
+    drain(engine, requests[: given.batch])
+    static = timed(engine, batches if given.shedding else [padded(batch) for batch in batches])
+    flight = timed(engine, [requests])
     print(
-        f"{given.shape} on {given.device}, {given.requests} requests, batch {given.batch}, prompts of {given.prompt}, "
-        f"answers of mean {total / len(requests):.1f}, longest {max(map(max, lengths))}"
+        f"{given.shape} on {given.device}, {given.trace} trace of {given.requests} requests, batch {given.batch}, "
+        f"prompts of mean {sum(prompt for prompt, _ in pairs) / len(pairs):.0f}, "
+        f"answers of mean {total / len(pairs):.1f}, longest {max(map(max, answers))}; "
+        f"static {'sheds' if given.shedding else 'pads'} finished rows"
     )
     print(
         f"static     {static.steps:6d} steps  {static.seconds:8.2f} s  {total / static.seconds:9.1f} tokens/s"

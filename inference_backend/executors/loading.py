@@ -66,7 +66,7 @@ def load_model(
     positions = min(config.max_positions, settings.scheduler.max_positions or config.max_positions)
     builder = LayerBuilder(
         source=source,
-        scheme=scheme or choose_scheme(folder, settings.quantization),
+        scheme=scheme or choose_scheme(folder, settings.quantization, drawn=settings.random_weights),
         place=place,
         positions=positions,
         layers=stage_layers(config.layers, *stage),

@@ -32,14 +32,18 @@ _STORED: dict[str, Callable[[], Scheme]] = {
 }
 
 
-def choose_scheme(folder: Path, asked: Quantization | None) -> Scheme:
+def choose_scheme(folder: Path, asked: Quantization | None, *, drawn: bool = False) -> Scheme:
     """The scheme for a folder: its own where its weights are quantised already, else the one asked for.
+
+    `drawn`: the weights are random ones.
 
     Raises:
         CheckpointError: the folder's own format is unknown or contradicts what is asked.
     """
     stored = _stored_settings(folder)
     if stored is None:
+        if asked == "smoothquant" and drawn:
+            return SmoothQuantScheme(stored=False, drawn=True)
         return DenseScheme() if asked is None else _AT_LOAD[asked]()
     method = str(stored.get("quant_method", ""))
     name = str(stored.get("scheme", method))

@@ -57,17 +57,24 @@ class Int8WeightScheme:
 
 
 class SmoothQuantScheme:
-    """W8A8 from an engine folder, whose norms already carry the smoothing (Xiao et al., SmoothQuant, 2023)."""
+    """W8A8 from an engine folder, whose norms already carry the smoothing (Xiao et al., SmoothQuant, 2023).
 
-    def __init__(self, *, stored: bool) -> None:
-        if not stored:
+    `drawn` weights (random ones, for benchmarks) have nothing to smooth and are quantised at load.
+    """
+
+    def __init__(self, *, stored: bool, drawn: bool = False) -> None:
+        self._stored = stored
+        if not stored and not drawn:
             raise CheckpointError(
                 "smoothquant needs calibration: build an engine folder first "
                 "(nemoguardrails engine build CHECKPOINT --quantization smoothquant --out DIR)"
             )
 
     def linear(self, spec: LinearSpec, source: WeightSource, place: Placement) -> Linear:
-        weight, scales = read_scaled(spec, source, place, torch.int8)
+        if self._stored:
+            weight, scales = read_scaled(spec, source, place, torch.int8)
+        else:
+            weight, scales = to_int8(read_weight(spec, source, place).to(place.device))
         made = Int8Linear(spec, place, weight, scales)
         made.set_bias(read_bias(spec, source, place), place)
         return made
