@@ -49,6 +49,7 @@ from colang.machine import (
     remove_flows,
     set_globals,
     step,
+    takes_result,
     to_json,
 )
 from colang.problems import Problem, Severity
@@ -107,5 +108,6 @@ __all__ = [
     "remove_flows",
     "set_globals",
     "step",
+    "takes_result",
     "to_json",
 ]

@@ -37,6 +37,8 @@ class CallArguments:
     named: NamedArguments = ()
     plain: tuple[tuple[str, str | None, Compiled], ...] = ()
     """The named arguments that are a literal or a variable (then with its name): the index can file heads by them."""
+    sole: str | None = None
+    """The variable that is the only argument, by position; None for any other arguments."""
 
 
 # --- what is sent and what is waited for -------------------------------------------------------------------------

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from colang import tree
 from colang.errors import ColangLoadError, ColangMainError
 from colang.expressions import FUNCTIONS
-from colang.imports import ImportPath
+from colang.imports import LIBRARY, ImportPath
 from colang.instructions import EventForm, FlowCode, Match
 from colang.loader import first_error, load_files
 from colang.lowering import docstring_of, lower_flow, meta_of
@@ -39,6 +40,11 @@ class FlowInfo:
     @property
     def span(self) -> Span:
         return self.tree.span
+
+    @property
+    def is_of_library(self) -> bool:
+        """True for a flow of the standard library."""
+        return Path(self.span.source).parent == LIBRARY
 
 
 @dataclass(frozen=True, slots=True)

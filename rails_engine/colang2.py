@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import colang
@@ -24,6 +24,7 @@ from rails_engine.chat import (
     reply_of,
     turns_of,
 )
+from rails_engine.context import reading_along
 from rails_engine.engine import Engine, instant_actions
 from rails_engine.errors import InvalidStateError, StreamingNotSupportedError
 from rails_engine.forerun import rewrites_input
@@ -35,7 +36,9 @@ from rails_engine.request import Request
 from rails_engine.response import GenerationLog, GenerationResponse
 from rails_engine.services import Resources, TurnServices
 from rails_engine.state import Snapshot, State
-from rails_engine.streaming import Frame, Outlet, closing_frame, relay, violation_frame
+from rails_engine.streaming import Frame, Outlet, relay, violation_frame
+from rails_engine.streaming_handler import RelayingHandler
+from rails_engine.teller import Teller
 from rails_engine.trace import Trace, call_info, executed_rails, history_text, statistics
 from rails_engine.turn import Call
 from rails_engine.umim import EventDict, started_action
@@ -98,20 +101,22 @@ class Colang2:
     async def generate(
         self, request: Request, trace: Trace, outlet: Outlet | None = None
     ) -> str | dict[str, Any] | GenerationResponse:
-        """Answer the last turn of the messages; into an `outlet` also text by text, each once its utterance stands.
+        """Answer the last turn of the messages; into an `outlet` also as it comes to be (see `teller`).
 
         Raises:
             InvalidRequestError: a message is malformed.
             LLMCallException: the main model failed.
         """
-        said = _Said(outlet) if outlet is not None else None
-        state, reply = await self._answer(request, trace, said)
-        if said is not None:
-            said.finish(reply, trace)
+        streaming = self._resources.config.rails.output.streaming
+        teller = Teller(outlet, streaming) if outlet is not None else None
+        with reading_along(RelayingHandler(teller.push) if teller is not None else None):
+            state, reply = await self._answer(request, trace, teller)
+        if teller is not None:
+            teller.finish(reply, trace.llm_calls[-1].completion.usage if trace.llm_calls else None)
         return self._shaped(request, state, reply, trace)
 
     def stream(self, request: Request, trace: Trace) -> AsyncIterator[Frame]:
-        """The texts of the answer, each as soon as its utterance stands; rails have passed it by then."""
+        """The texts of the answer as they come to be; nothing goes out that its output rails have not let pass."""
 
         async def produce(outlet: Outlet) -> None:
             await self.generate(request, trace, outlet)
@@ -188,7 +193,7 @@ class Colang2:
         return self._engine.judge(known, self._services(trace, request.options), trace)
 
     async def _answer(
-        self, request: Request, trace: Trace, said: _Said | None = None
+        self, request: Request, trace: Trace, teller: Teller | None = None
     ) -> tuple[State, dict[str, Any]]:
         turns = turns_of(request.messages)
         services = self._services(trace, request.options)
@@ -196,7 +201,7 @@ class Colang2:
         turn, refusal = await self._admitted(turns[-1], request.messages, state, services, trace)
         if refusal is not None:
             return state, _refusal(refusal)
-        reply = reply_of(await self._run(state, self._call(turn, said), services, trace))
+        reply = reply_of(await self._run(state, self._call(turn, teller), services, trace))
         if request.state is None:
             self._remembered.keep([*request.messages, reply], state)
         return state, reply
@@ -259,8 +264,8 @@ class Colang2:
             await self._engine.run(state, self._call(shown, None), services, Trace())
         return state
 
-    def _call(self, turn: TurnInput, said: _Said | None) -> Call:
-        return Call(turn.events, blocking=True, instant=self._instant, listener=said)
+    def _call(self, turn: TurnInput, teller: Teller | None) -> Call:
+        return Call(turn.events, blocking=True, instant=self._instant, teller=teller)
 
     def _services(self, trace: Trace, options: GenerationOptions | None) -> TurnServices:
         params = (options.llm_params if options else None) or {}
@@ -280,29 +285,6 @@ class Colang2:
         if request.options is not None:
             _add_wanted(response, request.options, state, trace)
         return response
-
-
-@dataclass(slots=True)
-class _Said:
-    """Gives out the text of each finished utterance; all but the first begin on a new line."""
-
-    outlet: Outlet
-    any: bool = False
-
-    def __call__(self, event: EventDict) -> None:
-        kind = event["type"]
-        if kind == "UtteranceBotActionFinished":
-            text = str(event.get("final_script", ""))
-            self.outlet.give(Frame(f"\n{text}" if self.any else text))
-            self.any = True
-        elif kind.endswith("RailException"):
-            self.outlet.give(violation_frame(None, str(event.get("message") or kind)))
-
-    def finish(self, reply: Mapping[str, Any], trace: Trace) -> None:
-        """The turn is over: its tool calls, and what it took."""
-        if reply.get("tool_calls"):
-            self.outlet.give(Frame(metadata={"tool_calls": reply["tool_calls"]}))
-        self.outlet.give(closing_frame(trace.llm_calls[-1].completion.usage if trace.llm_calls else None))
 
 
 def _calls_made(messages: Sequence[ChatMessage], before: Snapshot | None) -> list[Mapping[str, Any]]:

@@ -16,7 +16,7 @@ from rails_engine.response import ExplainInfo, LLMCallInfo
 T = TypeVar("T")
 
 streaming_handler_var: ContextVar[Any] = ContextVar("streaming_handler", default=None)
-"""Where an action of a streamed turn of Colang 1.0 may write; it goes through the output rails like all else."""
+"""Where an action of a streamed turn may write; it goes through the output rails like all else."""
 generation_options_var: ContextVar[GenerationOptions | None] = ContextVar("generation_options", default=None)
 """The options of the call."""
 raw_llm_request: ContextVar[Sequence[Mapping[str, Any]] | None] = ContextVar("raw_llm_request", default=None)

@@ -64,7 +64,8 @@ class Engine:
         trace = Trace()
         scene = self._scene(State(), before, services, trace)
         stage = Stage(self.source_uid, trace)
-        turn = Turn(scene, AheadEffects(*self.effects.parts()), replace(call, listener=None), stage)
+        silent = call.teller.stand_in() if call.teller is not None else None
+        turn = Turn(scene, AheadEffects(*self.effects.parts()), replace(call, teller=silent), stage)
         try:
             await turn.run(())
         except AheadEndedError:

@@ -11,9 +11,10 @@ import colang
 from rails_engine.ahead import AheadEndedError
 from rails_engine.errors import ConfigurationError, LLMCallException, PromptError
 from rails_engine.judge import Judge
+from rails_engine.llm import Chunk, LLMCall, Message
 from rails_engine.llm import Completion as Answer
-from rails_engine.llm import LLMCall, Message
 from rails_engine.state import State
+from rails_engine.teller import Teller
 from rails_engine.umim import EventDict
 from rails_engine.values import value_class
 from rails_engine.windows import StreamStoppedError
@@ -28,6 +29,9 @@ GUARDING: Final = {
     "tool output rails": "tool_output",
 }
 """Colang 2.x: the flows that call the rails of a direction."""
+
+STREAMED: Final = "_streamed_answer"
+"""The global variable with an answer that its rails have judged already: `{text, passed}`, as written and as let out."""
 
 ADMITTED: Final = "_admitted_user_message"
 """The global variable in which the library keeps what the user said last, once the input rails have let it pass."""
@@ -81,19 +85,27 @@ class Completion:
     tunable: bool = True
 
 
+Piece: TypeAlias = Callable[[Chunk], Awaitable[None]]
+"""Takes a chunk of a model's answer."""
+
+
 class Services(Protocol):
     """What effects need of the outside world."""
 
-    async def complete(self, completion: Completion) -> str:
+    async def complete(self, completion: Completion, piece: Piece | None = None) -> str:
         """The text that the task's model answers, after the prompt's output parser.
+
+        `piece` is given each chunk as it comes, unless a parser has to see the whole first.
 
         Raises:
             LLMCallException: the model failed.
         """
         ...
 
-    async def answer(self, messages: tuple[Message, ...]) -> Answer:
+    async def answer(self, messages: tuple[Message, ...], piece: Piece | None = None) -> Answer:
         """The main model's answer to these messages, with the parameters and tools that the caller gave.
+
+        `piece` is given each chunk as it comes.
 
         Raises:
             LLMCallException: the model failed.
@@ -124,6 +136,7 @@ class Scene:
 
     `machine` belongs to the turn: only effects that run at once (no `await` before the change) may change it. `state`
     is the conversation as it was when the turn began. `judge` asks the rails about it as it is when it is asked.
+    `teller` is set where somebody reads along.
     """
 
     program: colang.Program
@@ -134,6 +147,8 @@ class Scene:
     state: State
     judge: Judge
     flow_uid: str = ""
+    action_uid: str = ""
+    teller: Teller | None = None
 
     @property
     def context(self) -> Mapping[str, Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rails_engine.ahead import Ahead, AheadEndedError
@@ -27,7 +27,7 @@ from rails_engine.llm import (
 from rails_engine.llm import Completion as Answer
 from rails_engine.prompts import LLMTaskManager, PromptLibrary
 from rails_engine.rim import Foreign
-from rails_engine.scene import Completion
+from rails_engine.scene import Completion, Piece
 from rails_engine.values import value_class
 from rails_engine.windows import StreamStoppedError
 
@@ -91,12 +91,12 @@ class TurnServices:
 
         return TurnServices(self.resources, both, self.llm_params, self.ahead, self.is_ahead)
 
-    async def complete(self, completion: Completion) -> str:
+    async def complete(self, completion: Completion, piece: Piece | None = None) -> str:
         """See `Services.complete`."""
-        answer = await self.call(
-            self.resources.model(completion.task), self.request(completion), completion.task
-        )
-        return self.parsed(completion.task, answer.text)
+        task = completion.task
+        piecewise = None if self.resources.prompts.has_parser(task) else piece
+        answer = await self._asked(self.resources.model(task), self.request(completion), task, piecewise)
+        return self.parsed(task, answer.text)
 
     def request(self, completion: Completion) -> LLMRequest:
         """The model request of a prompt task.
@@ -123,9 +123,14 @@ class TurnServices:
             log.warning("the answer is taken as it is: %s", error)
             return text
 
-    async def answer(self, messages: tuple[Message, ...]) -> Answer:
+    async def answer(self, messages: tuple[Message, ...], piece: Piece | None = None) -> Answer:
         """See `Services.answer`."""
-        return await self.call(self.resources.model("main"), self.tuned(messages), "general")
+        return await self._asked(self.resources.model("main"), self.tuned(messages), "general", piece)
+
+    async def _asked(self, model: LLM, request: LLMRequest, task: str, piece: Piece | None) -> Answer:
+        if piece is None:
+            return await self.call(model, request, task)
+        return await self.stream(model, replace(request, streaming=True), task, piece)
 
     def tuned(self, messages: tuple[Message, ...]) -> LLMRequest:
         """A request of these messages with the caller's parameters."""
@@ -153,9 +158,7 @@ class TurnServices:
                 return await Observed(model, self.sink, task).complete(request)
             return await gathered(self._chunks(model, request, task))
 
-    async def stream(
-        self, model: LLM, request: LLMRequest, task: str, piece: Callable[[Chunk], Awaitable[None]]
-    ) -> Answer:
+    async def stream(self, model: LLM, request: LLMRequest, task: str, piece: Piece) -> Answer:
         """As `call`, giving each chunk to `piece` as it comes.
 
         Raises:

@@ -18,7 +18,7 @@ import logging
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -26,9 +26,11 @@ import colang
 from colang import Command, Event, Fault, History, LogLine, PrintLine, Send
 from rails_engine import umim
 from rails_engine.effects import Effects
-from rails_engine.scene import Outcome, Plan, RunningRail, Scene
+from rails_engine.scene import STREAMED, Outcome, Plan, RunningRail, Scene
+from rails_engine.teller import Teller
 from rails_engine.trace import ActionRun, Trace
 from rails_engine.umim import EventDict
+from rails_engine.windows import Ruling, StreamStoppedError
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +48,8 @@ class Call:
     events: Sequence[Mapping[str, Any]]
     blocking: bool = False
     instant: frozenset[str] = frozenset()
-    listener: Callable[[EventDict], None] | None = None
-    """Told of each output as it comes."""
+    teller: Teller | None = None
+    """Tells each output as it comes to somebody who reads along."""
     aside: str = ""
     """The flow that runs beside a conversation: `main` does not begin, and only this flow's actions are carried out."""
 
@@ -74,7 +76,13 @@ class Job:
     """True once its failure has ended a call: the next call takes it for an action that failed, and goes on."""
 
     async def run(self) -> Outcome:
-        return await self.plan.run(self.scene, self.arguments)
+        try:
+            outcome = await self.plan.run(self.scene, self.arguments)
+            if self.scene.teller is not None:
+                await self.scene.teller.flush()
+        except StreamStoppedError as stop:
+            return _refused(stop.ruling)
+        return outcome
 
     def launch(self) -> asyncio.Task[Outcome]:
         if self.task is None:
@@ -87,7 +95,9 @@ class Turn:
 
     def __init__(self, scene: Scene, effects: Effects, call: Call, stage: Stage) -> None:
         self.outputs: list[EventDict] = []
-        self._scene = scene
+        if call.teller is not None:
+            call.teller.begin(scene.judge)
+        self._scene = replace(scene, teller=call.teller)
         self._effects = effects
         self._call = call
         self._source_uid = stage.source_uid
@@ -124,6 +134,9 @@ class Turn:
         except BaseException:  # whatever ends the call early, its actions must not go on unheard
             self._cancel(unfinished)
             raise
+        if self._call.teller is not None:
+            # Said or not: in a later turn the same text has to be judged anew.
+            colang.set_globals(self._scene.machine, {STREAMED: None})
         if self._count_asked:
             self._output(umim.engine_event("LocalAsyncCounter", counter=len(self._deferred)))
         return self._deferred
@@ -194,8 +207,8 @@ class Turn:
     def _output(self, event: Event) -> None:
         output = umim.as_dict(event)
         self.outputs.append(output)
-        if self._call.listener is not None:
-            self._call.listener(output)
+        if self._call.teller is not None:
+            self._call.teller.heard(output)
 
     def _finish_instantly(self, action: str, start: Event) -> None:
         end = umim.finished(action, start, {})
@@ -213,7 +226,8 @@ class Turn:
         record = ActionRun(action, arguments, time.time())
         self._trace.actions.append(record)
         services = self._scene.services.scoped(record.llm_calls.append)
-        scene = replace(self._scene, services=services, flow_uid=command.flow_uid)
+        uid = start.arguments["action_uid"]
+        scene = replace(self._scene, services=services, flow_uid=command.flow_uid, action_uid=uid)
         job = Job(start, arguments, plan, scene, record)
         if plan.execute_async:
             self._deferred.append(job)
@@ -283,6 +297,14 @@ class Turn:
         for job in (*self._local, *self._deferred):
             if job.task is not None and job not in unfinished:
                 job.task.cancel()
+
+
+def _refused(ruling: Ruling) -> Outcome:
+    """What the rails refused of a streamed text: the rail's own words are said instead, and who asked for it fails."""
+    said: tuple[EventDict, ...] = ()
+    if ruling.said:
+        said = ({"type": "StartFlow", "flow_id": "bot say", "text": ruling.said},)
+    return Outcome(events=ruling.events, starts=said, aborts=True)
 
 
 def _outcome(job: Job) -> Outcome:

@@ -27,7 +27,8 @@ def arguments(written: tree.Arguments | None) -> CallArguments:
         for (name, node), (_, compiled) in zip(written.named, named, strict=True)
         if isinstance(node, (tree.Literal, tree.Variable))
     )
-    return CallArguments(positional, named, plain)
+    first = written.positional[0] if len(written.positional) == 1 and not named else None
+    return CallArguments(positional, named, plain, first.name if isinstance(first, tree.Variable) else None)
 
 
 def is_startable(spec: tree.Spec) -> bool:

@@ -23,6 +23,7 @@ from colang.machine.views import (
     instances,
     locals_of,
     set_globals,
+    takes_result,
 )
 
 __all__ = [
@@ -45,5 +46,6 @@ __all__ = [
     "remove_flows",
     "set_globals",
     "step",
+    "takes_result",
     "to_json",
 ]

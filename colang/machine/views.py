@@ -9,7 +9,7 @@ from typing import Any
 from colang.errors import ColangRuntimeError
 from colang.events import Event
 from colang.expressions import FUNCTIONS
-from colang.instructions import FlowForm, Match, MemberForm
+from colang.instructions import Call, FlowForm, Match, MemberForm, Result
 from colang.machine.frame import STATUS_NAMES, visible
 from colang.machine.matching import resolve, score
 from colang.machine.run import Run
@@ -17,7 +17,7 @@ from colang.machine.signal import Signal
 from colang.machine.state import Head, Instance, Place, State
 from colang.program import Program
 from colang.source import Span
-from colang.values import FlowRef
+from colang.values import ActionRef, FlowRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,29 @@ def locals_of(state: State, flow_uid: str) -> Mapping[str, Any]:
     while instance is not None and instance.shares is not None:
         instance = state.instances.get(instance.shares)
     return visible(instance) if instance else {}
+
+
+def takes_result(state: State, flow_uid: str, action_uid: str) -> str | None:
+    """The flow that is called with nothing but an action's result as soon as that is there; None where none is.
+
+    That is what follows from `$x = await SomeAction()` where the next statement is `other flow $x`.
+    """
+    instance = state.instances.get(flow_uid)
+    if instance is None:
+        return None
+    for head in instance.heads.values():
+        waiting, result, call = (*instance.flow.code[head.pc : head.pc + 3], None, None, None)[:3]
+        if (
+            isinstance(waiting, Match)
+            and isinstance(waiting.form, MemberForm)
+            and instance.locals.get(waiting.form.variable) == ActionRef(action_uid)
+            and isinstance(result, Result)
+            and isinstance(call, Call)
+            and call.arguments.sole == result.name
+            and not call.activate
+        ):
+            return call.flow_id
+    return None
 
 
 def globals_of(state: State) -> Mapping[str, Any]:

@@ -38,9 +38,14 @@ def value(completion: str, name: str = "") -> Any:
         raise LlmResponseError(f'expected one literal value, such as 5 or "text", not {line!r}') from None
 
 
+def lines_of(text: str) -> list[str]:
+    """The lines of an answer. Only a line feed ends one: Unicode's separators may stand inside of quoted texts."""
+    return text.replace("\r\n", "\n").split("\n")
+
+
 def first_line(text: str) -> str:
     """The first line that is not blank, trimmed; empty where there is none."""
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return next((line.strip() for line in lines_of(text) if line.strip()), "")
 
 
 def user_intent(completion: str) -> str:
@@ -77,7 +82,7 @@ def continuation(completion: str) -> Continuation:
     Raises:
         LlmResponseError: there is no `bot action:` line.
     """
-    lines = completion.splitlines()
+    lines = lines_of(completion)
     action = bot_action(lines)
     if not action:
         raise LlmResponseError("expected a line `bot action: …`")

@@ -7,11 +7,13 @@ The tasks' names are public: configurations override their prompts.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 import colang
-from rails_engine.dialog import completions, examples
+from rails_engine.dialog import completions, examples, readers
 from rails_engine.dialog.flow_actions import short_id
+from rails_engine.dialog.speaking import VERBS, Speaking, open_passage, speaking
 from rails_engine.scene import Completion, Outcome, Scene
 
 INVENTIVE = 0.1
@@ -32,7 +34,7 @@ async def user_intent_and_bot_action(scene: Scene, arguments: Mapping[str, Any])
     """`GenerateUserIntentAndBotAction(user_action, max_example_flows)`: both from one completion."""
     variables = _intent_variables(scene, arguments)
     text = await _ask(scene, "generate_user_intent_and_bot_action_from_user_action", variables)
-    lines = text.splitlines()
+    lines = completions.lines_of(text)
     return Outcome(
         {
             "user_intent": completions.user_intent(text),
@@ -63,8 +65,10 @@ async def value(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
         "var_name": name,
         "examples": examples.similar_flows(scene, instructions),
     }
-    text = await _ask(scene, "generate_value_from_instruction", variables, temperature=INVENTIVE)
-    return Outcome(completions.value(text, str(name)))
+    out = speaking(scene, readers.literal(str(name)))
+    asking = Asking("generate_value_from_instruction", variables, INVENTIVE)
+    text, judged = await _said(scene, asking, out)
+    return Outcome(completions.value(text, str(name)), judged)
 
 
 async def flow_from_docstring(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
@@ -123,29 +127,55 @@ async def flow_from_name(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
 async def flow_continuation(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
     """`GenerateFlowContinuationAction(temperature)`: a flow for how the bot goes on."""
     temperature = arguments.get("temperature")
-    said = scene.last_words()
-    text = await _ask(
-        scene,
-        "generate_flow_continuation",
-        {"examples": examples.similar_flows(scene, said)},
-        temperature=None if temperature is None else float(temperature),
-    )
+    shown = {"examples": examples.similar_flows(scene, scene.last_words())}
+    asking = Asking("generate_flow_continuation", shown, None if temperature is None else float(temperature))
+    out = Speaking(open_passage(scene) if _goes_on(scene) else None, readers.statement("|".join(VERBS)))
+    text, judged = await _said(scene, asking, out)
     if not text.strip():
         return Outcome(_apology("GenerateFlowContinuationAction"))
     answer = completions.continuation(text)
     name = f"_dynamic_{short_id()} {answer.intent}"
     body = f'@meta(bot_intent="{answer.intent}")\nflow {name}\n  {answer.action}'
-    return Outcome({"name": name, "parameters": [], "body": body})
+    return Outcome({"name": name, "parameters": [], "body": body}, judged)
 
 
-async def _ask(
-    scene: Scene,
-    task: str,
-    variables: Mapping[str, Any],
-    *,
-    temperature: float | None = None,
-    stop: tuple[str, ...] = (),
-) -> str:
-    everything = {"context": dict(scene.context), "history": scene.log_events(), **variables}
-    steady = temperature is None
-    return await scene.services.complete(Completion(task, everything, temperature, steady=steady, stop=stop))
+def _goes_on(scene: Scene) -> bool:
+    """Whether the library runs the continuation as soon as it is there, so that its statement is certain to be said."""
+    callers = [name for _, name in colang.callers_of(scene.machine, scene.flow_uid)][: len(_GOING_ON)]
+    return callers == _GOING_ON and all(scene.program.flows[name].is_of_library for name in callers)
+
+
+_GOING_ON: Final = ["llm generate interaction continuation flow", "llm continue interaction"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A prompt task with its variables."""
+
+    task: str
+    variables: Mapping[str, Any]
+    temperature: float | None = None
+    stop: tuple[str, ...] = ()
+
+    def completion(self, scene: Scene) -> Completion:
+        everything = {"context": dict(scene.context), "history": scene.log_events(), **self.variables}
+        return Completion(
+            self.task, everything, self.temperature, steady=self.temperature is None, stop=self.stop
+        )
+
+
+async def _said(scene: Scene, asking: Asking, out: Speaking) -> tuple[str, dict[str, Any]]:
+    """What the model answers, told while it comes, and the changes of global variables that follow from that.
+
+    Raises:
+        StreamStoppedError: the output rails refused it.
+    """
+    try:
+        text = await scene.services.complete(asking.completion(scene), out.piece)
+        return text, await out.end()
+    finally:
+        out.leave()
+
+
+async def _ask(scene: Scene, task: str, variables: Mapping[str, Any], *, stop: tuple[str, ...] = ()) -> str:
+    return await scene.services.complete(Asking(task, variables, stop=stop).completion(scene))

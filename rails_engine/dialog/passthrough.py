@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
+from rails_engine.dialog.readers import Verbatim
+from rails_engine.dialog.speaking import speaking
 from rails_engine.llm import Completion as Answer
 from rails_engine.llm import ToolCall, message_of
 from rails_engine.scene import Outcome, Scene
@@ -31,8 +34,15 @@ async def passthrough(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
     results = arguments.get("tool_messages") or ()
     exchange = _exchange(scene.context, results, arguments.get("tool_calls") or ()) if results else []
     asked = {"role": "user", "content": str(arguments.get("user_message") or "")}
-    answer = await scene.services.answer(tuple(message_of(message) for message in (asked, *exchange)))
-    return _outcome(scene, answer, exchange)
+    messages = tuple(message_of(message) for message in (asked, *exchange))
+    out = speaking(scene, Verbatim(), thinks=True)
+    try:
+        answer = await scene.services.answer(messages, out.piece)
+        judged = await out.end()
+    finally:
+        out.leave()
+    outcome = _outcome(scene, answer, exchange)
+    return replace(outcome, context_updates={**outcome.context_updates, **judged})
 
 
 def _exchange(

@@ -36,6 +36,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "actions helpers llm messages request retrieval verdicts windows",
         "ahead knowledge prompts replies trace",
         "judge",
+        "teller",
         "scene stories",
         "incoming",
         "dialog effects library services",
