@@ -24,7 +24,7 @@ from rails_engine.canonical import (
     activated_rails,
     copy_of,
     generation_stats,
-    rewrites_input,
+    rewrites,
     run_ahead,
 )
 from rails_engine.chat import ChatMessage, Digest
@@ -186,7 +186,7 @@ class Colang1:
             not wanted
             or not flows
             or not turn.scene.context.get("_dialog")
-            or rewrites_input(self._program, flows)
+            or rewrites(self._program, flows, "user_message")
         ):
             return await turn.run(inputs)
         ahead = Ahead()
@@ -280,7 +280,8 @@ class Colang1:
         output = self._resources.config.rails.output
         flows = turn.scene.context.get("_output_flows") or ()
         check = OutputCheck(self._runner, turn, flows, side_by_side=bool(output.parallel)) if flows else None
-        return Windows(output.streaming, check, give)
+        rewriting = rewrites(self._program, flows, "bot_message")
+        return Windows(output.streaming, check, give, rewrites=rewriting)
 
     # --- what comes back -------------------------------------------------------------------------------------------
 

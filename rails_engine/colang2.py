@@ -27,7 +27,7 @@ from rails_engine.chat import (
 from rails_engine.context import reading_along
 from rails_engine.engine import Engine, instant_actions
 from rails_engine.errors import InvalidStateError, StreamingNotSupportedError
-from rails_engine.forerun import rewrites_input
+from rails_engine.forerun import rewrites
 from rails_engine.judge import OUTPUT, TOOL_INPUT, Judge, Judgement
 from rails_engine.llm import Reading
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, RailsResult, RailStatus, RailType
@@ -154,7 +154,9 @@ class Colang2:
                 async def check(text: str, thought: str) -> Ruling:
                     return await judge.window(text, said or "", thought)
 
-                await pass_through(items, Windows(settings, check if checked else None, outlet.give), outlet)
+                rewriting = checked and rewrites(self.program, "output")
+                windows = Windows(settings, check if checked else None, outlet.give, rewrites=rewriting)
+                await pass_through(items, windows, outlet)
 
         return relay(produce)
 
@@ -245,7 +247,7 @@ class Colang2:
         if not self._resources.config.rails.input.speculative_generation:
             return False
         if self._rewrites is None:
-            self._rewrites = rewrites_input(self.program)
+            self._rewrites = rewrites(self.program, "input")
         return not self._rewrites and self.guards(RailType.INPUT)
 
     async def _reached(

@@ -46,20 +46,22 @@ class AheadEffects(Effects):
         return replace(plan, effect=effect)
 
 
-_WRITES: Final = re.compile(r"\$user_message\s*=[^=]|(?:->|\bas)\s*\$user_message\b")
+_WRITTEN: Final = {"input": "user_message", "output": "bot_message"}
 
 
-def rewrites_input(program: colang.Program) -> bool:
-    """True if an input rail may write the user's message: what it was before must reach no model then."""
+def rewrites(program: colang.Program, direction: str) -> bool:
+    """True if a rail of this direction may write the message: what it was before must reach no model or reader then."""
+    name = _WRITTEN[direction]
+    writes = re.compile(rf"\${name}\s*=[^=]|(?:->|\bas)\s*\${name}\b")
     seen: set[str] = set()
-    waiting = ["input rails"]
+    waiting = [f"{direction} rails"]
     while waiting:
         name = waiting.pop()
         flow = program.flows.get(name)
         if flow is None or name in seen:
             continue
         seen.add(name)
-        if _WRITES.search(flow.text):
+        if writes.search(flow.text):
             return True
         waiting += [other for other in program.flows if other in flow.text]
     return False

@@ -7,6 +7,12 @@ configurations that say so.
 
     context_size = 1, chunk_size = 3:   [a b c]   [c d e]   [e ...
                                          ^^^^^ released, then ^^^
+
+Where a rail may rewrite, the end of each window stays held until it has been seen with the next: a name that two
+windows share would else go out by half before it is whole enough to be masked.
+
+    with a rail that rewrites:          [a b c]   [c d e]   [e ...
+                                         ^^^ released, then ^^^
 """
 
 from __future__ import annotations
@@ -52,14 +58,24 @@ class StreamStoppedError(Exception):
 
 
 class Windows:
-    """Takes frames in, gives them out; `released` is all text that went out. Without a check all pass at once."""
+    """Takes frames in, gives them out; `released` is all text that went out. Without a check all pass at once.
+
+    `rewrites`: the check may answer with another text than it was given.
+    """
 
     def __init__(
-        self, settings: OutputRailsStreamingConfig, check: Check | None, release: Callable[[Frame], None]
+        self,
+        settings: OutputRailsStreamingConfig,
+        check: Check | None,
+        release: Callable[[Frame], None],
+        *,
+        rewrites: bool = False,
     ) -> None:
         self._settings = settings
         self._check = check
         self._release = release
+        self._tail = _tail_of(settings) if rewrites and not settings.stream_first else 0
+        self._judged = 0
         self._context: list[str] = []
         self._fresh: list[Frame] = []
         self._reasoning = ""
@@ -89,7 +105,8 @@ class Windows:
         Raises:
             StreamStoppedError: the rails refused it.
         """
-        if self._check is not None and (self._context or self._pieces_held()):
+        self._tail = 0
+        if self._check is not None and (self._context or self._pieces_held() > self._judged):
             await self._window(self._check)
         self._let_out(self._fresh)
         self._fresh = []
@@ -106,12 +123,28 @@ class Windows:
         ruling = await check(before + fresh, self._reasoning)
         if ruling.refused_by is not None:
             raise StreamStoppedError(ruling)
-        if self._settings.stream_first or ruling.text == before + fresh:
+        if self._tail:
+            self._let_out_but_tail(fresh, ruling.text, frames)
+        elif self._settings.stream_first or ruling.text == before + fresh:
             self._keep_context([frame.text for frame in frames if frame.text])
             if not self._settings.stream_first:
                 self._let_out(frames)
         else:
             self._let_out_rewritten(before, ruling.text, frames)
+
+    def _let_out_but_tail(self, text: str, allowed: str, frames: list[Frame]) -> None:
+        """Let a window out but for its last pieces, as far as the rails left them as they are."""
+        unchanged = _shared(text[::-1], allowed[::-1])
+        kept, pieces, size = len(frames), 0, 0
+        while kept and pieces < self._tail and size + len(frames[kept - 1].text) <= unchanged:
+            kept -= 1
+            pieces += bool(frames[kept].text)
+            size += len(frames[kept].text)
+        out, self._fresh, self._judged = frames[:kept], frames[kept:], pieces
+        if text != allowed:
+            rewritten = Frame(allowed[: len(allowed) - size])
+            out = [*(frame for frame in out if not frame.text), rewritten]
+        self._let_out(out)
 
     def _keep_context(self, fresh: list[str]) -> None:
         """The last pieces of a window are seen again with the next one."""
@@ -130,6 +163,11 @@ class Windows:
             if frame.text or frame.metadata:
                 self.released += frame.text
                 self._release(frame)
+
+
+def _tail_of(settings: OutputRailsStreamingConfig) -> int:
+    """How many pieces stay held; fewer than a window has, or nothing would ever go out."""
+    return min(settings.context_size or settings.chunk_size // 4, settings.chunk_size - 1)
 
 
 def _shared(one: str, other: str) -> int:

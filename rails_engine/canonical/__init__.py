@@ -15,7 +15,7 @@ from rails_engine.canonical.program import canonical_program
 from rails_engine.canonical.runner import CanonicalRunner, Verdict
 from rails_engine.canonical.scene import TRIGGERED, CanonicalScene, Shown
 from rails_engine.canonical.similar import Examples
-from rails_engine.canonical.speculation import copy_of, rewrites_input, run_ahead
+from rails_engine.canonical.speculation import copy_of, rewrites, run_ahead
 from rails_engine.canonical.speech import Speech
 from rails_engine.canonical.stream import Stream
 from rails_engine.canonical.turn import CanonicalTurn
@@ -36,6 +36,6 @@ __all__ = [
     "canonical_program",
     "copy_of",
     "generation_stats",
-    "rewrites_input",
+    "rewrites",
     "run_ahead",
 ]

@@ -33,7 +33,6 @@ _STEPS: Final = frozenset(
         "retrieve_relevant_chunks",
     }
 )
-_REWRITTEN: Final = "user_message"
 
 
 class AheadRunner:
@@ -106,9 +105,9 @@ class _Unread:
         """See `Shown.called`."""
 
 
-def rewrites_input(program: Program, flows: Sequence[str]) -> bool:
-    """True if one of these rails may write the user's message: what it was before must reach no model then."""
-    return any(_REWRITTEN in _written(program, parse_flow_ref(flow).name, set()) for flow in flows)
+def rewrites(program: Program, flows: Sequence[str], message: str) -> bool:
+    """True if one of these rails may write the variable `message`: what it was before must reach no model or reader."""
+    return any(message in _written(program, parse_flow_ref(flow).name, set()) for flow in flows)
 
 
 def _written(program: Program, name: str, seen: set[str]) -> Iterator[str]:

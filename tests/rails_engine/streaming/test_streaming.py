@@ -112,14 +112,14 @@ def error_of(frame: Any) -> dict[str, Any]:
 async def test_an_answer_from_elsewhere_goes_out_as_its_windows_pass(dialect: str) -> None:
     app, looking = guarded(dialect)
     assert "".join(await frames(app, generator=pieces_of("a b c d"))) == "a b c d "
-    assert looking.seen == ["a b ", "b c ", "c d ", "d "]
+    assert looking.seen == ["a b ", "b c ", "c d "]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_nothing_of_a_refused_window_goes_out(dialect: str) -> None:
     app, _ = guarded(dialect)
     *out, last = await frames(app, generator=pieces_of("a b bad d e"))
-    assert "".join(out) == "a b "
+    assert "".join(out) == "a "  # the rail may rewrite: the end of a window waits for the next
     wanted = {"type": "guardrails_violation", "param": "gate out", "code": "content_blocked"}
     assert {key: error_of(last)[key] for key in wanted} == wanted
 
@@ -134,7 +134,7 @@ async def test_what_the_rails_write_goes_out_in_place_of_what_was_held(dialect: 
 async def test_a_rail_that_cannot_judge_holds_its_window_back(dialect: str) -> None:
     app, _ = guarded(dialect)
     *out, last = await frames(app, generator=pieces_of("a b boom d"))
-    assert "".join(out) == "a b "
+    assert "".join(out) == "a "  # the rail may rewrite: the end of a window waits for the next
     assert error_of(last)["code"] == "rail_execution_failure"
 
 
@@ -183,7 +183,7 @@ async def test_a_reader_that_leaves_closes_the_generator(dialect: str) -> None:
 async def test_each_window_of_a_model_is_judged_once_and_the_whole_not_again() -> None:
     app, looking = guarded("1.0", FakeLLMModel(["one two three"]))
     assert await frames(app) == ["one", " two", " three"]
-    assert looking.seen == ["one two", " two three", " three"]
+    assert looking.seen == ["one two", " two three"]
 
 
 async def test_what_is_released_first_is_judged_all_the_same() -> None:
@@ -309,7 +309,7 @@ async def test_a_refused_answer_returns_the_refusal_and_ends_the_handler_with_a_
     reply = await app.generate_async(messages=[user("x")], streaming_handler=handler)
     assert reply == {"role": "assistant", "content": "no out"}
     *out, last = await heard(handler)
-    assert out == ["one", " two"]
+    assert out == ["one"]
     assert error_of(last)["code"] == "content_blocked"
 
 

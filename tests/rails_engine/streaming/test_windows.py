@@ -37,12 +37,14 @@ class Rail:
         return Ruling(text.replace(self.masked, self.masked.upper()) if self.masked else text)
 
 
-def run(settings: OutputRailsStreamingConfig, pieces: list[str], rail: Rail) -> tuple[str, bool]:
+def run(
+    settings: OutputRailsStreamingConfig, pieces: list[str], rail: Rail, *, rewrites: bool = False
+) -> tuple[str, bool]:
     """The text that went out, and whether the rail stopped it."""
     out: list[str] = []
 
     async def stream() -> bool:
-        windows = Windows(settings, rail, lambda frame: out.append(frame.text))
+        windows = Windows(settings, rail, lambda frame: out.append(frame.text), rewrites=rewrites)
         try:
             for piece in pieces:
                 await windows.take(Frame(piece))
@@ -101,6 +103,27 @@ def test_nothing_that_a_rail_masks_goes_out_twice_or_in_clear(
 ) -> None:
     released, _ = run(settings, pieces, Rail(masked="b"))
     assert released == "".join(pieces).replace("b", "B")
+
+
+@given(st.integers(3, 9), st.integers(2, 6), st.text("ab ", max_size=40))
+def test_what_is_masked_goes_out_masked_though_two_windows_share_it(
+    chunk: int, context: int, text: str
+) -> None:
+    settings = OutputRailsStreamingConfig(chunk_size=chunk, context_size=context)
+    released, stopped = run(settings, list(text), Rail(masked="abb"), rewrites=True)
+    assert released == text.replace("abb", "ABB")
+    assert not stopped
+
+
+@given(SIZES, PIECES)
+def test_rails_that_may_rewrite_and_do_not_see_everything_and_let_it_out(
+    settings: OutputRailsStreamingConfig, pieces: list[str]
+) -> None:
+    rail, whole = Rail(), "".join(pieces)
+    released, stopped = run(settings, pieces, rail, rewrites=True)
+    assert whole.startswith(released)
+    assert stopped == ("xx" in whole) or settings.chunk_size == 1
+    assert stopped or released == whole
 
 
 MODEL_TEXTS = st.text('ab "\n\\nuser bot', max_size=40)
