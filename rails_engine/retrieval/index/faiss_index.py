@@ -107,6 +107,9 @@ class FaissIndex:
         allowed = self._allowed(only)
         if not len(queries) or not len(self._table) or (allowed is not None and not allowed.any()):
             return np.full((len(queries), k), -1, np.int64), np.full((len(queries), k), -np.inf, np.float32)
+        if isinstance(self._on_gpu, GpuScan):
+            scores, rows = self._on_gpu.search(queries, k, allowed)
+            return self._table.to_ids(rows), scores
         if self._on_gpu is not None:
             scores, rows = self._search_gpu(self._on_gpu, queries, k, allowed)
         else:
@@ -199,8 +202,6 @@ class FaissIndex:
     def _search_gpu(
         self, placed: Placed, queries: Vectors, k: int, allowed: NDArray[np.bool_] | None
     ) -> tuple[Vectors, NDArray[np.int64]]:
-        if isinstance(placed, GpuScan):
-            return placed.search(queries, k, allowed)
         if allowed is None:
             return _widened(*placed.search(queries, k), k)
         living = np.flatnonzero(allowed)

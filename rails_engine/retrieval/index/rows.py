@@ -67,8 +67,10 @@ class RowTable:
 
     def to_ids(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Rows to ids; -1 stays -1."""
-        if not len(self._ids):
+        if not rows.size or not len(self._ids):
             return rows
+        if rows.min() >= 0:  # nearly always, and worth ten microseconds
+            return self._ids[rows]
         result: NDArray[np.int64] = np.where(rows < 0, -1, self._ids[np.maximum(rows, 0)])
         return result
 

@@ -1,8 +1,8 @@
 """Exact search on a GPU in one reading of the vectors, by our own kernels (`scan_kernels`).
 
 Writing every score to memory and choosing among them costs as much as the scan itself. So the scan keeps the best score of
-each group of 128 rows alone. The `k` best rows lie in the `k` groups with the best maxima: were a row of theirs in another
-group, `k` groups would each hold a better one. Those groups, and two more against rounding, are scored again in
+each part of a few rows alone. The `k` best rows lie in the `k` parts with the best maxima: were a row of theirs in another
+part, `k` parts would each hold a better one. Those parts, and two more against rounding, are scored again in
 float32, and the best rows are chosen from them. The memory is read once; what is written is a hundredth of it. Small
 batches would wait for the launches of these steps, so they are recorded and replayed (`scan_replay`).
 """
@@ -10,14 +10,21 @@ batches would wait for the launches of these steps, so they are recorded and rep
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rails_engine.retrieval.errors import EmbeddingConfigError
-from rails_engine.retrieval.index.scan_steps import GROUP, Rows, best_of, tile_for
+from rails_engine.retrieval.index.scan_steps import (
+    MOST_CHOSEN,
+    TILE,
+    Rows,
+    choose,
+    ranked,
+    room_for,
+    tile_for,
+)
 from rails_engine.retrieval.vectors import Vectors
 
 if TYPE_CHECKING:
@@ -111,11 +118,11 @@ class GpuScan:
         """
         import torch
 
+        mask = None
         if allowed is None:
             replay = self._replays.find(self._rows, len(queries), k)
             if replay is not None:
-                return found_rows(replay.run(queries), len(queries), k)
-            mask = None
+                return replay.run(queries)
         else:
             mask = torch.from_numpy(np.asarray(allowed).view(np.uint8)).to(self._device)
         parts = [
@@ -132,14 +139,19 @@ class GpuScan:
         tile = tile_for(len(queries), self._half)
         padded = np.zeros((-(-len(queries) // tile.queries) * tile.queries, self._dimension), np.float32)
         padded[: len(queries)] = queries
-        found = best_of(self._rows, torch.from_numpy(padded).to(self._device), k, tile, mask)
-        return found_rows([part.cpu().numpy() for part in found], len(queries), k)
+        given = torch.from_numpy(padded).to(self._device)
+        if k > MOST_CHOSEN:
+            found = ranked(self._rows, given, k, mask)
+        else:
+            found = room_for(len(padded), k, self._device)
+            choose(self._rows, given, tile, mask, found)
+        return found.scores[: len(queries)].cpu().numpy(), found.rows[: len(queries)].cpu().numpy()
 
     def _room(self, count: int) -> torch.Tensor:
-        """Room for `count` rows and the rest of their last group; the kernels read whole groups."""
+        """Room for `count` rows and the rest of their last tile; the kernels read whole tiles."""
         import torch
 
-        whole = -(-count // GROUP) * GROUP
+        whole = -(-count // TILE) * TILE
         dtype = torch.float16 if self._half else torch.float32
         try:
             return torch.zeros((whole, self._dimension), dtype=dtype, device=self._device)
@@ -148,14 +160,3 @@ class GpuScan:
                 f"the GPU has no room for {whole:,} vectors of length {self._dimension}: set `half: true` for the index, "
                 "or a kind that keeps codes (`ivf_pq`, with faiss-gpu), or `device: cpu`"
             ) from error
-
-
-def found_rows(found: Sequence[NDArray[Any]], queries: int, k: int) -> tuple[Vectors, NDArray[np.int64]]:
-    """What `best_of` found, as scores and rows `[queries, k]`."""
-    scores, places, groups = (part[:queries] for part in found)
-    rows = np.take_along_axis(groups, places // GROUP, axis=1) * GROUP + places % GROUP
-    rows = np.where(np.isneginf(scores), -1, rows)
-    if scores.shape[1] == k:
-        return scores, rows
-    missing = ((0, 0), (0, k - scores.shape[1]))
-    return np.pad(scores, missing, constant_values=-np.inf), np.pad(rows, missing, constant_values=-1)

@@ -1,107 +1,203 @@
-"""Triton kernels of the flat scan on a GPU: the best score of each group of rows, and all scores of chosen groups."""
+"""Triton kernels of the flat scan on a GPU: the best score of each part of the rows, then the best rows of the best parts.
+
+A score and the place that it stands at travel as one key of 64 bits: the score, its bits turned so that they order as
+whole numbers, above the place counted downwards. So the greatest key is the best score, of equal ones the first, and no
+two keys are equal. The best few are taken one after another. Places are below 2^32.
+"""
 
 import triton
 import triton.language as tl
 
+_LOW = tl.constexpr(0xFFFFFFFF)
+_MAGNITUDE = tl.constexpr(0x7FFFFFFF)
+_NOTHING = tl.constexpr(-(1 << 63))
+
 
 @triton.jit
-def group_maxima(
+def part_maxima(
     rows_ptr,
     queries_ptr,
     allowed_ptr,
     maxima_ptr,
     count,
-    groups,
+    parts,
     query_blocks,
     WIDTH: tl.constexpr,
-    GROUP: tl.constexpr,
+    TILE: tl.constexpr,
+    PART: tl.constexpr,
     QUERIES: tl.constexpr,
     BLOCK: tl.constexpr,
-    EVEN: tl.constexpr,
-    ONE: tl.constexpr,
     MASKED: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """The greatest inner product of each query with each group of `GROUP` rows: `maxima[query, group]`.
+    """The greatest inner product of each query with each part of `PART` rows: `maxima[query, part]`.
 
-    Neighbouring programs share a group, so that it is read from memory once for all blocks of queries.
+    Neighbouring programs share a tile of rows, so that it is read from memory once for all blocks of queries.
     """
     program = tl.program_id(0)
-    group = (program // query_blocks).to(tl.int64)
+    tile = (program // query_blocks).to(tl.int64)
     first_query = (program % query_blocks) * QUERIES
-    rows = group * GROUP + tl.arange(0, GROUP)
+    rows = tile * TILE + tl.arange(0, TILE)
     queries = first_query + tl.arange(0, QUERIES)
-    columns = tl.arange(0, BLOCK)
-    row_ptrs = rows_ptr + rows[:, None] * WIDTH + columns[None, :]
-    if ONE:
-        partial = tl.zeros((GROUP, BLOCK), tl.float32)
-        for start in range(0, WIDTH, BLOCK):
-            if EVEN:
-                x = tl.load(row_ptrs + start)
-                q = tl.load(queries_ptr + first_query * WIDTH + start + columns)
-            else:
-                x = tl.load(row_ptrs + start, mask=start + columns[None, :] < WIDTH, other=0.0)
-                q = tl.load(
-                    queries_ptr + first_query * WIDTH + start + columns,
-                    mask=start + columns < WIDTH,
-                    other=0.0,
-                )
-            partial += x.to(tl.float32) * q.to(tl.float32)[None, :]
-        scores = tl.sum(partial, axis=1)
-        inside = rows < count
-        if MASKED:
-            inside = inside & (tl.load(allowed_ptr + rows, mask=inside, other=0) != 0)
-        scores = tl.where(inside, scores, float("-inf"))
-        tl.store(maxima_ptr + first_query.to(tl.int64) * groups + group, tl.max(scores, axis=0))
+    if QUERIES == 1:
+        scores = _scores_of_one(rows_ptr, queries_ptr + first_query * WIDTH, rows, WIDTH, TILE, BLOCK)[
+            :, None
+        ]
     else:
-        query_ptrs = queries_ptr + queries[None, :] * WIDTH + columns[:, None]
-        total = tl.zeros((GROUP, QUERIES), tl.float32)
-        for start in range(0, WIDTH, BLOCK):
-            if EVEN:
-                x = tl.load(row_ptrs + start)
-                q = tl.load(query_ptrs + start)
-            else:
-                x = tl.load(row_ptrs + start, mask=start + columns[None, :] < WIDTH, other=0.0)
-                q = tl.load(query_ptrs + start, mask=start + columns[:, None] < WIDTH, other=0.0)
-            total = tl.dot(x, q, total, input_precision=PRECISION)
-        inside = rows < count
-        if MASKED:
-            inside = inside & (tl.load(allowed_ptr + rows, mask=inside, other=0) != 0)
-        total = tl.where(inside[:, None], total, float("-inf"))
-        tl.store(maxima_ptr + queries.to(tl.int64) * groups + group, tl.max(total, axis=0))
+        scores = _scores_of_many(rows_ptr, queries_ptr, rows, queries, WIDTH, TILE, QUERIES, BLOCK, PRECISION)
+    scores = tl.where(_counting(allowed_ptr, rows, count, MASKED)[:, None], scores, float("-inf"))
+    best = tl.max(tl.reshape(scores, (TILE // PART, PART, QUERIES)), axis=1)
+    places = tile * (TILE // PART) + tl.arange(0, TILE // PART)
+    targets = maxima_ptr + queries.to(tl.int64)[None, :] * parts + places[:, None]
+    tl.store(targets, best, mask=(places < parts)[:, None])
 
 
 @triton.jit
-def group_scores(
+def best_parts(maxima_ptr, keys_ptr, parts, chunks, wanted, CHUNK: tl.constexpr):
+    """The keys of the `wanted` best parts of each chunk of `CHUNK` parts: `keys[query, chunk, :]`."""
+    query, chunk = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    places = chunk * CHUNK + tl.arange(0, CHUNK)
+    scores = tl.load(maxima_ptr + query * parts + places, mask=places < parts, other=float("-inf"))
+    keys = _keys(scores, places)
+    target = keys_ptr + (query * chunks + chunk) * wanted
+    for rank in range(wanted):
+        best = tl.max(keys, axis=0)
+        tl.store(target + rank, best)
+        keys = tl.where(keys == best, _NOTHING, keys)
+
+
+@triton.jit
+def best_rows(
     rows_ptr,
     queries_ptr,
     allowed_ptr,
-    chosen_ptr,
-    scores_ptr,
+    part_keys_ptr,
+    row_keys_ptr,
     count,
-    chosen_count,
+    candidates,
+    wanted,
     WIDTH: tl.constexpr,
-    GROUP: tl.constexpr,
+    PART: tl.constexpr,
     BLOCK: tl.constexpr,
+    CANDIDATES: tl.constexpr,
     MASKED: tl.constexpr,
 ):
-    """The inner products in float32 of one query with the rows of one group chosen for it."""
-    query = tl.program_id(0).to(tl.int64)
-    place = query * chosen_count + tl.program_id(1)
-    group = tl.load(chosen_ptr + place)
-    members = tl.arange(0, GROUP)
-    rows = group * GROUP + members
+    """The keys, by scores in float32, of the `wanted` best rows of one of a query's best parts: `keys[query, part, :]`.
+
+    Each program finds its part among the `candidates` of all chunks by itself: that is quicker than another launch.
+    """
+    query, place = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    part_keys = _read(part_keys_ptr + query * candidates, candidates, CANDIDATES)
+    for _ in range(place):
+        part_keys = tl.where(part_keys == tl.max(part_keys, axis=0), _NOTHING, part_keys)
+    rows = _place(tl.max(part_keys, axis=0)) * PART + tl.arange(0, PART)
+    counting = _counting(allowed_ptr, rows, count, MASKED)
     columns = tl.arange(0, BLOCK)
-    partial = tl.zeros((GROUP, BLOCK), tl.float32)
+    partial = tl.zeros((PART, BLOCK), tl.float32)
     for start in range(0, WIDTH, BLOCK):
         inside = start + columns < WIDTH
-        x = tl.load(
-            rows_ptr + rows[:, None] * WIDTH + start + columns[None, :], mask=inside[None, :], other=0.0
-        )
+        needed = counting[:, None] & inside[None, :]
+        x = tl.load(rows_ptr + rows[:, None] * WIDTH + start + columns[None, :], mask=needed, other=0.0)
         q = tl.load(queries_ptr + query * WIDTH + start + columns, mask=inside, other=0.0)
+        partial += x.to(tl.float32) * q[None, :]
+    keys = _keys(tl.where(counting, tl.sum(partial, axis=1), float("-inf")), rows)
+    target = row_keys_ptr + (query * tl.num_programs(1) + place) * wanted
+    for rank in range(wanted):
+        best = tl.max(keys, axis=0)
+        tl.store(target + rank, best)
+        keys = tl.where(keys == best, _NOTHING, keys)
+
+
+@triton.jit
+def best_of_all(row_keys_ptr, scores_ptr, found_ptr, candidates, wanted, CANDIDATES: tl.constexpr):
+    """The `wanted` best rows of each query and their scores, best first; -1 and -inf where there are fewer."""
+    query = tl.program_id(0).to(tl.int64)
+    keys = _read(row_keys_ptr + query * candidates, candidates, CANDIDATES)
+    for rank in range(wanted):
+        best = tl.max(keys, axis=0)
+        score = _score(best)
+        there = score > float("-inf")
+        tl.store(scores_ptr + query * wanted + rank, tl.where(there, score, float("-inf")))
+        tl.store(found_ptr + query * wanted + rank, tl.where(there, _place(best), -1))
+        keys = tl.where(keys == best, _NOTHING, keys)
+
+
+@triton.jit
+def _scores_of_one(rows_ptr, query_ptr, rows, WIDTH: tl.constexpr, TILE: tl.constexpr, BLOCK: tl.constexpr):
+    """Inner products `[TILE]` of rows with one query."""
+    columns = tl.arange(0, BLOCK)
+    partial = tl.zeros((TILE, BLOCK), tl.float32)
+    for start in range(0, WIDTH, BLOCK):
+        row_ptrs = rows_ptr + rows[:, None] * WIDTH + start + columns[None, :]
+        if WIDTH % BLOCK == 0:
+            x = tl.load(row_ptrs)
+            q = tl.load(query_ptr + start + columns)
+        else:
+            inside = start + columns < WIDTH
+            x = tl.load(row_ptrs, mask=inside[None, :], other=0.0)
+            q = tl.load(query_ptr + start + columns, mask=inside, other=0.0)
         partial += x.to(tl.float32) * q.to(tl.float32)[None, :]
-    scores = tl.sum(partial, axis=1)
-    there = rows < count
+    return tl.sum(partial, axis=1)
+
+
+@triton.jit
+def _scores_of_many(
+    rows_ptr,
+    queries_ptr,
+    rows,
+    queries,
+    WIDTH: tl.constexpr,
+    TILE: tl.constexpr,
+    QUERIES: tl.constexpr,
+    BLOCK: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """Inner products `[TILE, QUERIES]` of rows with queries."""
+    columns = tl.arange(0, BLOCK)
+    total = tl.zeros((TILE, QUERIES), tl.float32)
+    for start in range(0, WIDTH, BLOCK):
+        row_ptrs = rows_ptr + rows[:, None] * WIDTH + start + columns[None, :]
+        query_ptrs = queries_ptr + queries[None, :] * WIDTH + start + columns[:, None]
+        if WIDTH % BLOCK == 0:
+            x = tl.load(row_ptrs)
+            q = tl.load(query_ptrs)
+        else:
+            inside = start + columns < WIDTH
+            x = tl.load(row_ptrs, mask=inside[None, :], other=0.0)
+            q = tl.load(query_ptrs, mask=inside[:, None], other=0.0)
+        total = tl.dot(x, q, total, input_precision=PRECISION)
+    return total
+
+
+@triton.jit
+def _counting(allowed_ptr, rows, count, MASKED: tl.constexpr):
+    """Which of these rows are there, and allowed."""
+    counting = rows < count
     if MASKED:
-        there = there & (tl.load(allowed_ptr + rows, mask=there, other=0) != 0)
-    tl.store(scores_ptr + place * GROUP + members, tl.where(there, scores, float("-inf")))
+        counting = counting & (tl.load(allowed_ptr + rows, mask=counting, other=0) != 0)
+    return counting
+
+
+@triton.jit
+def _read(keys_ptr, count, ROOM: tl.constexpr):
+    """`count` keys, filled up to `ROOM` with keys below all others."""
+    places = tl.arange(0, ROOM)
+    return tl.load(keys_ptr + places, mask=places < count, other=_NOTHING)
+
+
+@triton.jit
+def _keys(scores, places):
+    bits = scores.to(tl.int32, bitcast=True)
+    ordered = bits ^ ((bits >> 31) & _MAGNITUDE)
+    return (ordered.to(tl.int64) << 32) | (_LOW - places.to(tl.int64))
+
+
+@triton.jit
+def _score(keys):
+    ordered = (keys >> 32).to(tl.int32)
+    return (ordered ^ ((ordered >> 31) & _MAGNITUDE)).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def _place(keys):
+    return _LOW - (keys & _LOW)

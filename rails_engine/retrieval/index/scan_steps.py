@@ -1,21 +1,26 @@
-"""The steps of one scan on a GPU, from queries to the best scores, without leaving it."""
+"""The steps of one scan on a GPU, from queries to the best rows, without leaving it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import torch
 
-GROUP = 128
-"""Rows of which the scan keeps the best score alone."""
-_SPARE_GROUPS = 2
+TILE = 128
+"""Rows that are scored at once."""
+MOST_CHOSEN = 126
+"""The most neighbours that the kernels choose; more are ranked by `ranked`."""
+_SPARE_PARTS = 2
+_CHUNK = 1024
+_MOST_CHUNKS = 64
+_ROWS_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Vectors on a GPU `[room, d]` in float32 or float16, of which `count` are there; room is a multiple of `GROUP`."""
+    """Vectors on a GPU `[room, d]` in float32 or float16, of which `count` are there; room is a multiple of `TILE`."""
 
     data: torch.Tensor
     count: int
@@ -23,61 +28,108 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """How the scan is divided for a number of queries; `queries` 1 has its own path in the kernel."""
+    """How the scan is divided for a number of queries; `queries` 1 has its own path in the kernel.
+
+    `part` rows share one maximum: the fewer they are, the less is scored again and the more is chosen among.
+    """
 
     queries: int
     block: int
     warps: int
     stages: int
+    part: int
+
+
+class Found(NamedTuple):
+    """The best scores (float32) and their rows (int64), both `[n, k]`, best first; -inf and -1 where there are fewer."""
+
+    scores: torch.Tensor
+    rows: torch.Tensor
+
+
+def room_of(queries: int) -> int:
+    """How many queries the tile for so many takes at once."""
+    if queries == 1:
+        return 1
+    return 16 if queries <= 16 else 32 if queries <= 32 else 128
 
 
 def tile_for(queries: int, half: bool) -> Tile:
     """The quickest of those tried on an H200."""
-    if queries == 1:
-        return Tile(1, 128 if half else 64, 4, 3)
-    if queries <= 32:
-        width = 16 if queries <= 16 else 32
-        return Tile(width, 64, 4, 4) if half else Tile(width, 32, 4, 4)
-    return Tile(128, 64, 8, 3)
+    room = room_of(queries)
+    if room == 1:
+        return Tile(1, 128 if half else 64, 4, 3, 32)
+    if room == 128:
+        return Tile(128, 64, 8, 3, 128)
+    return Tile(room, 64, 4, 4, 32) if half else Tile(room, 64, 8, 3, 32)
 
 
-def best_of(
-    rows: Rows, queries: torch.Tensor, k: int, tile: Tile, mask: torch.Tensor | None
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """For queries `[n, d]` in float32, n a multiple of the tile's: the best scores, their places, and the groups searched.
-
-    Scores and places are `[n, at most k]`, best first; place p is row p % GROUP of the group in column p // GROUP of
-    the groups `[n, at most k + 2]`. A `mask` `[count]` of 0 and 1 says which rows count.
-    """
-    maxima = _group_maxima(rows, queries, tile, mask)
-    groups = maxima.topk(min(maxima.shape[1], k + _SPARE_GROUPS), sorted=False).indices
-    scores = _group_scores(rows, queries, groups, mask)
-    best, places = scores.topk(min(k, scores.shape[1]))
-    return best, places, groups
-
-
-def _group_maxima(rows: Rows, queries: torch.Tensor, tile: Tile, mask: torch.Tensor | None) -> torch.Tensor:
+def room_for(queries: int, k: int, device: torch.device | str, pinned: bool = False) -> Found:
+    """Where results are written to; memory of the host that is `pinned` can be written from a GPU."""
     import torch
 
-    from rails_engine.retrieval.index.scan_kernels import group_maxima
+    return Found(
+        torch.empty((queries, k), dtype=torch.float32, device=device, pin_memory=pinned),
+        torch.empty((queries, k), dtype=torch.int64, device=device, pin_memory=pinned),
+    )
 
-    data, width = rows.data, rows.data.shape[1]
-    groups, blocks = -(-rows.count // GROUP), len(queries) // tile.queries
-    maxima = torch.empty((len(queries), groups), dtype=torch.float32, device=data.device)
-    group_maxima[(groups * blocks,)](
+
+def choose(rows: Rows, queries: torch.Tensor, tile: Tile, mask: torch.Tensor | None, found: Found) -> None:
+    """Write the best rows for queries `[n, d]` in float32, n a multiple of the tile's, to `found` `[n, k]`.
+
+    k is at most `MOST_CHOSEN`. A `mask` `[count]` of 0 and 1 says which rows count.
+    """
+    from rails_engine.retrieval.index.scan_kernels import best_of_all
+
+    k = found.scores.shape[1]
+    part_keys = _best_parts(_part_maxima(rows, queries, tile, mask), k + _SPARE_PARTS)
+    row_keys = _best_rows(rows, queries, part_keys, tile.part, k, mask)
+    candidates = row_keys.shape[1]
+    best_of_all[(len(queries),)](
+        row_keys, found.scores, found.rows, candidates, k, CANDIDATES=_power(candidates), num_warps=1
+    )
+
+
+def ranked(rows: Rows, queries: torch.Tensor, k: int, mask: torch.Tensor | None) -> Found:
+    """The same for any k, by scoring all rows, some at a time."""
+    import torch
+
+    scores = torch.full((len(queries), k), -torch.inf, device=queries.device)
+    found = torch.full((len(queries), k), -1, device=queries.device)
+    for start in range(0, rows.count, _ROWS_AT_ONCE):
+        end = min(start + _ROWS_AT_ONCE, rows.count)
+        new = queries @ rows.data[start:end].float().T
+        if mask is not None:
+            new.masked_fill_(mask[start:end] == 0, -torch.inf)
+        numbers = torch.arange(start, end, device=queries.device).expand(len(queries), -1)
+        scores, places = torch.cat((scores, new), dim=1).topk(k)
+        found = torch.cat((found, numbers), dim=1).gather(1, places)
+    return Found(scores, found.masked_fill(scores.isneginf(), -1))
+
+
+def _part_maxima(rows: Rows, queries: torch.Tensor, tile: Tile, mask: torch.Tensor | None) -> torch.Tensor:
+    """The best score of each part of the rows for each query: `[n, parts]`."""
+    import torch
+
+    from rails_engine.retrieval.index.scan_kernels import part_maxima
+
+    data = rows.data
+    tiles, blocks = -(-rows.count // TILE), len(queries) // tile.queries
+    parts = -(-rows.count // tile.part)
+    maxima = torch.empty((len(queries), parts), dtype=torch.float32, device=data.device)
+    part_maxima[(tiles * blocks,)](
         data,
         queries.to(data.dtype),
         data if mask is None else mask,
         maxima,
         rows.count,
-        groups,
+        parts,
         blocks,
-        WIDTH=width,
-        GROUP=GROUP,
+        WIDTH=data.shape[1],
+        TILE=TILE,
+        PART=tile.part,
         QUERIES=tile.queries,
         BLOCK=tile.block,
-        EVEN=width % tile.block == 0,
-        ONE=tile.queries == 1,
         MASKED=mask is not None,
         PRECISION="ieee" if data.dtype == torch.float16 else "tf32x3",
         num_warps=tile.warps,
@@ -86,26 +138,50 @@ def _group_maxima(rows: Rows, queries: torch.Tensor, tile: Tile, mask: torch.Ten
     return maxima
 
 
-def _group_scores(
-    rows: Rows, queries: torch.Tensor, groups: torch.Tensor, mask: torch.Tensor | None
-) -> torch.Tensor:
+def _best_parts(maxima: torch.Tensor, wanted: int) -> torch.Tensor:
+    """The keys of the `wanted` best parts of each chunk of the parts: `[n, chunks * wanted]`."""
     import torch
 
-    from rails_engine.retrieval.index.scan_kernels import group_scores
+    from rails_engine.retrieval.index.scan_kernels import best_parts
 
-    count, chosen = groups.shape
-    scores = torch.empty((count, chosen * GROUP), dtype=torch.float32, device=groups.device)
-    group_scores[(count, chosen)](
+    queries, parts = maxima.shape
+    chunk = max(_CHUNK, _power(-(-parts // _MOST_CHUNKS)))
+    chunks = -(-parts // chunk)
+    keys = torch.empty((queries, chunks * wanted), dtype=torch.int64, device=maxima.device)
+    best_parts[(queries, chunks)](
+        maxima, keys, parts, chunks, wanted, CHUNK=chunk, num_warps=1 if chunk == _CHUNK else 4
+    )
+    return keys
+
+
+def _best_rows(
+    rows: Rows, queries: torch.Tensor, part_keys: torch.Tensor, part: int, k: int, mask: torch.Tensor | None
+) -> torch.Tensor:
+    """The keys of the best rows of each of the k best parts, and of some to spare: `[n, chosen * at most k]`."""
+    import torch
+
+    from rails_engine.retrieval.index.scan_kernels import best_rows
+
+    wanted, chosen, candidates = min(k, part), k + _SPARE_PARTS, part_keys.shape[1]
+    keys = torch.empty((len(queries), chosen * wanted), dtype=torch.int64, device=part_keys.device)
+    best_rows[(len(queries), chosen)](
         rows.data,
         queries,
         rows.data if mask is None else mask,
-        groups,
-        scores,
+        part_keys,
+        keys,
         rows.count,
-        chosen,
+        candidates,
+        wanted,
         WIDTH=rows.data.shape[1],
-        GROUP=GROUP,
-        BLOCK=64,
+        PART=part,
+        BLOCK=128,
+        CANDIDATES=_power(candidates),
         MASKED=mask is not None,
     )
-    return scores
+    return keys
+
+
+def _power(number: int) -> int:
+    """The least power of two that is not below a number."""
+    return 1 << (number - 1).bit_length()
