@@ -252,7 +252,7 @@ class Digest:
 
     def add(self, *messages: ChatMessage) -> None:
         """Take further messages in."""
-        text = "".join([_digested(message) for message in messages])
+        text = "".join(map(_digested, messages))
         self._hash.update(text.encode("utf-8", "surrogatepass"))
 
     def copy(self) -> Digest:

@@ -39,7 +39,6 @@ from rails_engine.replies import (
     Reply,
     inputs_of,
     reply_of,
-    turn_start,
     user_event,
     with_options_of_context,
 )
@@ -204,15 +203,16 @@ class Colang1:
 
         A message since the last answer that the rails refuse is what the turn answers, so that it is refused.
         """
-        start = turn_start(request, known)
         # A model that is given the messages as they are sees all of them, not only those that are new.
         first = 0 if self._resources.config.passthrough else known
-        messages, refused = await self._checks.review(request, first, start)
+        messages, refused = await self._checks.review(request, first, asked.start)
         if messages is request.messages:
             return request, asked
         checked = replace(request, messages=messages)
         inputs = inputs_of(checked, known)
-        return checked, inputs if refused is None else Inputs(inputs.past, [user_event(refused)])
+        return checked, inputs if refused is None else Inputs(
+            inputs.past, [user_event(refused)], inputs.start
+        )
 
     async def _judge(self, request: Request) -> Judged:
         """What the rails that the request names make of its last message."""

@@ -75,6 +75,8 @@ class MessageChecks:
         """
         messages = list(request.messages)
         now = [p for p in range(start, len(messages)) if messages[p].get("role") == "user"][:-1]
+        if first >= start and not now:
+            return request.messages, None
         places = [*range(first, start), *now]
         questions = [(place, asked) for place in places if (asked := self._question(request, place))]
         if not questions:

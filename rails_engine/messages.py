@@ -44,19 +44,27 @@ def require_messages(messages: Any, limits: LimitsConfig = DEFAULT_LIMITS) -> Se
         raise InvalidRequestError(
             f"{len(messages)} messages in one call are too many: at most {limits.max_messages} (limits.max_messages)"
         )
-    size = 0
-    for number, message in enumerate(messages):
-        size += len(message["content"]) if _is_usual(message) else _require_message(message, number, limits)
-        _require_size(size, limits)
+    if not _are_usual(messages, limits):
+        size = 0
+        for number, message in enumerate(messages):
+            size += _require_message(message, number, limits)
+            _require_size(size, limits)
     return messages
 
 
-def _is_usual(message: Any) -> bool:
-    """Whether there is nothing to find in a message, as in nearly all: a role and a plain text. A history has many."""
-    if not isinstance(message, dict) or len(message) != 2 or message.get("role") not in _SPEAKERS:
+def _are_usual(messages: Sequence[Any], limits: LimitsConfig) -> bool:
+    """Whether there is nothing to find: roles and plain texts, as in nearly all calls. A history has many of them."""
+    texts: list[str] = []
+    for message in messages:
+        if type(message) is not dict or len(message) != 2 or message.get("role") not in _SPEAKERS:
+            return False
+        text = message.get("content")
+        if type(text) is not str or not text.isascii():
+            return False
+        texts.append(text)
+    if sum(map(len, texts)) > limits.max_characters:
         return False
-    text = message.get("content")
-    return isinstance(text, str) and text.isascii() and _CONTROL.search(text) is None
+    return not any(map(_CONTROL.search, texts))
 
 
 def prompt_message(prompt: Any) -> Sequence[Mapping[str, Any]]:

@@ -21,10 +21,14 @@ REMOVE_LAST: Final = "(remove last message)"
 
 @value_class
 class Inputs:
-    """`past` is history that prompts quote and flows do not see; `now` is what the turn answers."""
+    """`past` is history that prompts quote and flows do not see; `now` is what the turn answers.
+
+    `start` is the place of the message with which the turn begins.
+    """
 
     past: list[EventDict]
     now: list[EventDict]
+    start: int
 
 
 def inputs_of(request: Request, known: int) -> Inputs:
@@ -33,14 +37,14 @@ def inputs_of(request: Request, known: int) -> Inputs:
     Raises:
         InvalidRequestError: a message is malformed.
     """
-    messages, start = _asked(request), turn_start(request, known)
-    past = [event for message in messages[known:start] for event in _past_events(message)]
-    return Inputs(past, _now_events(messages[start:], start))
-
-
-def turn_start(request: Request, known: int) -> int:
-    """Where the turn begins that the messages ask for: behind the last answer, or with the last user message."""
     messages = _asked(request)
+    start = _turn_start(messages, known)
+    past = [event for message in messages[known:start] for event in _past_events(message)]
+    return Inputs(past, _now_events(messages[start:], start), start)
+
+
+def _turn_start(messages: Sequence[Mapping[str, Any]], known: int) -> int:
+    """Where the turn begins that the messages ask for: behind the last answer, or with the last user message."""
     start = len(messages)
     while start > known and messages[start - 1].get("role") not in ANSWERS:
         start -= 1
@@ -49,11 +53,12 @@ def turn_start(request: Request, known: int) -> int:
     return next((p for p in range(len(messages) - 1, -1, -1) if messages[p].get("role") == "user"), known)
 
 
-def _asked(request: Request) -> list[Mapping[str, Any]]:
+def _asked(request: Request) -> Sequence[Mapping[str, Any]]:
     """The messages without an answer that is only to be checked."""
+    if request.options is None or request.options.rails.dialog:
+        return request.messages
     messages = list(request.messages)
-    checks_only = request.options is not None and not request.options.rails.dialog
-    if checks_only and messages and messages[-1].get("role") == "assistant":
+    if messages and messages[-1].get("role") == "assistant":
         messages.pop()
         if not any(message.get("role") == "user" for message in messages):
             messages.append({"role": "user", "content": ""})
@@ -109,7 +114,7 @@ def _past_events(message: Mapping[str, Any]) -> list[EventDict]:
 
 def _now_events(messages: Sequence[Mapping[str, Any]], start: int) -> list[EventDict]:
     events: list[EventDict] = []
-    results = [message for message in messages if message.get("role") == "tool"]
+    results: list[Mapping[str, Any]] = []
     for number, message in enumerate(messages, start):
         role, content = message.get("role"), message.get("content")
         if role == "user":
@@ -122,6 +127,8 @@ def _now_events(messages: Sequence[Mapping[str, Any]], start: int) -> list[Event
             events.append(dict(_mapping(message.get("event"), f"messages[{number}].event")))
         elif role in {"system", "developer"}:
             events.append({"type": "SystemMessage", "content": content})
+        elif role == "tool":
+            results.append(message)
     if results:
         events.append(
             {"type": "UserToolMessages", "tool_messages": [_tool_message(each) for each in results]}

@@ -180,7 +180,12 @@ def _attribute(node: tree.Attribute) -> Compiled:
     target, name = _build(node.target), node.name
     if name.startswith("_"):
         raise ColangValueError(f"{node.span}: attributes that start with `_` cannot be read")
-    return lambda scope: read_attribute(scope, target(scope), name)
+
+    def read(scope: Scope) -> Any:
+        value = target(scope)
+        return value.get(name) if type(value) is dict else read_attribute(scope, value, name)
+
+    return read
 
 
 def read_attribute(scope: Scope, target: Any, name: str) -> Any:

@@ -315,11 +315,8 @@ def _assign(work: Work, element: SetVariable) -> None:
 
 
 def _holds(work: Work, condition: Compiled) -> bool:
-    def question(scope: Scope) -> bool:
-        return bool(condition(scope))
-
-    answer = question(work.scope)
-    work.path.append(Answer(question, answer))
+    answer = bool(condition(work.scope))
+    work.path.append(Answer(condition, answer))
     return answer
 
 

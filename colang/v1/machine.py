@@ -104,6 +104,10 @@ def _heard(
         before = state.standing = program.moves.standing(before.instances)
     # What a generated flow does is not worth remembering: it is there once.
     remembered = not state.added
+    way = before.ways.get(kind)
+    if way is not None and way.straight is not None and remembered:
+        state.standing = way.straight.standing
+        return way.straight.decision
     scope.growth = 0
     end = recall(before, kind, state, scope) if remembered else None
     if end is None:

@@ -12,19 +12,18 @@ Assignments and conditions are evaluated every time; matching, sliding, interrup
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 from colang.events import Send
-from colang.expressions import Compiled, Scope
+from colang.expressions import Compiled
 from colang.v1.elements import SetVariable
 from colang.v1.kinds import Kind
 from colang.v1.scope import Variables
 
 T = TypeVar("T", bound=Hashable)
 
-Question: TypeAlias = Callable[[Scope], Hashable]
 
 KEPT: Final = 20_000
 """Ways that a program remembers; beyond it all are forgotten, and learnt anew."""
@@ -43,8 +42,8 @@ _UNSET: Final = object()
 class Answer:
     """What a condition, or the name of a flow to call, turned out to be."""
 
-    question: Question
-    answer: Hashable
+    question: Compiled
+    answer: bool | str
 
 
 Path: TypeAlias = Sequence[SetVariable | Answer]
@@ -66,8 +65,10 @@ class Way(Generic[T]):
     """
 
     assigned: tuple[tuple[str, Compiled], ...] = ()
-    question: Question | None = None
-    answers: dict[Hashable, Way[T]] = field(default_factory=dict)
+    question: Compiled | None = None
+    names: bool = False
+    """The question is for the name of a flow; else for whether a condition holds."""
+    answers: dict[bool | str, Way[T]] = field(default_factory=dict)
     end: End[T] | None = None
     straight: End[T] | None = None
 
@@ -116,7 +117,11 @@ class Moves(Generic[T]):
             if isinstance(part, SetVariable):
                 assigned.append((part.name, part.value))
                 continue
-            way.assigned, way.question = tuple(assigned), part.question
+            way.assigned, way.names, way.question = (
+                tuple(assigned),
+                isinstance(part.answer, str),
+                part.question,
+            )
             way = way.answers.setdefault(part.answer, Way())
             assigned.clear()
         way.assigned, way.end = tuple(assigned), end
@@ -137,16 +142,15 @@ def recall(standing: Standing[T], kind: Kind, values: Values, scope: Variables) 
         ColangRuntimeError: an expression failed; the variables are then of no use.
     """
     way = standing.ways.get(kind)
-    if way is None or way.straight is not None:
-        return way.straight if way is not None else None
     variables, pending = values.variables, values.pending
     before: list[tuple[str, Any]] = []
     told = pending.copy()
-    while way is not None and way.question is not None:
+    while way is not None and (question := way.question) is not None:
         for name, value in way.assigned:
             before.append((name, variables.get(name, _UNSET)))
             variables[name] = pending[name] = value(scope)
-        way = way.answers.get(way.question(scope))
+        answer = question(scope)
+        way = way.answers.get(answer if way.names else bool(answer))
     if way is not None and way.end is not None:
         for name, value in way.assigned:
             variables[name] = pending[name] = value(scope)

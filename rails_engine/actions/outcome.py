@@ -104,9 +104,9 @@ class RailOutcome:
             "metadata": dict(self.metadata),
             "transforms": [{"target": spec.target.value, "text": spec.text} for spec in self.transforms],
             "failed": self.failed,
-            "is_blocked": self.is_blocked,
-            "is_transform": self.is_transform,
-            "transform_text": self.transform_text,
+            "is_blocked": self.decision is RailDecision.BLOCK,
+            "is_transform": self.decision is RailDecision.TRANSFORM,
+            "transform_text": self.transforms[0].text if self.transforms else None,
         }
 
 

@@ -42,12 +42,12 @@ def to_plain(value: Any, depth: int = 0) -> Any:
 def _converted(value: Any, depth: int) -> Any:
     if isinstance(value, RailOutcome):
         view = value.view()
-        view["metadata"] = to_plain(view["metadata"], depth)
+        view["metadata"] = _mapping(view["metadata"], depth + 1)
         return view
     if isinstance(value, Enum):
         return to_plain(value.value, depth)
     if isinstance(value, dict | Mapping):
-        return {key: to_plain(item, depth) for key, item in value.items()}
+        return _mapping(value, depth)
     if isinstance(value, list):
         return [to_plain(item, depth) for item in value]
     if isinstance(value, tuple):
@@ -55,6 +55,10 @@ def _converted(value: Any, depth: int) -> Any:
     if isinstance(value, set | frozenset):
         return {item for item in value if isinstance(item, str | int | float | bool | None)}
     return _object(value, depth)
+
+
+def _mapping(value: Mapping[Any, Any], depth: int) -> dict[Any, Any]:
+    return {key: item if type(item) in _ATOMS else to_plain(item, depth) for key, item in value.items()}
 
 
 def _object(value: Any, depth: int) -> Any:

@@ -116,9 +116,10 @@ def _named(action: Action, name: str) -> str:
 
 def output_of(result: Any) -> ActionOutput:
     """The result of an action as plain data."""
+    if isinstance(result, RailOutcome):
+        return ActionOutput(to_plain(result), verdict=result)
     if not isinstance(result, ActionResult):
-        verdict = result if isinstance(result, RailOutcome) else None
-        return ActionOutput(to_plain(result), verdict=verdict)
+        return ActionOutput(to_plain(result))
     inner = output_of(result.return_value)
     events = tuple(dict(event) for event in result.events or ())
     updates = {name: to_plain(value) for name, value in (result.context_updates or {}).items()}

@@ -180,7 +180,13 @@ def _prompt_of(request: LLMRequest) -> Any:
     """A request's prompt: a text, or messages as plain data."""
     if request.prompt is not None:
         return request.prompt
-    return [{"role": message.role, "content": text_of(message)} for message in request.messages]
+    return [
+        {
+            "role": message.role,
+            "content": message.content if isinstance(message.content, str) else text_of(message),
+        }
+        for message in request.messages
+    ]
 
 
 def _arguments(text: str) -> Any:

@@ -202,14 +202,15 @@ class CanonicalTurn:
     # --- actions ---------------------------------------------------------------------------------------------------
 
     async def _act(self, start: EventDict) -> list[EventDict]:
-        name = start["action_name"]
-        arguments = resolved(start.get("action_params") or {}, self.scene.context)
+        name, params = start["action_name"], start.get("action_params")
+        arguments = resolved(params, self.scene.context) if params else {}
         record = ActionRun(name, arguments, time.time())
         self.trace.actions.append(record)
         outcome, failure = await self._outcome(record, name, arguments)
         record.finished_at, record.value, record.failure = time.time(), outcome.value, outcome.failure
-        key = start.get("action_result_key")
-        updates = {**outcome.context_updates, **({key: outcome.value} if key else {})}
+        updates = dict(outcome.context_updates)
+        if key := start.get("action_result_key"):
+            updates[key] = outcome.value
         events = [self.stamp(event) for event in outcome.events]
         finished = _finished(start, outcome.value, failure, events)
         changed = [self.stamp({"type": "ContextUpdate", "data": updates})] if updates else []

@@ -32,7 +32,7 @@ class Wording:
 
     def whole(self, text: str) -> str:
         """The message of a whole text."""
-        return self.feed(text) + self.finish()
+        return self._taken(text, last=True)
 
     def feed(self, piece: str) -> str:
         """What of the message is certain with this piece."""
@@ -72,8 +72,9 @@ class Wording:
 
     def _turn_in(self, text: str) -> int | None:
         """Where a new turn begins."""
-        places = [place for mark in NEW_TURN if (place := text.find(f"\n{mark}")) >= 0]
-        return min(places, default=None) if self._turns else None
+        if not self._turns or "\n" not in text:
+            return None
+        return min((place for mark in NEW_TURN if (place := text.find(f"\n{mark}")) >= 0), default=None)
 
     def _undecided(self, text: str) -> int:
         """How many last characters may turn out not to belong to the message."""

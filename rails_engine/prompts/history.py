@@ -21,6 +21,14 @@ Event: TypeAlias = Mapping[str, Any]
 HIDDEN = "(hidden, because the assistant does not talk about it)"
 TURN_STARTS = ("UserMessage", "UtteranceUserActionFinished", "UserActionLog")
 
+_HIDING = frozenset({"hide_prev_turn", "mask_prev_user_message"})
+_SPOKEN: Mapping[Any, tuple[str, str]] = {
+    "UserMessage": ("user", "text"),
+    "StartUtteranceBotAction": ("assistant", "script"),
+    "SystemMessage": ("system", "content"),
+}
+"""Type of event to the role of who speaks, and where the text is."""
+
 _LOG_LABELS = {
     "UserActionLog": "user action",
     "UserIntentLog": "user intent",
@@ -98,6 +106,8 @@ def as_log(events: Iterable[Event]) -> str:
 
 def without_hidden(events: Sequence[Event]) -> list[Event]:
     """The events that prompts may show: turns taken back are left out, masked user texts replaced."""
+    if not any(event.get("type") in _HIDING for event in events):
+        return list(events)
     shown: list[Event] = []
     for event in events:
         kind = event.get("type")
@@ -137,12 +147,10 @@ def as_chat(events: Sequence[Event]) -> list[dict[str, Any]]:
     """User and bot texts as chat messages, in order; contents stay as they are, so images are kept."""
     messages: list[dict[str, Any]] = []
     for event in without_hidden(events):
-        if event.get("type") == "UserMessage":
-            messages.append({"role": "user", "content": event.get("text")})
-        elif event.get("type") == "StartUtteranceBotAction":
-            messages.append({"role": "assistant", "content": event.get("script")})
-        elif event.get("type") == "SystemMessage":
-            messages.append({"role": "system", "content": event.get("content")})
+        kind = event.get("type")
+        if kind in _SPOKEN:
+            role, text = _SPOKEN[kind]
+            messages.append({"role": role, "content": event.get(text)})
     return messages
 
 

@@ -241,4 +241,6 @@ def _role_first(item: Mapping[str, Any]) -> dict[str, Any]:
     """A message under the key `role`, which templates may also call `type`."""
     role = item.get("role") or item.get("type")
     content = item.get("content")
+    if len(item) == 2 and isinstance(content, str) and "role" in item and isinstance(item, dict):
+        return item
     return {**item, "role": role, "content": content if isinstance(content, list) else text_of(content)}

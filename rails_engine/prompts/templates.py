@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
-from jinja2 import TemplateError, Undefined
+from jinja2 import TemplateError, Undefined, nodes
 from jinja2.exceptions import SecurityError
+from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rails_engine.errors import PromptError
@@ -21,6 +22,9 @@ from rails_engine.prompts.history import conversation_to_events
 
 MAX_TEMPLATES = 1000
 MAX_RENDERED = 4 << 20
+_CALLING = (nodes.Call, nodes.CallBlock, nodes.Filter, nodes.FilterBlock, nodes.Test)
+"""What may give something else the next time."""
+_MISSING = object()
 _LONE_EXPRESSION = re.compile(r"^\s*\{\{-?((?:(?!\}\}|\{\{|\{%).)*?)-?\}\}\s*$", re.DOTALL)
 
 Renderer: TypeAlias = Callable[[Mapping[str, Any]], Any]
@@ -97,7 +101,33 @@ class Templates:
         compiled = self._environment.from_string(template)
         # Each rendering copies the globals, and a chain of mappings takes longer to copy than to render.
         compiled.globals = dict(compiled.globals)
-        return compiled.render
+        tree = self._environment.parse(template)
+        names = tuple(sorted(find_undeclared_variables(tree)))
+        return (
+            _Kept(compiled.render, names) if next(tree.find_all(_CALLING), None) is None else compiled.render
+        )
+
+
+class _Kept:
+    """A template that depends on its variables alone: filled in again only when one of them has changed."""
+
+    __slots__ = ("_last", "_names", "_render")
+
+    def __init__(self, render: Renderer, names: tuple[str, ...]) -> None:
+        self._render = render
+        self._names = names
+        self._last: tuple[list[Any], str] | None = None
+
+    def __call__(self, variables: Mapping[str, Any]) -> Any:
+        values = [variables.get(name, _MISSING) for name in self._names]
+        if not all(type(value) is str or value is None or value is _MISSING for value in values):
+            return self._render(variables)
+        last = self._last
+        if last is not None and last[0] == values:
+            return last[1]
+        text = self._render(variables)
+        self._last = (values, text)
+        return text
 
 
 def _wants_more(function: Callable[..., Any]) -> bool:
