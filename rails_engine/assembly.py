@@ -29,7 +29,7 @@ from rails_engine.config import RailsConfig
 from rails_engine.dialog import SYSTEM_ACTIONS
 from rails_engine.effects import Effects
 from rails_engine.engine import Engine
-from rails_engine.import_path import import_path
+from rails_engine.import_path import import_path, imported_sources
 from rails_engine.knowledge import Knowledge
 from rails_engine.library import (
     COLANG_2,
@@ -121,7 +121,8 @@ def program_of(config: RailsConfig) -> Program:
     """
     listed = listed_rails(config)
     sources = (*config.sources, listed) if listed else config.sources
-    program = _loaded(sources, tuple(config.import_paths or ()), import_path(config.config_path).folders)
+    imports, path = tuple(config.import_paths or ()), import_path(config.config_path)
+    program = _loaded(sources, imports, path.folders, imported_sources(imports, path))
     for warning in program.warnings:
         log.warning("%s", warning)
     if listed:
@@ -130,6 +131,12 @@ def program_of(config: RailsConfig) -> Program:
 
 
 @lru_cache(maxsize=PROGRAMS_KEPT)
-def _loaded(sources: tuple[Source, ...], imports: tuple[str, ...], folders: tuple[Path, ...]) -> Program:
+def _loaded(
+    sources: tuple[Source, ...],
+    imports: tuple[str, ...],
+    folders: tuple[Path, ...],
+    imported: tuple[Source, ...],
+) -> Program:
+    del imported  # a part of the key: a file that changed is read again
     path = ImportPath(folders, {IMPORT_NAME: COLANG_2})
     return colang.load(sources, imports=imports, path=path)

@@ -11,6 +11,7 @@ The names of all sections are at the door of `rails_engine.config.schema`.
 from rails_engine.config.config import RailsConfig
 from rails_engine.config.flow_refs import FlowRef, parse_flow_ref
 from rails_engine.config.imports import search_path
+from rails_engine.config.outline import imports_of
 from rails_engine.config.problems import ConfigProblemsError, Place, Problem
 from rails_engine.config.schema import Document, Instruction, MessageTemplate, Model, TaskPrompt
 from rails_engine.config.spelling import nearest
@@ -26,6 +27,7 @@ __all__ = [
     "Problem",
     "RailsConfig",
     "TaskPrompt",
+    "imports_of",
     "nearest",
     "parse_flow_ref",
     "search_path",
