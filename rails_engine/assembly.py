@@ -38,6 +38,7 @@ from rails_engine.library import (
     prepare_library,
     register_library,
     require_listed_flows,
+    require_named_models,
 )
 from rails_engine.llm import LLM, create_models
 from rails_engine.prompts import PromptLibrary
@@ -125,6 +126,7 @@ def program_of(config: RailsConfig) -> Program:
     program = _loaded(sources, imports, path.folders, imported_sources(imports, path))
     for warning in program.warnings:
         log.warning("%s", warning)
+    require_named_models(config, program.flows.values())
     if listed:
         require_listed_flows(config, program.flows)
     return dataclasses.replace(program, config=config.model_dump())

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from rails_engine.actions import Action, ActionOutput, ActionRegistry, ActionRunner, ActionsServer
+from rails_engine.errors import ActionTimeoutError
 from rails_engine.library import ALLOWED, FAILED, Limits, limits_of, require_verdict
 from rails_engine.llm import Observed, public_model
 from rails_engine.scene import Outcome, Plan, RunningRail
@@ -124,7 +125,8 @@ class RegisteredActions:
 def _failed(action: Action, rail: RunningRail, limits: Limits, error: Exception) -> Outcome:
     """A rail's action raised."""
     meaning = "lets pass" if limits.allows_on_error else "blocks"
-    log.warning("the rail action %s failed and %s: %r", action.name, meaning, error, exc_info=error)
+    trace = None if isinstance(error, ActionTimeoutError) else error
+    log.warning("the rail action %s failed and %s: %r", action.name, meaning, error, exc_info=trace)
     if limits.allows_on_error:
         return Outcome(ALLOWED) if limits.of_library else Outcome(failed_rail=rail, passes=True)
     return Outcome(FAILED if limits.of_library else None, failure=error, failed_rail=rail)

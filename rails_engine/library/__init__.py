@@ -13,7 +13,7 @@ from typing import Any
 from rails_engine.actions import ActionRegistry
 from rails_engine.config import RailsConfig
 from rails_engine.library import actions
-from rails_engine.library.listed import listed_rails, require_listed_flows
+from rails_engine.library.listed import listed_rails, require_listed_flows, require_named_models
 from rails_engine.library.policy import ALLOWED, FAILED, Limits, limits_of, require_verdict
 
 COLANG_1 = Path(__file__).parent / "colang_1"
@@ -79,5 +79,6 @@ __all__ = [
     "prepare_library",
     "register_library",
     "require_listed_flows",
+    "require_named_models",
     "require_verdict",
 ]

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from colang import Source
-from rails_engine.config import ConfigProblemsError, FlowRef, Problem, RailsConfig, nearest, parse_flow_ref
+from colang import FlowInfo, Source
+from rails_engine.config import (
+    ConfigProblemsError,
+    FlowRef,
+    Place,
+    Problem,
+    RailsConfig,
+    nearest,
+    parse_flow_ref,
+)
 from rails_engine.errors import InvalidRailsConfigurationError
 
 _HERE = Path(__file__).parent / "colang_2"
@@ -25,6 +33,10 @@ _RUNNERS = {
     "tool_output": "tool output rails $tool_calls",
 }
 _FLOW = re.compile(r"^flow ([^\n$(]+?)[ \t]*(?:[$(][^\n]*)?$", re.MULTILINE)
+_NAMED_MODEL = re.compile(
+    r"^[^#\n\"]*\b(?:content|topic) safety check (?:input|output)[ (]+\$model ?= ?[\"'](?P<type>[^\"'$]+)",
+    re.MULTILINE,
+)
 NAME = "config.yml rails"
 
 
@@ -108,3 +120,29 @@ def _missing(config: RailsConfig, kind: str, index: int, text: str, known: Colle
     key = ("rails", kind, "flows", index)
     message = f"The provided {kind} rail flow `{text}` does not exist; {hint}"
     return Problem("error", message, key, config.place(key))
+
+
+def require_named_models(config: RailsConfig, flows: Iterable[FlowInfo]) -> None:
+    """Refuse flows that call a built-in rail with a type of model that the configuration does not have.
+
+    Raises:
+        ConfigProblemsError: names each such type, where it stands, and the nearest type there is.
+    """
+    types = {model.type for model in config.models}
+    problems = [
+        _unknown_model(flow, match, types)
+        for flow in flows
+        for match in _NAMED_MODEL.finditer(flow.text)
+        if match["type"] not in types
+    ]
+    if problems:
+        raise ConfigProblemsError(problems)
+
+
+def _unknown_model(flow: FlowInfo, match: re.Match[str], types: Collection[str]) -> Problem:
+    near = nearest(match["type"], types)
+    hint = f"did you mean `{near}`?" if near else f"types given: {', '.join(sorted(types)) or 'none'}"
+    line = flow.span.line + flow.text.count("\n", 0, match.start("type"))
+    column = match.start("type") - flow.text.rfind("\n", 0, match.start("type"))
+    message = f"no model of type `{match['type']}` in `models`; {hint}"
+    return Problem("error", message, place=Place(flow.span.source, line, column))

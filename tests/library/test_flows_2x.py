@@ -11,7 +11,7 @@ import pytest
 import colang
 from colang import ImportPath, Source
 from rails_engine import LLMRails
-from rails_engine.config import RailsConfig
+from rails_engine.config import ConfigProblemsError, RailsConfig
 from rails_engine.errors import InvalidRailsConfigurationError
 from rails_engine.library import COLANG_1, COLANG_2, IMPORT_NAME
 from rails_engine.llm import LLMRequest, ScriptedLLM, register_provider
@@ -233,3 +233,24 @@ async def test_what_an_input_rail_rewrote_is_all_that_flows_and_models_see() -> 
     assert "the other xxx" in asked[-1]
     assert "my secret" not in "".join(asked)
     assert "other secret" not in "".join(asked)
+
+
+def test_a_rail_called_with_a_model_that_is_not_there_is_refused_with_its_place() -> None:
+    colang_content = """
+import core
+import guardrails
+import nemoguardrails.library.content_safety
+
+flow main
+  match Never()
+
+flow input rails $input_text
+  # content safety check input $model="of a comment"
+  content safety check input $model="saftey"
+"""
+    config = RailsConfig.from_content(
+        colang_content,
+        'colang_version: "2.x"\nmodels: [{type: safety, engine: openai, model: m, parameters: {api_key: k}}]\n',
+    )
+    with pytest.raises(ConfigProblemsError, match=r"main\.co:11:38: .*`saftey`.*did you mean `safety`\?"):
+        LLMRails(config)
