@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from app.cli.engine.server import ServerOptions, create_app
+from app.cli.engine.server import KEEP_ALIVE_SECONDS, ServerOptions, create_app
 from inference_backend import ChatModel
 
 
@@ -21,7 +21,8 @@ def serving(model: ChatModel, options: ServerOptions | None = None) -> Iterator[
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
+    config = uvicorn.Config(app, port=port, log_level="error", timeout_keep_alive=KEEP_ALIVE_SECONDS)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

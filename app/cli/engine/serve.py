@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import typer
 
-from app.cli.engine.server import ServerOptions, create_app
+from app.cli.engine.server import KEEP_ALIVE_SECONDS, ServerOptions, create_app
 from app.cli.engine.settings import EngineOptions, engine_settings
 from app.cli.progress import progress
 from inference_backend import ChatModel, open_model
@@ -36,4 +36,11 @@ def run_server(options: EngineOptions, serving: Serving) -> None:
         model = ChatModel(open_model(settings, serving.name))
     app = create_app(model, ServerOptions(api_key=serving.api_key, adapter_routes=serving.adapter_routes))
     typer.echo(f"Serving {model.name} on http://{serving.host}:{serving.port}/v1")
-    uvicorn.run(app, host=serving.host, port=serving.port, log_level="warning", timeout_graceful_shutdown=30)
+    uvicorn.run(
+        app,
+        host=serving.host,
+        port=serving.port,
+        log_level="warning",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=30,
+    )

@@ -22,6 +22,9 @@ from app.cli.engine.faults import body_of, refusal, status_of
 from app.cli.engine.streaming import Event, chat_events, text_events
 from inference_backend import ChatModel, Delta, EngineError, Prepared, RequestError, together
 
+KEEP_ALIVE_SECONDS = 75
+"""How long an idle connection stays open: longer than clients keep theirs, so that none sends into one that closes."""
+
 T = TypeVar("T")
 Next = Callable[[Request], Awaitable[Response]]
 
