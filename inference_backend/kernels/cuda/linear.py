@@ -3,8 +3,7 @@
 With few tokens a linear layer is bound by reading its weights. The weights are the left operand (their rows fill the
 tensor cores' 64-row tiles, the tokens are the narrow side), several tiles are under way at a time, and the reduction
 dimension is split among programs where the rows alone are too few to fill the card; the last program of a tile adds
-up the partial sums in order, so the result does not depend on who was last. More than 64 tokens are two blocks, the
-second as small as it can be, that share each tile of weights.
+up the partial sums in order, so the result does not depend on who was last.
 """
 
 from dataclasses import dataclass
@@ -49,32 +48,6 @@ def reduce_splits(
     return acc, last
 
 
-@triton.jit
-def _finish(
-    acc, m, n, x_scale_ptr, w_scale_ptr, bias_ptr, out_ptr, partial_ptr, arrivals_ptr, tile, split, M, N,
-    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, SPLITS: tl.constexpr,
-    X_SCALED: tl.constexpr, W_SCALED: tl.constexpr, BIAS: tl.constexpr,
-):  # fmt: skip
-    """Adds up the splits of sums [BLOCK_N, BLOCK_M] of tokens `m`, scales them and writes them."""
-    total = acc.to(tl.float32)
-    last = True
-    if SPLITS > 1:
-        inner = tl.arange(0, BLOCK_N)[:, None] * BLOCK_M + tl.arange(0, BLOCK_M)[None, :]
-        total, last = reduce_splits(
-            total, partial_ptr, arrivals_ptr, tile, split, inner, SPLITS, BLOCK_N * BLOCK_M
-        )
-    if last:
-        if W_SCALED:
-            total *= tl.load(w_scale_ptr + n, mask=n < N, other=0.0).to(tl.float32)[:, None]
-        if X_SCALED:
-            total *= tl.load(x_scale_ptr + m, mask=m < M, other=0.0)[None, :]
-        if BIAS:
-            total += tl.load(bias_ptr + n, mask=n < N, other=0.0).to(tl.float32)[:, None]
-        where = m.to(tl.int64)[None, :] * N + n[:, None]
-        ok = (n < N)[:, None] & (m < M)[None, :]
-        tl.store(out_ptr + where, total.to(out_ptr.dtype.element_ty), mask=ok)
-
-
 @triton.jit(do_not_specialize=["M"])
 def _linear_kernel(
     x_ptr,
@@ -90,7 +63,6 @@ def _linear_kernel(
     K,
     x_stride,
     BLOCK_M: tl.constexpr,
-    EXTRA: tl.constexpr,
     BLOCK_N: tl.constexpr,
     BLOCK_K: tl.constexpr,
     SPLITS: tl.constexpr,
@@ -111,34 +83,34 @@ def _linear_kernel(
     w_rows = w_ptr + tl.minimum(n, N - 1).to(tl.int64)[:, None] * K
     wait_previous(PDL)
     x_rows = x_ptr + m.to(tl.int64)[:, None] * x_stride
-    whole: tl.constexpr = w_ptr.dtype.element_ty == tl.int8 and x_ptr.dtype.element_ty == tl.int8
-    kind: tl.constexpr = tl.int32 if whole else tl.float32
-    acc = tl.zeros((BLOCK_N, BLOCK_M), dtype=kind)
-    if EXTRA:
-        m_extra = BLOCK_M + tl.arange(0, EXTRA)
-        x_extra = x_ptr + m_extra.to(tl.int64)[:, None] * x_stride
-        acc_extra = tl.zeros((BLOCK_N, EXTRA), dtype=kind)
+    if w_ptr.dtype.element_ty == tl.int8 and x_ptr.dtype.element_ty == tl.int8:
+        acc = tl.zeros((BLOCK_N, BLOCK_M), dtype=tl.int32)
+    else:
+        acc = tl.zeros((BLOCK_N, BLOCK_M), dtype=tl.float32)
     for at in tl.range(first, end, BLOCK_K, num_stages=STAGES):
         w = tl.load(w_rows + (at + k)[None, :], eviction_policy="evict_first")
         x = tl.load(x_rows + (at + k)[None, :], mask=(m < M)[:, None], other=0.0)
         if w.dtype == tl.int8 and x.dtype != tl.int8:
             w = w.to(x.dtype)
         acc = tl.dot(w, x.T, acc, out_dtype=acc.dtype)
-        if EXTRA:
-            x = tl.load(x_extra + (at + k)[None, :], mask=(m_extra < M)[:, None], other=0.0)
-            acc_extra = tl.dot(w, x.T, acc_extra, out_dtype=acc.dtype)
     release_next(PDL)
-    _finish(
-        acc, m, n, x_scale_ptr, w_scale_ptr, bias_ptr, out_ptr, partial_ptr, arrivals_ptr, tile, split, M, N,
-        BLOCK_M, BLOCK_N, SPLITS, X_SCALED, W_SCALED, BIAS,
-    )  # fmt: skip
-    if EXTRA:
-        tiles = tl.num_programs(0)
-        _finish(
-            acc_extra, m_extra, n, x_scale_ptr, w_scale_ptr, bias_ptr, out_ptr,
-            partial_ptr + tiles * SPLITS * BLOCK_N * BLOCK_M, arrivals_ptr + tiles, tile, split, M, N,
-            EXTRA, BLOCK_N, SPLITS, X_SCALED, W_SCALED, BIAS,
-        )  # fmt: skip
+    total = acc.to(tl.float32)
+    last = True
+    if SPLITS > 1:
+        inner = tl.arange(0, BLOCK_N)[:, None] * BLOCK_M + m[None, :]
+        total, last = reduce_splits(
+            total, partial_ptr, arrivals_ptr, tile, split, inner, SPLITS, BLOCK_N * BLOCK_M
+        )
+    if last:
+        if W_SCALED:
+            total *= tl.load(w_scale_ptr + n, mask=n < N, other=0.0).to(tl.float32)[:, None]
+        if X_SCALED:
+            total *= tl.load(x_scale_ptr + m, mask=m < M, other=0.0)[None, :]
+        if BIAS:
+            total += tl.load(bias_ptr + n, mask=n < N, other=0.0).to(tl.float32)[:, None]
+        where = m.to(tl.int64)[None, :] * N + n[:, None]
+        ok = (n < N)[:, None] & (m < M)[None, :]
+        tl.store(out_ptr + where, total.to(out_ptr.dtype.element_ty), mask=ok)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,16 +135,15 @@ class Operands:
 
 
 def few_tokens_linear(op: Operands, tiling: Tiling) -> Tensor:
-    """`x @ weight.T`, scaled, plus bias: `[M, N]`, for at most 128 tokens. K must be a multiple of the tiling's `reduce`."""
+    """`x @ weight.T`, scaled, plus bias: `[M, N]`. K must be a multiple of the tiling's `reduce`."""
     tokens, width = op.x.shape
     rows = len(op.weight)
     out = torch.empty((tokens, rows), dtype=op.dtype, device=op.x.device)
-    block_m = max(16, triton.next_power_of_2(min(tokens, FEW_TOKENS)))
-    extra = max(16, triton.next_power_of_2(tokens - FEW_TOKENS)) if tokens > FEW_TOKENS else 0
+    block_m = max(16, triton.next_power_of_2(tokens))
     tiles = triton.cdiv(rows, tiling.rows)
     partial = out
     if tiling.splits > 1:
-        size = tiles * tiling.splits * tiling.rows * (block_m + extra)
+        size = tiles * tiling.splits * tiling.rows * block_m
         partial = torch.empty(size, dtype=torch.float32, device=out.device)
     _linear_kernel[(tiles, tiling.splits)](
         op.x,
@@ -182,13 +153,12 @@ def few_tokens_linear(op: Operands, tiling: Tiling) -> Tensor:
         op.bias if op.bias is not None else out,
         out,
         partial,
-        arrival_counters(out.device, 2 * tiles),
+        arrival_counters(out.device, tiles),
         tokens,
         rows,
         width,
         op.x.stride(0),
         BLOCK_M=block_m,
-        EXTRA=extra,
         BLOCK_N=tiling.rows,
         BLOCK_K=tiling.reduce,
         SPLITS=tiling.splits,
@@ -264,8 +234,7 @@ def one_token_linear(op: Operands, tiling: Tiling) -> Tensor:
 
 
 MULTIPROCESSORS: Final = 132
-FEW_TOKENS: Final = 64
-DENSE_TOKENS: Final = 64  # above, a dense product is cuBLAS's: the tensor cores are busy enough
+FEW_TOKENS: Final = 64  # above, a dense product is cuBLAS's: the tensor cores are busy enough
 
 
 def tiling_for(rows: int, width: int) -> Tiling | None:
@@ -296,7 +265,7 @@ def dense_linear(x: Tensor, weight: Tensor) -> Output:
     """See `reference.dense_linear`; a product of many tokens is left to the operation that takes it."""
     if x.dim() != 2 or x.dtype == torch.float32 or not weight.is_contiguous() or not len(x):
         return functional.linear(x, weight)
-    if len(x) > DENSE_TOKENS:
+    if len(x) > FEW_TOKENS:
         return Deferred(x, weight)
     op = Operands(x, weight, None, None, None, x.dtype)
     if len(x) == 1 and (tiling := one_token_tiling_for(weight.shape[1])):

@@ -266,7 +266,7 @@ TILINGS = [cuda.Tiling(16, 64, 1, 4, 3), cuda.Tiling(64, 128, 4, 4, 3)]
 
 
 @pytest.mark.parametrize("tiling", TILINGS)
-@pytest.mark.parametrize("tokens", [1, 5, 33, 77])
+@pytest.mark.parametrize("tokens", [1, 5, 33])
 @pytest.mark.parametrize("form", ["plain", "int8-weights", FP8_ON_A_GPU, "int8"])
 def test_linear_of_few_tokens(device: torch.device, tiling: cuda.Tiling, tokens: int, form: str) -> None:
     x = torch.randn(tokens, 512, device=device).to(HALF[0])
