@@ -294,6 +294,7 @@ class Colang1:
             response=reply.text if request.as_text and reply.exception is None else [reply.message()],
             tool_calls=reply.tool_calls or None,
             reasoning_content=reply.reasoning or None,
+            llm_metadata=trace.metadata,
         )
         if request.story is not None:
             response.state = write_story(done.story, request.story)

@@ -280,7 +280,10 @@ class Colang2:
         if not request.wants_response:
             return reply["content"] if request.as_text else reply
         response = GenerationResponse(
-            response=answer, tool_calls=reply.get("tool_calls"), reasoning_content=_reasoning(reply, trace)
+            response=answer,
+            tool_calls=reply.get("tool_calls"),
+            reasoning_content=_reasoning(reply, trace),
+            llm_metadata=trace.metadata,
         )
         if request.state_wanted:
             response.state = states.to_dict(state)

@@ -111,9 +111,8 @@ class TurnServices:
         tuned = self.llm_params if completion.tunable else {}
         asked = {"temperature": temperature, "max_tokens": rendered.max_tokens, **tuned}
         given = {name: value for name, value in asked.items() if value is not None}
-        return request_of(
-            rendered.messages or rendered.prompt or "", list(completion.stop or rendered.stop), given
-        )
+        stop = None if given.get("stop") else list(completion.stop or rendered.stop)
+        return request_of(rendered.messages or rendered.prompt or "", stop, given)
 
     def parsed(self, task: str, text: str) -> str:
         """A model's text through the output parser of the task's prompt; as it is where nobody knows that parser."""

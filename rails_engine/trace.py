@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from colang import History
-from rails_engine.llm import LLMCall
+from rails_engine.llm import LLMCall, plain_metadata
 from rails_engine.response import ActivatedRail, ExecutedAction, GenerationStats, LLMCallInfo
 from rails_engine.umim import EventDict
 
@@ -43,6 +43,11 @@ class Trace:
     """Colang 1.0: what a rail that ran beside others executed, by the uid of the event that it began with."""
     heard_beside: set[str] = field(default_factory=set)
     """Colang 1.0: the uids of what such a rail heard itself; the flows of the conversation do not hear it again."""
+
+    @property
+    def metadata(self) -> dict[str, Any] | None:
+        """What the provider of the last model call told beside its answer."""
+        return plain_metadata(self.llm_calls[-1].completion.metadata) if self.llm_calls else None
 
 
 def failed(run: ActionRun) -> bool:

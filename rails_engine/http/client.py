@@ -66,7 +66,7 @@ class PooledHTTPClient:
         try:
             line = RequestLine.of(ask.method, ask.url, ask.headers or {}, ask.params, self._tls)
             async with Exchange(self._pool, line, content, terms) as answer:
-                return HTTPResponse(answer.status, answer.headers(), await answer.read())
+                return HTTPResponse(answer.status, dict(answer.headers), await answer.read())
         except HTTPTimeoutError as error:
             raise HTTPTimeoutError(f"{where}: no answer within {timeout_s} s") from error
         except HTTPClientError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Protocol
 
 from rails_engine.http.messages import HTTPAnswerSizeError, HTTPConnectionError
@@ -179,9 +179,28 @@ class Incoming:
         self._waiter = asyncio.get_running_loop().create_future()
         await self._waiter
 
-    def headers(self) -> dict[str, str]:
-        """The header fields as text, by lower-case name."""
-        return {name.decode("latin-1"): value.decode("latin-1") for name, value in self.fields.items()}
+    @property
+    def headers(self) -> Headers:
+        """The header fields as text."""
+        return Headers(self.fields)
+
+
+class Headers(Mapping[str, str]):
+    """Header fields by lower-case name, made into text only where somebody looks."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: Mapping[bytes, bytes]) -> None:
+        self._fields = fields
+
+    def __getitem__(self, name: str) -> str:
+        return self._fields[name.lower().encode("latin-1", "replace")].decode("latin-1")
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.decode("latin-1") for name in self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
 
 
 class _Unpacker:

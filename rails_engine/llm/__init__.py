@@ -5,22 +5,11 @@ endpoint (`wire`), which a transport carries: `http` on aiohttp, or `sdk` on the
 folded layers that are models themselves: `retry`, `limit`, `cache`, and `observe`, which tells a turn about its
 calls. `providers` reads the entries of `models`, and `models` puts all of it together, in one place.
 
-At the border stand the public protocol of users (`public`), adapters to and from it (`adapt`), LangChain's models
+At the border stand the public protocol of users (`public`), adapters to and from it (`adapt`, `shapes`), LangChain's models
 (`langchain`), spans and figures for any of them (`instrumented`), and the registry of users' own providers. `scripted` has the doubles.
 """
 
-from rails_engine.llm.adapt import (
-    PublicModel,
-    UserModel,
-    as_llm,
-    content_of,
-    message_of,
-    public_message,
-    public_model,
-    request_of,
-    response_of,
-    tool_of,
-)
+from rails_engine.llm.adapt import PublicModel, UserModel, as_llm, public_model
 from rails_engine.llm.answer import Completing, Completion, Gathering, complete, gathered
 from rails_engine.llm.base import (
     LLM,
@@ -32,6 +21,8 @@ from rails_engine.llm.base import (
     JsonSchema,
     LLMRequest,
     Message,
+    OtherPart,
+    Part,
     Regex,
     Sampling,
     TextPart,
@@ -74,6 +65,15 @@ from rails_engine.llm.registry import (
 from rails_engine.llm.remote import RemoteLLM
 from rails_engine.llm.retry import Retrying, RetryPolicy
 from rails_engine.llm.scripted import FakeLLMModel, ScriptedLLM, ScriptExhaustedError
+from rails_engine.llm.shapes import (
+    content_of,
+    message_of,
+    plain_metadata,
+    public_message,
+    request_of,
+    response_of,
+    tool_of,
+)
 from rails_engine.llm.sse import EventBuffer
 from rails_engine.llm.streams import Reading
 from rails_engine.llm.think import ThinkSplitter, split_thinking
@@ -112,6 +112,8 @@ __all__ = [
     "Message",
     "Models",
     "Observed",
+    "OtherPart",
+    "Part",
     "PublicModel",
     "PublicToolCall",
     "Reading",
@@ -147,6 +149,7 @@ __all__ = [
     "get_provider_names",
     "llm_call",
     "message_of",
+    "plain_metadata",
     "public_message",
     "public_model",
     "register_chat_provider",

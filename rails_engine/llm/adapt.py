@@ -2,58 +2,42 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import AsyncIterator
 from typing import Any, cast
 
 from rails_engine.errors import ModelInitializationError
-from rails_engine.llm.answer import Completion, complete, completion_of
+from rails_engine.llm.answer import Completion, complete, completion_of, tool_calls_of
 from rails_engine.llm.base import (
     LLM,
-    NO_SAMPLING,
     Chunk,
-    Content,
-    ImagePart,
     LLMRequest,
-    Message,
-    Role,
-    Sampling,
-    TextPart,
-    Tool,
-    ToolCall,
-    ToolCallFragment,
-    Usage,
 )
+from rails_engine.llm.layer import address_of
 from rails_engine.llm.public import (
-    ChatMessage,
-    FinishReason,
     LLMModel,
     LLMResponse,
     LLMResponseChunk,
     Prompt,
-    ToolCallFunction,
-    UsageInfo,
 )
-from rails_engine.llm.public import Role as PublicRole
 from rails_engine.llm.public import ToolCall as PublicToolCall
+from rails_engine.llm.shapes import (
+    call_of,
+    chunk_of_piece,
+    chunk_of_response,
+    public_call,
+    public_chunk_of,
+    request_of,
+    response_of,
+)
 from rails_engine.llm.streams import Reading
 from rails_engine.llm.think import parted, undivided
-
-_SAMPLING = {field.name for field in fields(Sampling)}
-_KNOWN = ("tool_choice", "response_format", "streaming")
-_NAMED = frozenset({*_KNOWN, "tools"})
-_PLAIN = frozenset({"role", "content"})
-_PLAIN_ROLES: Mapping[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
-_FINISH = ("stop", "length", "tool_calls", "content_filter", "error")
 
 
 class PublicModel:
     """An `LLM` of ours as users' code sees it: implements `LLMModel`."""
 
-    def __init__(self, llm: LLM, provider_url: str | None = None) -> None:
+    def __init__(self, llm: LLM) -> None:
         self.llm = llm
-        self._provider_url = provider_url
 
     @property
     def model_name(self) -> str:
@@ -65,7 +49,7 @@ class PublicModel:
 
     @property
     def provider_url(self) -> str | None:
-        return self._provider_url
+        return address_of(self.llm)
 
     async def generate_async(
         self, prompt: Prompt, *, stop: list[str] | None = None, **kwargs: Any
@@ -76,9 +60,31 @@ class PublicModel:
         self, prompt: Prompt, *, stop: list[str] | None = None, **kwargs: Any
     ) -> AsyncIterator[LLMResponseChunk]:
         request = request_of(prompt, stop, {**kwargs, "streaming": True})
+        calls = _Calls()
         async with Reading(self.llm.stream(request)) as chunks:
             async for chunk in chunks:
-                yield public_chunk_of(chunk)
+                yield public_chunk_of(chunk, calls.whole(chunk))
+        rest = calls.rest()
+        if rest:
+            yield LLMResponseChunk(delta_tool_calls=rest)
+
+
+class _Calls:
+    """Users get a call once its arguments are whole: with the piece that says why the model stopped, or at the end."""
+
+    def __init__(self) -> None:
+        self._pieces: list[Chunk] = []
+
+    def whole(self, chunk: Chunk) -> list[PublicToolCall] | None:
+        """The calls that are whole with this piece of the answer."""
+        if chunk.tool_calls:
+            self._pieces.append(chunk)
+        return self.rest() if chunk.finish_reason else None
+
+    def rest(self) -> list[PublicToolCall] | None:
+        """The calls not given out yet."""
+        pieces, self._pieces = self._pieces, []
+        return [public_call(call) for call in tool_calls_of(pieces)] or None
 
 
 class UserModel:
@@ -115,8 +121,10 @@ class UserModel:
             return
         prompt, stop, kwargs = call_of(request)
         async with Reading(self.model.stream_async(prompt, stop=stop, **kwargs)) as pieces:
+            earlier = 0
             async for piece in pieces:
-                yield chunk_of_piece(piece)
+                yield chunk_of_piece(piece, earlier)
+                earlier += len(piece.delta_tool_calls or ())
 
 
 def public_model(llm: LLM) -> LLMModel:
@@ -143,204 +151,4 @@ def as_llm(model: object) -> LLM:
     raise ModelInitializationError(
         f"{type(model).__name__} is no model: it needs `generate_async` and `stream_async` (LLMModel), "
         "or `ainvoke` (LangChain)"
-    )
-
-
-# --- requests ------------------------------------------------------------------------------------------------------
-
-
-def request_of(
-    prompt: str | Sequence[ChatMessage | Message | Mapping[str, Any]],
-    stop: list[str] | None,
-    given: Mapping[str, Any],
-) -> LLMRequest:
-    """A request from the arguments of a public call; unknown arguments become body fields."""
-    text = prompt if isinstance(prompt, str) else None
-    messages = () if isinstance(prompt, str) else tuple([message_of(message) for message in prompt])
-    if not given:
-        sampling = Sampling(stop=tuple(stop)) if stop else NO_SAMPLING
-        return LLMRequest(messages=messages, prompt=text, sampling=sampling)
-    known = {name: given[name] for name in _KNOWN if name in given}
-    return LLMRequest(
-        messages=messages,
-        prompt=text,
-        sampling=_sampling(stop, given),
-        tools=tuple(tool_of(tool) for tool in given.get("tools") or ()),
-        extra={name: value for name, value in given.items() if name not in _NAMED and name not in _SAMPLING},
-        **known,
-    )
-
-
-def _sampling(stop: list[str] | None, given: Mapping[str, Any]) -> Sampling:
-    values = {name: value for name, value in given.items() if name in _SAMPLING and value is not None}
-    stops = tuple(stop or values.pop("stop", None) or ())
-    return Sampling(**{**values, "stop": stops})
-
-
-def message_of(message: ChatMessage | Message | Mapping[str, Any]) -> Message:
-    """A message of ours, from a public one or from its dictionary where it is not one."""
-    if isinstance(message, Message):
-        return message
-    if isinstance(message, dict) and message.keys() == _PLAIN and isinstance(message["content"], str):
-        # Most messages of a long history have nothing but a role and a text.
-        plain: Role | None = _PLAIN_ROLES.get(message["role"])
-        if plain is not None:
-            return Message(plain, message["content"])
-    public = message if isinstance(message, ChatMessage) else ChatMessage.from_dict(dict(message))
-    role: Role = public.role.value
-    if not public.tool_calls and not isinstance(public.content, list):
-        return Message(role, public.content or "", (), public.tool_call_id, public.name)
-    calls = tuple(
-        ToolCall(call.id, call.function.name, json.dumps(call.function.arguments))
-        for call in public.tool_calls or ()
-    )
-    return Message(role, content_of(public.content), calls, public.tool_call_id, public.name)
-
-
-def content_of(content: str | list[dict[str, Any]] | None) -> Content:
-    """Text, or the text and image parts of a multimodal message."""
-    if not isinstance(content, list):
-        return content or ""
-    parts: list[TextPart | ImagePart] = []
-    for part in content:
-        image = part.get("image_url")
-        if image is not None:
-            image = image if isinstance(image, dict) else {"url": image}
-            parts.append(ImagePart(image["url"], image.get("detail")))
-        else:
-            parts.append(TextPart(str(part.get("text", ""))))
-    return tuple(parts)
-
-
-def tool_of(tool: Mapping[str, Any]) -> Tool:
-    """A tool from the shape of the OpenAI API, nested or flat."""
-    function = tool.get("function") or tool
-    return Tool(
-        function.get("name", ""),
-        function.get("description") or "",
-        function.get("parameters") or {},
-        function.get("strict"),
-    )
-
-
-def call_of(request: LLMRequest) -> tuple[Prompt, list[str] | None, dict[str, Any]]:
-    """The arguments of a public call for a request of ours."""
-    from rails_engine.llm.wire import tool_field
-
-    sampling = {name: getattr(request.sampling, name) for name in _SAMPLING if name != "stop"}
-    kwargs: dict[str, Any] = {name: value for name, value in sampling.items() if value is not None}
-    if request.tools:
-        kwargs["tools"] = [tool_field(tool) for tool in request.tools]
-    if request.tool_choice is not None:
-        kwargs["tool_choice"] = request.tool_choice
-    if request.response_format is not None:
-        kwargs["response_format"] = request.response_format
-    prompt: Prompt = (
-        request.prompt if request.prompt is not None else [public_message(m) for m in request.messages]
-    )
-    return prompt, list(request.sampling.stop) or None, {**kwargs, **request.extra}
-
-
-_PUBLIC_ROLES = {**{role.value: role for role in PublicRole}, "developer": PublicRole.SYSTEM}
-
-
-def public_message(message: Message) -> ChatMessage:
-    from rails_engine.llm.wire import content_field
-
-    role = _PUBLIC_ROLES[message.role]
-    if isinstance(message.content, str) and not message.tool_calls and message.tool_call_id is None:
-        return ChatMessage(role, message.content, name=message.name)
-    content = message.content if isinstance(message.content, str) else content_field(message)
-    calls = [_public_call(call) for call in message.tool_calls] or None
-    return ChatMessage(role, cast("Any", content), calls, message.tool_call_id, message.name)
-
-
-def _public_call(call: ToolCall) -> PublicToolCall:
-    try:
-        arguments = json.loads(call.arguments or "{}")
-    except ValueError:
-        arguments = {"__raw__": call.arguments}
-    return PublicToolCall(call.id, "function", ToolCallFunction(call.name, arguments))
-
-
-# --- answers -------------------------------------------------------------------------------------------------------
-
-
-def response_of(completion: Completion) -> LLMResponse:
-    return LLMResponse(
-        content=completion.text,
-        reasoning=completion.reasoning or None,
-        tool_calls=[_public_call(call) for call in completion.tool_calls] or None,
-        model=completion.model,
-        finish_reason=_finish(completion.finish_reason),
-        request_id=completion.request_id,
-        usage=_public_usage(completion.usage),
-    )
-
-
-def public_chunk_of(chunk: Chunk) -> LLMResponseChunk:
-    return LLMResponseChunk(
-        delta_content=chunk.text or None,
-        delta_reasoning=chunk.reasoning or None,
-        delta_tool_calls=[
-            _public_call(ToolCall(piece.id or "", piece.name or "", piece.arguments))
-            for piece in chunk.tool_calls
-        ]
-        or None,
-        model=chunk.model,
-        finish_reason=_finish(chunk.finish_reason),
-        request_id=chunk.request_id,
-        usage=_public_usage(chunk.usage),
-    )
-
-
-def _finish(reason: str | None) -> FinishReason | None:
-    if reason is None:
-        return None
-    return cast("FinishReason", reason) if reason in _FINISH else "other"
-
-
-def _public_usage(usage: Usage | None) -> UsageInfo | None:
-    if usage is None:
-        return None
-    tokens = (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens)
-    return UsageInfo(*tokens, usage.reasoning_tokens or None, usage.cached_tokens or None)
-
-
-def chunk_of_response(response: LLMResponse) -> Chunk:
-    return Chunk(
-        text=response.content or "",
-        reasoning=response.reasoning or "",
-        tool_calls=_fragments(response.tool_calls),
-        finish_reason=response.finish_reason,
-        usage=_usage(response.usage),
-        model=response.model,
-        request_id=response.request_id,
-    )
-
-
-def chunk_of_piece(piece: LLMResponseChunk) -> Chunk:
-    return Chunk(
-        text=piece.delta_content or "",
-        reasoning=piece.delta_reasoning or "",
-        tool_calls=_fragments(piece.delta_tool_calls),
-        finish_reason=piece.finish_reason,
-        usage=_usage(piece.usage),
-        model=piece.model,
-        request_id=piece.request_id,
-    )
-
-
-def _fragments(calls: list[PublicToolCall] | None) -> tuple[ToolCallFragment, ...]:
-    return tuple(
-        ToolCallFragment(index, call.id, call.function.name, json.dumps(call.function.arguments))
-        for index, call in enumerate(calls or ())
-    )
-
-
-def _usage(usage: UsageInfo | None) -> Usage | None:
-    if usage is None:
-        return None
-    return Usage(
-        usage.input_tokens, usage.output_tokens, usage.reasoning_tokens or 0, usage.cached_tokens or 0
     )

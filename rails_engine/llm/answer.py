@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Protocol, cast
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Protocol, cast
 
 from rails_engine.llm.base import LLM, Chunk, LLMRequest, TokenLogprob, ToolCall, Usage
 from rails_engine.llm.streams import Reading
@@ -23,6 +23,7 @@ class Completion:
     model: str | None = None
     request_id: str | None = None
     cached: bool = False
+    metadata: Mapping[str, Any] | None = None
 
 
 class Completing(LLM, Protocol):
@@ -60,6 +61,7 @@ class Gathering:
             model=_last(chunks, "model"),
             request_id=_last(chunks, "request_id"),
             cached=bool(chunks) and all(chunk.cached for chunk in chunks),
+            metadata=next((c.metadata for c in reversed(chunks) if c.metadata), None),
         )
 
 
@@ -75,6 +77,7 @@ def completion_of(chunk: Chunk) -> Completion:
         chunk.model,
         chunk.request_id,
         chunk.cached,
+        chunk.metadata,
     )
 
 

@@ -37,7 +37,20 @@ class TextPart:
     text: str
 
 
-Content: TypeAlias = str | tuple[TextPart | ImagePart, ...]
+@value_class
+class OtherPart:
+    """A part that is passed on as it is: sound, a file, a film, or a text with notes for the provider."""
+
+    field: Mapping[str, Any]
+
+    @property
+    def text(self) -> str:
+        """What it says in words."""
+        return str(self.field.get("text") or "") if self.field.get("type") == "text" else ""
+
+
+Part: TypeAlias = TextPart | ImagePart | OtherPart
+Content: TypeAlias = str | tuple[Part, ...]
 
 
 @value_class
@@ -160,7 +173,11 @@ class Usage:
 
 @value_class
 class Chunk:
-    """The next piece of an answer; every field may be empty. `cached`: it comes from a cache, no model ran."""
+    """The next piece of an answer; every field may be empty.
+
+    `cached`: it comes from a cache, no model ran. `metadata`: what the provider tells beside the answer, such as
+    `response_headers`.
+    """
 
     text: str = ""
     reasoning: str = ""
@@ -171,6 +188,7 @@ class Chunk:
     model: str | None = None
     request_id: str | None = None
     cached: bool = False
+    metadata: Mapping[str, Any] | None = None
 
 
 class LLM(Protocol):

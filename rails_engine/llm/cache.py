@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, replace
 
 from rails_engine.llm.answer import Completion, Gathering, complete
 from rails_engine.llm.base import LLM, Chunk, LLMRequest, ToolCallFragment
+from rails_engine.llm.layer import Layer
 from rails_engine.llm.streams import Reading
 from rails_engine.loops import PerLoop
 
@@ -106,21 +107,13 @@ class AnswerStore:
             _log.info("LLM cache: %s", self.stats)
 
 
-class Cached:
+class Cached(Layer):
     """Wraps an `LLM`."""
 
     def __init__(self, inner: LLM, store: AnswerStore) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self.store = store
         self._under_way: PerLoop[dict[str, asyncio.Future[Completion | None]]] = PerLoop(dict)
-
-    @property
-    def model_name(self) -> str:
-        return self._inner.model_name
-
-    @property
-    def provider_name(self) -> str:
-        return self._inner.provider_name
 
     async def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:
         """See `LLM.stream`."""

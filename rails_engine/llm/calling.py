@@ -13,10 +13,11 @@ from rails_engine.context import (
     tool_calls_var,
 )
 from rails_engine.errors import ConfigurationError, LLMCallException
-from rails_engine.llm.adapt import as_llm, request_of, response_of
+from rails_engine.llm.adapt import as_llm
 from rails_engine.llm.answer import Gathering
 from rails_engine.llm.base import LLM, LLMRequest
 from rails_engine.llm.public import ChatMessage, LLMResponse
+from rails_engine.llm.shapes import request_of, response_of
 from rails_engine.llm.streams import Reading
 from rails_engine.rim import Foreign
 

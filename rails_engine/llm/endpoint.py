@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from rails_engine.errors import MissingKeyError
+from rails_engine.values import value_class
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,19 @@ class Endpoint:
         )
 
 
+@value_class
+class Reply:
+    """A JSON object that came back, and the header fields of the answer it came in, by lower-case name."""
+
+    data: Mapping[str, Any]
+    headers: Mapping[str, str]
+
+
 class Channel(Protocol):
     """Carries requests to one endpoint; may be used concurrently."""
 
-    async def answer(self, body: Mapping[str, Any], timeout_s: float) -> Mapping[str, Any]:
-        """POST `body`; the JSON object that comes back.
+    async def answer(self, body: Mapping[str, Any], timeout_s: float) -> Reply:
+        """POST `body`; what comes back.
 
         Raises:
             LLMClientError: the endpoint did not answer as asked.
@@ -75,8 +84,8 @@ class Channel(Protocol):
         """
         ...
 
-    def events(self, body: Mapping[str, Any], timeout_s: float) -> AsyncIterator[Mapping[str, Any]]:
-        """POST `body`, which asks for a stream; yields the JSON object of each server-sent event as it comes.
+    def events(self, body: Mapping[str, Any], timeout_s: float) -> AsyncIterator[Reply]:
+        """POST `body`, which asks for a stream; yields each server-sent event as it comes.
 
         Raises:
             LLMClientError, MissingKeyError: as `answer`, at any point of the iteration.

@@ -28,7 +28,7 @@ from rails_engine.http import (
     Terms,
 )
 from rails_engine.llm.codec import decoded, encoded
-from rails_engine.llm.endpoint import Endpoint
+from rails_engine.llm.endpoint import Endpoint, Reply
 from rails_engine.llm.failures import error_of
 from rails_engine.llm.sse import EventBuffer
 from rails_engine.llm.streams import Reading
@@ -64,7 +64,7 @@ class HttpChannel:
         self._endpoint = endpoint
         self._line: RequestLine | None = None
 
-    async def answer(self, body: Mapping[str, Any], timeout_s: float) -> Mapping[str, Any]:
+    async def answer(self, body: Mapping[str, Any], timeout_s: float) -> Reply:
         """See `Channel.answer`."""
         line = self._ready()
         terms = Terms(self._endpoint.connect_timeout_s, total_s=timeout_s, resend=True)
@@ -72,11 +72,11 @@ class HttpChannel:
             async with Exchange(self._pool, line, encoded(body), terms) as answer:
                 if answer.status != 200:
                     raise await self._refused(answer)
-                return self._parsed(await answer.read())
+                return Reply(self._parsed(await answer.read()), answer.headers)
         except HTTPClientError as error:
             raise self._failed(error, timeout_s) from error
 
-    async def events(self, body: Mapping[str, Any], timeout_s: float) -> AsyncIterator[Mapping[str, Any]]:
+    async def events(self, body: Mapping[str, Any], timeout_s: float) -> AsyncIterator[Reply]:
         """See `Channel.events`."""
         line = self._ready()
         terms = Terms(self._endpoint.connect_timeout_s, idle_s=timeout_s, streaming=True, resend=True)
@@ -86,11 +86,11 @@ class HttpChannel:
                 if answer.status != 200:
                     raise await self._refused(answer)
                 if b"json" in answer.fields.get(b"content-type", b""):
-                    yield self._parsed(await answer.read())
+                    yield Reply(self._parsed(await answer.read()), answer.headers)
                     return
                 async with Reading(self._told(answer)) as events:
                     async for event in events:
-                        yield self._parsed(event)
+                        yield Reply(self._parsed(event), answer.headers)
         except HTTPClientError as error:
             raise self._failed(error, timeout_s) from error
 
@@ -106,7 +106,7 @@ class HttpChannel:
 
     async def _refused(self, answer: Incoming) -> Exception:
         text = (await answer.read(MAX_ERROR_BYTES)).decode("utf-8", "replace")
-        return error_of(answer.status, answer.headers(), text, self._endpoint)
+        return error_of(answer.status, answer.headers, text, self._endpoint)
 
     async def _told(self, answer: Incoming) -> AsyncIterator[str]:
         buffer = EventBuffer()

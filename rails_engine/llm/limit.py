@@ -7,24 +7,17 @@ from collections.abc import AsyncIterator
 
 from rails_engine.llm.answer import Completion, complete
 from rails_engine.llm.base import LLM, Chunk, LLMRequest
+from rails_engine.llm.layer import Layer
 from rails_engine.llm.streams import Reading
 from rails_engine.loops import PerLoop
 
 
-class Limited:
+class Limited(Layer):
     """Wraps an `LLM`; a stream counts until it is closed. The limit is for each event loop."""
 
     def __init__(self, inner: LLM, at_once: int) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._slots = PerLoop(lambda: asyncio.Semaphore(at_once))
-
-    @property
-    def model_name(self) -> str:
-        return self._inner.model_name
-
-    @property
-    def provider_name(self) -> str:
-        return self._inner.provider_name
 
     async def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:
         """See `LLM.stream`."""

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from rails_engine.llm.answer import Completion, Gathering, complete
 from rails_engine.llm.base import LLM, Chunk, LLMRequest
+from rails_engine.llm.layer import Layer
 from rails_engine.llm.streams import Reading
 from rails_engine.llm.wire import text_of
 from rails_engine.values import value_class
@@ -43,21 +44,13 @@ class LLMCall:
 Sink: TypeAlias = Callable[[LLMCall], None]
 
 
-class Observed:
+class Observed(Layer):
     """Wraps an `LLM` for the length of a turn and tells `sink` of every call, also of a failed or closed one."""
 
     def __init__(self, inner: LLM, sink: Sink, task: str | None = None) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._sink = sink
         self._task = task
-
-    @property
-    def model_name(self) -> str:
-        return self._inner.model_name
-
-    @property
-    def provider_name(self) -> str:
-        return self._inner.provider_name
 
     async def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:
         """See `LLM.stream`."""
@@ -94,7 +87,7 @@ class Observed:
         started_at, start = began
         call = LLMCall(
             request.task or self._task,
-            completion.model or request.model or self.model_name,
+            request.model or self.model_name or completion.model or "",
             self.provider_name,
             request,
             completion,

@@ -8,7 +8,7 @@ from typing import Any
 from rails_engine.errors import LLMResponseValidationError
 from rails_engine.llm.answer import Completion, completion_of, gathered
 from rails_engine.llm.base import Chunk, LLMRequest
-from rails_engine.llm.endpoint import Endpoint, Transport
+from rails_engine.llm.endpoint import Endpoint, Reply, Transport
 from rails_engine.llm.streams import Reading
 from rails_engine.llm.think import parted, undivided
 from rails_engine.llm.wire import body_of, chunk_of
@@ -28,6 +28,10 @@ class RemoteLLM:
     @property
     def provider_name(self) -> str:
         return self.endpoint.provider
+
+    @property
+    def provider_url(self) -> str:
+        return self.endpoint.base_url
 
     async def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:
         """See `LLM.stream`."""
@@ -53,14 +57,14 @@ class RemoteLLM:
     def _timeout_s(self, request: LLMRequest) -> float:
         return min(self.endpoint.timeout_s, request.deadline_s or self.endpoint.timeout_s)
 
-    async def _chunks(self, events: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[Chunk]:
+    async def _chunks(self, events: AsyncIterator[Reply]) -> AsyncIterator[Chunk]:
         async with Reading(events) as answers:
-            async for data in answers:
-                yield self._chunk(data)
+            async for reply in answers:
+                yield self._chunk(reply)
 
-    def _chunk(self, data: Mapping[str, Any]) -> Chunk:
+    def _chunk(self, reply: Reply) -> Chunk:
         try:
-            return chunk_of(data)
+            return chunk_of(reply.data, {"response_headers": reply.headers})
         except (TypeError, KeyError, IndexError, ValueError, AttributeError) as error:
             reason = f"the answer has an unknown shape ({error!r})"
-            raise LLMResponseValidationError(reason, data, **self.endpoint.described()) from error
+            raise LLMResponseValidationError(reason, reply.data, **self.endpoint.described()) from error

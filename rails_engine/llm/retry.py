@@ -23,6 +23,7 @@ from rails_engine.errors import (
 from rails_engine.llm.answer import Completion, complete
 from rails_engine.llm.base import LLM, Chunk, LLMRequest
 from rails_engine.llm.failures import retry_after
+from rails_engine.llm.layer import Layer
 from rails_engine.llm.streams import Reading
 
 
@@ -54,7 +55,7 @@ def _may_pass(error: LLMClientError) -> bool:
     return isinstance(error, passing) or error.status_code == 409
 
 
-class Retrying:
+class Retrying(Layer):
     """Wraps an `LLM`. The deadline of a request bounds all tries and pauses together."""
 
     def __init__(
@@ -63,17 +64,9 @@ class Retrying:
         policy: RetryPolicy,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._policy = policy
         self._sleep = sleep
-
-    @property
-    def model_name(self) -> str:
-        return self._inner.model_name
-
-    @property
-    def provider_name(self) -> str:
-        return self._inner.provider_name
 
     async def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:
         """See `LLM.stream`."""

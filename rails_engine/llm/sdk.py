@@ -18,7 +18,7 @@ from rails_engine.errors import (
     LLMResponseValidationError,
     LLMTimeoutError,
 )
-from rails_engine.llm.endpoint import Endpoint
+from rails_engine.llm.endpoint import Endpoint, Reply
 from rails_engine.llm.failures import error_of
 from rails_engine.loops import PerLoop
 
@@ -63,20 +63,21 @@ class SdkChannel:
         self._transport = transport
         self._endpoint = endpoint
 
-    async def answer(self, body: Mapping[str, Any], timeout_s: float) -> Mapping[str, Any]:
+    async def answer(self, body: Mapping[str, Any], timeout_s: float) -> Reply:
         """See `Channel.answer`."""
         api = self._api(timeout_s)
         with self._translated():
             answer = await api.with_raw_response.create(**_arguments(body))
-            return _object(json.loads(answer.http_response.content))
+            return Reply(_object(json.loads(answer.http_response.content)), dict(answer.headers))
 
-    async def events(self, body: Mapping[str, Any], timeout_s: float) -> AsyncIterator[Mapping[str, Any]]:
+    async def events(self, body: Mapping[str, Any], timeout_s: float) -> AsyncIterator[Reply]:
         """See `Channel.events`."""
         api = self._api(timeout_s)
         with self._translated():
             async with await api.create(**_arguments(body), stream=True) as events:
+                headers = dict(events.response.headers)
                 async for event in events:
-                    yield event.model_dump(exclude_unset=True, warnings=False)
+                    yield Reply(event.model_dump(exclude_unset=True, warnings=False), headers)
 
     def _api(self, timeout_s: float) -> Any:
         client = self._transport.client(self._endpoint).with_options(timeout=timeout_s)

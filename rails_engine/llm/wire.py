@@ -16,6 +16,8 @@ from rails_engine.llm.base import (
     JsonSchema,
     LLMRequest,
     Message,
+    OtherPart,
+    Part,
     Regex,
     Sampling,
     TextPart,
@@ -79,7 +81,7 @@ def as_text(messages: Sequence[Message]) -> str:
 def text_of(message: Message) -> str:
     if isinstance(message.content, str):
         return message.content
-    return "".join(part.text for part in message.content if isinstance(part, TextPart))
+    return "".join(part.text for part in message.content if not isinstance(part, ImagePart))
 
 
 def message_field(message: Message) -> dict[str, Any]:
@@ -104,9 +106,11 @@ def content_field(message: Message) -> str | list[dict[str, Any]] | None:
     return [_part_field(part) for part in message.content]
 
 
-def _part_field(part: TextPart | ImagePart) -> dict[str, Any]:
+def _part_field(part: Part) -> dict[str, Any]:
     if isinstance(part, TextPart):
         return {"type": "text", "text": part.text}
+    if isinstance(part, OtherPart):
+        return dict(part.field)
     image = {"url": part.url, **({"detail": part.detail} if part.detail else {})}
     return {"type": "image_url", "image_url": image}
 
@@ -164,7 +168,7 @@ def _for_reasoning_family(body: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def chunk_of(data: Mapping[str, Any]) -> Chunk:
+def chunk_of(data: Mapping[str, Any], metadata: Mapping[str, Any] | None = None) -> Chunk:
     """One JSON object of an answer: a whole completion, or one event of a streamed one.
 
     Raises:
@@ -185,6 +189,7 @@ def chunk_of(data: Mapping[str, Any]) -> Chunk:
         usage=_usage(data.get("usage")),
         model=data.get("model"),
         request_id=data.get("id"),
+        metadata=metadata,
     )
 
 

@@ -1,0 +1,30 @@
+"""What all wrappers round a model share: they go by its name."""
+
+from __future__ import annotations
+
+from rails_engine.llm.base import LLM
+
+
+class Layer:
+    """Names of the model inside."""
+
+    def __init__(self, inner: LLM) -> None:
+        self._inner = inner
+
+    @property
+    def model_name(self) -> str:
+        return self._inner.model_name
+
+    @property
+    def provider_name(self) -> str:
+        return self._inner.provider_name
+
+    @property
+    def provider_url(self) -> str | None:
+        return address_of(self._inner)
+
+
+def address_of(llm: LLM) -> str | None:
+    """Where a model is, for those that are somewhere else."""
+    url = getattr(llm, "provider_url", None)
+    return url if isinstance(url, str) else None

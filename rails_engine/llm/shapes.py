@@ -1,0 +1,264 @@
+"""Requests and answers in the shapes that users know, to ours and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any, cast
+
+from rails_engine.llm.answer import Completion
+from rails_engine.llm.base import (
+    NO_SAMPLING,
+    Chunk,
+    Content,
+    ImagePart,
+    LLMRequest,
+    Message,
+    OtherPart,
+    Part,
+    Role,
+    Sampling,
+    TextPart,
+    Tool,
+    ToolCall,
+    ToolCallFragment,
+    Usage,
+)
+from rails_engine.llm.public import (
+    ChatMessage,
+    FinishReason,
+    LLMResponse,
+    LLMResponseChunk,
+    Prompt,
+    ToolCallFunction,
+    UsageInfo,
+)
+from rails_engine.llm.public import Role as PublicRole
+from rails_engine.llm.public import ToolCall as PublicToolCall
+
+_SAMPLING = {field.name for field in fields(Sampling)}
+_KNOWN = ("tool_choice", "response_format", "streaming")
+_NAMED = frozenset({*_KNOWN, "tools"})
+_TEXT_PART = frozenset({"type", "text"})
+_IMAGE_PART = frozenset({"type", "image_url"})
+_IMAGE = frozenset({"url", "detail"})
+_PLAIN = frozenset({"role", "content"})
+_PLAIN_ROLES: Mapping[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
+_FINISH = ("stop", "length", "tool_calls", "content_filter", "error")
+
+
+# --- requests ------------------------------------------------------------------------------------------------------
+
+
+def request_of(
+    prompt: str | Sequence[ChatMessage | Message | Mapping[str, Any]],
+    stop: list[str] | None,
+    given: Mapping[str, Any],
+) -> LLMRequest:
+    """A request from the arguments of a public call; unknown arguments become body fields."""
+    text = prompt if isinstance(prompt, str) else None
+    messages = () if isinstance(prompt, str) else tuple([message_of(message) for message in prompt])
+    if not given:
+        sampling = Sampling(stop=tuple(stop)) if stop else NO_SAMPLING
+        return LLMRequest(messages=messages, prompt=text, sampling=sampling)
+    known = {name: given[name] for name in _KNOWN if name in given}
+    return LLMRequest(
+        messages=messages,
+        prompt=text,
+        sampling=_sampling(stop, given),
+        tools=tuple(tool_of(tool) for tool in given.get("tools") or ()),
+        extra={name: value for name, value in given.items() if name not in _NAMED and name not in _SAMPLING},
+        **known,
+    )
+
+
+def _sampling(stop: list[str] | None, given: Mapping[str, Any]) -> Sampling:
+    values = {name: value for name, value in given.items() if name in _SAMPLING and value is not None}
+    stops = stop or values.pop("stop", None) or ()
+    stops = (stops,) if isinstance(stops, str) else tuple(stops)
+    return Sampling(**{**values, "stop": stops})
+
+
+def message_of(message: ChatMessage | Message | Mapping[str, Any]) -> Message:
+    """A message of ours, from a public one or from its dictionary where it is not one."""
+    if isinstance(message, Message):
+        return message
+    if isinstance(message, dict) and message.keys() == _PLAIN and isinstance(message["content"], str):
+        # Most messages of a long history have nothing but a role and a text.
+        plain: Role | None = _PLAIN_ROLES.get(message["role"])
+        if plain is not None:
+            return Message(plain, message["content"])
+    public = message if isinstance(message, ChatMessage) else ChatMessage.from_dict(dict(message))
+    role: Role = public.role.value
+    if not public.tool_calls and not isinstance(public.content, list):
+        return Message(role, public.content or "", (), public.tool_call_id, public.name)
+    calls = tuple(
+        ToolCall(call.id, call.function.name, json.dumps(call.function.arguments))
+        for call in public.tool_calls or ()
+    )
+    return Message(role, content_of(public.content), calls, public.tool_call_id, public.name)
+
+
+def content_of(content: str | list[dict[str, Any]] | None) -> Content:
+    """Text, or the parts of a multimodal message."""
+    if not isinstance(content, list):
+        return content or ""
+    return tuple([_part(part) for part in content])
+
+
+def _part(part: Mapping[str, Any]) -> Part:
+    """Plain texts and images by their own names, and all else as it is."""
+    image = part.get("image_url")
+    if isinstance(image, str):
+        image = {"url": image}
+    if isinstance(image, dict) and "url" in image and part.keys() <= _IMAGE_PART and image.keys() <= _IMAGE:
+        return ImagePart(image["url"], image.get("detail"))
+    if part.keys() <= _TEXT_PART:
+        return TextPart(str(part.get("text", "")))
+    return OtherPart(part)
+
+
+def tool_of(tool: Mapping[str, Any]) -> Tool:
+    """A tool from the shape of the OpenAI API, nested or flat."""
+    function = tool.get("function") or tool
+    return Tool(
+        function.get("name", ""),
+        function.get("description") or "",
+        function.get("parameters") or {},
+        function.get("strict"),
+    )
+
+
+def call_of(request: LLMRequest) -> tuple[Prompt, list[str] | None, dict[str, Any]]:
+    """The arguments of a public call for a request of ours."""
+    from rails_engine.llm.wire import tool_field
+
+    sampling = {name: getattr(request.sampling, name) for name in _SAMPLING if name != "stop"}
+    kwargs: dict[str, Any] = {name: value for name, value in sampling.items() if value is not None}
+    if request.tools:
+        kwargs["tools"] = [tool_field(tool) for tool in request.tools]
+    if request.tool_choice is not None:
+        kwargs["tool_choice"] = request.tool_choice
+    if request.response_format is not None:
+        kwargs["response_format"] = request.response_format
+    prompt: Prompt = (
+        request.prompt if request.prompt is not None else [public_message(m) for m in request.messages]
+    )
+    return prompt, list(request.sampling.stop) or None, {**kwargs, **request.extra}
+
+
+_PUBLIC_ROLES = {**{role.value: role for role in PublicRole}, "developer": PublicRole.SYSTEM}
+
+
+def public_message(message: Message) -> ChatMessage:
+    from rails_engine.llm.wire import content_field
+
+    role = _PUBLIC_ROLES[message.role]
+    if isinstance(message.content, str) and not message.tool_calls and message.tool_call_id is None:
+        return ChatMessage(role, message.content, name=message.name)
+    content = message.content if isinstance(message.content, str) else content_field(message)
+    calls = [public_call(call) for call in message.tool_calls] or None
+    return ChatMessage(role, cast("Any", content), calls, message.tool_call_id, message.name)
+
+
+def public_call(call: ToolCall) -> PublicToolCall:
+    try:
+        arguments = json.loads(call.arguments or "{}")
+    except ValueError:
+        arguments = {"__raw__": call.arguments}
+    return PublicToolCall(call.id, "function", ToolCallFunction(call.name, arguments))
+
+
+# --- answers -------------------------------------------------------------------------------------------------------
+
+
+def response_of(completion: Completion) -> LLMResponse:
+    return LLMResponse(
+        content=completion.text,
+        reasoning=completion.reasoning or None,
+        tool_calls=[public_call(call) for call in completion.tool_calls] or None,
+        model=completion.model,
+        finish_reason=_finish(completion.finish_reason),
+        request_id=completion.request_id,
+        usage=_public_usage(completion.usage),
+        provider_metadata=plain_metadata(completion.metadata),
+    )
+
+
+def plain_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """As plain dictionaries, which may be changed and written as JSON."""
+    if not metadata:
+        return None
+    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in metadata.items()}
+
+
+def public_chunk_of(chunk: Chunk, calls: list[PublicToolCall] | None) -> LLMResponseChunk:
+    """A piece of an answer, with the tool calls that are whole by now."""
+    return LLMResponseChunk(
+        delta_content=chunk.text or None,
+        delta_reasoning=chunk.reasoning or None,
+        delta_tool_calls=calls,
+        model=chunk.model,
+        finish_reason=_finish(chunk.finish_reason),
+        request_id=chunk.request_id,
+        usage=_public_usage(chunk.usage),
+        provider_metadata=plain_metadata(chunk.metadata),
+    )
+
+
+def _finish(reason: str | None) -> FinishReason | None:
+    if reason is None:
+        return None
+    return cast("FinishReason", reason) if reason in _FINISH else "other"
+
+
+def _public_usage(usage: Usage | None) -> UsageInfo | None:
+    if usage is None:
+        return None
+    tokens = (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens)
+    return UsageInfo(*tokens, usage.reasoning_tokens or None, usage.cached_tokens or None)
+
+
+def chunk_of_response(response: LLMResponse) -> Chunk:
+    return Chunk(
+        text=response.content or "",
+        reasoning=response.reasoning or "",
+        tool_calls=_fragments(response.tool_calls),
+        finish_reason=response.finish_reason,
+        usage=_usage(response.usage),
+        model=response.model,
+        request_id=response.request_id,
+        metadata=response.provider_metadata,
+    )
+
+
+def chunk_of_piece(piece: LLMResponseChunk, earlier: int = 0) -> Chunk:
+    """A piece of a user's model; `earlier` tool calls were whole before those in it."""
+    return Chunk(
+        text=piece.delta_content or "",
+        reasoning=piece.delta_reasoning or "",
+        tool_calls=_fragments(piece.delta_tool_calls, earlier),
+        finish_reason=piece.finish_reason,
+        usage=_usage(piece.usage),
+        model=piece.model,
+        request_id=piece.request_id,
+        metadata=piece.provider_metadata,
+    )
+
+
+def _fragments(calls: list[PublicToolCall] | None, earlier: int = 0) -> tuple[ToolCallFragment, ...]:
+    return tuple(
+        [
+            ToolCallFragment(index, call.id, call.function.name, json.dumps(call.function.arguments))
+            for index, call in enumerate(calls or (), earlier)
+        ]
+    )
+
+
+def _usage(usage: UsageInfo | None) -> Usage | None:
+    if usage is None:
+        return None
+    return Usage(
+        usage.input_tokens, usage.output_tokens, usage.reasoning_tokens or 0, usage.cached_tokens or 0
+    )
