@@ -95,8 +95,11 @@ def colang2(parts: Assembly) -> Colang2:
         ColangError: the flows are at fault.
     """
     config = parts.resources.config
+    program = program_of(config)
+    for warning in program.warnings:
+        log.warning("%s", warning)
     effects = Effects(parts.registered, SYSTEM_ACTIONS)
-    return Colang2(Engine(program_of(config), effects, config.event_source_uid), parts.resources)
+    return Colang2(Engine(program, effects, config.event_source_uid), parts.resources)
 
 
 def colang1(parts: Assembly) -> tuple[Colang1, Speech]:
@@ -124,8 +127,6 @@ def program_of(config: RailsConfig) -> Program:
     sources = (*config.sources, listed) if listed else config.sources
     imports, path = tuple(config.import_paths or ()), import_path(config.config_path)
     program = _loaded(sources, imports, path.folders, imported_sources(imports, path))
-    for warning in program.warnings:
-        log.warning("%s", warning)
     require_named_models(config, program.flows.values())
     if listed:
         require_listed_flows(config, program.flows)

@@ -1,19 +1,25 @@
 """Everything that is wrong with a configuration, found without running any of it.
 
-The configuration's own findings come first, then those of its Colang. Where `config.yml` cannot be read, its Colang files
+The configuration's own findings come first, then those of its Colang and of the Python beside it. Where nothing else is
+wrong its program is put together, which finds what no file shows alone. Where `config.yml` cannot be read, its Colang files
 are checked all the same, each as the dialect that it is written in, so that an author sees all there is to mend at once.
 """
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import colang
-from colang import Dialect, Source
+from colang import ColangError, Dialect, Source
 from colang.v1 import definitions_of
-from rails_engine.config import RailsConfig
+from rails_engine.actions import code_folders
+from rails_engine.assembly import program_of
+from rails_engine.canonical import canonical_program
+from rails_engine.config import ConfigProblemsError, RailsConfig
+from rails_engine.errors import ConfigurationError
 from rails_engine.import_path import import_path
 from rails_engine.library import COLANG_1
 
@@ -37,7 +43,10 @@ def findings_of(path: Path) -> list[Finding]:
     if config is not None:
         dialect = Dialect.ONE if config.colang_version == Dialect.ONE.value else Dialect.TWO
         imports = tuple(config.import_paths or ())
-        return [*findings, *_of_colang(config.sources, dialect, imports, config.config_path)]
+        findings += _of_colang(config.sources, dialect, imports, config.config_path)
+        findings += _of_code(config)
+        sound = not any(finding.is_error for finding in findings)
+        return [*findings, *(_of_program(config, dialect) if sound else ())]
     sources = list(_files_below(path))
     for dialect in Dialect:
         written = [source for source in sources if colang.dialect_of(source.text) is dialect]
@@ -62,8 +71,41 @@ def _lines(problem: colang.Problem, texts: dict[str, Source]) -> Iterator[str]:
     yield str(problem)
     source = texts.get(problem.span.source) if problem.span else None
     if problem.span and source and source.line(problem.span.line).strip():
-        yield f"  {source.line(problem.span.line)}"
-        yield f"  {' ' * (problem.span.column - 1)}^"
+        yield colang.pointed(source.line(problem.span.line), problem.span.column)
+
+
+def _of_program(config: RailsConfig, dialect: Dialect) -> Iterator[Finding]:
+    """What keeps the flows, the rails that are listed and the models that they name from being one program."""
+    try:
+        if dialect is Dialect.ONE:
+            canonical_program(config, {})
+        else:
+            program_of(config)
+    except ConfigProblemsError as error:
+        yield from (Finding(problem.severity == "error", str(problem)) for problem in error.problems)
+    except (ColangError, ConfigurationError) as error:
+        yield Finding(True, str(error))
+
+
+def _of_code(config: RailsConfig) -> Iterator[Finding]:
+    """What is no Python in the files that would be run."""
+    for folder in code_folders(config):
+        for file in (
+            folder / "actions.py",
+            folder / "config.py",
+            *sorted((folder / "actions").rglob("*.py")),
+        ):
+            if file.is_file():
+                yield from _of_python(file)
+
+
+def _of_python(file: Path) -> Iterator[Finding]:
+    try:
+        ast.parse(file.read_bytes(), str(file))
+    except SyntaxError as error:
+        yield Finding(True, f"{file}:{error.lineno or 1}:{error.offset or 1}: error: {error.msg}")
+    except (OSError, ValueError) as error:
+        yield Finding(True, f"{file}:1:1: error: cannot be read: {error}")
 
 
 def _library_flows() -> frozenset[str]:

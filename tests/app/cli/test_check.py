@@ -101,3 +101,33 @@ def test_the_command_ends_with_the_status_of_the_check(tmp_path: Path) -> None:
     assert nemoguardrails_command("check", str(broken)).returncode == 1
     assert nemoguardrails_command("check", "nowhere").returncode == 2
     assert nemoguardrails_command("check").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        (
+            {"config_yml": "models: []\nrails: {input: {flows: [no such rail]}}\n"},
+            "config.yml:2:25: error: rails.input.flows[0]: The provided input rail flow `no such rail` does not exist",
+        ),
+        (
+            {
+                "config_yml": f"{TWO}models: []\n",
+                "main_co": "import nemoguardrails.library.topic_safety\n\nflow main\n"
+                '  topic safety check input $model="nope"\n',
+            },
+            "main.co:4:36: error: no model of type `nope` in `models`",
+        ),
+        (
+            {"config_yml": "models: []\n", "actions_py": "def f(:\n  pass\n"},
+            "actions.py:1:7: error: invalid syntax",
+        ),
+    ],
+    ids=["a rail without a flow", "a model that is not there", "broken Python"],
+)
+def test_what_would_be_refused_at_load_is_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], files: dict[str, str], found: str
+) -> None:
+    checked = Checked(folder(tmp_path, **files), capsys)
+    assert checked.status == 1
+    assert checked.has(found)
