@@ -18,6 +18,7 @@ from rails_engine.ahead import Ahead
 from rails_engine.chat import (
     TOOL_CALLS,
     ChatMessage,
+    Digest,
     TurnInput,
     digest,
     last_exchange,
@@ -54,11 +55,18 @@ class Remembered:
     def __init__(self) -> None:
         self._snapshots: OrderedDict[str, Snapshot] = OrderedDict()
 
-    def find(self, messages: Sequence[ChatMessage]) -> Snapshot | None:
-        key = digest(messages)
-        if key in self._snapshots:
-            self._snapshots.move_to_end(key)
-        return self._snapshots.get(key)
+    def latest(self, messages: Sequence[ChatMessage], ends: Sequence[int]) -> tuple[int, Snapshot] | None:
+        """The last of `ends`, by its number, such that the messages before it are remembered, and their state."""
+        growing, keys, start = Digest(), [], 0
+        for end in ends:
+            growing.add(*messages[start:end])
+            keys.append(growing.text())
+            start = end
+        for number in range(len(keys) - 1, -1, -1):
+            if keys[number] in self._snapshots:
+                self._snapshots.move_to_end(keys[number])
+                return number, self._snapshots[keys[number]]
+        return None
 
     def keep(self, messages: Sequence[ChatMessage], state: State) -> None:
         if state.snapshot is not None:
@@ -256,14 +264,13 @@ class Colang2:
         """The state after the last assistant message: remembered, or reached by playing the turns before it."""
         known = 0
         state = State()
-        for number in range(len(turns) - 1, 0, -1):
-            snapshot = self._remembered.find(messages[: turns[number - 1].end + 1])
-            if snapshot is not None:
-                state.snapshot, known = snapshot, number
-                break
+        found = self._remembered.latest(messages, [turn.end + 1 for turn in turns[:-1]])
+        if found is not None:
+            known, state.snapshot = found[0] + 1, found[1]
         for turn in turns[known:-1]:
             shown, _ = await self._admitted(turn, messages, state, services, Trace())
             await self._engine.run(state, self._call(shown, None), services, Trace())
+            await asyncio.sleep(0)  # a long history must not keep other conversations waiting
         return state
 
     def _call(self, turn: TurnInput, teller: Teller | None) -> Call:

@@ -150,6 +150,49 @@ def test_conversations_by_state_share_nothing(colang: str, yaml: str) -> None:
     assert answers == [[f"nonce-{number}-"] * 2 for number in range(CONVERSATIONS // 8)]
 
 
+@DIALECTS
+def test_streams_side_by_side_share_nothing(colang: str, yaml: str) -> None:
+    app = witnessed(colang, yaml)
+
+    async def talk(number: int) -> list[str]:
+        own = f"nonce-{number}-"
+        messages, answers = [said(f"keep {own}")], []
+        for question in (f"still {own}?", ""):
+            await elsewhere()
+            pieces = [str(piece) async for piece in app.stream_async(messages=messages)]
+            answers.append("".join(pieces))
+            messages += [{"role": "assistant", "content": answers[-1]}, said(question)]
+        return answers
+
+    async def all_of_them() -> list[list[str]]:
+        return await asyncio.gather(*(talk(number) for number in range(CONVERSATIONS // 4)))
+
+    answers = asyncio.run(all_of_them())
+    assert answers == [[f"nonce-{number}-"] * 2 for number in range(CONVERSATIONS // 4)]
+
+
+@DIALECTS
+def test_options_and_context_of_calls_side_by_side_stay_their_own(colang: str, yaml: str) -> None:
+    app = witnessed(colang, yaml)
+
+    async def call(number: int) -> tuple[str, Any, str]:
+        own = f"nonce-{number}-"
+        await elsewhere()
+        reply = await app.generate_async(
+            messages=[{"role": "context", "content": {"mine": own}}, said("hello")],
+            options={"output_vars": ["mine"], "log": {"activated_rails": True, "internal_events": True}},
+        )
+        return nonces(reply.response), reply.output_data, nonces(reply.log)
+
+    async def all_of_them() -> list[tuple[str, Any, str]]:
+        return await asyncio.gather(*(call(number) for number in range(CONVERSATIONS // 2)))
+
+    for number, (spoken, variables, log) in enumerate(asyncio.run(all_of_them())):
+        own = f"nonce-{number}-"
+        assert variables == {"mine": own}
+        assert {spoken, log} <= {own, ""}
+
+
 @pytest.mark.parametrize(
     ("colang", "yaml"),
     [(WITNESSED, WITNESSED_YAML), (PLAIN_2, 'colang_version: "2.x"\nmodels: []\n')],
