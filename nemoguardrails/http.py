@@ -11,10 +11,13 @@ from rails_engine.http import (
     HTTPStatusError,
     HTTPTimeoutError,
     HTTPTLSConfig,
+    HttpxHTTPClient,
+    InstrumentedHTTPClient,
     RetryingHTTPClient,
     RetryPolicy,
     create_http_client,
     http_call,
+    instrument_http_client,
 )
 
 __all__ = [
@@ -28,8 +31,11 @@ __all__ = [
     "HTTPStatusError",
     "HTTPTLSConfig",
     "HTTPTimeoutError",
+    "HttpxHTTPClient",
+    "InstrumentedHTTPClient",
     "RetryPolicy",
     "RetryingHTTPClient",
     "create_http_client",
     "http_call",
+    "instrument_http_client",
 ]

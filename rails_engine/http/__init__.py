@@ -1,7 +1,8 @@
 """Calls to other services: one neutral protocol, so that actions and rails can be tested without a network.
 
 `messages` are requests, responses and what can go wrong; `client` carries them; `retry` tries again what may be tried
-again. `recording` is the double for tests.
+again, `instrumented` tells of each request. `httpx_client` carries them over an `httpx` client that users bring, and
+`calls` makes clients. `recording` is the double for tests.
 
 Below stands HTTP/1.1 itself, as little of it as clients of models and services need. `origin` takes a URL apart,
 `routes` finds the way there (TLS, proxies), `requests` makes the bytes. `pool` keeps connections for each event loop
@@ -10,9 +11,12 @@ at a time, with `alarm` for its time limit. What comes in goes through `parser`,
 `incoming`, from where it is read whole or piece by piece.
 """
 
-from rails_engine.http.client import PooledHTTPClient, create_http_client, http_call
+from rails_engine.http.calls import create_http_client, http_call
+from rails_engine.http.client import PooledHTTPClient
 from rails_engine.http.connection import Terms
+from rails_engine.http.httpx_client import HttpxHTTPClient
 from rails_engine.http.incoming import Incoming
+from rails_engine.http.instrumented import InstrumentedHTTPClient, instrument_http_client
 from rails_engine.http.messages import (
     ClosableHTTPClient,
     HTTPAnswerSizeError,
@@ -44,7 +48,9 @@ __all__ = [
     "HTTPStatusError",
     "HTTPTLSConfig",
     "HTTPTimeoutError",
+    "HttpxHTTPClient",
     "Incoming",
+    "InstrumentedHTTPClient",
     "Pool",
     "PooledHTTPClient",
     "RecordingHTTPClient",
@@ -54,4 +60,5 @@ __all__ = [
     "Terms",
     "create_http_client",
     "http_call",
+    "instrument_http_client",
 ]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json as codec
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Unpack
 from urllib.parse import urljoin, urlsplit
 
 from rails_engine.http.connection import Terms
 from rails_engine.http.messages import (
-    ClosableHTTPClient,
-    HTTPClient,
     HTTPClientError,
     HTTPConnectionError,
     HTTPRequest,
@@ -21,7 +19,7 @@ from rails_engine.http.messages import (
 )
 from rails_engine.http.pool import Exchange, Pool
 from rails_engine.http.requests import RequestLine
-from rails_engine.http.retry import IDEMPOTENT, RetryingHTTPClient, RetryPolicy
+from rails_engine.http.retry import IDEMPOTENT
 
 DEFAULT_TIMEOUT_S = 30.0
 MAX_REDIRECTS = 10
@@ -113,41 +111,3 @@ def _server(url: str) -> tuple[str, str]:
 
 def _without(headers: Mapping[str, str], names: frozenset[str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name.lower() not in names}
-
-
-def create_http_client(
-    *,
-    timeout: float | None = DEFAULT_TIMEOUT_S,
-    retry_policy: RetryPolicy | None = None,
-    follow_redirects: bool = False,
-    tls: HTTPTLSConfig | None = None,
-) -> ClosableHTTPClient:
-    """A client; with a policy it tries again what may be tried again."""
-    client = PooledHTTPClient(timeout=timeout, follow_redirects=follow_redirects, tls=tls)
-    return RetryingHTTPClient(client, retry_policy) if retry_policy else client
-
-
-async def http_call(
-    client: HTTPClient | None,
-    method: str,
-    url: str,
-    *,
-    raise_for_status: bool = True,
-    factory: Callable[[], ClosableHTTPClient] = create_http_client,
-    **parts: Unpack[RequestParts],
-) -> HTTPResponse:
-    """One request with `client`, or with one made by `factory` for this call.
-
-    Raises:
-        HTTPClientError: there is no answer, or, with `raise_for_status`, no success.
-    """
-    if client is None:
-        own = factory()
-        try:
-            return await http_call(own, method, url, raise_for_status=raise_for_status, **parts)
-        finally:
-            await own.close()
-    response = await client.request(method, url, **parts)
-    if raise_for_status:
-        response.raise_for_status(HTTPRequest(method, url, **parts))
-    return response

@@ -37,6 +37,8 @@ class RetryPolicy:
     max_delay: float = 8.0
     max_retry_after: float = 60.0
     retry_transport_errors: bool = True
+    honor_retry_override_header: bool = False
+    """Let the server's `x-should-retry` decide where it is there, against the list of statuses."""
     clamp_retry_after: bool = False
     """Wait `max_retry_after` where a server asks for longer, instead of giving up."""
 
@@ -44,6 +46,9 @@ class RetryPolicy:
         return method.upper() in self.retryable_methods
 
     def should_retry(self, response: HTTPResponse) -> bool:
+        told = response.headers.get("x-should-retry", "").strip().lower()
+        if self.honor_retry_override_header and told in ("true", "false"):
+            return told == "true"
         return response.status_code in self.retryable_status_codes
 
     def retry_after(self, response: HTTPResponse, *, now: datetime) -> float | None:
@@ -67,11 +72,13 @@ class RetryingHTTPClient:
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random_value: Callable[[], float] = random.random,
+        now: Callable[[], datetime] | None = None,
     ) -> None:
         self._client = client
         self._policy = policy or RetryPolicy()
         self._sleep = sleep
         self._random = random_value
+        self._now = now or (lambda: datetime.now(UTC))
 
     @property
     def wrapped_client(self) -> HTTPClient:
@@ -99,7 +106,7 @@ class RetryingHTTPClient:
         """How long to wait before the next attempt; None where this answer stands."""
         if not self._policy.should_retry(response):
             return None
-        asked = self._policy.retry_after(response, now=datetime.now(UTC))
+        asked = self._policy.retry_after(response, now=self._now())
         if asked is None:
             return self._delay(attempt)
         if asked > self._policy.max_retry_after:

@@ -6,7 +6,7 @@ folded layers that are models themselves: `retry`, `limit`, `cache`, and `observ
 calls. `providers` reads the entries of `models`, and `models` puts all of it together, in one place.
 
 At the border stand the public protocol of users (`public`), adapters to and from it (`adapt`, `shapes`), LangChain's models
-(`langchain`), spans and figures for any of them (`instrumented`), and the registry of users' own providers. `scripted` has the doubles.
+(`langchain`), spans and figures for any of them (`instrumented`), a cache for users' own code (`lfu`), and the registry of users' own providers. `scripted` has the doubles.
 """
 
 from rails_engine.llm.adapt import PublicModel, UserModel, as_llm, public_model
@@ -36,6 +36,7 @@ from rails_engine.llm.cache import AnswerStore, Cached, CacheOptions, CacheStats
 from rails_engine.llm.calling import Receiver, llm_call
 from rails_engine.llm.endpoint import Endpoint, Transport
 from rails_engine.llm.instrumented import InstrumentedLLMModel
+from rails_engine.llm.lfu import CacheInterface, LFUCache
 from rails_engine.llm.limit import Limited
 from rails_engine.llm.models import Models, create_models, require_keys
 from rails_engine.llm.observe import LLMCall, Observed, Sink
@@ -83,6 +84,7 @@ __all__ = [
     "LLM",
     "PROVIDERS",
     "AnswerStore",
+    "CacheInterface",
     "CacheOptions",
     "CacheStats",
     "Cached",
@@ -102,6 +104,7 @@ __all__ = [
     "ImagePart",
     "InstrumentedLLMModel",
     "JsonSchema",
+    "LFUCache",
     "LLMCall",
     "LLMFramework",
     "LLMModel",

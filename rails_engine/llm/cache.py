@@ -46,6 +46,15 @@ class CacheStats:
     evictions: int = 0
     entries: int = 0
 
+    def told(self, at_most: int) -> str:
+        """For people to read."""
+        asked = self.hits + self.misses
+        share = 100 * self.hits / asked if asked else 0.0
+        return (
+            f"{self.entries} of {at_most} entries, {self.hits} hits, {self.misses} misses ({share:.0f} % hit), "
+            f"{self.evictions} evicted"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
@@ -104,7 +113,7 @@ class AnswerStore:
         every, now = self._options.log_interval_s, self._clock()
         if every and now - self._logged_at >= every:
             self._logged_at = now
-            _log.info("LLM cache: %s", self.stats)
+            _log.info("the cache of a model: %s", self.stats.told(self._options.max_entries))
 
 
 class Cached(Layer):
@@ -147,7 +156,7 @@ class Cached(Layer):
         key = request_key(request, self.model_name)
         found = self.store.get(key) or await self._awaited(key)
         if found is not None:
-            return replace(found, cached=True, usage=None)
+            return replace(found, cached=True)
         with self._waited_for(key) as answer:
             completion = await complete(self._inner, request)
             answer(completion)
@@ -190,7 +199,9 @@ def replayed(completion: Completion) -> Chunk:
         tool_calls=tuple(ToolCallFragment(i, call.id, call.name, call.arguments) for i, call in calls),
         logprobs=completion.logprobs,
         finish_reason=completion.finish_reason,
+        usage=completion.usage,
         model=completion.model,
         request_id=completion.request_id,
         cached=True,
+        metadata=completion.metadata,
     )

@@ -66,7 +66,8 @@ class Stub:
             return await self._stream(request, reply)
         message = {"role": "assistant", "content": reply.text, **reply.message}
         choice = {"index": 0, "message": message, "text": reply.text, "finish_reason": "stop"}
-        return web.json_response({"id": "r1", "model": "m-1", "choices": [choice], "usage": USAGE})
+        answer = {"id": "r1", "model": "m-1", "choices": [choice], "usage": USAGE}
+        return web.json_response(answer, headers=reply.headers)
 
     async def _stream(self, request: web.Request, reply: Reply) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})

@@ -85,6 +85,20 @@ async def test_a_users_model_streams() -> None:
     assert [chunk.text async for chunk in stream] == ["e", "cho"]
 
 
+async def test_a_users_model_streams_tool_calls_one_after_another() -> None:
+    class Caller(Echo):
+        async def stream_async(
+            self, prompt: Any, *, stop: Any = None, **kwargs: Any
+        ) -> AsyncIterator[LLMResponseChunk]:
+            for name in ("f", "g"):
+                call = PublicToolCall(f"c-{name}", "function", ToolCallFunction(name, {"a": 1}))
+                yield LLMResponseChunk(delta_tool_calls=[call], provider_metadata={"region": "x"})
+
+    answer = await complete(as_llm(Caller()), LLMRequest(prompt="q", streaming=True))
+    assert answer.tool_calls == (ToolCall("c-f", "f", '{"a": 1}'), ToolCall("c-g", "g", '{"a": 1}'))
+    assert answer.metadata == {"region": "x"}
+
+
 def test_actions_get_the_users_own_object_back() -> None:
     model = Echo()
     assert public_model(as_llm(model)) is model

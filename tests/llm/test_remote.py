@@ -25,6 +25,7 @@ from rails_engine.errors import (
     MissingKeyError,
 )
 from rails_engine.llm import (
+    ChatMessage,
     Choice,
     Chunk,
     Completion,
@@ -32,6 +33,7 @@ from rails_engine.llm import (
     JsonSchema,
     LLMRequest,
     Message,
+    Role,
     Sampling,
     TextPart,
     Tool,
@@ -40,6 +42,10 @@ from rails_engine.llm import (
     client_options,
     complete,
     create_models,
+    message_of,
+    public_message,
+    public_model,
+    text_of,
 )
 from tests.llm.conftest import MakeModels, Reply, Stub
 
@@ -121,6 +127,51 @@ async def test_messages_of_every_kind(stub: Stub, models: MakeModels) -> None:
     assert sent["messages"][2]["tool_calls"][0]["function"] == {"name": "look", "arguments": '{"x": 1}'}
     assert sent["messages"][3] == {"role": "tool", "content": "42", "tool_call_id": "c1"}
     assert sent["tools"][0]["function"]["strict"] is True
+
+
+async def test_parts_of_every_kind_arrive_as_they_were_given(stub: Stub, models: MakeModels) -> None:
+    parts: list[dict[str, Any]] = [
+        {"type": "text", "text": "listen"},
+        {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AA"}},
+        {"type": "video_url", "video_url": {"url": "https://h/v.mp4"}},
+        {"type": "image_url", "image_url": {"url": "https://h/i.png"}},
+        {"type": "text", "text": "long", "cache_control": {"type": "ephemeral"}},
+    ]
+    model = public_model(models()["main"])
+    message = ChatMessage(Role.USER, parts)
+    await model.generate_async([message])
+    assert stub.requests[0]["messages"] == [{"role": "user", "content": parts}]
+    assert [public_message(message_of(message)).content] == [parts]
+    assert text_of(message_of(message)) == "listenlong"
+
+
+async def test_a_model_says_where_it_is_and_what_its_server_told(stub: Stub, models: MakeModels) -> None:
+    stub.replies = [Reply("hello", headers={"X-Request-Id": "r-77"})]
+    model = public_model(models()["main"])
+    assert model.provider_url == stub.url
+    metadata = (await model.generate_async("hi")).provider_metadata
+    assert metadata is not None
+    assert metadata["response_headers"]["x-request-id"] == "r-77"
+    assert json.loads(json.dumps(metadata)) == metadata
+    async for piece in model.stream_async("hi"):
+        assert (piece.provider_metadata or {})["response_headers"]["content-type"].startswith(
+            "text/event-stream"
+        )
+
+
+async def test_users_get_streamed_tool_calls_once_they_are_whole(stub: Stub, models: MakeModels) -> None:
+    pieces = [
+        {"index": 0, "id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"x"'}},
+        {"index": 0, "function": {"arguments": ": 1}"}},
+        {"index": 1, "id": "c2", "function": {"name": "go", "arguments": "{}"}},
+    ]
+    stub.replies = [Reply(pieces=[{"tool_calls": [piece]} for piece in pieces])]
+    stream = public_model(models()["main"]).stream_async("hi")
+    told = [chunk.delta_tool_calls async for chunk in stream if chunk.delta_tool_calls]
+    assert [[(call.id, call.function.name, call.function.arguments) for call in calls] for calls in told] == [
+        [("c1", "look", {"x": 1}), ("c2", "go", {})]
+    ]
 
 
 async def test_tool_calls_come_back_whole(stub: Stub, models: MakeModels) -> None:
@@ -308,6 +359,13 @@ async def test_what_will_not_pass_is_not_retried(
     with pytest.raises(LLMClientError):
         await ask(models, max_retries=2)
     assert len(stub.requests) == 1
+
+
+async def test_a_server_that_closes_kept_connections_is_no_failure(stub: Stub, models: MakeModels) -> None:
+    """Without any retries: nothing of the answer had come."""
+    stub.replies = [Reply("ok", headers={"Connection": "close"})]
+    model = models(transport="http")["main"]
+    assert [(await complete(model, HELLO)).text for _ in range(3)] == ["ok"] * 3
 
 
 # --- many at once --------------------------------------------------------------------------------------------------

@@ -35,9 +35,12 @@ PUBLIC = {
     "nemoguardrails.guardrails.guardrails": "Guardrails",
     "nemoguardrails.http": """HTTPClient ClosableHTTPClient HTTPRequest HTTPResponse HTTPTLSConfig RetryPolicy
         HTTPClientError HTTPConnectionError HTTPTimeoutError HTTPStatusError HTTPResponseDecodeError http_call
-        create_http_client RetryingHTTPClient""",
+        create_http_client RetryingHTTPClient HttpxHTTPClient InstrumentedHTTPClient instrument_http_client""",
     "nemoguardrails.kb.kb": "KnowledgeBase",
     "nemoguardrails.llm": "LLMModel ChatMessage register_provider",
+    "nemoguardrails.llm.cache": "CacheInterface LFUCache",
+    "nemoguardrails.llm.cache.interface": "CacheInterface",
+    "nemoguardrails.llm.cache.lfu": "LFUCache",
     "nemoguardrails.llm.filters": "colang co_v2 to_chat_messages user_assistant_sequence conversation_to_events",
     "nemoguardrails.llm.frameworks": """get_default_framework get_framework register_framework
         set_default_framework""",

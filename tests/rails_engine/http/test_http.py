@@ -6,8 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 from aiohttp import web
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from nemoguardrails.http import (
     HTTPConnectionError,
@@ -15,10 +19,13 @@ from nemoguardrails.http import (
     HTTPResponseDecodeError,
     HTTPStatusError,
     HTTPTimeoutError,
+    HttpxHTTPClient,
+    InstrumentedHTTPClient,
     RetryingHTTPClient,
     RetryPolicy,
     create_http_client,
     http_call,
+    instrument_http_client,
 )
 from nemoguardrails.testing import RecordingHTTPClient
 
@@ -195,3 +202,65 @@ async def test_a_head_request_brings_no_body(hops: list[str]) -> None:
             "application/json; charset=utf-8",
         )
     await client.close()
+
+
+# --- clients of other kinds --------------------------------------------------------------------------------------------
+
+
+async def test_a_client_over_httpx(address: str) -> None:
+    async with httpx.AsyncClient(headers={"X-Sent": "always"}) as theirs:
+        client = create_http_client(httpx_client=theirs)
+        answer = await client.request("POST", f"{address}/echo", json={"a": 1}, params={"q": "x"})
+        assert (answer.status_code, answer.headers["x-seen"], answer.json()["query"]) == (
+            200,
+            "always",
+            {"q": "x"},
+        )
+        with pytest.raises(HTTPTimeoutError):
+            await client.request("GET", f"{address}/slow", timeout=0.1)
+        with pytest.raises(HTTPConnectionError):
+            await client.request("GET", "http://127.0.0.1:9/")
+        await client.close()
+        assert not theirs.is_closed
+    own = HttpxHTTPClient(follow_redirects=True)
+    assert (await own.request("GET", f"{address}/moved")).json()["method"] == "GET"
+    await own.close()
+
+
+async def test_a_server_may_override_which_statuses_are_tried_again() -> None:
+    policy = RetryPolicy(honor_retry_override_header=True)
+    final = HTTPResponse(503, {"x-should-retry": "false"})
+    again = HTTPResponse(404, {"x-should-retry": "true"})
+    client, inner, _ = retrying(final, policy=policy)
+    assert (await client.request("GET", "u"), len(inner.requests)) == (final, 1)
+    client, inner, _ = retrying(again, HTTPResponse(200), policy=policy)
+    assert ((await client.request("GET", "u")).status_code, len(inner.requests)) == (200, 2)
+
+
+async def test_requests_are_told_of_without_their_secrets() -> None:
+    spans = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    inner = RecordingHTTPClient([HTTPResponse(200), HTTPResponse(503), HTTPTimeoutError("late")])
+    client = instrument_http_client(inner, tracer=provider.get_tracer("t"))
+    url = "https://me:password@api.example:8443/v1/x?key=secret"
+    for _ in range(2):
+        await client.request("POST", url)
+    with pytest.raises(HTTPTimeoutError):
+        await client.request("POST", url)
+    told = [dict(span.attributes or {}) for span in spans.get_finished_spans()]
+    assert [(one.get("http.response.status_code"), one.get("error.type")) for one in told] == [
+        (200, None),
+        (503, "503"),
+        (None, "HTTPTimeoutError"),
+    ]
+    assert (told[0]["server.address"], told[0]["server.port"], told[0]["url.path"]) == (
+        "api.example",
+        8443,
+        "/v1/x",
+    )
+    assert "secret" not in str(told)
+    assert "password" not in str(told)
+    assert instrument_http_client(inner) is inner
+    assert isinstance(client, InstrumentedHTTPClient)
+    assert client.wrapped_client is inner
