@@ -35,7 +35,10 @@ class ChunkSettings:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a chunk was found: file, path of headings, and lines from 1, both ends included, of `page` where there are pages."""
+    """Where a chunk was found: file, path of headings, and lines from 1, both ends included, of `page` where there are pages.
+
+    Lines are 0 where a search provider of a user's own found what no document holds; `path` is then what it calls the source.
+    """
 
     path: str
     headings: tuple[str, ...]
@@ -44,6 +47,8 @@ class Provenance:
     page: int | None = None
 
     def __str__(self) -> str:
+        if not self.first_line:
+            return self.path
         page = "" if self.page is None else f", page {self.page}"
         place = f"{self.path}{page}:{self.first_line}-{self.last_line}"
         return f"{place} ({' > '.join(self.headings)})" if self.headings else place

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rails_engine.retrieval.base import Embedder, Item, Searcher
-from rails_engine.retrieval.kb.chunks import Chunk, ChunkSettings, cut
+from rails_engine.retrieval.base import Embedder, Hit, Item, Searcher
+from rails_engine.retrieval.kb.chunks import Chunk, ChunkSettings, Provenance, cut
 from rails_engine.retrieval.kb.documents import Document, read_document, read_folder
 from rails_engine.retrieval.kb.extract import Answer, ExtractSettings, extract_answer
 
@@ -73,14 +73,18 @@ class KnowledgeBase:
         self._library = documents if isinstance(documents, Library) else Library(Sources(tuple(documents)))
         self._searcher = searcher
         self._embedder = embedder
-        self._chunks: tuple[Chunk, ...] = ()
+        self._chunks: dict[tuple[str, str], Chunk] = {}
         self._built = False
         self._building = asyncio.Lock()
 
     @property
     def chunks(self) -> tuple[Chunk, ...]:
-        """All chunks, in the order of the documents; empty before `build`."""
-        return self._chunks
+        """All chunks, in the order of the documents.
+
+        Raises:
+            DocumentError: a document cannot be read.
+        """
+        return self._library.chunks()
 
     async def build(self) -> None:
         """Read, cut and index the documents; a second call does nothing.
@@ -92,8 +96,9 @@ class KnowledgeBase:
         async with self._building:
             if self._built:
                 return
-            self._chunks = await asyncio.to_thread(self._library.chunks)
-            await self._searcher.add([_item(chunk) for chunk in self._chunks])
+            chunks = await asyncio.to_thread(self._library.chunks)
+            self._chunks = {(str(chunk.provenance), chunk.body): chunk for chunk in chunks}
+            await self._searcher.add([_item(chunk) for chunk in chunks])
             await self._searcher.build()
             self._built = True
 
@@ -112,8 +117,7 @@ class KnowledgeBase:
             await self.build()
         if not self._chunks:
             return []
-        hits = await self._searcher.search(text, limit, threshold, tenant)
-        return [chunk for hit in hits if isinstance(chunk := hit.item.meta.get("chunk"), Chunk)]
+        return [self._chunk(hit) for hit in await self._searcher.search(text, limit, threshold, tenant)]
 
     async def search_relevant_chunks(
         self, text: str, max_results: int = CHUNKS_SHOWN
@@ -135,16 +139,23 @@ class KnowledgeBase:
         chunks = await self.search(question, _CHUNKS_READ, tenant=tenant)
         return await extract_answer(question, chunks, self._embedder, settings)
 
+    def _chunk(self, hit: Hit) -> Chunk:
+        """The chunk that was found; a search provider of a user's own may find what the documents do not hold."""
+        meta = dict(hit.item.meta)
+        title, source = str(meta.pop("title", "")), str(meta.pop("source", ""))
+        body = str(meta.pop("body", hit.item.text))
+        held = self._chunks.get((source, body))
+        return held or Chunk(title, body, Provenance(source, (), 0, 0), meta)
+
 
 def chunk_as_dict(chunk: Chunk) -> dict[str, Any]:
     """A chunk as users' actions and templates see it."""
-    return {"title": chunk.title, "body": chunk.body, **chunk.meta, "source": str(chunk.provenance)}
+    return {**chunk.meta, "title": chunk.title, "body": chunk.body, "source": str(chunk.provenance)}
 
 
 def _item(chunk: Chunk) -> Item:
-    meta = {"title": chunk.title, "body": chunk.body, **chunk.meta, "chunk": chunk}
     tenant = chunk.meta.get("tenant")
-    return Item(chunk.text, meta, None if tenant is None else str(tenant))
+    return Item(chunk.text, chunk_as_dict(chunk), None if tenant is None else str(tenant))
 
 
 def _as_bytes(content: str | bytes) -> bytes:
