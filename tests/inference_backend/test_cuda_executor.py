@@ -11,6 +11,7 @@ import torch
 
 from inference_backend.adapters import AdapterRegistry
 from inference_backend.engine import Engine, EngineParts
+from inference_backend.errors import ExecutorError
 from inference_backend.executor import Capacity
 from inference_backend.executors import Stage
 from inference_backend.opening import make_executor
@@ -129,6 +130,29 @@ def test_pipeline_stages_give_the_tokens_of_one(family: str, checkpoint: Maker) 
     sampling = SamplingParameters(temperature=0.0, max_tokens=20, ignore_eos=True)
     requests = [Request(f"r{i}", tuple(prompt), sampling) for i, prompt in enumerate(PROMPTS)]
     assert ask(engine, requests) == ask(open_engine(made.folder), requests)
+
+
+@pytest.mark.parametrize("stage", ["_launch", "_sample"])
+def test_a_step_without_memory_ends_its_own_requests_alone(
+    checkpoint: Maker, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    from inference_backend.executors.cuda import CudaExecutor
+
+    made = checkpoint("llama")
+    engine = open_on_gpu(made.folder)
+    expected = ask(engine, [greedy("r", PROMPTS[0], 8)])["r"]
+
+    def too_much(*_: object) -> None:
+        torch.empty(2**50, dtype=torch.uint8, device="cuda")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CudaExecutor, stage, too_much)
+        engine.submit(engine.prepare(greedy("starved", PROMPTS[0], 8)))
+        ended = engine.step() + engine.step()
+    assert isinstance(ended[0].error, ExecutorError)
+    assert not ended[0].error.lasting
+    assert ask(engine, [greedy("later", PROMPTS[0], 8)])["later"] == expected
+    engine.scheduler.check()
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two NVIDIA GPUs")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -150,25 +152,20 @@ class CudaExecutor:
         )
 
     def launch(self, plan: StepPlan) -> None:
-        try:
+        with _faults(f"step {plan.number}"):
             self._launch(plan)
-        except RuntimeError as error:
-            raise ExecutorError(f"the GPU failed in step {plan.number}: {error}") from error
 
     def sample(self, masks: TokenMasks | None) -> None:
         launched, self._launched = self._launched, None
         if launched is None:
             raise ResourceError("no step has been launched")
-        try:
+        with _faults(f"the sampling of step {launched.plan.number}"):
             self._sample(launched, masks)
-        except RuntimeError as error:
-            raise ExecutorError(f"sampling failed in step {launched.plan.number}: {error}") from error
 
     def collect(self) -> StepResult:
-        try:
-            return self._flights.popleft().wait()
-        except RuntimeError as error:
-            raise ExecutorError(f"the GPU failed: {error}") from error
+        flight = self._flights.popleft()
+        with _faults(f"step {flight.number}"):
+            return flight.wait()
 
     def close(self) -> None:
         self._machine = None
@@ -358,6 +355,18 @@ class CudaExecutor:
     @torch.inference_mode()
     def load_prefix(self, start: int, folder: str) -> int:
         return load_prefix(self.machine.model.model, start, Path(folder), self.settings.adapters)
+
+
+@contextmanager
+def _faults(where: str) -> Iterator[None]:
+    """What torch says, as the engine's error: a lack of memory ends one step, anything else the executor."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        torch.cuda.empty_cache()
+        raise ExecutorError(f"the GPU has no memory for {where}: {error}", lasting=False) from error
+    except RuntimeError as error:
+        raise ExecutorError(f"the GPU failed in {where}: {error}") from error
 
 
 def _padded(slots: Int32s, length: int) -> Tensor:

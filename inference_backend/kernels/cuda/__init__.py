@@ -9,6 +9,7 @@ bounds, never on values, and nothing waits for the device. Only this folder impo
 from inference_backend.kernels.cuda.activation import gelu_tanh_mul, silu_mul
 from inference_backend.kernels.cuda.decode_attention import paged_attention_decode
 from inference_backend.kernels.cuda.gated_linear import gated_linear
+from inference_backend.kernels.cuda.int4_linear import int4_linear
 from inference_backend.kernels.cuda.linear import (
     Operands,
     Tiling,
@@ -21,7 +22,6 @@ from inference_backend.kernels.cuda.norm import add_rms_norm, rms_norm
 from inference_backend.kernels.cuda.prefill_attention import paged_attention, paged_attention_prefill
 from inference_backend.kernels.cuda.quantized_linear import (
     fp8_linear,
-    int4_linear,
     int8_linear,
     int8_weight_linear,
     multiplied,

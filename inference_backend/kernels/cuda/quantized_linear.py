@@ -1,4 +1,4 @@
-"""Linear layers with quantized weights: our kernels for few tokens, the tensor cores' libraries for many.
+"""Linear layers with quantized weights of 8 bits: our kernels for few tokens, the tensor cores' libraries for many.
 
 With few tokens the weights are streamed once by `linear.py`'s kernel, which multiplies the scales in at its end. With
 many, cuBLAS multiplies. Its FP8 kernels with per-row scales keep up where there are many tiles, and cost up to twice
@@ -15,20 +15,16 @@ import triton.language as tl
 from torch import Tensor
 from torch.nn import functional
 
-from inference_backend.kernels.cuda.expand import expanded_int4, expanded_int8
+from inference_backend.kernels.cuda.expand import expanded_int8
 from inference_backend.kernels.cuda.launch import early_launch, launch_options, release_next, wait_previous
 from inference_backend.kernels.cuda.linear import (
     FEW_TOKENS,
     Operands,
-    Tiling,
     few_tokens_linear,
     one_token_linear,
     one_token_tiling_for,
-    reduce_splits,
     tiling_for,
 )
-from inference_backend.kernels.cuda.scratch import arrival_counters
-from inference_backend.kernels.reference_linear import unpack_int4
 from inference_backend.kernels.values import Deferred, Output, Product, Quantized
 
 FEW_FP8_TOKENS: Final = 32
@@ -125,99 +121,4 @@ def _multiplied(data: Tensor, rows: Tensor, columns: Tensor, dtype: torch.dtype)
             num_warps=4,
             **launch_options(),
         )
-    return out
-
-
-@triton.jit(do_not_specialize=["M"])
-def _int4_kernel(
-    x_ptr,
-    w_ptr,
-    scales_ptr,
-    zeros_ptr,
-    out_ptr,
-    partial_ptr,
-    arrivals_ptr,
-    M,
-    N,
-    K,
-    x_stride,
-    GROUPS,
-    BLOCK_M: tl.constexpr,
-    BLOCK_N: tl.constexpr,
-    BLOCK_K: tl.constexpr,
-    SPLITS: tl.constexpr,
-    STAGES: tl.constexpr,
-    PDL: tl.constexpr,
-):
-    tile = tl.program_id(0)
-    split = tl.program_id(1)
-    n = tile * BLOCK_N + tl.arange(0, BLOCK_N)
-    m = tl.arange(0, BLOCK_M)
-    pair = tl.arange(0, BLOCK_K // 2)
-    share = tl.cdiv(K, BLOCK_K * SPLITS) * BLOCK_K
-    first = split * share
-    end = tl.minimum(first + share, K)
-    rows = tl.minimum(n, N - 1).to(tl.int64)
-    w_rows = w_ptr + rows[:, None] * (K // 2)
-    x_rows = x_ptr + m.to(tl.int64)[:, None] * x_stride
-    width = K // GROUPS
-    wait_previous(PDL)
-    acc = tl.zeros((BLOCK_N, BLOCK_M), dtype=tl.float32)
-    for at in tl.range(first, end, BLOCK_K, num_stages=STAGES):
-        w = tl.load(w_rows + (at // 2 + pair)[None, :], eviction_policy="evict_first")
-        even = tl.load(x_rows + (at + 2 * pair)[None, :], mask=(m < M)[:, None], other=0.0)
-        odd = tl.load(x_rows + (at + 2 * pair + 1)[None, :], mask=(m < M)[:, None], other=0.0)
-        zero = tl.load(zeros_ptr + rows * GROUPS + at // width).to(tl.float32)[:, None]
-        scale = tl.load(scales_ptr + rows * GROUPS + at // width).to(tl.float32)[:, None]
-        # Four bits below those of a power of two make that power plus the value, without any conversion. Value minus
-        # zero is a small whole number, exact in half precision; the scale is multiplied into the sum.
-        kind: tl.constexpr = even.dtype
-        power: tl.constexpr = 128.0 if kind == tl.bfloat16 else 1024.0
-        bits: tl.constexpr = 0x4300 if kind == tl.bfloat16 else 0x6400
-        shifted = (zero + power).to(kind)
-        low = ((w & 15).to(tl.int16) | bits).to(kind, bitcast=True) - shifted
-        high = ((w >> 4).to(tl.int16) | bits).to(kind, bitcast=True) - shifted
-        part = tl.dot(low, even.T)
-        part = tl.dot(high, odd.T, part)
-        acc += part * scale
-    release_next(PDL)
-    last = True
-    if SPLITS > 1:
-        inner = tl.arange(0, BLOCK_N)[:, None] * BLOCK_M + m[None, :]
-        acc, last = reduce_splits(
-            acc, partial_ptr, arrivals_ptr, tile, split, inner, SPLITS, BLOCK_N * BLOCK_M
-        )
-    if last:
-        where = m.to(tl.int64)[None, :] * N + n[:, None]
-        ok = (n < N)[:, None] & (m < M)[None, :]
-        tl.store(out_ptr + where, acc.to(out_ptr.dtype.element_ty), mask=ok)
-
-
-def _int4_tiling(outputs: int, width: int, groups: int) -> Tiling | None:
-    """A tile's inputs lie in one group; None where no tile does."""
-    for reduce in (128, 64, 32):
-        if width % reduce == 0 and (width // groups) % reduce == 0:
-            found = tiling_for(outputs, width) or Tiling(64, reduce, 1, 4, 4)
-            return Tiling(rows=64, reduce=reduce, splits=found.splits, warps=4, stages=4)
-    return None
-
-
-def int4_linear(x: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor) -> Output:
-    """See `reference_linear.int4_linear`."""
-    outputs, width = len(packed), packed.shape[1] * 2
-    tiling = _int4_tiling(outputs, width, scales.shape[1])
-    if tiling is None or not len(x) or x.dtype == torch.float32:
-        return functional.linear(x, unpack_int4(packed, scales, zeros).to(x.dtype))
-    if len(x) > FEW_TOKENS:
-        return Deferred(x, expanded_int4(packed, scales, zeros, x.dtype))
-    out = torch.empty((len(x), outputs), dtype=x.dtype, device=x.device)
-    block_m = max(16, triton.next_power_of_2(len(x)))
-    tiles = triton.cdiv(outputs, tiling.rows)
-    size = tiles * tiling.splits * tiling.rows * block_m if tiling.splits > 1 else 1
-    _int4_kernel[(tiles, tiling.splits)](
-        x, packed, scales, zeros, out, torch.empty(size, dtype=torch.float32, device=x.device),
-        arrival_counters(x.device, tiles), len(x), outputs, width, x.stride(0), scales.shape[1],
-        BLOCK_M=block_m, BLOCK_N=tiling.rows, BLOCK_K=tiling.reduce, SPLITS=tiling.splits, STAGES=tiling.stages,
-        PDL=early_launch(), num_warps=tiling.warps, **launch_options(),
-    )  # fmt: skip
     return out

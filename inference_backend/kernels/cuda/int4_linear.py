@@ -1,0 +1,179 @@
+"""Linear layers with weights of 4 bits and one scale and zero for each group of inputs.
+
+A tile of such weights is a quarter of a bfloat16 one, so that many more programs are needed to keep as many bytes under
+way. One token needs no tensor cores: its products are added up as they are read. Up to 64 tokens the values are widened
+to half precision for the tensor cores; with more, the whole weight is written out in the activations' dtype.
+"""
+
+from typing import Final
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+from torch.nn import functional
+
+from inference_backend.kernels.cuda.expand import expanded_int4
+from inference_backend.kernels.cuda.launch import early_launch, launch_options, release_next, wait_previous
+from inference_backend.kernels.cuda.linear import FEW_TOKENS, Tiling, reduce_splits
+from inference_backend.kernels.cuda.scratch import arrival_counters
+from inference_backend.kernels.reference_linear import unpack_int4
+from inference_backend.kernels.values import Deferred, Output
+
+PROGRAMS_WANTED: Final = 512
+ONE_TOKEN_ROWS: Final = 64
+
+
+@triton.jit
+def _one_token_kernel(
+    x_ptr, w_ptr, scales_ptr, zeros_ptr, out_ptr, partial_ptr, arrivals_ptr, N, K, GROUPS,
+    CHUNK: tl.constexpr, CHUNKS: tl.constexpr, SPLITS: tl.constexpr, BLOCK_N: tl.constexpr, PDL: tl.constexpr,
+):  # fmt: skip
+    """Each program multiplies CHUNKS runs of CHUNK inputs, each within one group, for BLOCK_N outputs."""
+    tile = tl.program_id(0)
+    split = tl.program_id(1)
+    n = tile * BLOCK_N + tl.arange(0, BLOCK_N)
+    rows = tl.minimum(n, N - 1).to(tl.int64)
+    pair = tl.arange(0, CHUNK // 2)
+    width = K // GROUPS
+    wait_previous(PDL)
+    acc = tl.zeros((BLOCK_N, CHUNK // 2), dtype=tl.float32)
+    for chunk in tl.static_range(CHUNKS):
+        at = (split * CHUNKS + chunk) * CHUNK
+        w = tl.load(
+            w_ptr + rows[:, None] * (K // 2) + (at // 2 + pair)[None, :], eviction_policy="evict_first"
+        )
+        even = tl.load(x_ptr + at + 2 * pair).to(tl.float32)[None, :]
+        odd = tl.load(x_ptr + at + 2 * pair + 1).to(tl.float32)[None, :]
+        scale = tl.load(scales_ptr + rows * GROUPS + at // width).to(tl.float32)[:, None]
+        zero = tl.load(zeros_ptr + rows * GROUPS + at // width).to(tl.float32)[:, None]
+        # Bits below those of 2 ** 23 make that number plus the value, without any conversion.
+        low = ((w & 15).to(tl.int32) | 0x4B000000).to(tl.float32, bitcast=True) - (8388608.0 + zero)
+        high = ((w >> 4).to(tl.int32) | 0x4B000000).to(tl.float32, bitcast=True) - (8388608.0 + zero)
+        acc += (low * even + high * odd) * scale
+    release_next(PDL)
+    total = tl.sum(acc, axis=1)
+    last = True
+    if SPLITS > 1:
+        total, last = reduce_splits(
+            total, partial_ptr, arrivals_ptr, tile, split, tl.arange(0, BLOCK_N), SPLITS, BLOCK_N
+        )
+    if last:
+        tl.store(out_ptr + n, total.to(out_ptr.dtype.element_ty), mask=n < N)
+
+
+@triton.jit(do_not_specialize=["M"])
+def _int4_kernel(
+    x_ptr,
+    w_ptr,
+    scales_ptr,
+    zeros_ptr,
+    out_ptr,
+    partial_ptr,
+    arrivals_ptr,
+    M,
+    N,
+    K,
+    x_stride,
+    GROUPS,
+    BLOCK_M: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+    SPLITS: tl.constexpr,
+    STAGES: tl.constexpr,
+    PDL: tl.constexpr,
+):
+    tile = tl.program_id(0)
+    split = tl.program_id(1)
+    n = tile * BLOCK_N + tl.arange(0, BLOCK_N)
+    m = tl.arange(0, BLOCK_M)
+    k = tl.arange(0, BLOCK_K)
+    pair = tl.arange(0, BLOCK_K // 2)
+    share = tl.cdiv(K, BLOCK_K * SPLITS) * BLOCK_K
+    first = split * share
+    end = tl.minimum(first + share, K)
+    rows = tl.minimum(n, N - 1).to(tl.int64)
+    w_rows = w_ptr + rows[:, None] * (K // 2)
+    x_rows = x_ptr + m.to(tl.int64)[:, None] * x_stride
+    width = K // GROUPS
+    wait_previous(PDL)
+    acc = tl.zeros((BLOCK_N, BLOCK_M), dtype=tl.float32)
+    for at in tl.range(first, end, BLOCK_K, num_stages=STAGES):
+        w = tl.load(w_rows + (at // 2 + pair)[None, :], eviction_policy="evict_first")
+        x = tl.load(x_rows + (at + k)[None, :], mask=(m < M)[:, None], other=0.0)
+        zero = tl.load(zeros_ptr + rows * GROUPS + at // width).to(tl.float32)[:, None]
+        scale = tl.load(scales_ptr + rows * GROUPS + at // width).to(tl.float32)[:, None]
+        # Four bits below those of a power of two make that power plus the value, without any conversion. Value minus
+        # zero is a small whole number, exact in half precision; the scale is multiplied into the sum.
+        kind: tl.constexpr = x.dtype
+        power: tl.constexpr = 128.0 if kind == tl.bfloat16 else 1024.0
+        bits: tl.constexpr = 0x4300 if kind == tl.bfloat16 else 0x6400
+        shifted = (zero + power).to(kind)
+        low = ((w & 15).to(tl.int16) | bits).to(kind, bitcast=True) - shifted
+        high = ((w >> 4).to(tl.int16) | bits).to(kind, bitcast=True) - shifted
+        acc += tl.dot(tl.interleave(low, high), x.T) * scale
+    release_next(PDL)
+    last = True
+    if SPLITS > 1:
+        inner = tl.arange(0, BLOCK_N)[:, None] * BLOCK_M + m[None, :]
+        acc, last = reduce_splits(
+            acc, partial_ptr, arrivals_ptr, tile, split, inner, SPLITS, BLOCK_N * BLOCK_M
+        )
+    if last:
+        where = m.to(tl.int64)[None, :] * N + n[:, None]
+        ok = (n < N)[:, None] & (m < M)[None, :]
+        tl.store(out_ptr + where, acc.to(out_ptr.dtype.element_ty), mask=ok)
+
+
+def _int4_tiling(outputs: int, width: int, groups: int) -> Tiling | None:
+    """A tile's inputs lie in one group; None where no tile does."""
+    for reduce in (128, 64, 32):
+        if width % reduce == 0 and (width // groups) % reduce == 0:
+            splits = 1
+            while triton.cdiv(outputs, 64) * splits < PROGRAMS_WANTED and width // (reduce * splits * 2) >= 2:
+                splits *= 2
+            return Tiling(rows=64, reduce=reduce, splits=splits, warps=4, stages=4)
+    return None
+
+
+def int4_linear(x: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor) -> Output:
+    """See `reference_linear.int4_linear`."""
+    outputs, width = len(packed), packed.shape[1] * 2
+    tiling = _int4_tiling(outputs, width, scales.shape[1])
+    if tiling is None or not len(x) or x.dtype == torch.float32:
+        return functional.linear(x, unpack_int4(packed, scales, zeros).to(x.dtype))
+    if len(x) > FEW_TOKENS:
+        return Deferred(x, expanded_int4(packed, scales, zeros, x.dtype))
+    if len(x) == 1:
+        return _one_token(x, packed, scales, zeros, tiling.reduce)
+    return _few_tokens(x, packed, scales, zeros, tiling)
+
+
+def _one_token(x: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor, chunk: int) -> Tensor:
+    outputs, width = len(packed), packed.shape[1] * 2
+    chunks = next(count for count in (4, 2, 1) if width // chunk % count == 0)
+    splits = width // chunk // chunks
+    out = torch.empty((1, outputs), dtype=x.dtype, device=x.device)
+    tiles = triton.cdiv(outputs, ONE_TOKEN_ROWS)
+    partial = torch.empty(tiles * splits * ONE_TOKEN_ROWS, dtype=torch.float32, device=x.device)
+    _one_token_kernel[(tiles, splits)](
+        x, packed, scales, zeros, out, partial, arrival_counters(x.device, tiles), outputs, width, scales.shape[1],
+        CHUNK=chunk, CHUNKS=chunks, SPLITS=splits, BLOCK_N=ONE_TOKEN_ROWS, PDL=early_launch(), num_warps=4,
+        **launch_options(),
+    )  # fmt: skip
+    return out
+
+
+def _few_tokens(x: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor, tiling: Tiling) -> Tensor:
+    outputs, width = len(packed), packed.shape[1] * 2
+    out = torch.empty((len(x), outputs), dtype=x.dtype, device=x.device)
+    block_m = max(16, triton.next_power_of_2(len(x)))
+    tiles = triton.cdiv(outputs, tiling.rows)
+    size = tiles * tiling.splits * tiling.rows * block_m if tiling.splits > 1 else 1
+    _int4_kernel[(tiles, tiling.splits)](
+        x, packed, scales, zeros, out, torch.empty(size, dtype=torch.float32, device=x.device),
+        arrival_counters(x.device, tiles), len(x), outputs, width, x.stride(0), scales.shape[1],
+        BLOCK_M=block_m, BLOCK_N=tiling.rows, BLOCK_K=tiling.reduce, SPLITS=tiling.splits, STAGES=tiling.stages,
+        PDL=early_launch(), num_warps=tiling.warps, **launch_options(),
+    )  # fmt: skip
+    return out
