@@ -1,8 +1,8 @@
 """Linear layers with weights of 4 bits and one scale and zero for each group of inputs.
 
 A tile of such weights is a quarter of a bfloat16 one, so that many more programs are needed to keep as many bytes under
-way. One token needs no tensor cores: its products are added up as they are read. Up to 64 tokens the values are widened
-to half precision for the tensor cores; with more, the whole weight is written out in the activations' dtype.
+way. Up to 64 tokens the values are widened to half precision on their way to the tensor cores; with more, the whole
+weight is written out in the activations' dtype.
 """
 
 from typing import Final
@@ -20,46 +20,8 @@ from inference_backend.kernels.cuda.scratch import arrival_counters
 from inference_backend.kernels.reference_linear import unpack_int4
 from inference_backend.kernels.values import Deferred, Output
 
-PROGRAMS_WANTED: Final = 512
-ONE_TOKEN_ROWS: Final = 64
-
-
-@triton.jit
-def _one_token_kernel(
-    x_ptr, w_ptr, scales_ptr, zeros_ptr, out_ptr, partial_ptr, arrivals_ptr, N, K, GROUPS,
-    CHUNK: tl.constexpr, CHUNKS: tl.constexpr, SPLITS: tl.constexpr, BLOCK_N: tl.constexpr, PDL: tl.constexpr,
-):  # fmt: skip
-    """Each program multiplies CHUNKS runs of CHUNK inputs, each within one group, for BLOCK_N outputs."""
-    tile = tl.program_id(0)
-    split = tl.program_id(1)
-    n = tile * BLOCK_N + tl.arange(0, BLOCK_N)
-    rows = tl.minimum(n, N - 1).to(tl.int64)
-    pair = tl.arange(0, CHUNK // 2)
-    width = K // GROUPS
-    wait_previous(PDL)
-    acc = tl.zeros((BLOCK_N, CHUNK // 2), dtype=tl.float32)
-    for chunk in tl.static_range(CHUNKS):
-        at = (split * CHUNKS + chunk) * CHUNK
-        w = tl.load(
-            w_ptr + rows[:, None] * (K // 2) + (at // 2 + pair)[None, :], eviction_policy="evict_first"
-        )
-        even = tl.load(x_ptr + at + 2 * pair).to(tl.float32)[None, :]
-        odd = tl.load(x_ptr + at + 2 * pair + 1).to(tl.float32)[None, :]
-        scale = tl.load(scales_ptr + rows * GROUPS + at // width).to(tl.float32)[:, None]
-        zero = tl.load(zeros_ptr + rows * GROUPS + at // width).to(tl.float32)[:, None]
-        # Bits below those of 2 ** 23 make that number plus the value, without any conversion.
-        low = ((w & 15).to(tl.int32) | 0x4B000000).to(tl.float32, bitcast=True) - (8388608.0 + zero)
-        high = ((w >> 4).to(tl.int32) | 0x4B000000).to(tl.float32, bitcast=True) - (8388608.0 + zero)
-        acc += (low * even + high * odd) * scale
-    release_next(PDL)
-    total = tl.sum(acc, axis=1)
-    last = True
-    if SPLITS > 1:
-        total, last = reduce_splits(
-            total, partial_ptr, arrivals_ptr, tile, split, tl.arange(0, BLOCK_N), SPLITS, BLOCK_N
-        )
-    if last:
-        tl.store(out_ptr + n, total.to(out_ptr.dtype.element_ty), mask=n < N)
+PROGRAMS_WANTED: Final = 384
+ROWS: Final = 64  # of the weight in one tile
 
 
 @triton.jit(do_not_specialize=["M"])
@@ -144,24 +106,7 @@ def int4_linear(x: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor) -> Out
         return functional.linear(x, unpack_int4(packed, scales, zeros).to(x.dtype))
     if len(x) > FEW_TOKENS:
         return Deferred(x, expanded_int4(packed, scales, zeros, x.dtype))
-    if len(x) == 1:
-        return _one_token(x, packed, scales, zeros, tiling.reduce)
     return _few_tokens(x, packed, scales, zeros, tiling)
-
-
-def _one_token(x: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor, chunk: int) -> Tensor:
-    outputs, width = len(packed), packed.shape[1] * 2
-    chunks = next(count for count in (4, 2, 1) if width // chunk % count == 0)
-    splits = width // chunk // chunks
-    out = torch.empty((1, outputs), dtype=x.dtype, device=x.device)
-    tiles = triton.cdiv(outputs, ONE_TOKEN_ROWS)
-    partial = torch.empty(tiles * splits * ONE_TOKEN_ROWS, dtype=torch.float32, device=x.device)
-    _one_token_kernel[(tiles, splits)](
-        x, packed, scales, zeros, out, partial, arrival_counters(x.device, tiles), outputs, width, scales.shape[1],
-        CHUNK=chunk, CHUNKS=chunks, SPLITS=splits, BLOCK_N=ONE_TOKEN_ROWS, PDL=early_launch(), num_warps=4,
-        **launch_options(),
-    )  # fmt: skip
-    return out
 
 
 def _few_tokens(x: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor, tiling: Tiling) -> Tensor:
