@@ -72,13 +72,20 @@ def stamped(event: Event, source_uid: str) -> Event:
     """
     arguments: EventDict = {"uid": str(uuid4()), "event_created_at": now_text(), "source_uid": source_uid}
     arguments.update(event.arguments)
-    action = ordered_action(event.name)
-    if action is not None:
-        check_order(event.name, arguments)
-        modality = MODALITIES.get(action)
-        if modality is not None:
-            arguments["action_info_modality"], arguments["action_info_modality_policy"] = modality
+    if "Action" in event.name:
+        _stamp_action(event.name, arguments)
     return Event(event.name, arguments)
+
+
+def _stamp_action(name: str, arguments: EventDict) -> None:
+    """What the events of actions have in addition: an order to start one its uid, and how it is to be shown."""
+    action = ordered_action(name)
+    if started_action(name) is not None:
+        arguments.setdefault("action_uid", str(uuid4()))
+    check_action(name, arguments)
+    modality = MODALITIES.get(action) if action is not None else None
+    if modality is not None:
+        arguments["action_info_modality"], arguments["action_info_modality_policy"] = modality
 
 
 def as_dict(event: Event) -> EventDict:
@@ -86,16 +93,34 @@ def as_dict(event: Event) -> EventDict:
     return {"type": event.name, **event.arguments}
 
 
-def check_order(name: str, event: Mapping[str, Any]) -> None:
-    """Check an order to the interactive system (`Start…`, `Change…`, `Stop…Action`).
+_TEXTS = ("script", "final_script", "final_transcript", "interim_script", "interim_transcript")
+
+
+def check_action(name: str, event: Mapping[str, Any]) -> None:
+    """Check an event about an action: an order to the interactive system, or news of one.
 
     Raises:
-        InvalidEventError: no action uid, or a script that is no text.
+        InvalidEventError: no action uid; a script or transcript that is no text; an end that does not say when it was
+            and whether the action succeeded, or why not.
     """
     if not isinstance(event.get("action_uid"), str):
         raise InvalidEventError(f"{name} needs a text `action_uid`")
-    if name == "StartUtteranceBotAction" and not isinstance(event.get("script"), str):
-        raise InvalidEventError(f"{name} needs a text `script`, not {type(event.get('script')).__name__}")
+    if name == "StartUtteranceBotAction":
+        _require_text(name, event, "script")
+    if "Utterance" in name:
+        for key in _TEXTS:
+            if key in event:
+                _require_text(name, event, key)
+    if name.endswith("ActionFinished"):
+        if "action_finished_at" not in event or not isinstance(event.get("is_success"), bool):
+            raise InvalidEventError(f"{name} needs `action_finished_at`, and `is_success` as True or False")
+        if not event["is_success"] and "failure_reason" not in event:
+            raise InvalidEventError(f"{name} needs a `failure_reason` where it is no success")
+
+
+def _require_text(name: str, event: Mapping[str, Any], key: str) -> None:
+    if not isinstance(event.get(key), str):
+        raise InvalidEventError(f"{name} needs a text `{key}`, not {type(event.get(key)).__name__}")
 
 
 def received(event: Mapping[str, Any]) -> Event:

@@ -66,9 +66,12 @@ def note_event(run: Run, signal: Signal) -> None:
         run.state.ended += 1
 
 
+_STAGES = {f"{_MARK}{stage.capitalize()}": stage for stage in ("started", "updated", "finished")}
+
+
 def _stage(name: str) -> str | None:
-    """Started, updated or finished, for the events that the outside sends about an action."""
-    for suffix, stage in (("Started", "started"), ("Finished", "finished")):
-        if name.endswith(_MARK + suffix):
-            return stage
-    return "updated" if name.endswith("Updated") and _MARK in name else None
+    """Started, updated or finished, for the events that the outside sends about an action.
+
+    News of one parameter (`LampActionBrightUpdated`) may be waited for, and changes no attribute of the action.
+    """
+    return next((stage for ending, stage in _STAGES.items() if name.endswith(ending)), None)
