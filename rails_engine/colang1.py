@@ -29,10 +29,10 @@ from rails_engine.canonical import (
 )
 from rails_engine.chat import ChatMessage, Digest
 from rails_engine.context import reading_along
-from rails_engine.errors import InvalidRequestError, StreamingNotSupportedError
+from rails_engine.errors import StreamingNotSupportedError
 from rails_engine.incoming import Judged, MessageChecks
 from rails_engine.llm import Reading
-from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, GenerationRailsOptions, RailChoice
+from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, GenerationRailsOptions
 from rails_engine.prompts import FILTERS
 from rails_engine.replies import (
     Inputs,
@@ -42,7 +42,7 @@ from rails_engine.replies import (
     user_event,
     with_options_of_context,
 )
-from rails_engine.request import Request
+from rails_engine.request import Request, chosen
 from rails_engine.response import GenerationLog, GenerationResponse
 from rails_engine.saved import Story, begin_story, continued, read_story, write_story
 from rails_engine.services import Resources, TurnServices
@@ -134,7 +134,7 @@ class Colang1:
     async def _refusal(self, request: Request) -> Refusal | None:
         """What the input rails say instead of letting the last user message pass; None where they let it."""
         asked = (request.options or DEFAULT_OPTIONS).rails
-        if not _chosen(self._resources.config.rails.input.flows, asked.input) or not request.messages:
+        if not chosen(self._resources.config.rails.input.flows, asked.input) or not request.messages:
             return None
         options = GenerationOptions(
             rails=GenerationRailsOptions(input=asked.input, output=False, dialog=False)
@@ -254,11 +254,11 @@ class Colang1:
         asked = (request.options or DEFAULT_OPTIONS).rails
         given = _given_answer(request)
         return {
-            "_input_flows": _chosen(rails.input.flows, asked.input),
-            "_output_flows": _chosen(rails.output.flows, asked.output),
-            "_retrieval_flows": _chosen(rails.retrieval.flows, asked.retrieval),
-            "_tool_input_flows": _chosen(rails.tool_input.flows, asked.tool_input),
-            "_tool_output_flows": _chosen(rails.tool_output.flows, asked.tool_output),
+            "_input_flows": chosen(rails.input.flows, asked.input),
+            "_output_flows": chosen(rails.output.flows, asked.output),
+            "_retrieval_flows": chosen(rails.retrieval.flows, asked.retrieval),
+            "_tool_input_flows": chosen(rails.tool_input.flows, asked.tool_input),
+            "_tool_output_flows": chosen(rails.tool_output.flows, asked.tool_output),
             "_dialog": asked.dialog,
             "_answer_given": bool(given is not None and asked.output),
             **({"bot_message": given} if given is not None else {}),
@@ -270,7 +270,7 @@ class Colang1:
     def _require_streaming(self, request: Request) -> None:
         asked = (request.options or DEFAULT_OPTIONS).rails
         output = self._resources.config.rails.output
-        if _chosen(output.flows, asked.output) and not output.streaming.enabled:
+        if chosen(output.flows, asked.output) and not output.streaming.enabled:
             raise StreamingNotSupportedError(
                 "this configuration has output rails and `rails.output.streaming.enabled` is false"
             )
@@ -326,26 +326,6 @@ def _judged_input(new: Sequence[EventDict], after: Story, trace: Trace) -> Judge
 def _refusal_of(reply: Reply, trace: Trace) -> Refusal | None:
     rail = next((rail.name for rail in activated_rails(trace) if rail.stop), None)
     return Refusal(rail, reply) if rail is not None else None
-
-
-def _chosen(configured: Sequence[str], choice: RailChoice) -> list[str]:
-    """The configured flows that a request wants: all, none, or those named, with or without parameters.
-
-    Raises:
-        InvalidRequestError: a name is not among them; to run fewer rails for a slip of the pen would fail open.
-    """
-    if isinstance(choice, bool):
-        return list(configured) if choice else []
-    named = {" ".join(name.split()) for name in choice}
-    unknown = named - {*configured, *map(_plain, configured)}
-    if unknown:
-        listed = ", ".join(repr(flow) for flow in configured) or "none"
-        raise InvalidRequestError(f"options.rails names {min(unknown)!r}; of this kind are listed: {listed}")
-    return [flow for flow in configured if flow in named or _plain(flow) in named] if choice else []
-
-
-def _plain(reference: str) -> str:
-    return reference.split("$", maxsplit=1)[0].split("(", maxsplit=1)[0].strip()
 
 
 def _given_answer(request: Request) -> str | None:

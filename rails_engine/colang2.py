@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import colang
 from rails_engine import state as states
+from rails_engine.admission import admitted, refusal_reply
 from rails_engine.ahead import Ahead
 from rails_engine.chat import (
-    TOOL_CALLS,
     ChatMessage,
     Digest,
     TurnInput,
@@ -29,10 +29,10 @@ from rails_engine.context import reading_along
 from rails_engine.engine import Engine, instant_actions
 from rails_engine.errors import InvalidStateError, StreamingNotSupportedError
 from rails_engine.forerun import rewrites
-from rails_engine.judge import OUTPUT, TOOL_INPUT, Judge, Judgement
+from rails_engine.judge import OUTPUT, Judge, Judgement
+from rails_engine.library import skipped_rails
 from rails_engine.llm import Reading
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, RailsResult, RailStatus, RailType
-from rails_engine.prompts import HIDDEN
 from rails_engine.request import Request
 from rails_engine.response import GenerationLog, GenerationResponse
 from rails_engine.services import Resources, TurnServices
@@ -42,8 +42,11 @@ from rails_engine.streaming_handler import RelayingHandler
 from rails_engine.teller import Teller
 from rails_engine.trace import Trace, call_info, executed_rails, history_text, statistics
 from rails_engine.turn import Call
-from rails_engine.umim import EventDict, started_action
+from rails_engine.umim import EventDict
 from rails_engine.windows import Ruling, Windows, pass_through
+
+SKIPPED: Final = "_rails_skipped"
+"""The global variable with what the current request does not want to run, as the flows of `guardrails` read it."""
 
 KEPT: Final = 256
 """Conversations that are remembered by their messages."""
@@ -208,32 +211,27 @@ class Colang2:
         turns = turns_of(request.messages)
         services = self._services(trace, request.options)
         state = request.state or await self._reached(request.messages, turns, services)
-        turn, refusal = await self._admitted(turns[-1], request.messages, state, services, trace)
-        if refusal is not None:
-            return state, _refusal(refusal)
+        turn = turns[-1]
+        if (request.options or DEFAULT_OPTIONS).rails.tool_input:
+            before = state.open(self.program)
+            judge = self._engine.judge(before, services, trace)
+            turn, refusal = await admitted(turn, request.messages, before, judge)
+            if refusal is not None:
+                return state, refusal_reply(refusal)
+        turn = self._chosen(turn, request.options, state)
         reply = reply_of(await self._run(state, self._call(turn, teller), services, trace))
         if request.state is None:
             self._remembered.keep([*request.messages, reply], state)
         return state, reply
 
-    async def _admitted(
-        self,
-        turn: TurnInput,
-        messages: Sequence[ChatMessage],
-        state: State,
-        services: TurnServices,
-        trace: Trace,
-    ) -> tuple[TurnInput, Judgement | None]:
-        """The turn with the results of its tools as their rails leave them, and the refusal where there is one."""
-        before = state.open(self.program)
-        judge = self._engine.judge(before, services, trace)
-        if not turn.results or not judge.has(TOOL_INPUT):
-            return turn, None
-        judgement = await judge.tool_input(turn.results, _calls_made(messages[: turn.end], before))
-        if not judgement.passed:
-            hidden = [{**result, "content": HIDDEN} for result in turn.results]
-            return turn.with_results(hidden), judgement
-        return turn.with_results(judgement.content), None
+    def _chosen(self, turn: TurnInput, options: GenerationOptions | None, state: State) -> TurnInput:
+        """The turn, told first which rails its request does not want; as it is where that has not changed."""
+        rails = (options or DEFAULT_OPTIONS).rails
+        skipped = skipped_rails(self._resources.config, rails) or None
+        if skipped == state.context.get(SKIPPED):
+            return turn
+        update: EventDict = {"type": "ContextUpdate", "data": {SKIPPED: skipped}}
+        return replace(turn, events=(update, *turn.events))
 
     async def _run(self, state: State, call: Call, services: TurnServices, trace: Trace) -> list[EventDict]:
         """Run the turn; where the configuration says so, its model calls begin while the input rails judge."""
@@ -268,8 +266,9 @@ class Colang2:
         if found is not None:
             known, state.snapshot = found[0] + 1, found[1]
         for turn in turns[known:-1]:
-            shown, _ = await self._admitted(turn, messages, state, services, Trace())
-            await self._engine.run(state, self._call(shown, None), services, Trace())
+            before, trace = state.open(self.program), Trace()
+            shown, _ = await admitted(turn, messages, before, self._engine.judge(before, services, trace))
+            await self._engine.run(state, self._call(shown, None), services, trace)
             await asyncio.sleep(0)  # a long history must not keep other conversations waiting
         return state
 
@@ -297,27 +296,6 @@ class Colang2:
         if request.options is not None:
             _add_wanted(response, request.options, state, trace)
         return response
-
-
-def _calls_made(messages: Sequence[ChatMessage], before: Snapshot | None) -> list[Mapping[str, Any]]:
-    """The calls that results may answer: those in the list, and those that the flows have sent."""
-    listed = [call for message in messages for call in message.get("tool_calls") or ()]
-    made: list[Mapping[str, Any]] = []
-    for event in before.events if before else ():
-        action = started_action(event["type"])
-        if event["type"] == TOOL_CALLS:
-            made += event.get("tool_calls") or ()
-        elif action is not None:
-            made.append({"id": event.get("action_uid"), "function": {"name": action}})
-    return [*listed, *made]
-
-
-def _refusal(judgement: Judgement) -> dict[str, Any]:
-    """The reply where what came in was refused before any flow of the conversation saw it."""
-    reply: dict[str, Any] = {"role": "assistant", "content": judgement.said}
-    if judgement.exception is not None:
-        reply["events"] = [judgement.exception]
-    return reply
 
 
 def _reasoning(reply: Mapping[str, Any], trace: Trace) -> str | None:

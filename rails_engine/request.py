@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rails_engine.options import GenerationOptions
+from rails_engine.errors import InvalidRequestError
+from rails_engine.options import GenerationOptions, RailChoice
 from rails_engine.state import State
 from rails_engine.values import value_class
 
@@ -30,3 +31,23 @@ class Request:
     @property
     def wants_response(self) -> bool:
         return self.options is not None or self.state is not None or self.story is not None
+
+
+def chosen(configured: Sequence[str], choice: RailChoice) -> list[str]:
+    """The configured flows that a request wants: all, none, or those named, with or without parameters.
+
+    Raises:
+        InvalidRequestError: a name is not among them; to run fewer rails for a slip of the pen would fail open.
+    """
+    if isinstance(choice, bool):
+        return list(configured) if choice else []
+    named = {" ".join(name.split()) for name in choice}
+    unknown = named - {*configured, *map(_plain, configured)}
+    if unknown:
+        listed = ", ".join(repr(flow) for flow in configured) or "none"
+        raise InvalidRequestError(f"options.rails names {min(unknown)!r}; of this kind are listed: {listed}")
+    return [flow for flow in configured if flow in named or _plain(flow) in named] if choice else []
+
+
+def _plain(reference: str) -> str:
+    return reference.split("$", maxsplit=1)[0].split("(", maxsplit=1)[0].strip()

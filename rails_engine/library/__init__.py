@@ -13,7 +13,12 @@ from typing import Any
 from rails_engine.actions import ActionRegistry
 from rails_engine.config import RailsConfig
 from rails_engine.library import actions
-from rails_engine.library.listed import listed_rails, require_listed_flows, require_named_models
+from rails_engine.library.listed import (
+    listed_rails,
+    require_listed_flows,
+    require_named_models,
+    skipped_rails,
+)
 from rails_engine.library.policy import ALLOWED, FAILED, Limits, limits_of, require_verdict
 
 COLANG_1 = Path(__file__).parent / "colang_1"
@@ -81,4 +86,5 @@ __all__ = [
     "require_listed_flows",
     "require_named_models",
     "require_verdict",
+    "skipped_rails",
 ]

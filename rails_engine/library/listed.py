@@ -23,6 +23,8 @@ from rails_engine.config import (
     parse_flow_ref,
 )
 from rails_engine.errors import InvalidRailsConfigurationError
+from rails_engine.options import GenerationRailsOptions
+from rails_engine.request import chosen
 
 _HERE = Path(__file__).parent / "colang_2"
 _RUNNERS = {
@@ -56,8 +58,29 @@ def listed_rails(config: RailsConfig) -> Source | None:
     imports = ["core", "guardrails", *_modules(refs, own)]
     lines = [f"import {module}" for module in dict.fromkeys(imports)]
     for name, listed in refs.items():
-        lines += ["", f"flow {_RUNNERS[name]}", *(f"  await {_call(ref)}" for ref in listed)]
+        lines += ["", f"flow {_RUNNERS[name]}", "  global $_rails_skipped"]
+        for ref in listed:
+            lines += [
+                f"  if $_rails_skipped is None or {_value(ref.text)} not in $_rails_skipped",
+                f"    await {_call(ref)}",
+            ]
     return Source(NAME, "\n".join(lines) + "\n")
+
+
+def skipped_rails(config: RailsConfig, rails: GenerationRailsOptions) -> list[str]:
+    """What a request does not want to run: whole directions, as their flows name them, and listed rails.
+
+    Raises:
+        InvalidRequestError: a rail is named that is not listed.
+    """
+    skipped: list[str] = []
+    for name, direction in config.rails.directions().items():
+        choice = getattr(rails, name)
+        if choice is False:
+            skipped.append(name.replace("_", " "))
+        kept = chosen(direction.flows, choice)
+        skipped += [] if choice is True else [flow for flow in direction.flows if flow not in kept]
+    return skipped
 
 
 def _refuse_two_ways(config: RailsConfig, wanted: Collection[str]) -> None:

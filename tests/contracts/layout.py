@@ -41,7 +41,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "incoming",
         "dialog effects library services",
         "forerun import_path registered turn",
-        "canonical engine",
+        "admission canonical engine",
         "colang1 colang2",
         "assembly",
         "checking runtime",

@@ -36,7 +36,8 @@ PROGRAMS: dict[str, tuple[str, list[str]]] = {
         ['"ok"'],
     ),
     "a value about the event": (
-        HEAD + '  user said something unexpected as $said\n  $v = ..."{$said.event.final_transcript}"\n  bot say $v\n',
+        HEAD
+        + '  user said something unexpected as $said\n  $v = ..."{$said.event.final_transcript}"\n  bot say $v\n',
         ['"ok"'],
     ),
     "a value about the message": (
