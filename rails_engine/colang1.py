@@ -363,4 +363,4 @@ def _add_wanted(response: GenerationResponse, options: GenerationOptions, done: 
 
 def history_of(events: Sequence[EventDict]) -> str:
     """The conversation in the notation of Colang 1.0."""
-    return str(FILTERS["colang"]([event for event in events if event["type"] != "hide_prev_turn"]))
+    return str(FILTERS["colang"](list(events)))

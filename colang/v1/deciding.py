@@ -100,8 +100,11 @@ def decide(work: Work) -> None:
     """
     _existing(work)
     _starting(work)
-    _extensions(work)
+    _revive(work)
     _interrupt(work)
+    _go_on(work)
+    # Who decides may be an extension that goes on only now that the flows it called have ended.
+    _suspend(work)
     resume(work)
 
 
@@ -222,20 +225,28 @@ def _offer(work: Work, offer: Offer) -> None:
 # --- D and E: extensions, interruption, resuming -------------------------------------------------------------------
 
 
-def _extensions(work: Work) -> None:
-    if work.extension_done:
-        for place, instance in enumerate(work.next):
-            if instance.uid in work.aborted:
-                revived = instance.turned(Status.ACTIVE)
-                work.next[place] = revived
-                _offer_again(work, revived)
-        work.aborted.clear()
+def _revive(work: Work) -> None:
+    """Where an extension has ended, the flows aborted in this step go on; where one is under way, they wait for it."""
+    if not work.extension_done:
+        _suspend(work)
         return
+    for place, instance in enumerate(work.next):
+        if instance.uid in work.aborted:
+            revived = instance.turned(Status.ACTIVE)
+            work.next[place] = revived
+            _offer_again(work, revived)
+    work.aborted.clear()
+
+
+def _suspend(work: Work) -> None:
+    """Where an extension beyond its first step decides, the flows aborted in this step wait for it instead."""
     decided = work.decision
-    if decided is not None and decided.flow.is_extension and not decided.first_step:
-        for place, instance in enumerate(work.next):
-            if instance.uid in work.aborted and work.code(instance.flow).interruptible:
-                work.next[place] = instance.turned(Status.INTERRUPTED, decided.instance)
+    if decided is None or not decided.flow.is_extension or decided.first_step:
+        return
+    for place, instance in enumerate(work.next):
+        if instance.uid in work.aborted and work.code(instance.flow).interruptible:
+            work.next[place] = instance.turned(Status.INTERRUPTED, decided.instance)
+    work.aborted.clear()
 
 
 def _interrupt(work: Work) -> None:
@@ -247,25 +258,32 @@ def _interrupt(work: Work) -> None:
 
 
 def resume(work: Work) -> None:
-    """Let flows go on whose interrupters have ended."""
-    moved = any(each.status is Status.INTERRUPTED for each in work.next)
+    """Let flows go on whose interrupters have ended, and drop those whose interrupters were dropped."""
+    _go_on(work)
+    moved = True
     while moved:
         moved = False
+        aborted = {each.uid for each in work.next if each.status is Status.ABORTED}
+        for place, instance in enumerate(work.next):
+            if instance.status is Status.INTERRUPTED and instance.interrupted_by in aborted:
+                work.next[place] = instance.turned(Status.ABORTED)
+                moved = True
+
+
+def _go_on(work: Work) -> None:
+    """Let flows go on whose interrupters have completed."""
+    while any(each.status is Status.INTERRUPTED for each in work.next):
         status = {each.uid: each.status for each in work.next}
         for place, instance in enumerate(work.next):
             if instance.status is not Status.INTERRUPTED:
                 continue
             by = instance.interrupted_by
-            cause = status.get(by, Status.COMPLETED) if by is not None else Status.COMPLETED
-            if cause is Status.ABORTED:
-                work.next[place] = instance.turned(Status.ABORTED)
-                moved = True
-            elif cause is Status.COMPLETED:
+            if by is None or status.get(by, Status.COMPLETED) is Status.COMPLETED:
                 del work.next[place]
                 _insert(work, place, instance.turned(Status.ACTIVE))
-                moved = True
-            if moved:
                 break
+        else:
+            return
 
 
 def _insert(work: Work, place: int, instance: Instance) -> None:

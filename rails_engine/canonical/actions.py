@@ -15,6 +15,7 @@ from rails_engine.canonical import texts
 from rails_engine.canonical.scene import CanonicalScene
 from rails_engine.canonical.similar import Examples, Near, in_prompt
 from rails_engine.canonical.speech import Speech
+from rails_engine.canonical.wording import NOTHING_TO_SAY
 from rails_engine.scene import Completion, Outcome
 from rails_engine.umim import EventDict
 
@@ -64,8 +65,12 @@ class CanonicalActions:
         }
         text = await _ask(scene, "generate_intent_steps_message", variables)
         intent, bot_intent, message = texts.single_call_of(text)
-        extra = {"bot_intent_event": bot_intent, "bot_message_event": message}
-        scene.notes.update(single_call=True, **extra)
+        name, said = bot_intent or texts.GENERAL_RESPONSE, message or NOTHING_TO_SAY
+        scene.notes.update(single_call=True, bot_intent=name, bot_message=said)
+        extra = {
+            "bot_intent_event": {"type": "BotIntent", "intent": name},
+            "bot_message_event": {"type": "BotMessage", "text": said},
+        }
         return Outcome(events=({"type": "UserIntent", "intent": intent, "additional_info": extra},))
 
     # --- what comes next -------------------------------------------------------------------------------------------
@@ -73,8 +78,7 @@ class CanonicalActions:
     async def generate_next_steps(self, scene: CanonicalScene, _arguments: Mapping[str, Any]) -> Outcome:
         """The bot's next intent, or a flow of several steps where the configuration allows that."""
         if scene.notes.get("single_call"):
-            name = scene.notes.get("bot_intent_event") or texts.GENERAL_RESPONSE
-            return Outcome(events=({"type": "BotIntent", "intent": name},))
+            return Outcome(events=({"type": "BotIntent", "intent": scene.notes["bot_intent"]},))
         intent = scene.last("UserIntent") or {}
         flows = self._examples.flows(f"user {intent.get('intent', '')}")
         text = await _ask(scene, "generate_next_steps", {"examples": in_prompt(flow.text for flow in flows)})

@@ -101,10 +101,8 @@ class _Reader:
             rail.stop = rail.stop or decision == "stop"
 
     def _action(self, name: str, flow: str, run: ActionRun | None) -> None:
-        if name in _SILENT_ACTIONS:
-            return
         rail = self._rail_of(flow)
-        if rail is not None:
+        if rail is not None and name not in _SILENT_ACTIONS:
             rail.decisions.append(f"execute {name}")
             if run is not None:
                 _add(rail, executed(run))

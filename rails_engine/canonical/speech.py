@@ -11,7 +11,7 @@ from rails_engine.ahead import AheadEndedError
 from rails_engine.canonical import texts
 from rails_engine.canonical.scene import CanonicalScene, Shown
 from rails_engine.canonical.similar import Examples, in_prompt
-from rails_engine.canonical.wording import NOTHING_TO_SAY, Wording
+from rails_engine.canonical.wording import Wording
 from rails_engine.llm import LLM, Chunk, LLMRequest, message_of, text_of
 from rails_engine.llm import Completion as Answer
 from rails_engine.scene import Completion, Outcome
@@ -68,11 +68,8 @@ class Speech:
             return _said(text, predefined=True)
         if name.startswith("$"):
             return _said(str(scene.context.get(name[1:])), predefined=False)
-        if (
-            scene.notes.get("single_call")
-            and (scene.notes["bot_intent_event"] or texts.GENERAL_RESPONSE) == name
-        ):
-            return _said(scene.notes.get("bot_message_event") or NOTHING_TO_SAY, predefined=False)
+        if scene.notes.get("single_call") and scene.notes["bot_intent"] == name:
+            return _said(scene.notes["bot_message"], predefined=False)
         if scene.config.passthrough:
             return await self._passed_through(scene, "generate_bot_message")
         near = self._examples.messages(name)

@@ -150,6 +150,9 @@ def get_colang_history(
 ) -> str:
     """Events in Colang's notation, with or without what was said."""
     kept = [e for e in events if not (remove_retrieval_events and e.get("action_name") == _RETRIEVAL)]
+    if not include_texts:
+        # A text may go over several lines; without any, a line that is left belongs to an intent.
+        kept = [{**event, "text": "", "script": ""} for event in kept]
     history = as_colang(kept)
     return history if include_texts else remove_text_messages_from_history(history)
 

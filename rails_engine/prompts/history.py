@@ -21,7 +21,7 @@ Event: TypeAlias = Mapping[str, Any]
 HIDDEN = "(hidden, because the assistant does not talk about it)"
 TURN_STARTS = ("UserMessage", "UtteranceUserActionFinished", "UserActionLog")
 
-_HIDING = frozenset({"hide_prev_turn", "mask_prev_user_message"})
+_MASKS = "mask_prev_user_message"
 _SPOKEN: Mapping[Any, tuple[str, str]] = {
     "UserMessage": ("user", "text"),
     "StartUtteranceBotAction": ("assistant", "script"),
@@ -39,7 +39,7 @@ _LOG_LABELS = {
 
 def as_colang(events: Sequence[Event]) -> str:
     """Events of either dialect in its notation."""
-    shown = without_hidden(events)
+    shown = with_masks(events)
     if any(event.get("type") in _LOG_LABELS for event in shown):
         return as_log(shown)
     last_bot = max((i for i, event in enumerate(shown) if event.get("type") == "BotIntent"), default=-1)
@@ -76,7 +76,8 @@ def _action(event: Event) -> list[str]:
 def _action_result(event: Event) -> list[str]:
     if event.get("is_system_action"):
         return []
-    return [f"# The result was {event.get('return_value')}"]
+    result = str(event.get("return_value")).replace("\n", " ")
+    return [f"# The result was {result}"]
 
 
 _LINES: Mapping[str, Callable[[Event], list[str]]] = {
@@ -104,26 +105,20 @@ def as_log(events: Iterable[Event]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def without_hidden(events: Sequence[Event]) -> list[Event]:
-    """The events that prompts may show: turns taken back are left out, masked user texts replaced."""
-    if not any(event.get("type") in _HIDING for event in events):
+def with_masks(events: Sequence[Event]) -> list[Event]:
+    """The events with the masked user texts replaced.
+
+    A turn that an action's failure took back stays: what was said was said, and only the flows forget it.
+    """
+    if not any(event.get("type") == _MASKS for event in events):
         return list(events)
     shown: list[Event] = []
     for event in events:
-        kind = event.get("type")
-        if kind == "hide_prev_turn":
-            del shown[_last_turn(shown) :]
-        elif kind == "mask_prev_user_message":
+        if event.get("type") == _MASKS:
             shown = _masked(shown)
         else:
             shown.append(event)
     return shown
-
-
-def _last_turn(events: Sequence[Event]) -> int:
-    starts = [i for i, event in enumerate(events) if event.get("type") == "UtteranceUserActionFinished"]
-    messages = [i for i, event in enumerate(events) if event.get("type") == "UserMessage"]
-    return (starts or messages or [len(events)])[-1]
 
 
 def _masked(events: Sequence[Event]) -> list[Event]:
@@ -146,7 +141,7 @@ def text_of(content: Any) -> str:
 def as_chat(events: Sequence[Event]) -> list[dict[str, Any]]:
     """User and bot texts as chat messages, in order; contents stay as they are, so images are kept."""
     messages: list[dict[str, Any]] = []
-    for event in without_hidden(events):
+    for event in with_masks(events):
         kind = event.get("type")
         if kind in _SPOKEN:
             role, text = _SPOKEN[kind]

@@ -288,14 +288,20 @@ def test_history_in_the_notation_of_each_dialect() -> None:
     assert apply("co_v2", EVENTS_2) == HISTORY_2
 
 
-def test_masked_and_hidden_turns_are_not_quoted() -> None:
+def test_masked_texts_are_not_quoted() -> None:
     masked = apply("colang", [*said("secret"), {"type": "mask_prev_user_message"}])
     assert "secret" not in masked
     assert masked.startswith('user "(hidden')
-    assert (
-        apply("to_chat_messages", [*said("one", "two"), {"type": "hide_prev_turn"}])[-1]["role"]
-        == "assistant"
-    )
+
+
+def test_a_turn_that_failed_is_still_quoted() -> None:
+    quoted = apply("to_chat_messages", [*said("one", "two"), {"type": "hide_prev_turn"}])
+    assert [message["content"] for message in quoted if message["role"] == "user"] == ["one", "two"]
+
+
+def test_a_result_of_several_lines_stays_one_comment() -> None:
+    ended = {"type": "InternalSystemActionFinished", "action_name": "look", "return_value": "one\ntwo"}
+    assert apply("colang", [ended]) == "# The result was one two\n"
 
 
 def test_parts_of_a_history() -> None:

@@ -69,3 +69,32 @@ def test_of_a_rail_beside_others_that_stops_the_stop_counts() -> None:
     assert isinstance(found, GenerationResponse)
     assert found.log is not None
     assert [(rail.decisions, rail.stop) for rail in found.log.activated_rails] == [(["stop"], True)]
+
+
+@pytest.mark.parametrize("rail", ['$relevant_chunks = "known"', '$chunks = "known"'])
+def test_a_flow_goes_on_after_a_message_that_retrieval_rails_prepared(rail: str) -> None:
+    colang = f"""
+define user ask
+  "ask"
+define bot second
+  "And that is all."
+define subflow prepare
+  {rail}
+define flow
+  user ask
+  bot tell
+  bot second
+"""
+    yaml = "models: []\nrails: {retrieval: {flows: [prepare]}}\n"
+    rails = LLMRails(RailsConfig.from_content(colang, yaml), llm=FakeLLMModel(["ask", '"Told."']))
+    assert rails.generate(prompt="ask") == "Told.\nAnd that is all."
+
+
+def test_chunks_that_nobody_looked_up_grow_by_a_line_with_each_message() -> None:
+    colang = (
+        'define user ask\n  "ask"\ndefine bot one\n  "1"\ndefine flow\n  user ask\n  bot one\n  bot one\n'
+    )
+    rails = LLMRails(RailsConfig.from_content(colang, "models: []"), llm=FakeLLMModel(["ask"]))
+    found = rails.generate(prompt="ask", options={"output_vars": ["relevant_chunks"]})
+    assert isinstance(found, GenerationResponse)
+    assert found.output_data == {"relevant_chunks": "\n\n"}
