@@ -24,7 +24,7 @@ it does (open). `timeout_s` bounds each action of a rail. Both are set for a dir
 """
 FOOT = """
 A dash says that the fault cannot happen: {reasons}. `hallucination warning` is not in the table: it adds a warning behind
-the answer, and blocks nothing. Under 2.x, retrieval and tool rails run where a flow calls them.
+the answer, and blocks nothing.
 
 With `enable_rails_exceptions` a rail that failed raises the event of the last column, with `reason: error`.
 """

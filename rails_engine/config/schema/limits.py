@@ -12,7 +12,7 @@ from rails_engine.config.schema.base import Section
 class LimitsConfig(Section):
     """Bounds on the messages, the prompt or the events of one call, all of them together."""
 
-    max_messages: int = Field(default=5_000, gt=0)
+    max_messages: int = Field(default=5_000, gt=0, description="Messages in one call.")
     max_characters: int = Field(default=5_000_000, gt=0, description="Of all texts and keys.")
     max_depth: int = Field(default=64, gt=0, le=500, description="Of lists and mappings in one another.")
     control_characters: Literal["refuse", "allow"] = Field(

@@ -12,7 +12,7 @@ _NAME_PARAMETERS = ("model", "model_name")
 
 
 class CacheStatsConfig(Section):
-    enabled: bool = False
+    enabled: bool = Field(default=False, description="Whether hits and misses are counted.")
     log_interval: float | None = Field(
         default=None, description="Seconds between log lines; None writes none."
     )
@@ -21,22 +21,30 @@ class CacheStatsConfig(Section):
 class ModelCacheConfig(Section):
     """Results of a guard model kept by prompt."""
 
-    enabled: bool = False
+    enabled: bool = Field(default=False, description="Whether results are kept.")
     maxsize: int = Field(default=50_000, gt=0, description="Entries.")
     ttl_s: float | None = Field(default=None, gt=0, description="Seconds an entry lives; None is forever.")
-    stats: CacheStatsConfig = Field(default_factory=CacheStatsConfig)
+    stats: CacheStatsConfig = Field(
+        default_factory=CacheStatsConfig, description="Counts of hits and misses."
+    )
 
 
 class Model(Section):
     """One model. `type` is `main`, `embeddings`, or the name of the task or rail that uses it."""
 
-    type: str
-    engine: str
-    model: str | None = None
-    api_key_env_var: str | None = None
-    parameters: dict[str, Any] = Field(default_factory=dict)
-    mode: Literal["chat", "text"] = "chat"
-    cache: ModelCacheConfig | None = None
+    type: str = Field(description="`main`, `embeddings`, or the task or rail that the model serves.")
+    engine: str = Field(description="Who runs it, such as `openai`, `nim`, `ollama`, `vllm`, `local`.")
+    model: str | None = Field(
+        default=None, description="Its name at the engine; for `local` the folder of its checkpoint."
+    )
+    api_key_env_var: str | None = Field(
+        default=None, description="The environment variable that holds the key."
+    )
+    parameters: dict[str, Any] = Field(
+        default_factory=dict, description="Settings of the client, and of every request."
+    )
+    mode: Literal["chat", "text"] = Field(default="chat", description="Whether it takes messages or a text.")
+    cache: ModelCacheConfig | None = Field(default=None, description="Keep results of a guard model.")
 
     @model_validator(mode="before")
     @classmethod

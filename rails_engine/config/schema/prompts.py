@@ -12,15 +12,15 @@ DEFAULT_MAX_LENGTH = 16_000
 
 
 class Instruction(Section):
-    type: str
-    content: str
+    type: str = Field(description="`general`, or a name of your own.")
+    content: str = Field(description="The text.")
 
 
 class MessageTemplate(Section):
     """One message of a chat prompt; `type` is its role, `content` a template."""
 
-    type: str
-    content: str
+    type: str = Field(description="`system`, `user`, `assistant`, or a variable that holds messages.")
+    content: str = Field(description="A template.")
 
 
 class TaskPrompt(Section):
@@ -29,15 +29,23 @@ class TaskPrompt(Section):
     `max_length` is in characters of the rendered prompt, `max_tokens` bounds the completion.
     """
 
-    task: str
-    content: str | None = None
-    messages: list[MessageTemplate | str] | None = None
-    models: list[str] | None = None
-    output_parser: str | None = None
-    max_length: int | None = Field(default=DEFAULT_MAX_LENGTH, ge=1)
-    mode: str | None = "standard"
-    stop: list[str] | None = None
-    max_tokens: int | None = Field(default=None, ge=1)
+    task: str = Field(description="The task that the prompt is for.")
+    content: str | None = Field(default=None, description="The prompt as one text template.")
+    messages: list[MessageTemplate | str] | None = Field(
+        default=None, description="The prompt as messages; a text stands for messages of the conversation."
+    )
+    models: list[str] | None = Field(
+        default=None, description="The models that it is for, as `engine/model`, an engine or a model."
+    )
+    output_parser: str | None = Field(default=None, description="What reads the answer.")
+    max_length: int | None = Field(
+        default=DEFAULT_MAX_LENGTH,
+        ge=1,
+        description="Characters of the prompt; the oldest turns of its history are left out beyond.",
+    )
+    mode: str | None = Field(default="standard", description="The prompting mode that it belongs to.")
+    stop: list[str] | None = Field(default=None, description="Texts at which the model stops.")
+    max_tokens: int | None = Field(default=None, ge=1, description="Bound on the answer.")
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:

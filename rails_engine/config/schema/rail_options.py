@@ -29,29 +29,39 @@ from rails_engine.config.schema.vendors import (
 class MultilingualConfig(Section):
     """Refusals in the user's language; `refusal_messages` is keyed by language code."""
 
-    enabled: bool = False
-    refusal_messages: dict[str, str] | None = None
+    enabled: bool = Field(default=False, description="Refuse in the language of the user's message.")
+    refusal_messages: dict[str, str] | None = Field(
+        default=None, description="Refusals by language code, in place of the built-in ones."
+    )
 
 
 class ReasoningConfig(Section):
-    enabled: bool = False
+    enabled: bool = Field(default=False, description="Let the model think before its verdict.")
 
 
 class ContentSafetyConfig(Section):
-    multilingual: MultilingualConfig = Field(default_factory=MultilingualConfig)
-    reasoning: ReasoningConfig = Field(default_factory=ReasoningConfig)
+    multilingual: MultilingualConfig = Field(
+        default_factory=MultilingualConfig, description="Refusals in the user's language."
+    )
+    reasoning: ReasoningConfig = Field(default_factory=ReasoningConfig, description="Thinking of the model.")
 
 
 class ContextBloatDetectionConfig(Section):
     """Bounds on pasted or retrieved text: characters, bits of entropy a character, and shares of repetition."""
 
-    max_chars: int = Field(default=5000, gt=0)
-    min_chars: int = Field(default=50, ge=0)
-    min_entropy: float = Field(default=3.5, ge=0, le=8)
-    max_repetition_ratio: float = Field(default=0.4, ge=0, le=1)
-    ngram_size: int = Field(default=3, ge=1)
-    max_run_ratio: float = Field(default=0.1, ge=0, le=1)
-    action: Literal["reject", "truncate", "warn"] = "reject"
+    max_chars: int = Field(default=5000, gt=0, description="Longer texts are refused.")
+    min_chars: int = Field(default=50, ge=0, description="Shorter texts are not looked at.")
+    min_entropy: float = Field(default=3.5, ge=0, le=8, description="Bits a character; less is refused.")
+    max_repetition_ratio: float = Field(
+        default=0.4, ge=0, le=1, description="The largest share of repeated n-grams."
+    )
+    ngram_size: int = Field(default=3, ge=1, description="Words of an n-gram.")
+    max_run_ratio: float = Field(
+        default=0.1, ge=0, le=1, description="The largest share of one character in a row."
+    )
+    action: Literal["reject", "truncate", "warn"] = Field(
+        default="reject", description="What becomes of a text beyond bounds."
+    )
 
 
 class FactCheckingRailConfig(Section):
@@ -79,23 +89,35 @@ class GLiNERDetection(StrictSection):
 class InjectionDetection(Section):
     """YARA rules over model output, by name of the shipped set or as own text in `yara_rules`."""
 
-    injections: list[str] = Field(default_factory=list)
-    action: Literal["reject", "omit"] = "reject"
-    yara_path: str | None = ""
-    yara_rules: dict[str, str] | None = Field(default_factory=dict)
+    injections: list[str] = Field(
+        default_factory=list, description="Rules of ours (`code`, `sqli`, `template`, `xss`) or of yours."
+    )
+    action: Literal["reject", "omit"] = Field(
+        default="reject", description="Refuse the answer, or leave out what was found."
+    )
+    yara_path: str | None = Field(default="", description="A folder of further rules.")
+    yara_rules: dict[str, str] | None = Field(default_factory=dict, description="Further rules, by name.")
 
 
 class JailbreakDetectionConfig(Section):
-    server_endpoint: str | None = None
-    length_per_perplexity_threshold: float = Field(default=89.79, gt=0)
-    prefix_suffix_perplexity_threshold: float = Field(default=1845.65, gt=0)
-    nim_base_url: str | None = None
-    nim_server_endpoint: str | None = "classify"
-    api_key: SecretStr | None = None
-    api_key_env_var: str | None = None
-    nim_url: str | None = None
-    nim_port: int | None = None
-    embedding: str | None = None
+    server_endpoint: str | None = Field(default=None, description="Where the heuristics are asked for.")
+    length_per_perplexity_threshold: float = Field(
+        default=89.79, gt=0, description="Length over perplexity; more is refused."
+    )
+    prefix_suffix_perplexity_threshold: float = Field(
+        default=1845.65, gt=0, description="Perplexity of beginning or end; more is refused."
+    )
+    nim_base_url: str | None = Field(default=None, description="Where the model is asked.")
+    nim_server_endpoint: str | None = Field(default="classify", description="Its path below that address.")
+    api_key: SecretStr | None = Field(default=None, description="Its key.")
+    api_key_env_var: str | None = Field(
+        default=None, description="The environment variable that holds its key."
+    )
+    nim_url: str | None = Field(default=None, description="Replaced by `nim_base_url`.")
+    nim_port: int | None = Field(default=None, description="Replaced by `nim_base_url`.")
+    embedding: str | None = Field(
+        default=None, description="Has no effect: the models of the local classifier are not here."
+    )
 
     @model_validator(mode="after")
     def _move_old_address(self) -> Self:
@@ -115,10 +137,16 @@ class JailbreakDetectionConfig(Section):
 class RegexDetectionOptions(Section):
     """Patterns in RE2 syntax (linear time). `engine: backtracking` takes Python's, with a time limit."""
 
-    patterns: list[str] = Field(default_factory=list)
-    case_insensitive: bool = False
-    engine: Literal["re2", "backtracking"] = "re2"
-    timeout_s: float = Field(default=1.0, gt=0)
+    patterns: list[str] = Field(
+        default_factory=list, description="Regular expressions; one that is found refuses."
+    )
+    case_insensitive: bool = Field(default=False, description="Whether case makes no difference.")
+    engine: Literal["re2", "backtracking"] = Field(
+        default="re2", description="`backtracking` takes look-around and back-references, and `timeout_s`."
+    )
+    timeout_s: float = Field(
+        default=1.0, gt=0, description="Seconds for a pattern of the backtracking engine."
+    )
 
     @model_validator(mode="after")
     def _compile_once(self) -> Self:
@@ -147,29 +175,45 @@ def _compile(index: int, pattern: str, options: Any) -> Any:
 
 
 class RegexDetection(Section):
-    input: RegexDetectionOptions = Field(default_factory=RegexDetectionOptions)
-    output: RegexDetectionOptions = Field(default_factory=RegexDetectionOptions)
-    retrieval: RegexDetectionOptions = Field(default_factory=RegexDetectionOptions)
+    input: RegexDetectionOptions = Field(
+        default_factory=RegexDetectionOptions, description="Patterns for what users say."
+    )
+    output: RegexDetectionOptions = Field(
+        default_factory=RegexDetectionOptions, description="Patterns for answers."
+    )
+    retrieval: RegexDetectionOptions = Field(
+        default_factory=RegexDetectionOptions, description="Patterns for retrieved text."
+    )
 
 
 class SensitiveDataDetectionOptions(Section):
-    entities: list[str] = Field(default_factory=list)
-    mask_token: str = "*"  # noqa: S105 - what stands in for masked text
-    score_threshold: float = Field(default=0.2, ge=0, le=1)
+    entities: list[str] = Field(
+        default_factory=list, description="What to look for, such as `EMAIL_ADDRESS`."
+    )
+    mask_token: str = Field(default="*", description="Stands in for what is found; by default its kind does.")
+    score_threshold: float = Field(default=0.2, ge=0, le=1, description="The least confidence that counts.")
 
 
 class SensitiveDataDetection(Section):
     """Recognisers in the JSON form of presidio, and what to look for in each direction."""
 
-    recognizers: list[dict[str, Any]] = Field(default_factory=list)
+    recognizers: list[dict[str, Any]] = Field(
+        default_factory=list, description="Recognisers of your own, in presidio's JSON."
+    )
     language_model: str | None = Field(
         default=None,
         description="The spaCy model that tells names and places: a package, `none` for patterns alone, or by "
         "default the largest English one that is installed.",
     )
-    input: SensitiveDataDetectionOptions = Field(default_factory=SensitiveDataDetectionOptions)
-    output: SensitiveDataDetectionOptions = Field(default_factory=SensitiveDataDetectionOptions)
-    retrieval: SensitiveDataDetectionOptions = Field(default_factory=SensitiveDataDetectionOptions)
+    input: SensitiveDataDetectionOptions = Field(
+        default_factory=SensitiveDataDetectionOptions, description="In what users say."
+    )
+    output: SensitiveDataDetectionOptions = Field(
+        default_factory=SensitiveDataDetectionOptions, description="In answers."
+    )
+    retrieval: SensitiveDataDetectionOptions = Field(
+        default_factory=SensitiveDataDetectionOptions, description="In retrieved text."
+    )
 
 
 class RailsConfigData(Section):

@@ -13,9 +13,11 @@ from rails_engine.config.schema.rail_options import RailsConfigData
 class ErrorPolicy(Section):
     """What happens when a rail itself fails."""
 
-    on_error: Literal["block", "allow"] = "block"
+    on_error: Literal["block", "allow"] = Field(
+        default="block", description="What a rail that fails does to the text."
+    )
     fail_open: bool = Field(default=False, description="The same as `on_error: allow`.")
-    timeout_s: float = Field(default=10.0, gt=0)
+    timeout_s: float = Field(default=10.0, gt=0, description="Seconds for one action of a rail.")
 
     @property
     def allows_on_error(self) -> bool:
@@ -42,12 +44,16 @@ class RailPolicy(ErrorPolicy):
 class GuardedDirection(ErrorPolicy):
     """Rails over one direction of text. `on_error` and `timeout_s` hold for each of its flows."""
 
-    flows: list[str] = Field(default_factory=list)
-    parallel: bool | None = False
+    flows: list[str] = Field(default_factory=list, description="The rails, in order.")
+    parallel: bool | None = Field(
+        default=False, description="Run them side by side; the first refusal ends the others."
+    )
 
 
 class InputRails(GuardedDirection):
-    speculative_generation: bool | None = False
+    speculative_generation: bool | None = Field(
+        default=False, description="Ask the model while the input rails judge."
+    )
     allow_images: bool = Field(default=False, description="Let images pass that no rail can read.")
     check_system_messages: bool = Field(
         default=False,
@@ -58,14 +64,20 @@ class InputRails(GuardedDirection):
 class OutputRailsStreamingConfig(OpenSection):
     """Windows of held text. `chunk_size` and `context_size` count stream chunks."""
 
-    enabled: bool = True
-    chunk_size: int = Field(default=200, gt=0)
-    context_size: int = Field(default=50, ge=0)
+    enabled: bool = Field(
+        default=True, description="Whether answers may be streamed where there are output rails."
+    )
+    chunk_size: int = Field(default=200, gt=0, description="Pieces of a window.")
+    context_size: int = Field(
+        default=50, ge=0, description="Pieces of the window before that are seen with it."
+    )
     stream_first: bool = Field(default=False, description="Release text before its verdict.")
 
 
 class OutputRails(GuardedDirection):
-    streaming: OutputRailsStreamingConfig = Field(default_factory=OutputRailsStreamingConfig)
+    streaming: OutputRailsStreamingConfig = Field(
+        default_factory=OutputRailsStreamingConfig, description="Windows of streamed answers."
+    )
 
 
 class RetrievalRails(GuardedDirection):
@@ -73,7 +85,9 @@ class RetrievalRails(GuardedDirection):
 
 
 class ActionRails(Section):
-    instant_actions: list[str] | None = None
+    instant_actions: list[str] | None = Field(
+        default=None, description="Actions of Colang 2.x that end at once; by default utterances."
+    )
 
 
 class ToolOutputRails(GuardedDirection):
@@ -85,37 +99,61 @@ class ToolInputRails(GuardedDirection):
 
 
 class SingleCallConfig(Section):
-    enabled: bool = False
-    fallback_to_multiple_calls: bool = True
+    enabled: bool = Field(
+        default=False, description="Intent, next step and message in one call of the model."
+    )
+    fallback_to_multiple_calls: bool = Field(
+        default=True, description="Ask step by step where that call's answer cannot be read."
+    )
 
 
 class UserMessagesConfig(Section):
-    embeddings_only: bool = False
-    embeddings_only_similarity_threshold: float | None = Field(default=None, ge=0, le=1)
-    embeddings_only_fallback_intent: str | None = None
+    embeddings_only: bool = Field(
+        default=False, description="Take the nearest intent without asking the model."
+    )
+    embeddings_only_similarity_threshold: float | None = Field(
+        default=None, ge=0, le=1, description="The least similarity of an intent that is taken."
+    )
+    embeddings_only_fallback_intent: str | None = Field(
+        default=None, description="The intent of what is similar to none."
+    )
     embeddings_only_margin: float | None = Field(
         default=None, ge=0, le=1, description="Ask the model where the best two intents are closer than this."
     )
 
 
 class DialogRails(Section):
-    single_call: SingleCallConfig = Field(default_factory=SingleCallConfig)
-    user_messages: UserMessagesConfig = Field(default_factory=UserMessagesConfig)
+    single_call: SingleCallConfig = Field(
+        default_factory=SingleCallConfig, description="One call of the model for the whole turn."
+    )
+    user_messages: UserMessagesConfig = Field(
+        default_factory=UserMessagesConfig, description="How the intent of a user message is found."
+    )
 
 
 _DIRECTIONS = ("input", "output", "retrieval", "tool_output", "tool_input")
 
 
 class Rails(Section):
-    config: RailsConfigData = Field(default_factory=RailsConfigData)
-    input: InputRails = Field(default_factory=InputRails)
-    output: OutputRails = Field(default_factory=OutputRails)
-    retrieval: RetrievalRails = Field(default_factory=RetrievalRails)
-    dialog: DialogRails = Field(default_factory=DialogRails)
-    actions: ActionRails = Field(default_factory=ActionRails)
-    tool_output: ToolOutputRails = Field(default_factory=ToolOutputRails)
-    tool_input: ToolInputRails = Field(default_factory=ToolInputRails)
-    policies: dict[str, RailPolicy] = Field(default_factory=dict)
+    config: RailsConfigData = Field(
+        default_factory=RailsConfigData, description="The settings of each built-in rail."
+    )
+    input: InputRails = Field(default_factory=InputRails, description="Rails over what users say.")
+    output: OutputRails = Field(default_factory=OutputRails, description="Rails over answers.")
+    retrieval: RetrievalRails = Field(
+        default_factory=RetrievalRails, description="Rails over retrieved text."
+    )
+    dialog: DialogRails = Field(default_factory=DialogRails, description="How the dialog is led.")
+    actions: ActionRails = Field(default_factory=ActionRails, description="How actions run.")
+    tool_output: ToolOutputRails = Field(
+        default_factory=ToolOutputRails, description="Rails over the calls that the model asks for."
+    )
+    tool_input: ToolInputRails = Field(
+        default_factory=ToolInputRails, description="Rails over the results that tools return."
+    )
+    policies: dict[str, RailPolicy] = Field(
+        default_factory=dict, description="Policies of single rails, by flow."
+    )
 
     def direction(self, name: str) -> GuardedDirection | None:
         """The guarded direction of this name, where there is one."""

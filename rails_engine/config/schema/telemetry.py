@@ -17,7 +17,7 @@ class SpanFormat(StrEnum):
 class LogAdapterConfig(OpenSection):
     """Where spans go; further keys are arguments of the adapter."""
 
-    name: str = "FileSystem"
+    name: str = Field(default="FileSystem", description="The adapter.")
 
 
 def _default_adapters() -> list[LogAdapterConfig]:
@@ -25,11 +25,17 @@ def _default_adapters() -> list[LogAdapterConfig]:
 
 
 class TracingConfig(Section):
-    enabled: bool = False
-    adapters: list[LogAdapterConfig] = Field(default_factory=_default_adapters)
-    span_format: str = SpanFormat.OPENTELEMETRY.value
-    enable_content_capture: bool = False
+    enabled: bool = Field(
+        default=False, description="Whether turns are traced; read and checked, no spans are written yet."
+    )
+    adapters: list[LogAdapterConfig] = Field(default_factory=_default_adapters, description="Where spans go.")
+    span_format: str = Field(
+        default=SpanFormat.OPENTELEMETRY.value, description="`opentelemetry` or `legacy`."
+    )
+    enable_content_capture: bool = Field(default=False, description="Whether spans hold what was said.")
 
 
 class MetricsConfig(Section):
-    enabled: bool = False
+    enabled: bool = Field(
+        default=False, description="Whether turns are counted; read and checked, nothing is counted yet."
+    )
