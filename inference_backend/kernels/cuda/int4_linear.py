@@ -91,10 +91,10 @@ def _int4_tiling(outputs: int, width: int, groups: int) -> Tiling | None:
     """A tile's inputs lie in one group; None where no tile does."""
     for reduce in (128, 64, 32):
         if width % reduce == 0 and (width // groups) % reduce == 0:
-            splits = 1
-            while triton.cdiv(outputs, 64) * splits < PROGRAMS_WANTED and width // (reduce * splits * 2) >= 2:
+            splits, tiles = 1, triton.cdiv(outputs, ROWS)
+            while tiles * splits < PROGRAMS_WANTED and width // (reduce * splits * 2) >= 2:
                 splits *= 2
-            return Tiling(rows=64, reduce=reduce, splits=splits, warps=4, stages=4)
+            return Tiling(rows=ROWS, reduce=reduce, splits=splits, warps=4, stages=3)
     return None
 
 
