@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
 
 from inference_backend.adapters import Prefix
-from inference_backend.beams import BeamSearch, run_beams
+from inference_backend.beams import BeamSearch, BeamText, run_beams
 from inference_backend.engine import Engine
 from inference_backend.errors import EngineError, ExecutorError
 from inference_backend.prepared import PreparedRequest
@@ -137,9 +137,9 @@ class AsyncEngine:
         prepared = self.engine.prepare(request)
         stops = frozenset((*request.sampling.stop_token_ids, *self.engine.capacity.eos_ids))
         room = prepared.limit - len(request.prompt_ids)
-        return run_beams(
-            self.generate, request, BeamSearch(request.sampling, stops, room), self.engine.parts.tokenizer
-        )
+        text = BeamText(request.sampling, self.engine.parts.tokenizer, self.engine.parts.compiler)
+        search = BeamSearch(request.sampling, stops, room, text.complete)
+        return run_beams(self.generate, request, search, text)
 
     async def load_adapter(self, name: str, folder: str) -> None:
         """Load a LoRA adapter while serving.

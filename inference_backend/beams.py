@@ -2,19 +2,25 @@
 
 The search itself does no I/O: it says which continuations it needs, is told the likeliest next tokens of each, and ends
 with finished texts. Each step's continuations go to the engine as requests for one token; all but the last block
-of a beam is found in the prefix cache, so beams share memory and the scheduler needs to know nothing about them.
+of a beam is found in the prefix cache, so beams share memory and the scheduler needs to know nothing about them. Under a
+constraint each request continues it from its beam's tokens, and a beam's scores stay the model's own, as in transformers.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
-from inference_backend.errors import InvalidParameterError
+from inference_backend.errors import ConstraintError, InvalidParameterError
 from inference_backend.tasks import together
-from inference_backend.text import Tokenizer
-from inference_backend.values import Delta, Request, SamplingParameters, TokenLogprob, Usage
+from inference_backend.text import ConstraintCompiler, StopFinder, Tokenizer
+from inference_backend.values import Continued, Delta, Request, SamplingParameters, TokenLogprob, Usage
+
+Complete: TypeAlias = Callable[[tuple[int, ...]], bool]
+"""Whether generated tokens are a whole answer, whatever the stop tokens say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +38,11 @@ class Beam:
 class BeamSearch:
     """State of one search; `beams` is what to continue next, empty when it has ended."""
 
-    def __init__(self, sampling: SamplingParameters, stop_ids: frozenset[int], max_tokens: int) -> None:
+    def __init__(
+        self, sampling: SamplingParameters, stop_ids: frozenset[int], max_tokens: int, complete: Complete
+    ) -> None:
         self.sampling = sampling
+        self._complete = complete
         self.beams: list[Beam] = [Beam()]
         self._stop_ids = stop_ids
         self._max_tokens = max_tokens
@@ -51,11 +60,13 @@ class BeamSearch:
             Beam((*beam.tokens, token), beam.total + logprob)
             for beam, entry in zip(self.beams, nexts, strict=True)
             for token, logprob in entry.top
+            if logprob > -math.inf  # what a constraint forbids
         ]
         grown.sort(key=lambda beam: -beam.total)
         grown = grown[: self.candidates]
-        self._finish([beam for beam in grown[:width] if self._ends(beam)])
-        self.beams = [beam for beam in grown if not self._ends(beam)][:width]
+        ended = [self.stopped(beam) or self._complete(beam.tokens) for beam in grown]
+        self._finish([beam for beam, end in zip(grown[:width], ended, strict=False) if end])
+        self.beams = [beam for beam, end in zip(grown, ended, strict=True) if not end][:width]
         if self.beams and len(self.beams[0].tokens) >= self._max_tokens:
             self._finish(self.beams)
             self.beams = []
@@ -67,10 +78,7 @@ class BeamSearch:
         return self._finished[: self.sampling.n]
 
     def stopped(self, beam: Beam) -> bool:
-        """Whether a finished beam ended with a stop token, rather than at its longest."""
-        return self._ends(beam)
-
-    def _ends(self, beam: Beam) -> bool:
+        """Whether a beam ends with a stop token."""
         enough = len(beam.tokens) > self.sampling.min_tokens
         return enough and beam.tokens[-1] in self._stop_ids
 
@@ -87,16 +95,46 @@ class BeamSearch:
         return self.beams[0].score(penalty) <= self._finished[-1].score(penalty)
 
 
+class BeamText:
+    """The text side of a search: when a beam's text is complete, and what of it is shown."""
+
+    def __init__(
+        self, sampling: SamplingParameters, tokenizer: Tokenizer | None, compiler: ConstraintCompiler | None
+    ) -> None:
+        self._sampling = sampling
+        self._tokenizer = tokenizer
+        self._compiler = compiler
+
+    def complete(self, tokens: tuple[int, ...]) -> bool:
+        """Whether a stop string is in the text, or nothing can follow under the constraint."""
+        if len(tokens) <= self._sampling.min_tokens:
+            return False
+        return self.shown(tokens)[1] is not None or self._fulfilled(tokens)
+
+    def shown(self, tokens: tuple[int, ...]) -> tuple[str, str | None]:
+        """The text up to the stop string that ends it, and that string."""
+        if self._tokenizer is None:
+            return "", None
+        text = self._tokenizer.decode(tokens, skip_special=self._sampling.skip_special_tokens)
+        finder = StopFinder(self._sampling.stop, include=self._sampling.include_stop)
+        released = finder.push(text)
+        return (released.text, released.stop) if released.stop else (text, None)
+
+    def _fulfilled(self, tokens: tuple[int, ...]) -> bool:
+        constraint = self._sampling.constraint
+        if constraint is None or self._compiler is None or isinstance(constraint, Continued):
+            return False
+        return self._compiler.compile(Continued(constraint, tokens)).done
+
+
 async def run_beams(
-    generate: Callable[[Request], AsyncIterator[Delta]],
-    request: Request,
-    search: BeamSearch,
-    tokenizer: Tokenizer | None,
+    generate: Callable[[Request], AsyncIterator[Delta]], request: Request, search: BeamSearch, text: BeamText
 ) -> AsyncIterator[Delta]:
     """Drive a search with an engine; one delta per choice, at the end.
 
     Raises:
         InvalidParameterError: more choices than beams, or something that beams cannot honour.
+        ConstraintError: no beam can meet the constraint.
         EngineError: as for any request.
     """
     _check(request.sampling)
@@ -106,8 +144,11 @@ async def run_beams(
         asked = [_one_token(left, search, number, step) for number in range(len(search.beams))]
         search.advance(await together(_next_token(generate, one) for one in asked))
         step += 1
-    for index, beam in enumerate(search.best()):
-        yield _delta(request, index, beam, search, tokenizer)
+    best = search.best()
+    if not best:
+        raise ConstraintError("the model has no tokens that the constraint allows")
+    for index, beam in enumerate(best):
+        yield _delta(request, index, beam, search, text)
 
 
 def _check(sampling: SamplingParameters) -> None:
@@ -115,11 +156,8 @@ def _check(sampling: SamplingParameters) -> None:
         raise InvalidParameterError(
             f"n ({sampling.n}) is above beam_width ({sampling.beam_width})", param="n"
         )
-    if sampling.constraint is not None or sampling.stop or sampling.prompt_logprobs is not None:
-        raise InvalidParameterError(
-            "beam search takes neither constraints nor stop strings, and scores no prompts",
-            param="beam_width",
-        )
+    if sampling.prompt_logprobs is not None:
+        raise InvalidParameterError("beam search scores no prompts", param="prompt_logprobs")
 
 
 def _time_left(request: Request, began: float) -> Request:
@@ -131,11 +169,21 @@ def _time_left(request: Request, began: float) -> Request:
 
 
 def _one_token(request: Request, search: BeamSearch, number: int, step: int) -> Request:
-    sampling = SamplingParameters(temperature=0.0, max_tokens=1, ignore_eos=True, logprobs=search.candidates)
+    tokens, constraint = search.beams[number].tokens, request.sampling.constraint
+    if constraint is not None and not isinstance(constraint, Continued):
+        constraint = Continued(constraint, tokens)
+    sampling = SamplingParameters(
+        temperature=0.0,
+        max_tokens=1,
+        ignore_eos=True,
+        logprobs=search.candidates,
+        allowed_logprobs=True,
+        constraint=constraint,
+    )
     return replace(
         request,
         id=f"{request.id}/{step}/{number}",
-        prompt_ids=(*request.prompt_ids, *search.beams[number].tokens),
+        prompt_ids=(*request.prompt_ids, *tokens),
         sampling=sampling,
     )
 
@@ -145,22 +193,16 @@ async def _next_token(generate: Callable[[Request], AsyncIterator[Delta]], reque
     return found[0]
 
 
-def _delta(
-    request: Request, index: int, beam: Beam, search: BeamSearch, tokenizer: Tokenizer | None
-) -> Delta:
+def _delta(request: Request, index: int, beam: Beam, search: BeamSearch, text: BeamText) -> Delta:
     stopped = search.stopped(beam)
-    shown = beam.tokens[:-1] if stopped else beam.tokens
-    text = (
-        ""
-        if tokenizer is None
-        else tokenizer.decode(shown, skip_special=request.sampling.skip_special_tokens)
-    )
+    shown, stop = text.shown(beam.tokens[:-1] if stopped else beam.tokens)
+    ended = stopped or text.complete(beam.tokens)
     return Delta(
         request_id=request.id,
         index=index,
-        text=text,
+        text=shown,
         token_ids=beam.tokens,
-        finish="stop" if stopped else "length",
-        stop_reason=beam.tokens[-1] if stopped else None,
+        finish="stop" if ended else "length",
+        stop_reason=beam.tokens[-1] if stopped else stop,
         usage=Usage(len(request.prompt_ids), len(beam.tokens)),
     )

@@ -37,7 +37,15 @@ class JsonSchema:
     schema: str
 
 
-Constraint: TypeAlias = Choice | Regex | JsonSchema
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """What a constraint leaves open once these tokens of the output are there: how beams are held to one."""
+
+    constraint: Choice | Regex | JsonSchema
+    tokens: tuple[int, ...]
+
+
+Constraint: TypeAlias = Choice | Regex | JsonSchema | Continued
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +54,9 @@ class SamplingParameters:
 
     `temperature` 0 is greedy. `top_k` 0, `top_p` 1 and `min_p` 0 are off. `max_tokens` None runs to the model's last
     position. `seed` None draws a fresh seed. `logprobs` is the number of alternatives returned beside each chosen
-    token (0: the chosen one alone; None: none); `prompt_logprobs` the same for the prompt's tokens. `beam_width` above 1 is beam search, which ignores the
-    sampling fields; `length_penalty` is the exponent of the length that a beam's score is divided by.
+    token (0: the chosen one alone; None: none), among those that the constraint allows with `allowed_logprobs`;
+    `prompt_logprobs` the same for the prompt's tokens. `beam_width` above 1 is beam search, which ignores the sampling
+    fields; `length_penalty` is the exponent of the length that a beam's score is divided by.
 
     Raises:
         InvalidParameterError: on construction, naming the field.
@@ -70,6 +79,7 @@ class SamplingParameters:
     include_stop: bool = False
     skip_special_tokens: bool = True
     logprobs: int | None = None
+    allowed_logprobs: bool = False
     prompt_logprobs: int | None = None
     logit_bias: tuple[tuple[int, float], ...] = ()
     constraint: Constraint | None = None

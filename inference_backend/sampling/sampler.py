@@ -71,7 +71,15 @@ class Sampler:
             self._last[int(plan.slots[row])] = int(token)
         wanted = [count for slot in slots if (count := slot.sampling.most_logprobs) is not None]
         shown = np.where(plan.targets < 0, chosen, plan.targets)
-        return _result(StepResult(plan.number, chosen, bad.numpy().astype(np.bool_)), raw, shown, wanted)
+        plain = StepResult(plan.number, chosen, bad.numpy().astype(np.bool_))
+        if not wanted:
+            return plain
+        logprobs = torch.log_softmax(raw, dim=-1)
+        if masks is not None:
+            for words, at in zip(masks.words, plan.masked, strict=True):
+                if slots[int(at)].sampling.allowed_logprobs:
+                    logprobs[int(at)].masked_fill_(~_bits(words, logprobs.shape[1]), float("-inf"))
+        return _with_logprobs(plain, logprobs, shown, max(wanted))
 
     def _adjust(
         self, logits: Tensor, slots: list[_Slot], plan: StepPlan, fed: Int32s, masks: TokenMasks | None
@@ -156,13 +164,10 @@ def _bits(words: Int32s, count: int) -> Tensor:
     return out
 
 
-def _result(plain: StepResult, logits: Tensor, shown: Int32s, wanted: list[int]) -> StepResult:
-    """The result with the log probabilities of the tokens `shown`, if anyone wants them."""
-    if not wanted:
-        return plain
-    logprobs = torch.log_softmax(logits, dim=-1)
+def _with_logprobs(plain: StepResult, logprobs: Tensor, shown: Int32s, count: int) -> StepResult:
+    """The result with the log probabilities [S, vocabulary] of the tokens `shown` and of the `count` likeliest."""
     own = logprobs[torch.arange(len(shown)), torch.from_numpy(shown).long()]
-    top, ids = logprobs.topk(min(max(1, *wanted), logprobs.shape[1]), dim=-1)
+    top, ids = logprobs.topk(min(max(1, count), logprobs.shape[1]), dim=-1)
     return replace(
         plain, logprobs=own.numpy(), top_ids=ids.numpy().astype(np.int32), top_logprobs=top.numpy()
     )

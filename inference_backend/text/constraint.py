@@ -1,12 +1,15 @@
 """Output held inside a choice, regex or JSON schema: which tokens may come next, by llguidance.
 
-A constraint is compiled once, when its request comes in, and copied per sequence. The mask for a step is computed on
-the host while the model's forward pass runs; applying it is the sampler's work.
+A constraint is compiled when its request comes in, and copied per sequence; the last few are kept, since guards ask for the
+same form again and again. The mask for a step is computed on the host while the model's forward pass runs; applying it
+is the sampler's work.
 """
 
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
+from threading import Lock
 
 import numpy as np
 from llguidance import LLMatcher, LLTokenizer
@@ -14,9 +17,10 @@ from llguidance import LLMatcher, LLTokenizer
 from inference_backend.errors import ConstraintError
 from inference_backend.step import Int32s
 from inference_backend.text.tokenizer import Tokenizer
-from inference_backend.values import Choice, Constraint, JsonSchema, Regex
+from inference_backend.values import Choice, Constraint, Continued, JsonSchema, Regex
 
 _LONGEST = 1_000_000
+_KEPT = 32  # compiled constraints
 # At most one space between JSON tokens: a small model left free to indent may never come to the point.
 _SPACE = " ?"
 
@@ -58,20 +62,39 @@ class ConstraintCompiler:
         self._tokenizer = LLTokenizer(
             tokenizer.backend.to_str(), n_vocab=size, eos_token=list(eos_ids) or None
         )
+        self._compiled: OrderedDict[Choice | Regex | JsonSchema, LLMatcher] = OrderedDict()
+        self._lock = Lock()
 
     def compile(self, constraint: Constraint) -> Matcher:
-        """A matcher at the start of the grammar.
+        """A matcher at the start of the grammar, or behind the tokens of a `Continued` one.
 
         Raises:
-            ConstraintError: the constraint is empty, malformed, or too large to compile.
+            ConstraintError: the constraint is empty, malformed, or too large to compile, or forbids those tokens.
         """
-        inner = LLMatcher(self._tokenizer, _grammar(constraint), log_level=0)
-        if inner.is_error():
-            raise ConstraintError(f"cannot compile {type(constraint).__name__}: {inner.get_error()}")
+        if not isinstance(constraint, Continued):
+            return Matcher(self._fresh(constraint), self._words)
+        inner = self._fresh(constraint.constraint)
+        if not inner.consume_tokens(list(constraint.tokens)):
+            raise ConstraintError("the constraint forbids the tokens that it is to be continued from")
         return Matcher(inner, self._words)
 
+    def _fresh(self, constraint: Choice | Regex | JsonSchema) -> LLMatcher:
+        with self._lock:
+            found = self._compiled.get(constraint)
+            if found is not None:
+                self._compiled.move_to_end(constraint)
+                return found.deep_copy()
+        made = LLMatcher(self._tokenizer, _grammar(constraint), log_level=0)
+        if made.is_error():
+            raise ConstraintError(f"cannot compile {type(constraint).__name__}: {made.get_error()}")
+        with self._lock:
+            self._compiled[constraint] = made.deep_copy()
+            while len(self._compiled) > _KEPT:
+                self._compiled.popitem(last=False)
+        return made
 
-def _grammar(constraint: Constraint) -> str:
+
+def _grammar(constraint: Choice | Regex | JsonSchema) -> str:
     if isinstance(constraint, Choice):
         if not constraint.options or not all(constraint.options):
             raise ConstraintError("a choice needs one option or more, none of them empty", param="choice")

@@ -14,7 +14,7 @@ from inference_backend.async_engine import AsyncEngine
 from inference_backend.errors import DeadlineError, ExecutorError, OverloadedError, RequestTooLongError
 from inference_backend.opening import OpenedModel
 from inference_backend.settings import SchedulerSettings
-from inference_backend.values import Delta, Request, SamplingParameters
+from inference_backend.values import Choice, Delta, Request, SamplingParameters
 from tests.inference_backend.checkpoints import Checkpoint
 from tests.inference_backend.conftest import ask, open_chat, request_of, text
 
@@ -163,6 +163,46 @@ def until_end(tokens: list[int], ends: set[int]) -> list[int]:
     """What comes after the end is padding."""
     at = next((at for at, token in enumerate(tokens) if token in ends), len(tokens))
     return tokens[: at + 1]
+
+
+async def test_beams_under_a_constraint_are_the_likeliest_of_its_texts(
+    serving: AsyncEngine, opened: OpenedModel, chat_checkpoint: Checkpoint
+) -> None:
+    """Each option has one spelling in tokens, so that the model's own probability of each can be worked out."""
+    options = ("yes", "no", "maybe", "never")
+    request = request_of(
+        opened, "Is it so?", beam_width=6, n=4, max_tokens=8, length_penalty=0.0, constraint=Choice(options)
+    )
+    got = await read(serving.generate(request))
+    likeliest = dict.fromkeys(options, 0.0)
+    for option in options:
+        ids = [*request.prompt_ids, *spelt(opened, option)]
+        logprobs = torch.log_softmax(chat_checkpoint.logits(ids), dim=-1)
+        for at in range(len(request.prompt_ids), len(ids)):
+            likeliest[option] += float(logprobs[at - 1, ids[at]])
+    assert [delta.text for delta in got] == sorted(options, key=lambda option: -likeliest[option])
+    assert {delta.finish for delta in got} == {"stop"}
+    assert not opened.engine.scheduler.unfinished()
+
+
+def spelt(opened: OpenedModel, text: str) -> list[int]:
+    if opened.tokenizer is None:
+        pytest.fail("the model has no tokenizer")
+    return opened.tokenizer.encode(text)
+
+
+async def test_a_stop_string_ends_a_beam(serving: AsyncEngine, opened: OpenedModel) -> None:
+    free = request_of(opened, "Find the best", "free", beam_width=3, n=3, max_tokens=8)
+    best = (await read(serving.generate(free)))[0].text
+    stop = best[2:4]
+    held = request_of(
+        opened, "Find the best", "held", beam_width=3, n=3, max_tokens=8, stop=(stop,), length_penalty=0.0
+    )
+    got = await read(serving.generate(held))
+    ended = [delta for delta in got if delta.finish == "stop"]
+    assert ended
+    assert all(stop not in delta.text for delta in got)
+    assert {delta.stop_reason for delta in ended} == {stop}
 
 
 async def test_a_beams_deadline_is_that_of_the_whole_search(

@@ -113,7 +113,17 @@ class SpecialSampler:
         if (plan.targets >= 0).any():
             targets = self._longs(plan.targets)
             shown = torch.where(targets < 0, shown, targets)
-        return _with_logprobs(raw, tokens, shown, max(count or 0 for count in wanted))
+        logprobs = torch.log_softmax(raw, dim=-1)
+        if masks is not None and (chosen := self._held(plan)):
+            words = torch.from_numpy(masks.words[chosen]).to(self._device)
+            _mask(logprobs, self._longs(plan.masked[chosen]), words)
+        return _with_logprobs(logprobs, tokens, shown, max(count or 0 for count in wanted))
+
+    def _held(self, plan: StepPlan) -> list[int]:
+        """Which of the plan's masked positions want the log probabilities of allowed tokens alone."""
+        owners = plan.slots[plan.sample_rows[plan.masked]]
+        specials = [self._special.get(int(slot)) for slot in owners]
+        return [at for at, special in enumerate(specials) if special and special.sampling.allowed_logprobs]
 
     def _wanted(self, slot: int) -> int | None:
         special = self._special.get(slot)
@@ -164,9 +174,8 @@ def _mask(logits: Tensor, rows: Tensor, words: Tensor) -> None:
     logits.index_copy_(0, rows, logits[rows].masked_fill(~allowed, float("-inf")))
 
 
-def _with_logprobs(raw: Tensor, tokens: Tensor, shown: Tensor, count: int) -> Sampled:
-    """The sampled tokens with the log probabilities of the ones `shown`, int64 [S]."""
-    logprobs = torch.log_softmax(raw, dim=-1)
+def _with_logprobs(logprobs: Tensor, tokens: Tensor, shown: Tensor, count: int) -> Sampled:
+    """The sampled tokens with the log probabilities, of [S, V], of the ones `shown`, int64 [S]."""
     own = logprobs.gather(1, shown.clamp_min(0)[:, None])[:, 0]
     top, ids = logprobs.topk(max(1, count), dim=-1)
     return Sampled(tokens, own, ids.int(), top)
