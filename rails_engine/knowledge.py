@@ -71,6 +71,11 @@ class Knowledge:
         finally:
             self._progress = None
 
+    async def close(self) -> None:
+        """Close the connections of the running loop and the cache's file; the next use opens them again."""
+        if self._setup is not None:
+            await self._setup.aclose()
+
     def register(self, name: str, provider: type[Any]) -> None:
         """Let the configuration name a search provider; counts until the first search."""
         self._providers[name] = provider

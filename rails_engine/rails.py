@@ -383,13 +383,14 @@ class LLMRails:
         return Runtime(self._parts)
 
     async def aclose(self) -> None:
-        """Give up actions still on their way, close the connections to models and the actions server.
+        """Give up actions still on their way, close the connections to models, embedding endpoints and the actions server.
 
         Await it on the loop that used them.
         """
         if self._two is not None:
             await self._two.close()
         await self._parts.resources.models.close()
+        await self._parts.resources.knowledge.close()
         await self._parts.registered.close()
 
     def update_llm(self, llm: Any) -> None:

@@ -46,3 +46,19 @@ def remote_rows(rows: Sequence[Sequence[float]], expected: int, endpoint: str) -
     if not np.isfinite(matrix).all():
         raise EmbeddingRemoteError(f"{endpoint}: sent a vector with NaN or infinity")
     return unit_rows(matrix)
+
+
+def of_one_length(parts: Sequence[Vectors], before: int | None, endpoint: str) -> Vectors:
+    """What an endpoint sent in several replies as one matrix; `before` is the length of its earlier vectors.
+
+    Raises:
+        EmbeddingRemoteError: vectors of another length than before, or than one another.
+    """
+    for part in parts:
+        before = before or part.shape[1]
+        if part.shape[1] != before:
+            raise EmbeddingRemoteError(
+                f"{endpoint}: sent vectors of length {part.shape[1]}, where it sent {before} before: was the model behind "
+                "it changed? Start again, and everything is embedded anew"
+            )
+    return np.concatenate(parts)

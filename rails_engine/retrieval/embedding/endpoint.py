@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rails_engine.retrieval.base import EmbeddingKind
 from rails_engine.retrieval.errors import EmbeddingConfigError, EmbeddingError, EmbeddingRemoteError
-from rails_engine.retrieval.vectors import remote_rows
+from rails_engine.retrieval.vectors import of_one_length, remote_rows
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -91,12 +91,9 @@ class EndpointEmbedder:
             return np.empty((0, await self.dimension()), np.float32)
         size = self._endpoint.batch_size
         parts = [await self._request(texts[i : i + size], kind) for i in range(0, len(texts), size)]
-        if len({part.shape[1] for part in parts}) != 1:
-            raise EmbeddingRemoteError(
-                f"{self.model_name}: sent vectors of different lengths for one text list"
-            )
-        self._dimension = parts[0].shape[1]
-        return np.concatenate(parts)
+        vectors = of_one_length(parts, self._dimension, self.model_name)
+        self._dimension = vectors.shape[1]
+        return vectors
 
     async def aclose(self) -> None:
         """Close the client of the running loop."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rails_engine.retrieval.base import EmbeddingKind
 from rails_engine.retrieval.errors import EmbeddingRemoteError
 from rails_engine.retrieval.rest import Service, open_session, post_json
-from rails_engine.retrieval.vectors import remote_rows
+from rails_engine.retrieval.vectors import of_one_length, remote_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +60,9 @@ class ServiceEmbedder:
                 body = self._dialect.body(batch, kind)
                 reply = await post_json(session, self._service, self._dialect.url, body)
                 parts.append(self._read(reply, len(batch)))
-        if len({part.shape[1] for part in parts}) != 1:
-            raise EmbeddingRemoteError(
-                f"{self.model_name}: sent vectors of different lengths for one text list"
-            )
-        self._dimension = parts[0].shape[1]
-        return np.concatenate(parts)
+        vectors = of_one_length(parts, self._dimension, self.model_name)
+        self._dimension = vectors.shape[1]
+        return vectors
 
     def _read(self, reply: Any, expected: int) -> NDArray[np.float32]:
         try:

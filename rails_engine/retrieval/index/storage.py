@@ -2,7 +2,8 @@
 
 A save writes its files under a fresh name, flushes them to the disk, and then replaces `manifest.json` in one step.
 The manifest holds the SHA-256 and size of each file, so a reader sees the old content or the new, never a mixture,
-and a changed byte is an error. Files that the manifest does not name are leftovers and are removed by the next save.
+and a changed byte is an error. Files that the manifest does not name are leftovers and are removed by the next save;
+saves of several processes wait for one another, lest one removes what another is writing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from rails_engine.retrieval.errors import IndexFormatError, IndexStorageError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+LOCK = "lock"
 _BLOCK = 1 << 20
 
 
@@ -63,15 +66,16 @@ def save_folder(folder: Path, content: Content) -> None:
     generation = secrets.token_hex(8)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        files = _write_files(folder, generation, content.writers)
-        manifest = Manifest(content.kind, content.model, content.dimension, content.count, files)
-        _replace_manifest(folder, generation, manifest)
+        with _one_at_a_time(folder):
+            files = _write_files(folder, generation, content.writers)
+            manifest = Manifest(content.kind, content.model, content.dimension, content.count, files)
+            _replace_manifest(folder, generation, manifest)
+            _remove_leftovers(folder, {stored.name for stored in files.values()})
     except (OSError, RuntimeError) as error:  # faiss reports a failed write as RuntimeError
         _remove_generation(folder, generation)
         raise IndexStorageError(
             f"{folder}: the index could not be saved ({error}); the former one is intact"
         ) from error
-    _remove_leftovers(folder, {stored.name for stored in files.values()})
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -116,6 +120,19 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Holds the folder's lock, which ends with the process at the latest; without such locks, as on Windows, nothing."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with (folder / LOCK).open("wb") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
 def _write_files(
     folder: Path, generation: str, writers: Mapping[str, Callable[[Path], None]]
 ) -> dict[str, StoredFile]:
@@ -157,9 +174,11 @@ def _remove_generation(folder: Path, generation: str) -> None:
 
 
 def _remove_leftovers(folder: Path, current: set[str]) -> None:
+    """What cannot be removed now, since somebody reads it, say, the next save removes."""
     for path in folder.glob("*.????????????????"):
         if path.name not in current and _is_generation(path.suffix[1:]):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 def _is_generation(suffix: str) -> bool:

@@ -16,11 +16,11 @@ from rails_engine.retrieval import EmbeddingKind
 DIMENSION = 64
 
 
-def word_vector(text: str) -> NDArray[np.float32]:
+def word_vector(text: str, dimension: int = DIMENSION) -> NDArray[np.float32]:
     """A bag of hashed words: texts that share words are near each other."""
-    vector = np.zeros(DIMENSION, np.float32)
+    vector = np.zeros(dimension, np.float32)
     for word in text.lower().replace("?", " ").replace(".", " ").replace("#", " ").split():
-        vector[int(hashlib.sha256(word.encode()).hexdigest(), 16) % DIMENSION] += 1
+        vector[int(hashlib.sha256(word.encode()).hexdigest(), 16) % dimension] += 1
     return vector / max(1e-9, float(np.linalg.norm(vector)))
 
 
@@ -43,7 +43,7 @@ class WordEmbedder:
 
 
 class EmbeddingServer:
-    """An OpenAI-style `/v1/embeddings`; `failures` is a list of statuses to answer first."""
+    """An OpenAI-style `/v1/embeddings`; `failures` is a list of statuses to answer first, `dimensions` of lengths to send first."""
 
     def __init__(self) -> None:
         self.requests: list[dict[str, Any]] = []
@@ -52,6 +52,8 @@ class EmbeddingServer:
         self.failures: list[int] = []
         self.reply: Any = None
         self.base_url = ""
+        self.dimension = DIMENSION
+        self.dimensions: list[int] = []
 
     async def answer(self, request: web.Request) -> web.Response:
         body = await request.json()
@@ -63,11 +65,13 @@ class EmbeddingServer:
         if self.reply is not None:
             return web.json_response(self.reply)
         texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+        if self.dimensions:
+            self.dimension = self.dimensions.pop(0)
         rows = [self._row(i, text, body.get("encoding_format")) for i, text in enumerate(texts)]
         return web.json_response({"object": "list", "data": rows[::-1], "model": body["model"]})
 
     def _row(self, index: int, text: str, encoding: str | None) -> dict[str, Any]:
-        vector: Any = (3 * word_vector(text)).tolist()
+        vector: Any = (3 * word_vector(text, self.dimension)).tolist()
         if encoding == "base64":
             vector = base64.b64encode(np.asarray(vector, "<f4").tobytes()).decode()
         return {"object": "embedding", "index": index, "embedding": vector}

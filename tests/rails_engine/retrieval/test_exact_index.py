@@ -127,7 +127,7 @@ def test_a_full_disk_leaves_the_old_index_intact(tmp_path: Path, monkeypatch: py
 def test_a_second_save_leaves_no_leftovers(tmp_path: Path) -> None:
     filled().save(tmp_path, "m")
     filled().save(tmp_path, "m")
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.iterdir())) == 4  # manifest, ids, vectors, lock
 
 
 @given(
