@@ -1,7 +1,7 @@
 """What ranks say to each other: commands and results through pipes, hidden states over torch.distributed.
 
-A step waits for its command, so a command must not cost what a step does: two broadcasts of torch.distributed take most
-of a millisecond, a pipe to each rank some tens of microseconds.
+A step waits for its command. A pipe to each rank takes some tens of microseconds, has no time limit while nobody asks
+anything, and says at once that a process has ended.
 """
 
 from __future__ import annotations

@@ -15,23 +15,21 @@ from torch import Tensor
 from inference_backend.adapting import load_lora, load_prefix, prepare_lora
 from inference_backend.errors import ExecutorError, ResourceError
 from inference_backend.executor import Capacity
-from inference_backend.executors.cuda.graphs import GraphSet, adapted_sizes, bucket_sizes, mixed_sizes
-from inference_backend.executors.cuda.memory import cache_blocks, entering_states, step_tensors
-from inference_backend.executors.cuda.packing import Packer, SlotTable
+from inference_backend.executors.cuda.capturing import capture
+from inference_backend.executors.cuda.machine import Machine, make_machine
+from inference_backend.executors.cuda.memory import cache_blocks
+from inference_backend.executors.cuda.packing import SlotTable
 from inference_backend.executors.cuda.results import Flight, ReturnPath, Sampled
-from inference_backend.executors.cuda.sampling import SpecialSampler, draw
+from inference_backend.executors.cuda.sampling import draw
 from inference_backend.executors.cuda.warming import warm_step
 from inference_backend.executors.inputs import adapter_rows
-from inference_backend.executors.loading import LoadedModel, allocate_cache, load_model
+from inference_backend.executors.loading import load_model
 from inference_backend.executors.stage import WHOLE, Stage
-from inference_backend.kernels import AdapterRows, AttentionInputs, LayerCache
-from inference_backend.kernels.cuda import PackedSizes, StepTensors, unpack_step
+from inference_backend.kernels.cuda import unpack_step
 from inference_backend.layers import Scheme, StepContext
 from inference_backend.parallel import SINGLE, TensorGroup
 from inference_backend.settings import EngineSettings
 from inference_backend.step import Int32s, StepPlan, StepResult, TokenMasks
-
-LARGEST_MIXED_GRAPH = 2048  # tokens; larger steps run longer than their kernels take to launch
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,35 +42,6 @@ class _Launched:
     plan: StepPlan
     hidden: Tensor
     rows: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Machine:
-    """All that lives on the device once loaded.
-
-    `states` are a later stage's inputs [T, hidden size], else empty; `adapters` int64 [R] the rows' adapter slots, for
-    the graphs of decode rows with adapters.
-    """
-
-    model: LoadedModel
-    caches: tuple[LayerCache, ...]
-    step: StepTensors
-    states: Tensor
-    adapters: Tensor
-    packer: Packer
-    special: SpecialSampler
-    forward: GraphSet
-    sampling: GraphSet
-    mixed: GraphSet
-    adapted: GraphSet
-
-    def rows_among(self, tokens: int) -> int:
-        """How many rows a mixed graph of so many tokens has room for."""
-        return min(tokens, len(self.step.context_lengths))
-
-    def entering(self, tokens: int) -> Tensor:
-        """What the model takes for the step's first tokens: their ids, or the states of the stage before."""
-        return self.states[:tokens] if len(self.states) else self.step.token_ids[:tokens]
 
 
 class CudaExecutor:
@@ -92,13 +61,13 @@ class CudaExecutor:
         self._stage = stage
         self._device = torch.device("cuda", torch.cuda.current_device())
         self._slots = SlotTable(settings.scheduler.max_sequences)
-        self._machine: _Machine | None = None
+        self._machine: Machine | None = None
         self._returns: ReturnPath | None = None
         self._launched: _Launched | None = None
         self._flights: deque[Flight] = deque()
 
     @property
-    def machine(self) -> _Machine:
+    def machine(self) -> Machine:
         """What `load` made.
 
         Raises:
@@ -115,36 +84,17 @@ class CudaExecutor:
         model = load_model(self.settings, self._device, self.group, stage, self._scheme)
         prepare_lora(model.model, self.settings.adapters)
         blocks = cache_blocks(model, self.settings)
-        caches = allocate_cache(model, self.settings, blocks, model.layers)
-        step = step_tensors(model, self.settings, self._device)
-        limits = self.settings.scheduler
-        words = PackedSizes(
-            limits.max_step_tokens, limits.max_sequences, step.block_tables.shape[1], limits.max_step_tokens
-        ).words
-        special = SpecialSampler(self._slots, model.positions, self._device)
-        sizes = bucket_sizes(limits.max_sequences)
-        self._machine = _Machine(
-            model,
-            caches,
-            step,
-            entering_states(model, self.settings, self._stage),
-            torch.zeros(limits.max_sequences, dtype=torch.int64, device=self._device),
-            Packer(words, self._slots, self._device),
-            special,
-            GraphSet(sizes),
-            GraphSet(sizes),
-            GraphSet(mixed_sizes(min(limits.max_step_tokens, LARGEST_MIXED_GRAPH))),
-            GraphSet(adapted_sizes(sizes) if self.settings.adapters.max_adapters else ()),
-        )
+        self._machine = make_machine(model, self.settings, self._stage, self._slots, blocks)
         self._returns = ReturnPath(self._device)
         if not model.config.experts:
-            self._capture()
+            alone = self.group.size == self._stage.count == 1
+            capture(self._machine, last_stage=self._stage.last, measured=alone)
         self._warm()
         torch.cuda.synchronize()
         config = model.config
         return Capacity(
             blocks=blocks,
-            block_size=limits.block_size,
+            block_size=self.settings.scheduler.block_size,
             max_positions=model.positions,
             vocab_size=config.vocab_size,
             hidden_size=config.hidden_size,
@@ -230,17 +180,8 @@ class CudaExecutor:
     def _forward(self, plan: StepPlan) -> Tensor:
         """The step's kernels one by one: the hidden states that are read, or all of them for the stage after."""
         machine, tokens, rows = self.machine, plan.tokens, plan.rows
-        step = machine.step
-        inputs = AttentionInputs(
-            positions=step.positions[:tokens],
-            slot_mapping=step.slot_mapping[:tokens],
-            query_starts=step.query_starts[: rows + 1],
-            context_lengths=step.context_lengths[:rows],
-            block_tables=step.block_tables[:rows],
-            decode_rows=plan.decode_rows,
-            max_query=int(np.diff(plan.query_starts).max()),
-            max_context=int(plan.context_lengths.max()),
-        )
+        longest = int(np.diff(plan.query_starts).max()), int(plan.context_lengths.max())
+        inputs = machine.attention(tokens, rows, plan.decode_rows, longest)
         wanted = self._wanted(plan)
         adapters = adapter_rows(plan, self._device)
         model = machine.model.model
@@ -272,65 +213,6 @@ class CudaExecutor:
         self._flights.append(self._returns.send(plan.number, result))
 
     # --- start --------------------------------------------------------------------------------------------------
-
-    def _capture(self) -> None:
-        """Graphs of the forward pass and of sampling, for steps of decode rows alone.
-
-        While they are captured every row is padding: no context, nothing written.
-        """
-        machine = self.machine
-        step, model = machine.step, machine.model.model
-        step.slot_mapping.fill_(-1)
-        hidden: dict[int, Tensor] = {}
-
-        def decode_inputs(rows: int) -> AttentionInputs:
-            return AttentionInputs(
-                positions=step.positions[:rows],
-                slot_mapping=step.slot_mapping[:rows],
-                query_starts=step.query_starts[: rows + 1],
-                context_lengths=step.context_lengths[:rows],
-                block_tables=step.block_tables[:rows],
-                decode_rows=rows,
-                max_query=1,
-                max_context=machine.model.positions,
-            )
-
-        def forward(rows: int) -> Tensor:
-            hidden[rows] = model(machine.entering(rows), StepContext(decode_inputs(rows), machine.caches))
-            return hidden[rows]
-
-        def adapted(rows: int) -> Tensor:
-            inputs = decode_inputs(rows)
-            adapters = AdapterRows(machine.adapters[:rows], ())
-            context = StepContext(inputs, machine.caches, adapters)
-            # Where the base model's graph leaves its states, so that the same graphs of sampling follow.
-            return hidden[rows].copy_(model(machine.entering(rows), context))
-
-        def mixed(tokens: int) -> Tensor:
-            rows = machine.rows_among(tokens)
-            inputs = AttentionInputs(
-                positions=step.positions[:tokens],
-                slot_mapping=step.slot_mapping[:tokens],
-                query_starts=step.query_starts[: rows + 1],
-                context_lengths=step.context_lengths[:rows],
-                block_tables=step.block_tables[:rows],
-                decode_rows=0,
-                max_query=tokens,
-                max_context=machine.model.positions,
-                by_length=True,
-            )
-            out: Tensor = model(machine.entering(tokens), StepContext(inputs, machine.caches))
-            return out
-
-        machine.mixed.capture(mixed)
-        machine.forward.capture(forward)
-        machine.adapted.capture(adapted)
-        if self.group.size == self._stage.count == 1:
-            # Ranks must all take the same graph, and each would measure its own times.
-            machine.mixed.measure()
-            machine.forward.measure()
-        if self._stage.last:
-            machine.sampling.capture(lambda rows: draw(model.logits(hidden[rows], narrow=True), step))
 
     def _warm(self) -> None:
         """Steps of prompts in several sizes, so that no request waits for a kernel to be compiled or loaded."""
