@@ -28,9 +28,10 @@ from inference_backend.errors import (
 from inference_backend.executor import Capacity, Executor
 from inference_backend.kv import root_hash
 from inference_backend.metrics import Ended, EngineMetrics
+from inference_backend.outcome import Outcome
 from inference_backend.planning import PlannedStep
 from inference_backend.prepared import PreparedRequest
-from inference_backend.scheduler import Outcome, Scheduler
+from inference_backend.scheduler import Scheduler
 from inference_backend.sequence import Phase, Sequence
 from inference_backend.settings import SchedulerSettings, SpeculationSettings
 from inference_backend.speculation import Drafter

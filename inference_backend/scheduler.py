@@ -16,48 +16,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import NamedTuple
 
 import numpy as np
 
+from inference_backend.bookkeeping import check_blocks, check_places
 from inference_backend.errors import (
-    EngineError,
     InvalidParameterError,
-    InvariantError,
     NumericError,
     OverloadedError,
     RequestTooLongError,
 )
 from inference_backend.executor import Capacity
 from inference_backend.kv import PrefixCache
+from inference_backend.outcome import Outcome, accepted, hidden_rows, until_end
 from inference_backend.planning import PlannedStep, Row, Step, build
 from inference_backend.sequence import Phase, Sequence
 from inference_backend.settings import SchedulerSettings
-from inference_backend.step import Floats, Join, StepResult
-from inference_backend.values import FinishReason
+from inference_backend.step import Join, StepResult
 from inference_backend.waiting import WaitingLine
 
 _rank = attrgetter("rank")
 _SCORED_AT_ONCE = 256  # tokens of one prompt: each needs its logits over the whole vocabulary
-
-
-class Outcome(NamedTuple):
-    """What one step brought one sequence.
-
-    `tokens` are new; `samples` their indexes into the result's S, `scored` those of the prompt's tokens from number
-    `scored_from` on. `hidden` is float32 [n, hidden size], the states of
-    this step's part of an embedding's prompt.
-    """
-
-    sequence: Sequence
-    tokens: tuple[int, ...] = ()
-    samples: tuple[int, ...] = ()
-    finish: FinishReason | None = None
-    stop_token: int | None = None
-    error: EngineError | None = None
-    hidden: Floats | None = None
-    scored: tuple[int, ...] = ()
-    scored_from: int = 0
 
 
 @dataclass(slots=True)
@@ -324,7 +303,7 @@ class Scheduler:
                     outcomes.append(outcome)
             sample += row.samples
             if sequence.request.pooling:
-                hidden += _hidden_rows(row)
+                hidden += hidden_rows(row)
         return outcomes
 
     def _one_token(self, sequence: Sequence, token: int, sample: int) -> Outcome:
@@ -355,12 +334,12 @@ class Scheduler:
         scored, scored_from = tuple(range(sample, own.start)), row.start + 1
         if not own:
             return Outcome(sequence, scored=scored, scored_from=scored_from)
-        accepted = _accepted(row.drafts, result.tokens[own.start : own.stop].tolist())
+        held = accepted(row.drafts, result.tokens[own.start : own.stop].tolist())
         if row.drafts:
             self.counters.drafts += 1
             self.counters.drafted += len(row.drafts)
-            self.counters.accepted += len(accepted) - 1
-        tokens, finish = self._until_end(sequence, accepted)
+            self.counters.accepted += len(held) - 1
+        tokens, finish = until_end(sequence, held)
         sequence.tokens += tokens
         if row.drafts and row.epoch == sequence.preemptions:
             sequence.computed = len(sequence.tokens) - 1
@@ -380,18 +359,8 @@ class Scheduler:
             scored_from=scored_from,
         )
 
-    def _until_end(self, sequence: Sequence, tokens: list[int]) -> tuple[list[int], FinishReason | None]:
-        """Tokens up to the one that ends the sequence, if one does."""
-        for count, token in enumerate(tokens, start=1):
-            generated = sequence.generated + count
-            if token in sequence.stop_ids and generated > sequence.request.sampling.min_tokens:
-                return tokens[:count], "stop"
-            if len(sequence.tokens) + count >= sequence.limit:
-                return tokens[:count], "length"
-        return tokens, None
-
     def _pooled(self, row: Row, result: StepResult, hidden: int) -> Outcome | None:
-        count = _hidden_rows(row)
+        count = hidden_rows(row)
         states = None if result.hidden is None else result.hidden[hidden : hidden + count]
         done = row.start + row.length == row.sequence.prompt_length
         if states is not None and not np.isfinite(states).all():
@@ -428,21 +397,8 @@ class Scheduler:
         Raises:
             InvariantError: it does not.
         """
-        self.cache.check()
-        counts: dict[int, int] = {}
-        for sequence in self.running:
-            for block in sequence.blocks:
-                counts[block] = counts.get(block, 0) + 1
-            _check_running(sequence, self.block_size)
-        if any(self.cache.references(block) != count for block, count in counts.items()):
-            raise InvariantError("a KV block's reference count is not the number of its holders")
-        if len(counts) != self.cache.used:
-            raise InvariantError("a KV block is held by no sequence")
-        slots = [sequence.slot for sequence in self.running]
-        if sorted([*slots, *self._slots]) != list(range(self.settings.max_sequences)):
-            raise InvariantError("a slot is lost or given twice")
-        if any(s.phase is not Phase.WAITING or s.blocks for s in self.waiting):
-            raise InvariantError("a waiting sequence holds blocks")
+        check_blocks(self.cache, self.running, self.block_size)
+        check_places(self.running, self.waiting, self._slots, self.settings.max_sequences)
 
 
 def _join(sequence: Sequence) -> Join:
@@ -455,29 +411,3 @@ def _join(sequence: Sequence) -> Join:
         output_ids=np.asarray(sequence.tokens[length:], dtype=np.int32),
         stop_ids=np.asarray(sorted(sequence.stop_ids), dtype=np.int32),
     )
-
-
-def _accepted(drafts: tuple[int, ...], sampled: list[int]) -> list[int]:
-    """The sampled tokens that hold: each one follows drafts that were all sampled themselves."""
-    kept = 0
-    while kept < len(drafts) and drafts[kept] == sampled[kept]:
-        kept += 1
-    return sampled[: kept + 1]
-
-
-def _hidden_rows(row: Row) -> int:
-    pooling = row.sequence.request.pooling
-    if pooling == "mean":
-        return row.length
-    return int(pooling == "last" and row.start + row.length == row.sequence.prompt_length)
-
-
-def _check_running(sequence: Sequence, block_size: int) -> None:
-    if sequence.phase is not Phase.RUNNING:
-        raise InvariantError("a sequence is in the running list, but does not run")
-    if sequence.computed > len(sequence.blocks) * block_size:
-        raise InvariantError("a sequence has computed tokens without a block")
-    if sequence.computed > sequence.total and not sequence.verifying:
-        raise InvariantError("a sequence has computed more tokens than there are")
-    if not 0 <= sequence.pending <= 2:
-        raise InvariantError("a sequence waits for more tokens than two steps can sample")

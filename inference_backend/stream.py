@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from inference_backend.errors import ConstraintError, EngineError
-from inference_backend.scheduler import Outcome
+from inference_backend.outcome import Outcome
 from inference_backend.sequence import Sequence
 from inference_backend.step import Floats, StepResult
 from inference_backend.text import Detokenizer, Matcher, StopFinder

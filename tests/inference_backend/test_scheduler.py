@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from inference_backend.errors import OverloadedError, RequestTooLongError
 from inference_backend.executor import Capacity
 from inference_backend.kv import root_hash
+from inference_backend.outcome import Outcome
 from inference_backend.planning import PlannedStep
-from inference_backend.scheduler import Outcome, Scheduler
+from inference_backend.scheduler import Scheduler
 from inference_backend.sequence import Phase, Sequence
 from inference_backend.settings import SchedulerSettings
 from inference_backend.testing import ScriptedExecutor
