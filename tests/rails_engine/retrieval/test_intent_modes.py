@@ -146,3 +146,55 @@ async def test_a_search_provider_hears_the_threshold_as_it_is_configured(thresho
 async def test_a_search_provider_without_a_way_in_is_refused_by_name() -> None:
     with pytest.raises(EmbeddingConfigError, match="'own' defines neither `add_items` nor `add_item`"):
         searched_by(Deaf)._parts.resources.knowledge.setup.intents()
+
+
+# --- thresholds, in the turn ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "asked"),
+    [("refund policy", 0), ("how do refunds work please", 0), (AMBIGUOUS, 1)],
+)
+async def test_what_is_clear_costs_no_call_and_what_is_not_costs_one(said: str, asked: int) -> None:
+    settings = {"embeddings_only_margin": 0.6, "embeddings_only_similarity_threshold": 0.3} | FALLBACK
+    assert (await answer(said, settings, "ask about refunds"))[1] == asked
+
+
+async def test_what_is_out_of_scope_takes_the_fallback_however_small_its_margin() -> None:
+    settings = {"embeddings_only_margin": 0.99, "embeddings_only_similarity_threshold": 0.7} | FALLBACK
+    assert await answer(FOREIGN, settings) == ("I cannot help with that.", 0)
+
+
+async def test_an_intent_that_the_model_does_not_know_either_falls_back_on_the_model() -> None:
+    settings = {"embeddings_only_margin": 0.99}
+    reply, calls = await answer(AMBIGUOUS, settings, "ask about the weather", "bot x", '"It may rain."')
+    assert calls >= 1
+    assert reply != "Refunds take a week."
+
+
+async def test_a_threshold_without_an_engine_is_mapped_in_the_turn_and_said_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """0.6 on the scale of all-MiniLM-L6-v2 is cosine 0.68, which is as rare as cosine 0.73 of the built-in embedder."""
+    config = RailsConfig.from_content(
+        COLANG,
+        config={
+            "models": [],
+            "rails": {
+                "dialog": {
+                    "user_messages": {"embeddings_only": True, "embeddings_only_similarity_threshold": 0.6}
+                    | FALLBACK
+                }
+            },
+        },
+    )
+    rails = LLMRails(config, llm=ScriptedLLM([]))
+    for said, reply in ((FOREIGN, "I cannot help with that."), ("the refund policy", "Refunds take a week.")):
+        answered = await rails.generate_async(messages=[{"role": "user", "content": said}])
+        assert isinstance(answered, dict)
+        assert answered["content"] == reply
+    warnings = [
+        record.getMessage() for record in caplog.records if "has another scale" in record.getMessage()
+    ]
+    assert len(warnings) == 1
+    assert "applied as cosine 0.728 instead of 0.680" in warnings[0]
