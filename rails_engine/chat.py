@@ -267,7 +267,5 @@ class Digest:
 
 def digest(messages: Iterable[ChatMessage]) -> str:
     """The digest of a whole list."""
-    growing = Digest()
-    for message in messages:
-        growing.add(message)
-    return growing.text()
+    text = "".join(map(_digested, messages))
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()

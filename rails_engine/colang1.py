@@ -140,7 +140,7 @@ class Colang1:
             rails=GenerationRailsOptions(input=asked.input, output=False, dialog=False)
         )
         trace = Trace()
-        done = await self._turn(Request(request.messages, options, story={}), trace)
+        done = await self._turn(Request(request.messages, options, story={}), trace, recorded=True)
         return _refusal_of(done.reply, trace)
 
     async def generate_events(self, events: Sequence[Mapping[str, Any]], trace: Trace) -> list[EventDict]:
@@ -155,13 +155,22 @@ class Colang1:
 
     # --- one turn --------------------------------------------------------------------------------------------------
 
-    async def _turn(self, request: Request, trace: Trace, stream: Stream | None = None) -> Done:
-        """Run the turn that the request asks for, on a fork; keep it if it succeeds."""
+    async def _turn(
+        self, request: Request, trace: Trace, stream: Stream | None = None, *, recorded: bool = False
+    ) -> Done:
+        """Run the turn that the request asks for, on a fork; keep it if it succeeds.
+
+        `recorded`: the trace is to have every event.
+        """
         known = self._known(request)
         asked = inputs_of(request, known.length)
         request = with_options_of_context(request, [*asked.past, *asked.now])
-        request, inputs = await self._checked(request, known.length, asked)
+        # A model that is given the messages as they are sees all of them, not only those that are new.
+        first = 0 if self._resources.config.passthrough else known.length
+        places = self._checks.places(request, first, asked.start)
+        request, inputs = await self._checked(request, places, asked) if places else (request, asked)
         turn = self._make_turn(known.story, request, trace)
+        turn.is_recorded = recorded or stream is not None or self._is_read(request)
         if stream is not None:
             turn.scene = replace(turn.scene, shown=stream)
             stream.begin(lambda give: self._windows(turn, give))
@@ -198,26 +207,24 @@ class Colang1:
             await asyncio.wait({copy})
             await ahead.close(turn.trace.llm_calls.append)
 
-    async def _checked(self, request: Request, known: int, asked: Inputs) -> tuple[Request, Inputs]:
-        """The request with its older messages as prompts may show them, and the events that it stands for.
+    async def _checked(
+        self, request: Request, places: Sequence[int], asked: Inputs
+    ) -> tuple[Request, Inputs]:
+        """The request with its messages at `places` as prompts may show them, and the events that it stands for.
 
         A message since the last answer that the rails refuse is what the turn answers, so that it is refused.
         """
-        # A model that is given the messages as they are sees all of them, not only those that are new.
-        first = 0 if self._resources.config.passthrough else known
-        messages, refused = await self._checks.review(request, first, asked.start)
+        messages, refused = await self._checks.review(request, places, asked.start)
         if messages is request.messages:
             return request, asked
         checked = replace(request, messages=messages)
-        inputs = inputs_of(checked, known)
-        return checked, inputs if refused is None else Inputs(
-            inputs.past, [user_event(refused)], inputs.start
-        )
+        inputs = inputs_of(checked, asked.known)
+        return checked, inputs if refused is None else replace(inputs, now=[user_event(refused)])
 
     async def _judge(self, request: Request) -> Judged:
         """What the rails that the request names make of its last message."""
         trace = Trace()
-        done = await self._turn(request, trace)
+        done = await self._turn(request, trace, recorded=True)
         certain = not any(failed(run) for run in trace.actions)
         reply = done.reply
         if _refusal_of(reply, trace) is not None:
@@ -247,6 +254,16 @@ class Colang1:
         turn = CanonicalTurn(scene, self._runner, trace)
         turn.is_quiet = not (request.options or DEFAULT_OPTIONS).log.internal_events
         return turn
+
+    def _is_read(self, request: Request) -> bool:
+        """Whether somebody may look at every event of a turn."""
+        resources = self._resources
+        return (
+            (request.options or DEFAULT_OPTIONS).log.wanted
+            or resources.config.rails.input.speculative_generation
+            or resources.prompts.has_own_filters
+            or self._runner.reads_events()
+        )
 
     def _wanted(self, request: Request) -> dict[str, Any]:
         """What the system flows ask before they run a kind of rail."""

@@ -7,7 +7,7 @@ have set: the description of a model call, and the records that a call is added 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from rails_engine.options import GenerationOptions
@@ -58,31 +58,36 @@ def _taken(variable: ContextVar[T | None]) -> T | None:
     return value
 
 
-class Held:
-    """`with Held((variable, value), …)`: what users' code reads meanwhile; afterwards everything is as it was."""
+class call_context:  # noqa: N801 -- used as a function
+    """What users' code reads during a call; afterwards everything is as it was."""
 
-    __slots__ = ("_before", "_values")
+    __slots__ = ("_before", "_messages", "_options")
 
-    def __init__(self, *values: tuple[ContextVar[Any], Any]) -> None:
-        self._values = values
-        self._before: list[tuple[ContextVar[Any], Token[Any]]] = []
+    def __init__(self, options: GenerationOptions | None, messages: Sequence[Mapping[str, Any]]) -> None:
+        self._options = options
+        self._messages = messages
 
     def __enter__(self) -> None:
-        self._before = [(variable, variable.set(value)) for variable, value in self._values]
+        self._before = generation_options_var.set(self._options), raw_llm_request.set(self._messages)
 
     def __exit__(self, *_: object) -> None:
-        for variable, before in self._before:
-            variable.reset(before)
+        generation_options_var.reset(self._before[0])
+        raw_llm_request.reset(self._before[1])
 
 
-def call_context(options: GenerationOptions | None, messages: Sequence[Mapping[str, Any]]) -> Held:
-    """The options and messages of a call."""
-    return Held((generation_options_var, options), (raw_llm_request, messages))
-
-
-def reading_along(handler: Any) -> Held:
+class reading_along:  # noqa: N801 -- used as a function
     """`handler` is where actions may write while somebody reads along."""
-    return Held((streaming_handler_var, handler))
+
+    __slots__ = ("_before", "_handler")
+
+    def __init__(self, handler: Any) -> None:
+        self._handler = handler
+
+    def __enter__(self) -> None:
+        self._before = streaming_handler_var.set(self._handler)
+
+    def __exit__(self, *_: object) -> None:
+        streaming_handler_var.reset(self._before)
 
 
 class LLMStats:

@@ -66,18 +66,20 @@ class MessageChecks:
         if question is not None and judged.certain:
             _keep(self._verdicts, _key(question.messages[-1], question), judged.content)
 
-    async def review(
-        self, request: Request, first: int, start: int
-    ) -> tuple[Sequence[ChatMessage], ChatMessage | None]:
-        """The messages from `first` on as prompts may show them, and the first of the turn that is refused.
+    def places(self, request: Request, first: int, start: int) -> list[int]:
+        """The places of the messages from `first` on that a turn that begins at `start` does not judge itself.
 
-        The turn begins at `start`. Its last user message and the results of its tools it judges itself.
+        It judges its last user message and the results of its tools.
         """
-        messages = list(request.messages)
+        messages = request.messages
         now = [p for p in range(start, len(messages)) if messages[p].get("role") == "user"][:-1]
-        if first >= start and not now:
-            return request.messages, None
-        places = [*range(first, start), *now]
+        return [*range(first, start), *now]
+
+    async def review(
+        self, request: Request, places: Sequence[int], start: int
+    ) -> tuple[Sequence[ChatMessage], ChatMessage | None]:
+        """The messages with those at `places` as prompts may show them, and the first from `start` on that is refused."""
+        messages = list(request.messages)
         questions = [(place, asked) for place in places if (asked := self._question(request, place))]
         if not questions:
             return request.messages, None

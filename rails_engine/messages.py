@@ -38,7 +38,9 @@ def require_messages(messages: Any, limits: LimitsConfig = DEFAULT_LIMITS) -> Se
         InvalidRequestError: it is something else, a message has no known role or lacks what its role needs, a text is
             no valid Unicode or has control characters, or there is too much of it.
     """
-    if not isinstance(messages, Sequence) or isinstance(messages, str | bytes):
+    if type(messages) is not list and (
+        not isinstance(messages, Sequence) or isinstance(messages, str | bytes)
+    ):
         raise InvalidRequestError(f"`messages` is a list of messages {EXAMPLE}, not {_kind(messages)}")
     if len(messages) > limits.max_messages:
         raise InvalidRequestError(

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from rails_engine.actions import Action, ActionOutput, ActionRegistry, ActionRunner, ActionsServer
 from rails_engine.errors import ActionTimeoutError
-from rails_engine.library import ALLOWED, FAILED, Limits, limits_of, require_verdict
+from rails_engine.library import ACTIONS, ALLOWED, FAILED, Limits, limits_of, require_verdict
 from rails_engine.llm import Observed, public_model
 from rails_engine.scene import Outcome, Plan, RunningRail
 from rails_engine.services import Resources, TurnServices
@@ -49,15 +49,27 @@ class RegisteredActions:
         url = resources.config.actions_server_url
         self._server = ActionsServer(url) if url else None
         self._plans: dict[str, Plan | None] = {}
+        self._reading = False
         self._version = -1
 
     def find(self, name: str) -> Plan | None:
         """See `Registered.find`; looked up once, until something is registered."""
-        if self._version != self._registry.version:
-            self._plans, self._version = {}, self._registry.version
+        self._refresh()
         if name not in self._plans:
             self._plans[name] = self._plan(name)
         return self._plans[name]
+
+    def reads_events(self) -> bool:
+        """True if an action that is none of the library's is handed the events of the turn."""
+        self._refresh()
+        return self._reading
+
+    def _refresh(self) -> None:
+        """Forget what was looked up if something has been registered since."""
+        if self._version != self._registry.version:
+            self._plans, self._version = {}, self._registry.version
+            known = (self._registry.require(name) for name in self._registry.names())
+            self._reading = any(map(_reads_events, known))
 
     def elsewhere(self, name: str) -> Plan | None:
         """How to run an action that nobody registered here, where there is an actions server to ask."""
@@ -120,6 +132,16 @@ class RegisteredActions:
             elif name.endswith("_llm") and name.removesuffix("_llm") in self._resources.models:
                 found[name] = _model(scene, self._resources, name.removesuffix("_llm"))
         return found
+
+
+def _reads_events(action: Action) -> bool:
+    """Whether an action is handed all events; those of the library that are look at what was said alone."""
+    if any(action.target is each for each in ACTIONS):
+        return False
+    try:
+        return "events" in action.parameters
+    except (AttributeError, TypeError, ValueError):
+        return True  # what it takes will be said where it runs
 
 
 def _failed(action: Action, rail: RunningRail, limits: Limits, error: Exception) -> Outcome:

@@ -23,11 +23,12 @@ REMOVE_LAST: Final = "(remove last message)"
 class Inputs:
     """`past` is history that prompts quote and flows do not see; `now` is what the turn answers.
 
-    `start` is the place of the message with which the turn begins.
+    They stand for the messages from `known` on; with the one at `start` the turn begins.
     """
 
     past: list[EventDict]
     now: list[EventDict]
+    known: int
     start: int
 
 
@@ -40,7 +41,7 @@ def inputs_of(request: Request, known: int) -> Inputs:
     messages = _asked(request)
     start = _turn_start(messages, known)
     past = [event for message in messages[known:start] for event in _past_events(message)]
-    return Inputs(past, _now_events(messages[start:], start), start)
+    return Inputs(past, _now_events(messages[start:], start), known, start)
 
 
 def _turn_start(messages: Sequence[Mapping[str, Any]], known: int) -> int:

@@ -40,18 +40,19 @@ def continued(before: Sequence[EventDict], events: Sequence[EventDict]) -> tuple
 
     The turn's own machinery is left out; of `before` it was already.
     """
-    quoted = [event for event in events[len(before) :] if _quoted(event)]
+    quoted = [event for event in events[len(before) :] if is_quoted(event)]
     return (*before, *quoted)[-HISTORY_BOUND:]
 
 
-def _quoted(event: EventDict) -> bool:
-    kind = event["type"]
-    return kind in _SAID or not (event.get("is_system_action") or _is_marker(kind))
+def is_quoted(event: EventDict) -> bool:
+    """Whether an event is part of what was said, meant and done, and none of the turn's own machinery."""
+    return not (event.get("is_system_action") or is_marker(event["type"]))
 
 
 @lru_cache(maxsize=1024)
-def _is_marker(kind: str) -> bool:
-    return _MARKERS.fullmatch(kind) is not None
+def is_marker(kind: str) -> bool:
+    """Whether events of a type say where the turn is, and nothing else."""
+    return kind not in _SAID and _MARKERS.fullmatch(kind) is not None
 
 
 def begin_story() -> Story:

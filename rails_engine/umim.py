@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from secrets import token_hex
-from time import monotonic
+from time import monotonic, time_ns
 from types import MappingProxyType
 from typing import Any, TypeAlias
 from uuid import uuid4
@@ -46,8 +47,14 @@ class InvalidEventError(ValueError):
 
 
 def now_text() -> str:
-    """The current time as UMIM writes it: ISO 8601 in UTC."""
-    return datetime.now(UTC).isoformat()
+    """The current time as UMIM writes it: ISO 8601 in UTC, with microseconds."""
+    second, rest = divmod(time_ns() // 1000, 1_000_000)
+    return f"{_second_text(second)}.{rest:06d}+00:00"
+
+
+@lru_cache(maxsize=2)
+def _second_text(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def ordered_action(name: str) -> str | None:

@@ -32,6 +32,11 @@ class CanonicalActions:
         self._examples = examples
         self._speech = speech
 
+    @property
+    def reads_events(self) -> bool:
+        """True if a function of the caller's answers, to which all events are shown."""
+        return self._speech.passthrough_fn is not None
+
     # --- what the user wants ---------------------------------------------------------------------------------------
 
     async def generate_user_intent(self, scene: CanonicalScene, _arguments: Mapping[str, Any]) -> Outcome:

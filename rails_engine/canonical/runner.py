@@ -36,6 +36,7 @@ class CanonicalRunner:
 
     def __init__(self, actions: CanonicalActions, registered: RegisteredActions) -> None:
         self._registered = registered
+        self._answers = actions
         own: Mapping[str, Own] = {
             "create_event": actions.create_event,
             "generate_user_intent": actions.generate_user_intent,
@@ -58,6 +59,10 @@ class CanonicalRunner:
     def is_own(self, name: str) -> bool:
         """True if the runtime itself takes this step: nobody registered an action of the name, or answers in its place."""
         return name in self._own and self._registered.find(name) is None
+
+    def reads_events(self) -> bool:
+        """True if something of the caller's may look at all that happened in a turn."""
+        return self._answers.reads_events or self._registered.reads_events()
 
     async def run(self, turn: CanonicalTurn, name: str, arguments: Mapping[str, Any]) -> Outcome:
         """See `Runner.run`."""

@@ -33,6 +33,7 @@ from rails_engine.canonical.texts import INTERNAL_ERROR
 from rails_engine.config import parse_flow_ref
 from rails_engine.errors import ActionNotFoundError, InvalidRequestError
 from rails_engine.parts import media_of
+from rails_engine.saved import is_marker, is_quoted
 from rails_engine.scene import Outcome, RunningRail
 from rails_engine.trace import ActionRun, Trace
 from rails_engine.umim import EventDict, Stamper
@@ -47,10 +48,11 @@ EVENT_BOUND: Final = 300
 """New events in one turn; flows that answer each other for ever end here."""
 
 START: Final = "StartInternalSystemAction"
+LISTEN: Final = "Listen"
 
 _NOTHING: Final[EventDict] = {"type": ""}
 
-_NOTED: Final = frozenset({"UtteranceUserActionFinished", "hide_prev_turn", "Listen"})
+_NOTED: Final = frozenset({"UtteranceUserActionFinished", "hide_prev_turn", LISTEN})
 """Events at which the turn does more than to write them down."""
 
 WITHOUT_EVENTS = frozenset({"retrieve_relevant_chunks"})
@@ -78,7 +80,8 @@ class CanonicalTurn:
     """Runs one turn; `scene.events` grows, and the new events are returned.
 
     While `is_quiet`, what nobody asked to see is not written down: that variables were assigned, and how `create event`
-    came to its event, which by itself is there.
+    came to its event, which by itself is there. Unless it `is_recorded`, only what later turns quote is: the machine hears
+    of the rest all the same, but as nobody else does, those events are not stamped.
     """
 
     def __init__(self, scene: CanonicalScene, runner: Runner, trace: Trace) -> None:
@@ -90,8 +93,10 @@ class CanonicalTurn:
         self._stamper = Stamper()
         self.stamp = self._stamper.stamp
         self.is_quiet = False
+        self.is_recorded = True
+        self._last: EventDict = scene.events[-1] if scene.events else _NOTHING
+        self._seen = 0
         self._creates = runner.is_system("create_event")
-        self._bound = len(scene.events) + EVENT_BOUND
 
     async def run(self, inputs: Sequence[EventDict]) -> list[EventDict]:
         """Take the inputs in; then go on until there is nothing left to do.
@@ -108,8 +113,10 @@ class CanonicalTurn:
     async def go_on(self) -> list[EventDict]:
         """Produce events until `Listen`; see `run`."""
         events = self.scene.events
-        begun = len(events)
-        while (start := self._until_action(begun)) is not None:
+        begun, self._seen = len(events), 0
+        if self._last["type"] == LISTEN:
+            self._last = _NOTHING
+        while (start := self._until_action()) is not None:
             for event in await self._act(start):
                 self.see(event)
         return events[begun:]
@@ -120,8 +127,13 @@ class CanonicalTurn:
 
     def see(self, event: EventDict) -> None:
         """Let the machine look at one event."""
-        self.scene.events.append(event)
-        self.trace.events.append(event)
+        self._last = event
+        self._seen += 1
+        if self.is_recorded:
+            self.scene.events.append(event)
+            self.trace.events.append(event)
+        elif is_quoted(event):
+            self.scene.events.append(event)
         kind = event["type"]
         if kind == "UtteranceUserActionFinished":
             self._before = self.scene.machine.standing
@@ -132,13 +144,11 @@ class CanonicalTurn:
         if event.get("uid") not in self.trace.heard_beside:
             self._decision = hear(self.scene.program, self.scene.machine, kind, event)
 
-    def _until_action(self, begun: int) -> EventDict | None:
+    def _until_action(self) -> EventDict | None:
         """Produce events up to the start of an action that takes time, which is returned, or up to `Listen`."""
-        events = self.scene.events
-        while len(events) == begun or events[-1]["type"] != "Listen":
-            if len(events) - begun > EVENT_BOUND:
+        while (last := self._last)["type"] != LISTEN:
+            if self._seen > EVENT_BOUND:
                 raise InvalidRequestError(f"Too many events: more than {EVENT_BOUND} in one turn")
-            last = events[-1] if events else _NOTHING
             if last["type"] == START and not _creates_event(last):
                 return last
             for event in self._following(last):
@@ -155,13 +165,13 @@ class CanonicalTurn:
         if kind.endswith("Exception"):
             # A rail has spoken by its exception: nothing that was under way goes on.
             self.scene.machine.forget_flows()
-            return [self.stamp({"type": "Listen"})]
+            return [self._stamped({"type": LISTEN})]
         pending, decision = self.scene.machine.pending, self._decision
         if self.is_quiet:
             return [self._next_quietly(decision)]
         assigned = [self.stamp({"type": "ContextUpdate", "data": dict(pending)})] if pending else []
         events = [*assigned, self._event(decision)] if decision is not None else assigned
-        return events or [self.stamp({"type": "Listen"})]
+        return events or [self.stamp({"type": LISTEN})]
 
     def _next_quietly(self, decision: Send | None) -> EventDict:
         """The next event after those that flows create, which the machine hears at once."""
@@ -170,20 +180,26 @@ class CanonicalTurn:
         if self._creates and isinstance(decision, Creating):
             decision = create_all(scene.program, scene.machine, decision, self._created)
         if decision is None:
-            return self.stamp({"type": "Listen"})
+            return self._stamped({"type": LISTEN})
         return self._created_quietly(decision) if self._is_creation(decision) else self._event(decision)
 
     def _created(self, creation: Creation) -> EventDict | None:
         """An event at which there is nothing to do but to write it down; see `create_all`."""
         scene, kind = self.scene, creation.type
-        if kind in _NOTED or kind.endswith("Exception") or len(scene.events) > self._bound:
+        if kind in _NOTED or kind.endswith("Exception") or self._seen > EVENT_BOUND:
             return None
         if kind == "StartInputRail" and not isinstance(scene.context.get("user_message"), str):
             return None
+        self._seen += 1
+        if not self.is_recorded and is_marker(kind):
+            event = {"type": kind}
+            creation.fill.into(event, scene.machine.variables)
+            return event
         event = self._stamper.begun(kind)
         creation.fill.into(event, scene.machine.variables)
         scene.events.append(event)
-        self.trace.events.append(event)
+        if self.is_recorded:
+            self.trace.events.append(event)
         if scene.shown is not None:
             _show(scene.shown, event)
         return event
@@ -194,10 +210,14 @@ class CanonicalTurn:
         if name == START:
             event["action_params"] = dict(arguments["action_params"])
             event["is_system_action"] = self._runner.is_system(arguments["action_name"])
-        whole = self.stamp(event)
-        if command.flow_uid:
+        whole = self._stamped(event)
+        if command.flow_uid and self.is_recorded:
             self.trace.deciders[whole["uid"]] = command.flow_uid
         return whole
+
+    def _stamped(self, event: EventDict) -> EventDict:
+        """An event as it is written down; as it is where nobody will read it."""
+        return self.stamp(event) if self.is_recorded or is_quoted(event) else event
 
     # --- actions ---------------------------------------------------------------------------------------------------
 
@@ -212,9 +232,9 @@ class CanonicalTurn:
         if key := start.get("action_result_key"):
             updates[key] = outcome.value
         events = [self.stamp(event) for event in outcome.events]
-        finished = _finished(start, outcome.value, failure, events)
-        changed = [self.stamp({"type": "ContextUpdate", "data": updates})] if updates else []
-        return [*changed, self.stamp(finished), *events]
+        finished = self._stamped(_finished(start, outcome.value, failure, events))
+        changed = [self._stamped({"type": "ContextUpdate", "data": updates})] if updates else []
+        return [*changed, finished, *events]
 
     def _is_creation(self, decision: Send) -> bool:
         name = decision.event.arguments.get("action_name")
@@ -333,7 +353,7 @@ def _finished(start: EventDict, value: Any, failure: str | None, events: list[Ev
     failed = {"failure_reason": "failed"} if failure else {}
     return {
         "type": "InternalSystemActionFinished",
-        "action_uid": start["action_uid"],
+        "action_uid": start.get("action_uid"),
         "action_name": start["action_name"],
         "action_params": start.get("action_params") or {},
         "action_result_key": start.get("action_result_key"),

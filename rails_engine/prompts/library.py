@@ -55,11 +55,14 @@ class PromptLibrary:
         self._context: dict[str, Any] = {}
         self._chosen: dict[str, TaskPrompt | None] = {}
         self._beginning = ("", "")
+        self.has_own_filters = False
+        """Whether filters were registered: nobody knows what they read of a history."""
         self._prompts = (*built_in(), *_of_environment(), *(config.prompts or ()))
 
     # --- registering ---
 
     def register_filter(self, filter_fn: Callable[..., Any], name: str | None = None) -> None:
+        self.has_own_filters = True
         self._templates.register_filter(filter_fn, name or filter_fn.__name__)
 
     def register_output_parser(self, output_parser: Callable[[str], Any], name: str) -> None:
