@@ -128,6 +128,8 @@ def _binary(node: tree.Binary) -> Compiled:
 
 
 def _charged(scope: Scope, value: Any) -> Any:
+    if type(value) is int:
+        return value
     if isinstance(value, (str, list, tuple, dict, set)) and len(value) > _CHARGED:
         scope.charge(len(value))
     return value
@@ -233,6 +235,9 @@ def _call(node: tree.Call) -> Compiled:
     if function is None:
         return _unknown_function(name)
     called = function
+    if len(positional) == 1 and not named:
+        only = positional[0]
+        return lambda scope: _charged(scope, called(scope, only(scope)))
 
     def evaluate(scope: Scope) -> Any:
         result = called(scope, *[value(scope) for value in positional], **{k: v(scope) for k, v in named})

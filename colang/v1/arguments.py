@@ -16,6 +16,8 @@ def _value(given: Any, variables: Mapping[str, Any]) -> Any:
         return {key: _value(inner, variables) for key, inner in given.items()}
     if not isinstance(given, str) or not given.startswith("$"):
         return given
+    if "." not in given:
+        return variables.get(given[1:], given)
     name, *members = given[1:].split(".")
     if name not in variables:
         return given

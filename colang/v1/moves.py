@@ -150,7 +150,7 @@ def recall(standing: Standing[T], kind: Kind, values: Values, scope: Variables) 
             before.append((name, variables.get(name, _UNSET)))
             variables[name] = pending[name] = value(scope)
         answer = question(scope)
-        way = way.answers.get(answer if way.names else bool(answer))
+        way = way.answers.get(answer if answer is True or way.names else bool(answer))
     if way is not None and way.end is not None:
         for name, value in way.assigned:
             variables[name] = pending[name] = value(scope)

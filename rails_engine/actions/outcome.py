@@ -99,7 +99,7 @@ class RailOutcome:
     def view(self) -> dict[str, Any]:
         """The verdict as flows read it: plain data, with every field and property by name."""
         return {
-            "decision": self.decision.value,
+            "decision": self.decision._value_,
             "reason": self.reason,
             "metadata": dict(self.metadata),
             "transforms": [{"target": spec.target.value, "text": spec.text} for spec in self.transforms],

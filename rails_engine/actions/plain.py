@@ -30,20 +30,28 @@ class Opaque:
 
 def to_plain(value: Any, depth: int = 0) -> Any:
     """`value` as plain data. Nesting deeper than `MAX_DEPTH`, such as a circle, stays opaque."""
-    if type(value) in _ATOMS or (
-        isinstance(value, str | bool | int | float | Opaque) and not isinstance(value, Enum)
-    ):
+    kind = type(value)
+    if kind in _ATOMS:
+        return value
+    if depth < MAX_DEPTH and kind is list:
+        return [item if type(item) in _ATOMS else to_plain(item, depth + 1) for item in value]
+    if isinstance(value, str | bool | int | float | Opaque) and not isinstance(value, Enum):
         return value
     if depth >= MAX_DEPTH:
         return Opaque(value)
     return _converted(value, depth + 1)
 
 
+def plain_outcome(outcome: RailOutcome, depth: int = 0) -> dict[str, Any]:
+    """A verdict as flows read it."""
+    view = outcome.view()
+    view["metadata"] = _mapping(view["metadata"], depth + 1)
+    return view
+
+
 def _converted(value: Any, depth: int) -> Any:
     if isinstance(value, RailOutcome):
-        view = value.view()
-        view["metadata"] = _mapping(view["metadata"], depth + 1)
-        return view
+        return plain_outcome(value, depth)
     if isinstance(value, Enum):
         return to_plain(value.value, depth)
     if isinstance(value, dict | Mapping):

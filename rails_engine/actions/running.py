@@ -15,7 +15,7 @@ from typing import Any
 from rails_engine.actions.deadline import DeadlinePassedError, within
 from rails_engine.actions.decorator import ActionResult
 from rails_engine.actions.outcome import RailOutcome
-from rails_engine.actions.plain import to_plain, unwrapped
+from rails_engine.actions.plain import plain_outcome, to_plain, unwrapped
 from rails_engine.actions.registry import Action
 from rails_engine.errors import ActionError, ActionTimeoutError
 from rails_engine.values import value_class
@@ -117,7 +117,7 @@ def _named(action: Action, name: str) -> str:
 def output_of(result: Any) -> ActionOutput:
     """The result of an action as plain data."""
     if isinstance(result, RailOutcome):
-        return ActionOutput(to_plain(result), verdict=result)
+        return ActionOutput(plain_outcome(result), verdict=result)
     if not isinstance(result, ActionResult):
         return ActionOutput(to_plain(result))
     inner = output_of(result.return_value)
