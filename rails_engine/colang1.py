@@ -8,7 +8,7 @@ last entry is a snapshot; without one the events are replayed once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -186,7 +186,7 @@ class Colang1:
                 self._checks.learn(request, _judged_input(new, after, trace))
         return Done(new, reply, after)
 
-    async def _run(self, turn: CanonicalTurn, inputs: Sequence[EventDict]) -> list[EventDict]:
+    def _run(self, turn: CanonicalTurn, inputs: Sequence[EventDict]) -> Awaitable[list[EventDict]]:
         """Run the turn; where the configuration says so, its model calls begin while the input rails judge."""
         flows = turn.scene.context.get("_input_flows") or ()
         wanted = self._resources.config.rails.input.speculative_generation
@@ -196,7 +196,10 @@ class Colang1:
             or not turn.scene.context.get("_dialog")
             or rewrites(self._program, flows, "user_message")
         ):
-            return await turn.run(inputs)
+            return turn.run(inputs)
+        return self._run_ahead(turn, inputs)
+
+    async def _run_ahead(self, turn: CanonicalTurn, inputs: Sequence[EventDict]) -> list[EventDict]:
         ahead = Ahead()
         copy = asyncio.ensure_future(run_ahead(copy_of(turn, self._runner, ahead), inputs))
         turn.scene = replace(turn.scene, services=replace(turn.scene.services, ahead=ahead))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 from rails_engine.actions import Action, ActionOutput, ActionRegistry, ActionRunner, ActionsServer
@@ -90,29 +91,29 @@ class RegisteredActions:
         return self._plan_of(name, action)
 
     def _plan_of(self, name: str, action: Action) -> Plan:
-        async def effect(scene: Surroundings, arguments: Mapping[str, Any]) -> Outcome:
-            rail = scene.rail
-            limits = limits_of(action.name, arguments, rail, self._resources.config)
-            if limits is not None:
-                return await self._judged(action, scene, arguments, limits)
-            output = await self._runner.run(action, arguments, self._injected(action, scene))
-            return Outcome(output.value, output.context_updates, output.events)
+        return Plan(name, partial(self._carried_out, action), action.execute_async, action.is_system_action)
 
-        return Plan(name, effect, action.execute_async, action.is_system_action)
-
-    async def _judged(
-        self, action: Action, scene: Surroundings, arguments: Mapping[str, Any], limits: Limits
+    async def _carried_out(
+        self, action: Action, scene: Surroundings, arguments: Mapping[str, Any]
     ) -> Outcome:
-        """Run an action for a rail; where it cannot judge, the rail's policy decides."""
+        """Run an action; where it runs for a rail and cannot judge, the rail's policy decides."""
+        rail = scene.rail
+        limits = limits_of(action.name, arguments, rail, self._resources.config)
         try:
             output = await self._runner.run(
-                action, arguments, self._injected(action, scene), limits.timeout_s
+                action,
+                arguments,
+                self._injected(action, scene),
+                limits.timeout_s if limits is not None else None,
             )
-            if limits.of_library:
+            if limits is not None and limits.of_library:
                 require_verdict(output)
-        except Exception as error:  # noqa: BLE001 -- whatever a rail raises, its policy says what becomes of the text
+        except Exception as error:
+            if limits is None:
+                raise
+            # Whatever a rail raises, its policy says what becomes of the text.
             return _failed(action, scene.rail or RunningRail("", ()), limits, error)
-        if output.verdict is not None and output.verdict.failed:
+        if limits is not None and output.verdict is not None and output.verdict.failed:
             return _undecided(action, scene.rail or RunningRail("", ()), limits, output)
         return Outcome(output.value, output.context_updates, output.events)
 

@@ -40,11 +40,11 @@ def continued(before: Sequence[EventDict], events: Sequence[EventDict]) -> tuple
 
     The turn's own machinery is left out; of `before` it was already.
     """
-    quoted = [event for event in events[len(before) :] if is_quoted(event)]
+    quoted = [event for event in events[len(before) :] if _is_quoted(event)]
     return (*before, *quoted)[-HISTORY_BOUND:]
 
 
-def is_quoted(event: EventDict) -> bool:
+def _is_quoted(event: EventDict) -> bool:
     """Whether an event is part of what was said, meant and done, and none of the turn's own machinery."""
     return not (event.get("is_system_action") or is_marker(event["type"]))
 

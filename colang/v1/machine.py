@@ -23,6 +23,9 @@ from colang.v1.state import Instance, State, Status, numbered
 INSTANCE_BOUND: Final = 200
 """Flows under way: beyond it the oldest of those that may run several times at once are forgotten."""
 
+_TELLING: Final = frozenset({"UserMessage", "StartUtteranceBotAction"})
+"""Events from which variables follow."""
+
 _ALIVE = frozenset({Status.ACTIVE, Status.INTERRUPTED})
 _FINISHED: Final = "InternalSystemActionFinished"
 _CREATED: Final = (_FINISHED, CREATE, True)
@@ -80,17 +83,22 @@ def create_all(program: Program, state: State, decision: Send | None, create: Cr
     Raises:
         as `step`.
     """
-    scope = Variables(state.variables, program.config)
+    variables = state.variables
+    scope = Variables(variables, program.config)
     state.pending.clear()
     while isinstance(decision, Creating):
         creation = decision.creation
         event = create(creation)
         if event is None:
             break
-        state.variables["event"] = CREATED
+        variables["event"] = CREATED
         _heard(program, state, scope, _FINISHED, CREATED, _CREATED)
-        _note(state, creation.type, event)
-        decision = _heard(program, state, scope, creation.type, event, creation.kind)
+        name = creation.type
+        if name in _TELLING:
+            _note(state, name, event)
+        else:
+            variables["event"] = event
+        decision = _heard(program, state, scope, name, event, creation.kind)
         state.pending.clear()
     return decision
 
@@ -104,12 +112,13 @@ def _heard(
         before = state.standing = program.moves.standing(before.instances)
     # What a generated flow does is not worth remembering: it is there once.
     remembered = not state.added
-    way = before.ways.get(kind)
-    if way is not None and way.straight is not None and remembered:
-        state.standing = way.straight.standing
-        return way.straight.decision
-    scope.growth = 0
-    end = recall(before, kind, state, scope) if remembered else None
+    way = before.ways.get(kind) if remembered else None
+    end = None
+    if way is not None:
+        end = way.straight
+        if end is None:
+            scope.growth = 0
+            end = recall(way, state, scope)
     if end is None:
         work = Work(program, state, Event(name, arguments))
         decide(work)

@@ -135,13 +135,13 @@ class Values(Protocol):
     pending: dict[str, Any]
 
 
-def recall(standing: Standing[T], kind: Kind, values: Values, scope: Variables) -> End[T] | None:
+def recall(begun: Way[T], values: Values, scope: Variables) -> End[T] | None:
     """Make the move again: where it ends, or None, with nothing changed, where that is not known.
 
     Raises:
         ColangRuntimeError: an expression failed; the variables are then of no use.
     """
-    way = standing.ways.get(kind)
+    way: Way[T] | None = begun
     variables, pending = values.variables, values.pending
     before: list[tuple[str, Any]] = []
     told = pending.copy()

@@ -65,15 +65,15 @@ class ActionRunner:
     async def _call(self, action: Action, arguments: Mapping[str, Any]) -> Any:
         """What the action returns. What would end more than the action itself, such as `sys.exit()`, is its failure."""
         try:
-            return await self._returned(action, arguments)
+            if action.is_async:
+                return await action.call(**arguments)
+            return await self._of_thread(action, arguments)
         except BaseException as error:  # the rim: native code and `sys.exit()` raise what is no Exception
             if isinstance(error, Exception | KeyboardInterrupt | GeneratorExit) or _leaves(error):
                 raise
             raise ActionError(f"Action '{action.name}' gave up with {error!r}.") from error
 
-    async def _returned(self, action: Action, arguments: Mapping[str, Any]) -> Any:
-        if action.is_async:
-            return await action.call(**arguments)
+    async def _of_thread(self, action: Action, arguments: Mapping[str, Any]) -> Any:
         context = contextvars.copy_context()
         work = partial(context.run, action.call, **arguments)
         result = await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -33,7 +33,7 @@ from rails_engine.canonical.texts import INTERNAL_ERROR
 from rails_engine.config import parse_flow_ref
 from rails_engine.errors import ActionNotFoundError, InvalidRequestError
 from rails_engine.parts import media_of
-from rails_engine.saved import is_marker, is_quoted
+from rails_engine.saved import is_marker
 from rails_engine.scene import Outcome, RunningRail
 from rails_engine.trace import ActionRun, Trace
 from rails_engine.umim import EventDict, Stamper
@@ -129,20 +129,21 @@ class CanonicalTurn:
         """Let the machine look at one event."""
         self._last = event
         self._seen += 1
+        scene, kind = self.scene, event["type"]
         if self.is_recorded:
-            self.scene.events.append(event)
+            scene.events.append(event)
             self.trace.events.append(event)
-        elif is_quoted(event):
-            self.scene.events.append(event)
-        kind = event["type"]
+        elif "uid" in event:
+            scene.events.append(event)
         if kind == "UtteranceUserActionFinished":
-            self._before = self.scene.machine.standing
+            self._before = scene.machine.standing
         elif kind == "hide_prev_turn" and self._before is not None:
-            self.scene.machine.standing = self._before
-        elif self.scene.shown is not None:
-            _show(self.scene.shown, event)
-        if event.get("uid") not in self.trace.heard_beside:
-            self._decision = hear(self.scene.program, self.scene.machine, kind, event)
+            scene.machine.standing = self._before
+        elif scene.shown is not None:
+            _show(scene.shown, event)
+        heard = self.trace.heard_beside
+        if not heard or event.get("uid") not in heard:
+            self._decision = hear(scene.program, scene.machine, kind, event)
 
     def _until_action(self) -> EventDict | None:
         """Produce events up to the start of an action that takes time, which is returned, or up to `Listen`."""
@@ -165,7 +166,7 @@ class CanonicalTurn:
         if kind.endswith("Exception"):
             # A rail has spoken by its exception: nothing that was under way goes on.
             self.scene.machine.forget_flows()
-            return [self._stamped({"type": LISTEN})]
+            return [self._written({"type": LISTEN}, is_marker=True)]
         pending, decision = self.scene.machine.pending, self._decision
         if self.is_quiet:
             return [self._next_quietly(decision)]
@@ -180,7 +181,7 @@ class CanonicalTurn:
         if self._creates and isinstance(decision, Creating):
             decision = create_all(scene.program, scene.machine, decision, self._created)
         if decision is None:
-            return self._stamped({"type": LISTEN})
+            return self._written({"type": LISTEN}, is_marker=True)
         return self._created_quietly(decision) if self._is_creation(decision) else self._event(decision)
 
     def _created(self, creation: Creation) -> EventDict | None:
@@ -210,14 +211,15 @@ class CanonicalTurn:
         if name == START:
             event["action_params"] = dict(arguments["action_params"])
             event["is_system_action"] = self._runner.is_system(arguments["action_name"])
-        whole = self._stamped(event)
+        whole = self._written(event)
         if command.flow_uid and self.is_recorded:
             self.trace.deciders[whole["uid"]] = command.flow_uid
         return whole
 
-    def _stamped(self, event: EventDict) -> EventDict:
-        """An event as it is written down; as it is where nobody will read it."""
-        return self.stamp(event) if self.is_recorded or is_quoted(event) else event
+    def _written(self, event: EventDict, *, is_marker: bool = False) -> EventDict:
+        """An event stamped, and so to be written down; as it is where nobody will read it."""
+        unread = is_marker or event.get("is_system_action")
+        return self.stamp(event) if self.is_recorded or not unread else event
 
     # --- actions ---------------------------------------------------------------------------------------------------
 
@@ -232,9 +234,10 @@ class CanonicalTurn:
         if key := start.get("action_result_key"):
             updates[key] = outcome.value
         events = [self.stamp(event) for event in outcome.events]
-        finished = self._stamped(_finished(start, outcome.value, failure, events))
-        changed = [self._stamped({"type": "ContextUpdate", "data": updates})] if updates else []
-        return [*changed, finished, *events]
+        finished = self._written(_finished(start, outcome.value, failure, events))
+        if not updates:
+            return [finished, *events]
+        return [self._written({"type": "ContextUpdate", "data": updates}, is_marker=True), finished, *events]
 
     def _is_creation(self, decision: Send) -> bool:
         name = decision.event.arguments.get("action_name")
