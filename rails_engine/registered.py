@@ -108,10 +108,9 @@ class RegisteredActions:
             )
             if limits is not None and limits.of_library:
                 require_verdict(output)
-        except Exception as error:
+        except Exception as error:  # whatever a rail raises, its policy says what becomes of the text
             if limits is None:
                 raise
-            # Whatever a rail raises, its policy says what becomes of the text.
             return _failed(action, scene.rail or RunningRail("", ()), limits, error)
         if limits is not None and output.verdict is not None and output.verdict.failed:
             return _undecided(action, scene.rail or RunningRail("", ()), limits, output)
