@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
+
+import aiohappyeyeballs
 
 from rails_engine.http.connection import Connection
 from rails_engine.http.incoming import Incoming
@@ -37,14 +40,13 @@ async def opened(route: Route, secure: Secured, make: Callable[[], Connection]) 
 async def _dialled(
     origin: Origin, tls: HTTPTLSConfig, secure: Secured, make: Callable[[], Connection]
 ) -> Connection:
+    loop = asyncio.get_running_loop()
     context = await secure(tls) if origin.secure else None
-    _, connection = await asyncio.get_running_loop().create_connection(
-        make,
-        origin.host,
-        origin.port,
-        ssl=context,
-        server_hostname=origin.host if context else None,
-        happy_eyeballs_delay=NEXT_ADDRESS_S,
+    addresses = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+    # asyncio can do this too, but loses sockets where it is cancelled meanwhile.
+    sock = await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=NEXT_ADDRESS_S, loop=loop)
+    _, connection = await loop.create_connection(
+        make, sock=sock, ssl=context, server_hostname=origin.host if context else None
     )
     return connection
 

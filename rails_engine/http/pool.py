@@ -31,6 +31,7 @@ class Lane:
         self._open: set[Connection] = set()
         self._opening = 0
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
+        self._closed = False
 
     def kept(self) -> Connection | None:
         """A connection that is open and free."""
@@ -69,6 +70,9 @@ class Lane:
             self._pass_on(None)
             raise
         self._opening -= 1
+        if self._closed:
+            connection.abort()
+            raise HTTPConnectionError("the client was closed")
         if not connection.usable:
             raise HTTPConnectionError("the server closed the connection at once")
         self._open.add(connection)
@@ -100,7 +104,9 @@ class Lane:
 
     def free(self, connection: Connection) -> None:
         """`connection` has carried its request: keep it if it can carry another."""
-        if connection.rest():
+        if self._closed:
+            connection.abort()
+        elif connection.rest():
             self._to_next(connection)
 
     def _lost(self, connection: Connection) -> None:
@@ -110,7 +116,8 @@ class Lane:
         self._pass_on(None)
 
     def close(self) -> None:
-        """Drop every connection; requests under way fail."""
+        """Drop every connection, and those that are being opened once they are; requests under way fail."""
+        self._closed = True
         for connection in tuple(self._open):
             connection.abort()
 

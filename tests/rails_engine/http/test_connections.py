@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 
@@ -372,6 +373,31 @@ async def test_closing_the_pool_ends_what_is_under_way(serve: Serve, pool: Pool)
     with pytest.raises(HTTPConnectionError):
         await task
     await until(lambda: server.open_now == 0)
+
+
+async def test_a_connection_that_opens_once_the_pool_is_closed_is_dropped(
+    serve: Serve, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await serve(polite)
+    opening = asyncio.Event()
+    gate = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    connect = loop.create_connection
+
+    async def slowly(*args: Any, **kwargs: Any) -> Any:
+        opening.set()
+        await gate.wait()
+        return await connect(*args, **kwargs)
+
+    monkeypatch.setattr(loop, "create_connection", slowly)
+    task = asyncio.create_task(asked(pool, server.line()))
+    await opening.wait()
+    await pool.close()
+    gate.set()
+    with pytest.raises(HTTPConnectionError, match="was closed"):
+        await task
+    await until(lambda: server.visits == 1 and server.open_now == 0)
+    assert server.requests == []
 
 
 # --- what is sent ------------------------------------------------------------------------------------------------------
