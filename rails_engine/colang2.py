@@ -29,7 +29,7 @@ from rails_engine.context import reading_along
 from rails_engine.engine import Engine, instant_actions
 from rails_engine.errors import InvalidStateError, StreamingNotSupportedError
 from rails_engine.forerun import rewrites
-from rails_engine.judge import OUTPUT, Judge, Judgement
+from rails_engine.judge import INPUT, OUTPUT, Judge, Judgement
 from rails_engine.library import skipped_rails
 from rails_engine.llm import Reading
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, RailsResult, RailStatus, RailType
@@ -86,7 +86,7 @@ class Colang2:
         self._resources = resources
         self._instant = instant_actions(resources.config.rails.actions.instant_actions)
         self._remembered = Remembered()
-        self._rewrites: bool | None = None
+        self._rewriting: dict[str, bool] = {}
 
     @property
     def program(self) -> colang.Program:
@@ -119,7 +119,7 @@ class Colang2:
             LLMCallException: the main model failed.
         """
         streaming = self._resources.config.rails.output.streaming
-        teller = Teller(outlet, streaming) if outlet is not None else None
+        teller = Teller(outlet, streaming, rewrites=self._may_rewrite(OUTPUT)) if outlet is not None else None
         with reading_along(RelayingHandler(teller.push) if teller is not None else None):
             state, reply = await self._answer(request, trace, teller)
         if teller is not None:
@@ -165,7 +165,7 @@ class Colang2:
                 async def check(text: str, thought: str) -> Ruling:
                     return await judge.window(text, said or "", thought)
 
-                rewriting = checked and rewrites(self.program, "output")
+                rewriting = checked and self._may_rewrite(OUTPUT)
                 windows = Windows(settings, check if checked else None, outlet.give, rewrites=rewriting)
                 await pass_through(items, windows, outlet)
 
@@ -252,9 +252,13 @@ class Colang2:
     def _speculates(self) -> bool:
         if not self._resources.config.rails.input.speculative_generation:
             return False
-        if self._rewrites is None:
-            self._rewrites = rewrites(self.program, "input")
-        return not self._rewrites and self.guards(RailType.INPUT)
+        return not self._may_rewrite(INPUT) and self.guards(RailType.INPUT)
+
+    def _may_rewrite(self, direction: str) -> bool:
+        """Whether a rail may change what it judges; found out once."""
+        if direction not in self._rewriting:
+            self._rewriting[direction] = rewrites(self.program, direction)
+        return self._rewriting[direction]
 
     async def _reached(
         self, messages: Sequence[ChatMessage], turns: Sequence[TurnInput], services: TurnServices

@@ -68,11 +68,17 @@ class Passage:
 
 
 class Teller:
-    """Gives out what is said, a line for each utterance. Without an outlet it is a stand-in that nobody reads."""
+    """Gives out what is said, a line for each utterance. Without an outlet it is a stand-in that nobody reads.
 
-    def __init__(self, outlet: Outlet | None, settings: OutputRailsStreamingConfig) -> None:
+    `rewrites`: the output rails may change a text.
+    """
+
+    def __init__(
+        self, outlet: Outlet | None, settings: OutputRailsStreamingConfig, *, rewrites: bool = False
+    ) -> None:
         self._outlet = outlet
         self._settings = settings
+        self._rewrites = rewrites
         self._judge: Judge | None = None
         self._open: Passage | None = None
         self._pushed: Passage | None = None
@@ -128,7 +134,8 @@ class Teller:
         return self._judge is not None and self._judge.has(OUTPUT)
 
     def _passage(self) -> Passage:
-        return Passage(self, Windows(self._settings, self._ruling if self._checks() else None, self._piece))
+        check = self._ruling if self._checks() else None
+        return Passage(self, Windows(self._settings, check, self._piece, rewrites=self._rewrites))
 
     async def _ruling(self, text: str, reasoning: str) -> Ruling:
         if self._judge is None:

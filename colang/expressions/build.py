@@ -204,12 +204,13 @@ def read_attribute(scope: Scope, target: Any, name: str) -> Any:
 
 
 def _event_attribute(event: EventRef, name: str) -> Any:
-    if name in event.arguments:
-        return event.arguments[name]
+    # An argument that is called `name` is read as `$event.arguments["name"]`.
     if name == "name":
         return event.name
     if name == "arguments":
         return dict(event.arguments)
+    if name in event.arguments:
+        return event.arguments[name]
     if name == "flow" and event.flow_uid:
         return FlowRef(event.flow_uid)
     if name in {"action", "action_uid"} and event.action_uid:

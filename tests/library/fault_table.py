@@ -160,6 +160,7 @@ import nemoguardrails.library
 
 flow main
   activate talk
+  activate go on
   match NeverHappens()
 
 flow talk
@@ -168,6 +169,11 @@ flow talk
   user said something
   CALL
   SAY
+
+flow go on
+  match UserToolMessages() as $event
+  $answer = await PassthroughLLMAction(user_message="go on", tool_messages=$event.tool_messages)
+  bot say $answer
 """
 _ASK = "$answer = await PassthroughLLMAction(user_message=$user_message)\n  bot say $answer"
 _TELL = 'bot say "known: {$relevant_chunks}"'
@@ -178,9 +184,9 @@ def colang_of(row: Row) -> str:
     rail = row.rail
     if row.dialect == "1.0":
         return _RETRIEVAL_1 if rail.direction == "retrieval" else ""
-    listed = rail.direction in {"input", "output"}
-    said = _TELL if rail.direction == "retrieval" else _ASK
-    return _TALK_2.replace("CALL", "pass" if listed else f"await {rail.flow}").replace("SAY", said)
+    if rail.direction == "retrieval":
+        return _TALK_2.replace("CALL", f"await {rail.flow}").replace("SAY", _TELL)
+    return _TALK_2.replace("CALL", "pass").replace("SAY", _ASK)
 
 
 def yaml_of(row: Row, url: str, extra: str = "") -> str:
@@ -188,14 +194,14 @@ def yaml_of(row: Row, url: str, extra: str = "") -> str:
     rail = row.rail
     timeout_s = 0.08 if row.fault in {TIMEOUT, SLOW} else 5
     policy = f"on_error: {row.on_error}, timeout_s: {timeout_s}"
-    listed = row.dialect == "1.0" or rail.direction in {"input", "output"}
+    listed = row.dialect == "1.0" or rail.direction != "retrieval"
     guarded = (
         f"{rail.direction}: {{flows: ['{rail.flow}'], {policy}}}"
         if listed
         else f"policies: {{{rail.flow}: {{{policy}}}}}"
     )
     broken = f"{url}/{row.fault.replace(' ', '_')}"
-    main = "tools" if rail.direction == "tool_output" and row.dialect == "1.0" else "fine"
+    main = "tools" if rail.direction == "tool_output" else "fine"
     parser = f", output_parser: {rail.parser}" if rail.parser else ""
     prompts = f"prompts: [{{task: '{rail.prompt}', content: 'judge'{parser}}}]" if rail.prompt else ""
     guard = (
@@ -221,12 +227,12 @@ def _at(url: str) -> str:
 
 
 def messages_of(row: Row) -> list[dict[str, Any]]:
-    """A conversation in which the rail has something to judge; under 2.x a flow calls those of tools."""
+    """A conversation in which the rail has something to judge."""
     rail = row.rail
     known = {**rail.context, **({"relevant_chunks": CHUNKS} if rail.direction == "retrieval" else {})}
     context = [{"role": "context", "content": known}] if known else []
     asked = [{"role": "user", "content": "what colour is it"}]
-    if rail.direction != "tool_input" or row.dialect == "2.x":
+    if rail.direction != "tool_input":
         return [*context, *asked]
     called = {"role": "assistant", "content": "", "tool_calls": [CALL]}
     return [*asked, called, {"role": "tool", "name": "look", "tool_call_id": "c1", "content": "grey"}]

@@ -38,12 +38,17 @@ import guardrails
 flow output rails $output_text
   global $bot_message
   $outcome = await LookAction(text=$bot_message)
-  if $outcome.is_transform
-    $bot_message = $outcome.transform_text
   if $outcome.is_blocked
     bot say "no out"
     abort
 """
+MASK = (
+    GATE
+    + """
+  if $outcome.is_transform
+    $bot_message = $outcome.transform_text
+"""
+)
 YAML = """
 colang_version: "2.x"
 models: []
@@ -130,7 +135,7 @@ async def test_nothing_of_a_refused_window_goes_out_and_the_flow_fails() -> None
 
 
 async def test_what_the_rails_write_goes_out_in_place_of_what_was_held() -> None:
-    app, _ = guarded(ASKING + GATE, "one secret three four")
+    app, _ = guarded(ASKING + MASK, "one secret three four")
     assert "".join(await frames(app)) == "one ****** three four"
 
 
@@ -145,7 +150,7 @@ async def test_a_rail_that_cannot_judge_holds_its_window_back() -> None:
     ("answer", "reply"), [("one secret", "one ******"), ("one bad two", "no out"), ("one two", "one two")]
 )
 async def test_the_call_returns_what_went_out(answer: str, reply: str) -> None:
-    app, _ = guarded(ASKING + GATE, answer)
+    app, _ = guarded(ASKING + MASK, answer)
     handler = StreamingHandler()
     assert (await app.generate_async(messages=[user("x")], streaming_handler=handler))["content"] == reply
 
@@ -214,7 +219,7 @@ flow main
 async def test_an_action_writes_to_who_reads_along_through_the_output_rails(
     words: str, said: str, told: str
 ) -> None:
-    app, looking = guarded(WRITING + GATE)
+    app, looking = guarded(WRITING + MASK)
 
     async def write() -> str:
         handler = streaming_handler_var.get()
