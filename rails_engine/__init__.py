@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rails_engine.buffers import BufferStrategy, ChunkBatch, RollingBuffer, get_buffer_strategy
     from rails_engine.checking import Finding, findings_of
     from rails_engine.context import (
         LLMStats,
@@ -73,6 +74,10 @@ if TYPE_CHECKING:
     from rails_engine.verbose import configure_logging, set_verbose
 
 _HOMES = {
+    "BufferStrategy": "buffers",
+    "ChunkBatch": "buffers",
+    "RollingBuffer": "buffers",
+    "get_buffer_strategy": "buffers",
     "get_and_clear_reasoning_trace_contextvar": "context",
     "get_and_clear_response_metadata_contextvar": "context",
     "get_and_clear_tool_calls_contextvar": "context",
@@ -132,6 +137,8 @@ _HOMES = {
 __all__ = [
     "END_OF_STREAM",
     "ActivatedRail",
+    "BufferStrategy",
+    "ChunkBatch",
     "EnhancedJsonEncoder",
     "ExecutedAction",
     "ExplainInfo",
@@ -150,6 +157,7 @@ __all__ = [
     "RailStatus",
     "RailType",
     "RailsResult",
+    "RollingBuffer",
     "State",
     "StreamingHandler",
     "TestChat",
@@ -164,6 +172,7 @@ __all__ = [
     "get_and_clear_reasoning_trace_contextvar",
     "get_and_clear_response_metadata_contextvar",
     "get_and_clear_tool_calls_contextvar",
+    "get_buffer_strategy",
     "get_or_create_event_loop",
     "init_random_seed",
     "is_valid_event",

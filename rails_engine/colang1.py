@@ -74,6 +74,11 @@ class Colang1:
         self._stories = Stories()
         self._checks = MessageChecks(resources.config, self._judge)
 
+    @property
+    def flows(self) -> Mapping[str, Any]:
+        """The flows of the program by name."""
+        return self._program.flows
+
     # --- answering -------------------------------------------------------------------------------------------------
 
     async def generate(

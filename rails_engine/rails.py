@@ -32,7 +32,7 @@ from rails_engine.messages import (
 from rails_engine.options import GenerationOptions, RailsResult, RailType, read_options
 from rails_engine.request import Request
 from rails_engine.response import ExplainInfo, GenerationResponse
-from rails_engine.runtime import Runtime
+from rails_engine.runtime import Runtime, Watcher
 from rails_engine.saved import open_story
 from rails_engine.state import State
 from rails_engine.streaming import Frame, Outlet, error_frame
@@ -67,6 +67,7 @@ class LLMRails:
             set_verbose(verbose=True)
         self.config = config
         self._parts: Assembly = assemble(config, as_llm(llm) if llm is not None else None)
+        self.watchers: list[Watcher] = []
         self._last = Trace()
         self._last_task: weakref.ref[asyncio.Task[Any]] | None = None
         self._calls: deque[LLMCall] = deque(maxlen=CALLS_EXPLAINED)
@@ -326,6 +327,9 @@ class LLMRails:
             self._calls.clear()
         self._calls.extend(trace.llm_calls)
         self._last = trace
+        for watcher in self.watchers:
+            for event in trace.events:
+                watcher(event)
 
     # --- registering -----------------------------------------------------------------------------------------------
 
@@ -380,7 +384,12 @@ class LLMRails:
     @property
     def runtime(self) -> Runtime:
         """The actions, as older code reaches them."""
-        return Runtime(self._parts)
+        return Runtime(self._parts, self)
+
+    @property
+    def flows(self) -> Mapping[str, Any]:
+        """The flows by name, those of the library and of the system among them."""
+        return self._canonical().flows if self._one is not None else self._dialog().program.flows
 
     async def aclose(self) -> None:
         """Give up actions still on their way, close the connections to models, embedding endpoints and the actions server.

@@ -1,31 +1,77 @@
-"""`rails.runtime`, as code written for older versions reaches the actions."""
+"""`rails.runtime`, as code written for older versions reaches the actions, the flows and the events."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
+from rails_engine.actions import ActionDispatcher
 from rails_engine.assembly import Assembly
 from rails_engine.prompts import LLMTaskManager
 
+Watcher = Callable[[Any], object]
+
+
+class Owner(Protocol):
+    """Whose runtime it is."""
+
+    @property
+    def flows(self) -> Mapping[str, Any]: ...
+
+    @property
+    def watchers(self) -> list[Watcher]: ...
+
+    @property
+    def generate_events_async(self) -> Callable[..., Any]: ...
+
+    @property
+    def process_events_async(self) -> Callable[..., Any]: ...
+
 
 class Runtime:
-    """A view of the actions and prompts of one `LLMRails`; it holds nothing of its own."""
+    """A view of the actions, prompts and flows of one `LLMRails`; it holds nothing of its own."""
 
     max_events = 500
 
-    def __init__(self, parts: Assembly) -> None:
+    disable_async_execution = False
+
+    def __init__(self, parts: Assembly, owner: Owner) -> None:
         self._parts = parts
+        self._owner = owner
 
     @property
     def config(self) -> Any:
         return self._parts.resources.config
 
     @property
+    def flow_configs(self) -> Mapping[str, Any]:
+        """The flows by name, those of the library and of the system among them."""
+        return self._owner.flows
+
+    @property
+    def watchers(self) -> list[Watcher]:
+        """Functions that are told of every event of a call once it has ended; append yours."""
+        return self._owner.watchers
+
+    @property
+    def generate_events(self) -> Callable[..., Any]:
+        """As `LLMRails.generate_events_async`."""
+        return self._owner.generate_events_async
+
+    @property
+    def process_events(self) -> Callable[..., Any]:
+        """As `LLMRails.process_events_async`."""
+        return self._owner.process_events_async
+
+    @property
+    def action_dispatcher(self) -> ActionDispatcher:
+        """The actions, to look up, register and run."""
+        return ActionDispatcher.over(self._parts.registry)
+
+    @property
     def registered_actions(self) -> Mapping[str, Any]:
         """Names to functions, classes and objects, as they were registered."""
-        registry = self._parts.registry
-        return {name: registry.require(name).target for name in registry.names()}
+        return self.action_dispatcher.registered_actions
 
     @property
     def registered_action_params(self) -> Mapping[str, Any]:
@@ -33,42 +79,19 @@ class Runtime:
         return self._parts.params
 
     @property
-    def action_dispatcher(self) -> Runtime:
-        """The actions under their older name: this view has them too."""
-        return self
-
-    @property
     def llm_task_manager(self) -> LLMTaskManager:
         """The prompts, as users' actions know them."""
         return self._parts.resources.task_manager
-
-    def has_registered(self, name: str) -> bool:
-        """Whether an action of this name is known, however it is spelt."""
-        return self._parts.registry.get(name) is not None
-
-    def get_action(self, name: str) -> Any:
-        """What was registered under a name; None where nothing was."""
-        found = self._parts.registry.get(name)
-        return found.target if found else None
-
-    def get_registered_actions(self) -> list[str]:
-        """The names of all actions."""
-        return self._parts.registry.names()
 
     def register_action(
         self, action: Callable[..., Any], name: str | None = None, override: bool = True
     ) -> None:
         """Register an action; without `override` an existing one of that name stays."""
-        known = str(name or getattr(action, "__name__", ""))
-        if override or self._parts.registry.get(known) is None:
-            self._parts.registry.register(action, name)
+        self.action_dispatcher.register_action(action, name, override)
 
     def register_actions(self, actions: Any, override: bool = True) -> None:
         """Register the methods of an object that are decorated as actions."""
-        for attribute in dir(actions):
-            candidate = getattr(actions, attribute)
-            if hasattr(candidate, "action_meta"):
-                self.register_action(candidate, candidate.action_meta["name"], override)
+        self.action_dispatcher.register_actions(actions, override)
 
     def register_action_param(self, name: str, value: Any) -> None:
         """Hand `value` to every action that has a parameter of this name."""

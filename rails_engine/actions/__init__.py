@@ -11,6 +11,7 @@ the client of an actions server.
 from rails_engine.actions.basic import create_event, retrieve_relevant_chunks
 from rails_engine.actions.decorator import ActionMeta, ActionResult, action
 from rails_engine.actions.discovery import ConfigModule, code_folders, discover_actions, load_config_modules
+from rails_engine.actions.dispatcher import ActionDispatcher
 from rails_engine.actions.outcome import (
     RailDecision,
     RailOutcome,
@@ -34,6 +35,7 @@ from rails_engine.actions.validation import (
 
 __all__ = [
     "Action",
+    "ActionDispatcher",
     "ActionMeta",
     "ActionOutput",
     "ActionRegistry",

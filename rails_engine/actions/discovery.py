@@ -37,8 +37,17 @@ def discover_actions(config: RailsConfig, registry: ActionRegistry) -> None:
         ConfigCodeError: a file fails to load.
     """
     for folder in code_folders(config):
-        for module in _action_modules(folder):
-            registry.register_from(module)
+        discover_in(folder, registry)
+
+
+def discover_in(folder: Path, registry: ActionRegistry) -> None:
+    """Register every marked function and class of `actions.py` and `actions/` in a folder.
+
+    Raises:
+        ConfigCodeError: a file fails to load.
+    """
+    for module in _action_modules(folder):
+        registry.register_from(module)
 
 
 def _action_modules(folder: Path) -> Iterator[ModuleType]:

@@ -11,6 +11,7 @@ PUBLIC = {
         LLMResponseChunk ChatMessage Role ToolCall ToolCallFunction UsageInfo FinishReason register_framework
         get_default_framework set_default_framework register_provider __version__""",
     "nemoguardrails.actions": "action",
+    "nemoguardrails.actions.action_dispatcher": "ActionDispatcher",
     "nemoguardrails.actions.actions": "action ActionResult ActionMeta",
     "nemoguardrails.actions.core": "create_event",
     "nemoguardrails.actions.llm.utils": """llm_call get_colang_history get_first_nonempty_line strip_quotes
@@ -19,6 +20,7 @@ PUBLIC = {
     "nemoguardrails.actions.rail_outcome": """RailOutcome RailDecision TransformSpec TransformTarget
         require_rail_outcome""",
     "nemoguardrails.actions.retrieve_relevant_chunks": "retrieve_relevant_chunks",
+    "nemoguardrails.actions.validation.base": "validate_input validate_response",
     "nemoguardrails.actions.validation": "validate_input validate_response",
     "nemoguardrails.colang.v2_x.runtime.errors": """ColangParsingError ColangRuntimeError ColangSyntaxError ColangValueError
         LlmResponseError""",
@@ -41,9 +43,13 @@ PUBLIC = {
     "nemoguardrails.llm.cache": "CacheInterface LFUCache",
     "nemoguardrails.llm.cache.interface": "CacheInterface",
     "nemoguardrails.llm.cache.lfu": "LFUCache",
+    "nemoguardrails.llm.call": "llm_call",
+    "nemoguardrails.llm.completion_parsing": """get_multiline_response remove_action_intent_identifiers
+        strip_quotes""",
     "nemoguardrails.llm.filters": "colang co_v2 to_chat_messages user_assistant_sequence conversation_to_events",
     "nemoguardrails.llm.frameworks": """get_default_framework get_framework register_framework
         set_default_framework""",
+    "nemoguardrails.llm.frameworks.registry": "get_framework register_framework set_default_framework",
     "nemoguardrails.llm.models": "InstrumentedLLMModel",
     "nemoguardrails.llm.output_parsers": "is_content_safe nemoguard_parse_prompt_safety user_intent_parser",
     "nemoguardrails.llm.prompts": "get_prompt get_task_model",
@@ -55,14 +61,17 @@ PUBLIC = {
     "nemoguardrails.logging.stats": "LLMStats",
     "nemoguardrails.logging.verbose": "set_verbose",
     "nemoguardrails.rails": "LLMRails RailsConfig",
-    "nemoguardrails.rails.llm.config": "RailsConfig Model TaskPrompt Rails InputRails OutputRails Instruction",
+    "nemoguardrails.rails.llm.buffer": "BufferStrategy ChunkBatch RollingBuffer get_buffer_strategy",
+    "nemoguardrails.rails.llm.config": "InvalidRailsConfigurationError RailsConfig Model TaskPrompt Rails InputRails OutputRails Instruction",
     "nemoguardrails.rails.llm.llmrails": "LLMRails",
     "nemoguardrails.rails.llm.options": """ActivatedRail ExecutedAction GenerationLog GenerationLogOptions
         GenerationOptions GenerationRailsOptions GenerationResponse GenerationStats RailsResult RailStatus RailType""",
     "nemoguardrails.streaming": "StreamingHandler END_OF_STREAM",
     "nemoguardrails.testing": "FakeLLMModel RecordingHTTPClient TestChat",
+    "nemoguardrails.testing.chat_harness": "TestChat",
     "nemoguardrails.testing.fake_model": "FakeLLMModel",
     "nemoguardrails.testing.fixtures": "fake_llm make_fake_llm make_test_chat",
+    "nemoguardrails.testing.http": "RecordingHTTPClient",
     "nemoguardrails.types": """ChatMessage FinishReason LLMFramework LLMModel LLMResponse LLMResponseChunk Role ToolCall
         ToolCallFunction UsageInfo""",
     "nemoguardrails.utils": """new_event_dict new_uuid get_or_create_event_loop camelcase_to_snakecase

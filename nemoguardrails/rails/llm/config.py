@@ -2,5 +2,6 @@
 
 from rails_engine.config import RailsConfig
 from rails_engine.config.schema import *  # noqa: F403 -- the public names are those of the schema
+from rails_engine.errors import InvalidModelConfigurationError, InvalidRailsConfigurationError
 
-__all__ = ["RailsConfig"]
+__all__ = ["InvalidModelConfigurationError", "InvalidRailsConfigurationError", "RailsConfig"]
