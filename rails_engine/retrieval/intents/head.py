@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rails_engine.retrieval.intents.lbfgs import Point, minimise
-from rails_engine.retrieval.intents.surface import count_features, joined, rarity
+from rails_engine.retrieval.intents.surface import count_features, joined, rarity, width_for
 from rails_engine.retrieval.vectors import Vectors
 
 Labels = NDArray[np.int64]
@@ -40,7 +40,7 @@ _SEED = 17
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Weights `[d + WIDTH, c]`, bias `[c]`; `rarity` `[WIDTH]` weighs the wording.
+    """Weights `[d + w, c]`, bias `[c]`; `rarity` `[w]` weighs the w places of the wording.
 
     Probabilities come from (logits + similarity_weight * similarity) / temperature. An utterance whose `familiarity` is
     below `scope_threshold` has none of the intents.
@@ -55,10 +55,12 @@ class Head:
 
     def probabilities(self, vectors: Vectors, texts: Sequence[str], similarity: Vectors) -> Vectors:
         """Calibrated probabilities `[n, c]` of texts with unit vectors `[n, d]`, given each intent's similarity `[n, c]`."""
-        return self.probabilities_of(joined(vectors, count_features(texts), self.rarity), similarity)
+        return self.probabilities_of(
+            joined(vectors, count_features(texts, len(self.rarity)), self.rarity), similarity
+        )
 
     def probabilities_of(self, inputs: Vectors, similarity: Vectors) -> Vectors:
-        """The same from joined vectors `[n, d + WIDTH]`."""
+        """The same from joined vectors `[n, d + w]`."""
         mixed = (
             log_softmax(inputs @ self.weights + self.bias) + np.float32(self.similarity_weight) * similarity
         )
@@ -79,7 +81,7 @@ def familiarity(probabilities: Vectors, similarity: Vectors) -> Vectors:
 
 def fit(vectors: Vectors, texts: Sequence[str], labels: Labels, classes: int) -> Head:
     """The calibrated head for texts, their unit vectors `[n, d]` and labels `[n]` in `range(classes)`."""
-    counts = count_features(texts)
+    counts = count_features(texts, width_for(len(texts)))
     weights_of_places = rarity(counts)
     inputs = joined(vectors, counts, weights_of_places)
     width = inputs.shape[1]

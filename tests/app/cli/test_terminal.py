@@ -136,3 +136,48 @@ def test_ctrl_c_stops_an_answer_and_the_chat_goes_on(tmp_path: Path) -> None:
         assert person.leaves() == 0
     finally:
         person.close()
+
+
+SLOW_ENGINE = """
+import time
+
+
+class Slow:
+    engine_name = "slow"
+
+    def __init__(self, embedding_model, **parameters):
+        pass
+
+    def encode(self, documents):
+        time.sleep(0.8)
+        return [[1.0, float(len(document))] for document in documents]
+
+    async def encode_async(self, documents):
+        import asyncio
+
+        return await asyncio.to_thread(self.encode, documents)
+
+
+def init(app):
+    app.register_embedding_provider(Slow, "slow")
+"""
+
+
+def test_a_bar_shows_how_far_the_indexing_of_many_documents_is(tmp_path: Path) -> None:
+    (tmp_path / "config.yml").write_text(
+        "models:\n- {type: embeddings, engine: slow, model: m}\n"
+        f"knowledge_base: {{index_folder: '{tmp_path / 'index'}'}}\n"
+    )
+    (tmp_path / "config.py").write_text(SLOW_ENGINE)
+    (tmp_path / "kb").mkdir()
+    sections = "\n\n".join(f"# Part {number}\n\nWhat part {number} is about." for number in range(1000))
+    (tmp_path / "kb" / "all.md").write_text(sections)
+    person = Person(str(tmp_path), tmp_path)
+    try:
+        person.sees("Indexing the documents ...")
+        person.sees("/1000")
+        person.sees(">")
+        person.types("\x04")
+        assert person.leaves() == 0
+    finally:
+        person.close()

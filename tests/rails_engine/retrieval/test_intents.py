@@ -16,7 +16,7 @@ from rails_engine.retrieval.base import EmbeddingKind
 from rails_engine.retrieval.intents import FittedHeads, IntentIndex
 from rails_engine.retrieval.intents.head import class_similarity, fit
 from rails_engine.retrieval.intents.lbfgs import minimise
-from rails_engine.retrieval.intents.surface import count_features, joined, rarity
+from rails_engine.retrieval.intents.surface import count_features, joined, rarity, width_for
 
 FEW = {
     "asks about refunds": ["how do refunds work", "refund policy"],
@@ -240,7 +240,7 @@ def test_the_fitted_head_is_as_good_as_the_best() -> None:
     vectors = rng.normal(size=(100, 6)).astype(np.float32) + np.eye(4, 6, dtype=np.float32)[labels] * 2
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     texts = [f"says {chr(97 + number % 7)} for {label}" for number, label in enumerate(labels)]
-    counts = count_features(texts)
+    counts = count_features(texts, width_for(len(texts)))
     wording = joined(vectors, counts, rarity(counts))
     inputs, targets = torch.tensor(10 * wording, dtype=torch.float64), torch.tensor(labels)
     weights = torch.zeros(wording.shape[1], 4, dtype=torch.float64, requires_grad=True)
