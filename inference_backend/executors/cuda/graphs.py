@@ -6,8 +6,10 @@ of its choice for a few more. So captured graphs can be timed, and a step then t
 
 from __future__ import annotations
 
+import gc
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -66,6 +68,19 @@ def _milliseconds(graph: Captured) -> float:
     return min(spent)
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage is collected meanwhile: a graph of an earlier model that is freed while one is captured spoils it."""
+    gc.collect()
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 class GraphSet:
     """Graphs by size, sharing one pool of memory; captured largest first, so that small ones fit into it."""
 
@@ -77,8 +92,9 @@ class GraphSet:
 
     def capture(self, run: Callable[[int], Tensor]) -> None:
         """Capture `run(size)` for each size."""
-        for size in reversed(self.sizes):
-            self._captured[size] = self._capture(lambda size=size: run(size))  # type: ignore[misc]
+        with _uncollected():
+            for size in reversed(self.sizes):
+                self._captured[size] = self._capture(lambda size=size: run(size))  # type: ignore[misc]
 
     def _capture(self, run: Callable[[], Tensor]) -> Captured:
         """Run once to compile kernels and make their workspaces, then record."""

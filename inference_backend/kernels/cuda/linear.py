@@ -253,6 +253,20 @@ def tiling_for(rows: int, width: int) -> Tiling | None:
     return Tiling(rows=64, reduce=128, splits=splits, warps=4, stages=6)
 
 
+def narrow_tiling_for(rows: int, width: int) -> Tiling | None:
+    """`tiling_for` where weights and activations have 8 bits: as many bytes a tile as there, so twice the width.
+
+    Measured on an H200 over the layers of an 8B model and their halves, for FP8 and 1 and 32 tokens.
+    """
+    tiles = triton.cdiv(rows, 64)
+    if width % 256 or tiles >= 2 * MULTIPROCESSORS:
+        return Tiling(rows=64, reduce=128, splits=1, warps=4, stages=4) if width % 128 == 0 else None
+    splits = 1
+    while tiles * splits < 90 and width // (256 * splits * 2) >= 2:
+        splits *= 2
+    return Tiling(rows=64, reduce=256, splits=splits, warps=4, stages=6 if tiles < MULTIPROCESSORS else 4)
+
+
 def one_token_tiling_for(width: int) -> Tiling | None:
     """How to cut a weight of that width for one token; None where no tiling fits."""
     for reduce, rows, warps in ((2048, 4, 8), (1024, 4, 4), (512, 4, 2), (256, 8, 2)):

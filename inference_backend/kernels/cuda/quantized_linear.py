@@ -21,6 +21,7 @@ from inference_backend.kernels.cuda.linear import (
     FEW_TOKENS,
     Operands,
     few_tokens_linear,
+    narrow_tiling_for,
     one_token_linear,
     one_token_tiling_for,
     tiling_for,
@@ -42,7 +43,7 @@ def fp8_linear(x: Quantized, weight: Tensor, scales: Tensor) -> Output:
     """See `reference_linear.fp8_linear`."""
     outputs, width = weight.shape
     columns = scales.view(-1)
-    if len(x.data) <= FEW_FP8_TOKENS and (tiling := tiling_for(outputs, width)):
+    if len(x.data) <= FEW_FP8_TOKENS and (tiling := narrow_tiling_for(outputs, width)):
         return few_tokens_linear(Operands(x.data, weight, x.scales, columns, None, x.dtype), tiling)
     if outputs % 16 or width % 16:
         product = functional.linear(x.data.to(x.dtype), weight.to(x.dtype))
@@ -67,7 +68,7 @@ def int8_linear(x: Quantized, weight: Tensor, scales: Tensor) -> Tensor:
     """See `reference_linear.int8_linear`."""
     outputs, width = weight.shape
     columns = scales.view(-1)
-    if len(x.data) <= FEW_TOKENS and (tiling := tiling_for(outputs, width)):
+    if len(x.data) <= FEW_TOKENS and (tiling := narrow_tiling_for(outputs, width)):
         return few_tokens_linear(Operands(x.data, weight, x.scales, columns, None, x.dtype), tiling)
     missing = max(0, _INT_MM_TOKENS - len(x.data))
     data = functional.pad(x.data, (0, -width % 8, 0, missing)) if missing or width % 8 else x.data
