@@ -58,7 +58,7 @@ class StreamStoppedError(Exception):
 
 
 class Windows:
-    """Takes frames in, gives them out; `released` is all text that went out. Without a check all pass at once.
+    """Takes frames in, gives them out. Without a check all pass at once.
 
     `rewrites`: the check may answer with another text than it was given.
     """
@@ -78,8 +78,13 @@ class Windows:
         self._judged = 0
         self._context: list[str] = []
         self._fresh: list[Frame] = []
-        self._reasoning = ""
-        self.released = ""
+        self._reasoning: list[str] = []
+        self._released: list[str] = []
+
+    @property
+    def released(self) -> str:
+        """All text that went out."""
+        return "".join(self._released)
 
     @property
     def checks(self) -> bool:
@@ -95,7 +100,7 @@ class Windows:
             self._let_out([frame])
             return
         self._fresh.append(frame)
-        self._reasoning += frame.metadata.get("reasoning_content", "")
+        self._reasoning.append(frame.metadata.get("reasoning_content", ""))
         if len(self._context) + self._pieces_held() >= self._settings.chunk_size:
             await self._window(self._check)
 
@@ -120,7 +125,7 @@ class Windows:
         self._fresh = []
         if self._settings.stream_first:
             self._let_out(frames)
-        ruling = await check(before + fresh, self._reasoning)
+        ruling = await check(before + fresh, "".join(self._reasoning))
         if ruling.refused_by is not None:
             raise StreamStoppedError(ruling)
         if self._tail:
@@ -161,7 +166,7 @@ class Windows:
     def _let_out(self, frames: list[Frame]) -> None:
         for frame in frames:
             if frame.text or frame.metadata:
-                self.released += frame.text
+                self._released.append(frame.text)
                 self._release(frame)
 
 

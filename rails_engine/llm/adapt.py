@@ -113,7 +113,11 @@ class UserModel:
 
     async def _whole(self, request: LLMRequest) -> Chunk:
         prompt, stop, kwargs = call_of(request)
-        return chunk_of_response(await self.model.generate_async(prompt, stop=stop, **kwargs))
+        response = await self.model.generate_async(prompt, stop=stop, **kwargs)
+        if not hasattr(response, "content"):  # whatever looks like an answer is one
+            kind = type(self.model).__name__
+            raise TypeError(f"generate_async of {kind} gave {response!r:.80}; an LLMResponse is due")
+        return chunk_of_response(response)
 
     async def _chunks(self, request: LLMRequest) -> AsyncIterator[Chunk]:
         if not request.streaming:

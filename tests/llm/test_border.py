@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from nemoguardrails import LLMRails, RailsConfig
 from rails_engine.config import Model
-from rails_engine.errors import ModelInitializationError
+from rails_engine.errors import LLMCallException, ModelInitializationError
 from rails_engine.llm import (
     ChatMessage,
     FakeLLMModel,
@@ -259,3 +260,18 @@ async def test_a_langchain_model_streams() -> None:
 async def test_a_langchain_text_model() -> None:
     fake = pytest.importorskip("langchain_core.language_models.fake")
     assert (await complete(as_llm(fake.FakeListLLM(responses=["plain"])), Q)).text == "plain"
+
+
+@pytest.mark.parametrize("answer", [None, 5])
+async def test_a_model_that_answers_with_no_answer_is_named(answer: Any) -> None:
+    class Empty:
+        model_name, provider_name, provider_url = "empty", "test", None
+
+        async def generate_async(self, prompt: Any, **_given: Any) -> Any:
+            return answer
+
+    app = LLMRails(RailsConfig.from_content("", "models: []"), llm=Empty())
+    with pytest.raises(
+        LLMCallException, match=f"generate_async of Empty gave {answer}; an LLMResponse is due"
+    ):
+        await app.generate_async(prompt="hi")
