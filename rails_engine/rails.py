@@ -271,9 +271,9 @@ class LLMRails:
         if rail_types is not None:
             self._require_rails(rail_types)
         require_messages(messages, self.config.limits)
-        kinds = rail_types_of(messages) if rail_types is None else list(rail_types)
-        if not kinds or not rail_types_of(messages):
-            return passed(messages)
+        kinds = [kind for kind in rail_types_of(messages) if rail_types is None or kind in rail_types]
+        if not kinds:
+            return passed(messages, rail_types or ())
         trace = Trace()
         try:
             if self._two is not None:

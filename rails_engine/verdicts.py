@@ -41,17 +41,22 @@ def check_options(kinds: Sequence[RailType]) -> GenerationOptions:
 
 
 def checked_text(messages: Sequence[ChatMessage], kinds: Sequence[RailType]) -> str:
-    """The text whose verdict is wanted: the assistant's where output is checked, else the user's, else the last."""
+    """The text whose verdict is wanted: the assistant's where output is checked, else the user's, else the last.
+
+    Where input is to be checked and no user has spoken, it is empty.
+    """
     role = "assistant" if RailType.OUTPUT in kinds else "user"
     texts = [message.get("content") for message in messages if message.get("role") == role]
+    if not texts and RailType.INPUT in kinds:
+        return ""
     last = texts[-1] if texts else (messages[-1].get("content") if messages else "")
     return str(last or "")
 
 
-def passed(messages: Sequence[ChatMessage]) -> RailsResult:
+def passed(messages: Sequence[ChatMessage], kinds: Sequence[RailType]) -> RailsResult:
     """The answer where there is nothing to check."""
-    log.warning("nothing to check: there is no message of a user or an assistant")
-    return RailsResult(status=RailStatus.PASSED, content=checked_text(messages, ()))
+    log.warning("nothing to check: there is no message of those whom these rails look at")
+    return RailsResult(status=RailStatus.PASSED, content=checked_text(messages, kinds))
 
 
 def verdict(response: GenerationResponse, asked: str) -> RailsResult:

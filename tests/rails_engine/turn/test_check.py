@@ -105,6 +105,11 @@ def test_only_the_kinds_asked_for_judge(dialect: str) -> None:
     assert app.check(both, rail_types=[RailType.INPUT]).rail == "gate in"
 
 
+@pytest.mark.parametrize("dialect", CONFIGS)
+def test_where_nobody_spoke_there_is_nothing_to_check(dialect: str) -> None:
+    assert found(rails(dialect).check([bot("bad")], rail_types=[RailType.INPUT])) == ("passed", "", None)
+
+
 @pytest.mark.parametrize("yaml", ["models: []\n", V2])
 def test_a_kind_without_rails_cannot_be_asked_for(yaml: str) -> None:
     colang = "" if yaml == "models: []\n" else "import core\nflow main\n  match Never()\n"
