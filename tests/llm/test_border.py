@@ -270,6 +270,9 @@ async def test_a_model_that_answers_with_no_answer_is_named(answer: Any) -> None
         async def generate_async(self, prompt: Any, **_given: Any) -> Any:
             return answer
 
+        async def stream_async(self, prompt: Any, **_given: Any) -> AsyncIterator[Any]:
+            yield answer
+
     app = LLMRails(RailsConfig.from_content("", "models: []"), llm=Empty())
     with pytest.raises(
         LLMCallException, match=f"generate_async of Empty gave {answer}; an LLMResponse is due"
