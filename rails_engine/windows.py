@@ -172,7 +172,7 @@ class Windows:
 
 def _tail_of(settings: OutputRailsStreamingConfig) -> int:
     """How many pieces stay held; fewer than a window has, or nothing would ever go out."""
-    return min(settings.context_size or settings.chunk_size // 4, settings.chunk_size - 1)
+    return min(settings.context_size or max(1, settings.chunk_size // 4), settings.chunk_size - 1)
 
 
 def _shared(one: str, other: str) -> int:
