@@ -68,6 +68,7 @@ class LLMRails:
         self.config = config
         self._parts: Assembly = assemble(config, as_llm(llm) if llm is not None else None)
         self.watchers: list[Watcher] = []
+        self._runtime = Runtime(self._parts, self)
         self._last = Trace()
         self._last_task: weakref.ref[asyncio.Task[Any]] | None = None
         self._calls: deque[LLMCall] = deque(maxlen=CALLS_EXPLAINED)
@@ -208,6 +209,7 @@ class LLMRails:
         require_plain_events(events, self.config.limits)
         trace = Trace()
         try:
+            blocking = blocking or self._runtime.disable_async_execution
             return await self._dialog().process_events(Call(events, blocking), state, trace)
         finally:
             self._remember(trace)
@@ -384,7 +386,7 @@ class LLMRails:
     @property
     def runtime(self) -> Runtime:
         """The actions, as older code reaches them."""
-        return Runtime(self._parts, self)
+        return self._runtime
 
     @property
     def flows(self) -> Mapping[str, Any]:

@@ -29,15 +29,17 @@ class Owner(Protocol):
 
 
 class Runtime:
-    """A view of the actions, prompts and flows of one `LLMRails`; it holds nothing of its own."""
+    """A view of the actions, prompts and flows of one `LLMRails`.
+
+    `disable_async_execution`: `process_events` waits for actions that run in the background, as with `blocking`.
+    """
 
     max_events = 500
-
-    disable_async_execution = False
 
     def __init__(self, parts: Assembly, owner: Owner) -> None:
         self._parts = parts
         self._owner = owner
+        self.disable_async_execution = False
 
     @property
     def config(self) -> Any:

@@ -83,10 +83,18 @@ def _one_model_a_type(config: ConfigData) -> Iterator[Finding]:
 def _flow_references(config: ConfigData) -> Iterator[Finding]:
     for direction, rails in config.rails.directions().items():
         for index, text in enumerate(rails.flows):
+            key: KeyPath = ("rails", direction, "flows", index)
             try:
-                parse_flow_ref(text)
+                ref = parse_flow_ref(text)
             except ValueError as error:
-                yield Finding("error", ("rails", direction, "flows", index), str(error))
+                yield Finding("error", key, str(error))
+                continue
+            if ref.positional and config.colang_version == "1.0":
+                meant = "name $parameter=value"
+                message = (
+                    f"cannot read {ref.positional[0]!r} in the flow reference {text!r}; write it as {meant}"
+                )
+                yield Finding("error", key, message)
 
 
 def _guard_refs(config: ConfigData) -> Iterator[tuple[KeyPath, FlowRef]]:

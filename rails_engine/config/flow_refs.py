@@ -1,4 +1,7 @@
-"""How a configuration names a flow: `name`, `name $model=x $variant="a b"` or `name(model=x, variant="a b")`."""
+"""How a configuration names a flow: `name`, `name $model=x $variant="a b"` or `name(model=x, variant="a b")`.
+
+Under Colang 2.x values may stand without a name, as in `name $input_text`.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,21 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 _PARAMETER = re.compile(r"""\$?(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>"[^"]*"|'[^']*'|[^\s,$"'][^\s,]*)""")
+_POSITIONAL = re.compile(r"""\s*(?P<value>"[^"]*"|'[^']*'|\$[A-Za-z_]\w*|-?\d+(?:\.\d+)?)\s*(?:,|(?=\s)|$)""")
 _CALL = re.compile(r"^(?P<name>[^($]+)\((?P<arguments>.*)\)\s*$", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class FlowRef:
-    """A flow by name with the values of its parameters, as written and without quotes."""
+    """A flow by name with the values of its parameters, as written and without quotes.
+
+    `positional` are values without a name, as written.
+    """
 
     name: str
     parameters: dict[str, str] = field(default_factory=dict)
     text: str = ""
+    positional: tuple[str, ...] = ()
 
     def task(self, base: str) -> str:
         """The name of the prompt for this reference: `base`, then ` $name=value` for each parameter."""
@@ -34,25 +42,36 @@ def parse_flow_ref(text: str) -> FlowRef:
     if called:
         name, arguments = called["name"], called["arguments"]
     else:
-        head, dollar, tail = text.partition("$")
-        name, arguments = head, dollar + tail
-    return FlowRef(" ".join(name.split()), _parameters(arguments, text), text)
+        # A quotation mark begins a value, but within a word it is a letter, as in `don't`.
+        end = re.search(r"""\$|"|(?<!\w)'""", text)
+        name, arguments = (text[: end.start()], text[end.start() :]) if end else (text, "")
+    named, positional = _parameters(arguments, text)
+    return FlowRef(" ".join(name.split()), named, text, positional)
 
 
-def _parameters(arguments: str, text: str) -> dict[str, str]:
+def _parameters(arguments: str, text: str) -> tuple[dict[str, str], tuple[str, ...]]:
     found: dict[str, str] = {}
+    positional: list[str] = []
     position = 0
     for match in _PARAMETER.finditer(arguments):
-        _only_separators(arguments[position : match.start()], text)
+        positional += _values(arguments[position : match.start()], text)
         found[match["name"]] = match["value"].strip("\"'")
         position = match.end()
-    _only_separators(arguments[position:], text)
-    return found
+    positional += _values(arguments[position:], text)
+    return found, tuple(positional)
 
 
-def _only_separators(between: str, text: str) -> None:
-    if between.strip(" \t\n,"):
-        raise ValueError(
-            f"cannot read {between.strip()!r} in the flow reference {text!r}; write parameters as "
-            'name $parameter=value or name(parameter="value")'
-        )
+def _values(between: str, text: str) -> list[str]:
+    """The values without a name that stand between others."""
+    values: list[str] = []
+    rest = between.strip(" \t\n,")
+    while rest:
+        value = _POSITIONAL.match(rest)
+        if value is None:
+            raise ValueError(
+                f"cannot read {rest!r} in the flow reference {text!r}; write parameters as "
+                'name $parameter=value or name(parameter="value")'
+            )
+        values.append(value["value"])
+        rest = rest[value.end() :].strip(" \t\n,")
+    return values

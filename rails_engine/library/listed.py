@@ -113,7 +113,7 @@ def library_flows() -> Mapping[str, str]:
 
 def _call(ref: FlowRef) -> str:
     arguments = (f"${name}={_value(value)}" for name, value in ref.parameters.items())
-    return " ".join((ref.name, *arguments))
+    return " ".join((ref.name, *ref.positional, *arguments))
 
 
 def _value(text: str) -> str:

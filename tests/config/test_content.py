@@ -282,6 +282,27 @@ def test_flow_references(text: str, name: str, parameters: dict[str, str]) -> No
     assert (ref.name, ref.parameters) == (name, parameters)
 
 
+@pytest.mark.parametrize(
+    ("text", "name", "positional", "parameters"),
+    [
+        ("check length $input_text", "check length", ("$input_text",), {}),
+        ('block "two words" $level=3', "block", ('"two words"',), {"level": "3"}),
+        ("check($input_text, 5, mode='x')", "check", ("$input_text", "5"), {"mode": "x"}),
+        ("don't say it", "don't say it", (), {}),
+    ],
+)
+def test_values_without_names(
+    text: str, name: str, positional: tuple[str, ...], parameters: dict[str, str]
+) -> None:
+    ref = parse_flow_ref(text)
+    assert (ref.name, ref.positional, ref.parameters) == (name, positional, parameters)
+
+
+def test_colang_1_takes_values_by_name_alone() -> None:
+    with pytest.raises(ConfigProblemsError, match="write it as name"):
+        RailsConfig.from_content("", "models: []\nrails: {input: {flows: [check length $input_text]}}")
+
+
 @given(st.text("abcdefgh", min_size=5, max_size=12), st.integers(0, 11), st.sampled_from("xyz"))
 def test_one_slip_is_always_recognised(word: str, position: int, letter: str) -> None:
     at = position % len(word)

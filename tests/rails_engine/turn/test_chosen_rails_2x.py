@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from nemoguardrails import LLMRails, RailsConfig
+from nemoguardrails.actions import action
 from rails_engine.errors import InvalidRequestError
 
 SOURCE = """
@@ -85,3 +86,24 @@ async def test_rails_are_chosen_by_name_with_or_without_parameters() -> None:
 async def test_a_name_that_is_not_listed_is_refused(app: LLMRails) -> None:
     with pytest.raises(InvalidRequestError, match="names 'nope'"):
         await answer(app, "cats", {"input": ["nope"]})
+
+
+async def test_a_listed_rail_may_take_what_it_judges_by_position() -> None:
+    length = '\nflow check length $text\n  if len($text) > 5\n    bot say "too long"\n    abort\n'
+    yaml = 'colang_version: "2.x"\nmodels: []\nrails: {input: {flows: [check length $input_text]}}\n'
+    app = LLMRails(RailsConfig.from_content(SOURCE + length, yaml))
+    assert [await answer(app, text) for text in ("hi", "much too long")] == ["hi", "too long"]
+
+
+async def test_older_code_may_have_events_wait_for_what_runs_in_the_background() -> None:
+    source = 'import core\nflow main\n  $v = await SlowAction()\n  bot say "got {$v}"\n  match Never()\n'
+    app = LLMRails(RailsConfig.from_content(source, 'colang_version: "2.x"\nmodels: []\n'))
+
+    @action(name="SlowAction", execute_async=True)
+    async def slow() -> int:
+        return 3
+
+    app.register_action(slow)
+    app.runtime.disable_async_execution = True
+    outputs, _ = await app.process_events_async([])
+    assert [event["script"] for event in outputs if event["type"] == "StartUtteranceBotAction"] == ["got 3"]
