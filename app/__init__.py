@@ -1,4 +1,4 @@
-"""Doors to the world: the command line, the server, the chat page, and the wiring that joins the rooms.
+"""Doors to the world: the command line, and the wiring that joins the rooms.
 
 Everything here owns a socket, a terminal, a clock or the environment, and nothing here decides what a conversation
 does. `settings` reads the environment, `bundled` finds the configurations that come with the package, `wiring` is the

@@ -124,3 +124,64 @@ async def test_a_reader_that_lags_holds_the_model_up() -> None:
         await asyncio.sleep(0)
     assert model.written < 200
     await stream.aclose()
+
+
+SIDE_BY_SIDE_1 = (
+    "define subflow one\n  $x = execute wait_long\ndefine subflow two\n  $y = execute wait_long\n",
+    "models: []\nrails: {input: {flows: [one, two], parallel: true, speculative_generation: true}}\n",
+)
+SIDE_BY_SIDE_2 = (
+    "import core\n\nflow main\n  user said something\n  start WaitLongAction()\n  await WaitLongAction()\n",
+    'models: []\ncolang_version: "2.x"\n',
+)
+
+
+class Waiting:
+    """A model and an action that wait for ever, and count who waits."""
+
+    model_name, provider_name, provider_url = "waiting", "test", None
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.two_wait = asyncio.Event()
+
+    async def generate_async(self, prompt: Any, **_given: Any) -> Any:
+        del prompt
+        return await self.wait_long()
+
+    async def stream_async(self, prompt: Any, **_given: Any) -> AsyncIterator[LLMResponseChunk]:
+        del prompt
+        yield LLMResponseChunk(delta_content="x")
+        await self.wait_long()
+
+    async def wait_long(self) -> None:
+        self.waiting += 1
+        if self.waiting == 2:
+            self.two_wait.set()
+        try:
+            await asyncio.sleep(PATIENCE_S)
+        finally:
+            self.waiting -= 1
+
+
+@pytest.mark.parametrize(("colang", "yaml"), [SIDE_BY_SIDE_1, SIDE_BY_SIDE_2], ids=["1.0", "2.x"])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_who_leaves_in_the_middle_of_a_turn_leaves_nothing_running(
+    colang: str, yaml: str, streamed: bool
+) -> None:
+    there = Waiting()
+    app = LLMRails(RailsConfig.from_content(colang, yaml), llm=there)
+    app.register_action(there.wait_long, "wait_long")
+    said = [{"role": "user", "content": "hi"}]
+
+    async def read() -> None:
+        _ = [piece async for piece in app.stream_async(messages=said)]
+
+    before = asyncio.all_tasks()
+    turn = asyncio.ensure_future(read() if streamed else app.generate_async(messages=said))
+    await asyncio.wait_for(there.two_wait.wait(), PATIENCE_S)
+    turn.cancel()
+    await asyncio.wait({turn})
+    await asyncio.sleep(0)
+    assert there.waiting == 0
+    assert asyncio.all_tasks() == before
