@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from rails_engine.llm.base import Chunk, LLMRequest, Message, ToolCallFragment, Usage
+from rails_engine.llm.shapes import public_call
 from rails_engine.llm.streams import Reading
 from rails_engine.llm.think import parted
 from rails_engine.llm.wire import content_field, tool_field
@@ -78,7 +79,7 @@ def _message(message: Message) -> Any:
         return ToolMessage(content=content, tool_call_id=message.tool_call_id or "")
     if message.role == "assistant":
         calls = [
-            {"id": call.id, "name": call.name, "args": json.loads(call.arguments or "{}")}
+            {"id": call.id, "name": call.name, "args": public_call(call).function.arguments}
             for call in message.tool_calls
         ]
         return AIMessage(content=content, tool_calls=calls)
@@ -93,7 +94,7 @@ def _chunk(answer: Any) -> Chunk:
     further = getattr(answer, "additional_kwargs", None) or {}
     return Chunk(
         text=_text(answer.content),
-        reasoning=further.get("reasoning_content") or "",
+        reasoning=further.get("reasoning_content") or _reasoning(answer.content),
         tool_calls=_calls(answer),
         finish_reason=metadata.get("finish_reason") or metadata.get("stop_reason"),
         usage=_usage(getattr(answer, "usage_metadata", None)),
@@ -108,18 +109,30 @@ def _text(content: Any) -> str:
     return "".join(part if isinstance(part, str) else str(part.get("text") or "") for part in content or ())
 
 
+def _reasoning(content: Any) -> str:
+    """What stands in blocks of `thinking` (Anthropic) or `reasoning` (LangChain's own)."""
+    blocks = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    return "".join(str(block.get("thinking") or block.get("reasoning") or "") for block in blocks)
+
+
 def _calls(answer: Any) -> tuple[ToolCallFragment, ...]:
     pieces = getattr(answer, "tool_call_chunks", None)
     if pieces:
         return tuple(
-            ToolCallFragment(p.get("index") or 0, p.get("id"), p.get("name"), p.get("args") or "")
-            for p in pieces
+            ToolCallFragment(_index(piece, i), piece.get("id"), piece.get("name"), piece.get("args") or "")
+            for i, piece in enumerate(pieces)
         )
     calls = getattr(answer, "tool_calls", None) or ()
     return tuple(
         ToolCallFragment(i, call.get("id"), call.get("name"), json.dumps(call.get("args") or {}))
         for i, call in enumerate(calls)
     )
+
+
+def _index(piece: Mapping[str, Any], place: int) -> int:
+    """Which call a piece belongs to; models that send whole calls may leave it out."""
+    index = piece.get("index")
+    return index if isinstance(index, int) else place
 
 
 def _usage(data: Mapping[str, Any] | None) -> Usage | None:

@@ -182,7 +182,7 @@ def chunk_of(data: Mapping[str, Any], metadata: Mapping[str, Any] | None = None)
     logprobs = choice.get("logprobs")
     return Chunk(
         text=text if isinstance(text, str) else _joined(text),
-        reasoning=said.get("reasoning_content") or said.get("reasoning") or "",
+        reasoning=_reasoning(said),
         tool_calls=tuple(_fragment(i, call) for i, call in enumerate(calls)) if calls else (),
         logprobs=_logprobs(logprobs) if logprobs else (),
         finish_reason=choice.get("finish_reason"),
@@ -191,6 +191,19 @@ def chunk_of(data: Mapping[str, Any], metadata: Mapping[str, Any] | None = None)
         request_id=data.get("id"),
         metadata=metadata,
     )
+
+
+def _reasoning(said: Mapping[str, Any]) -> str:
+    """What the model thought, under one of the names that servers have for it, or in parts of its content."""
+    for name in ("reasoning_content", "reasoning"):
+        value = said.get(name)
+        if value and isinstance(value, str):
+            return value
+    content = said.get("content")
+    if not isinstance(content, list):
+        return ""
+    thought = [part.get("thinking") for part in content if part.get("type") == "thinking"]
+    return "".join(piece if isinstance(piece, str) else _joined(piece) for piece in thought)
 
 
 def _joined(content: Sequence[Mapping[str, Any]] | None) -> str:

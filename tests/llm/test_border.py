@@ -257,6 +257,42 @@ async def test_a_langchain_model_streams() -> None:
     assert pieces == ["a", "b", "c"]
 
 
+async def test_a_langchain_model_streams_reasoning_and_tool_calls() -> None:
+    fake = pytest.importorskip("langchain_core.language_models.fake_chat_models")
+    messages = pytest.importorskip("langchain_core.messages")
+    outputs = pytest.importorskip("langchain_core.outputs")
+
+    def piece(**fields: Any) -> Any:
+        return outputs.ChatGenerationChunk(message=messages.AIMessageChunk(**{"content": "", **fields}))
+
+    class Thinking(fake.GenericFakeChatModel):  # type: ignore[misc,name-defined]
+        def bind_tools(self, tools: Any, **_: Any) -> Any:
+            assert [tool["function"]["name"] for tool in tools] == ["look", "go"]
+            return self
+
+        def _stream(self, *_: Any, **__: Any) -> Any:
+            yield piece(content=[{"type": "thinking", "thinking": "hm"}])
+            yield piece(content=[{"type": "text", "text": "so"}])
+            first = {"type": "tool_call_chunk", "index": 0, "id": "c1", "name": "look", "args": '{"x"'}
+            yield piece(tool_call_chunks=[first])
+            rest = {"type": "tool_call_chunk", "index": 0, "id": None, "name": None, "args": ": 1}"}
+            whole = {"type": "tool_call_chunk", "index": 1, "id": "c2", "name": "go", "args": "{}"}
+            yield piece(tool_call_chunks=[rest, whole])
+
+    model = as_llm(Thinking(messages=iter(())))
+    answer = await complete(model, LLMRequest(prompt="q", streaming=True, tools=(Tool("look"), Tool("go"))))
+    assert (answer.text, answer.reasoning) == ("so", "hm")
+    assert answer.tool_calls == (ToolCall("c1", "look", '{"x": 1}'), ToolCall("c2", "go", "{}"))
+
+
+async def test_a_langchain_model_is_sent_a_call_with_damaged_arguments() -> None:
+    fake = pytest.importorskip("langchain_core.language_models.fake_chat_models")
+    model = as_llm(fake.FakeListChatModel(responses=["sorry"]))
+    damaged = Message("assistant", "", (ToolCall("c", "f", '{"x":'),))
+    request = LLMRequest(messages=(Message("user", "u"), damaged, Message("tool", "r", tool_call_id="c")))
+    assert (await complete(model, request)).text == "sorry"
+
+
 async def test_a_langchain_text_model() -> None:
     fake = pytest.importorskip("langchain_core.language_models.fake")
     assert (await complete(as_llm(fake.FakeListLLM(responses=["plain"])), Q)).text == "plain"

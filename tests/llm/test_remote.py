@@ -193,6 +193,29 @@ async def test_reasoning_is_told_apart(stub: Stub, models: MakeModels) -> None:
     assert (second.text, second.reasoning) == ("five", "hm")
 
 
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"content": "five", "reasoning_content": "hm"},
+        {"content": "five", "reasoning": "hm"},
+        {
+            "content": [
+                {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
+                {"type": "text", "text": "five"},
+            ]
+        },
+        {"content": "<think>hm</think>five"},
+    ],
+)
+async def test_reasoning_under_each_name(
+    stub: Stub, models: MakeModels, said: dict[str, Any], *, streaming: bool
+) -> None:
+    stub.replies = [Reply(message=said, pieces=[said])]
+    answer = await ask(models, LLMRequest(prompt="q", streaming=streaming))
+    assert (answer.text, answer.reasoning) == ("five", "hm")
+
+
 async def test_streamed_reasoning_is_told_apart(stub: Stub, models: MakeModels) -> None:
     stub.replies = [Reply("<think>let me see</think>\n\nfour")]
     answer = await ask(models, LLMRequest(prompt="q", streaming=True))
