@@ -2,7 +2,8 @@
 
 A decode step reads every weight and every running sequence's keys and values once, and multiplies each weight once per
 sequence; the slower of reading and multiplying bounds the linear layers, reading bounds attention. One stream runs them
-one after the other, so their times add (the "serial" bound). A prompt is bound by multiplying.
+one after the other, so their times add (the "serial" bound). A prompt is bound by multiplying. Tensor-parallel cards each
+do their share and add up the states twice a layer.
 Rates of the H200 are measured ones; those of other cards are their data sheets', scaled by what the H200 reaches of its own.
 """
 
@@ -11,12 +12,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from inference_backend.errors import CheckpointError
 from inference_backend.models import ModelConfig, load_config
 from inference_backend.quantization import stored_quantization
 from inference_backend.settings import KVDType, Quantization
 
 _GB = 1e9
 _RESERVE_BYTES = 3e9
+_SUM_SECONDS, _LINK_RATE = (
+    7e-6,
+    200e9,
+)  # of a sum over ranks: measured between two H200s, bytes/s of what is summed
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +73,12 @@ _EIGHT_BIT_PRODUCTS = {"fp8", "smoothquant"}
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Bounds for one GPU.
+    """Bounds for one GPU, or several that share each layer.
 
     Attributes:
         parameters: all weights, embedding included.
-        weight_bytes: what they take in memory.
-        kv_bytes_per_token: over all layers.
+        weight_bytes: what they take in the memory of each card.
+        kv_bytes_per_token: over all layers, on each card.
         cache_tokens: tokens of keys and values that fit beside the weights; 0 where the weights alone do not fit.
         max_sequences: sequences of prompt + output that fit at once.
         batch: sequences that the figures below are for.
@@ -102,11 +108,15 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is asked of the model: tokens per prompt and answer, and sequences at once (None: as many as fit, to 512)."""
+    """What is asked of the model: tokens per prompt and answer, and sequences at once (None: as many as fit, to 512).
+
+    `cards` is how many share each layer (tensor parallel).
+    """
 
     prompt: int = 1024
     output: int = 256
     batch: int | None = None
+    cards: int = 1
 
 
 def predict(
@@ -115,23 +125,27 @@ def predict(
     """Predict from `config.json` alone; `quantization` None is what the folder says of itself.
 
     Raises:
-        CheckpointError: there is none, or it is of an unknown architecture.
+        CheckpointError: there is none, it is of an unknown architecture, or its heads cannot be shared so.
     """
     config = load_config(folder)
     quantization = quantization or stored_quantization(folder)
-    sizes = _sizes(config)
+    if config.kv_heads % load.cards:
+        raise CheckpointError(f"{config.kv_heads} KV heads cannot be shared by {load.cards} cards")
+    whole = _sizes(config)
+    sizes = whole.shared(load.cards)
     weight_bytes = sizes.linear * _WEIGHT_BYTES[quantization] + (sizes.head + sizes.embedding) * 2.0
-    kv_bytes = 2.0 * config.layers * config.kv_heads * config.head_dim * (2.0 if kv_dtype == "auto" else 1.0)
+    kv_heads = config.kv_heads // load.cards
+    kv_bytes = 2.0 * config.layers * kv_heads * config.head_dim * (2.0 if kv_dtype == "auto" else 1.0)
     room = gpu.memory * 0.95 - weight_bytes - _RESERVE_BYTES
     cache_tokens = max(int(room / kv_bytes), 0)
     most = cache_tokens // (load.prompt + load.output)
     batch = max(load.batch or min(most, 512), 1)
-    model = _Costs(config, sizes, gpu, quantization, kv_bytes)
+    model = _Costs(config, sizes, gpu, quantization, kv_bytes, load.cards)
     length = load.prompt + load.output / 2
     prefill, step = model.prefill(load.prompt), model.step(batch, length)
     return Prediction(
         gpu=gpu,
-        parameters=sizes.linear + sizes.head + sizes.embedding,
+        parameters=whole.linear + whole.head + whole.embedding,
         weight_bytes=weight_bytes,
         kv_bytes_per_token=kv_bytes,
         cache_tokens=cache_tokens,
@@ -153,6 +167,10 @@ class _Sizes:
     used: float
     head: float
     embedding: float
+
+    def shared(self, cards: int) -> _Sizes:
+        """What each of several cards holds: the embedding is whole on each."""
+        return _Sizes(self.linear / cards, self.used / cards, self.head / cards, self.embedding)
 
 
 def _sizes(config: ModelConfig) -> _Sizes:
@@ -180,6 +198,18 @@ class _Costs:
     gpu: Gpu
     quantization: Quantization | None
     kv_bytes: float
+    cards: int
+
+    @property
+    def _pairs(self) -> float:
+        """Operations per query and key on each card."""
+        return 4.0 * self.config.layers * self.config.heads * self.config.head_dim / self.cards
+
+    def _sums(self, tokens: float) -> float:
+        """Adding up the states of so many tokens over the cards."""
+        if self.cards == 1:
+            return 0.0
+        return 2 * self.config.layers * (_SUM_SECONDS + tokens * self.config.hidden_size * 2.0 / _LINK_RATE)
 
     @property
     def _rate(self) -> float:
@@ -192,13 +222,13 @@ class _Costs:
         return max(read / self.gpu.bandwidth, multiply)
 
     def step(self, batch: int, length: float) -> float:
-        pairs = 4.0 * self.config.layers * self.config.heads * self.config.head_dim
         attention = max(
-            batch * length * self.kv_bytes / self.gpu.bandwidth, batch * length * pairs / self.gpu.flops16
+            batch * length * self.kv_bytes / self.gpu.bandwidth,
+            batch * length * self._pairs / self.gpu.flops16,
         )
         logits = batch * self.config.vocab_size * 8 / self.gpu.bandwidth
-        return self._linear(batch, batch) + attention + logits
+        return self._linear(batch, batch) + attention + logits + self._sums(batch)
 
     def prefill(self, prompt: int) -> float:
-        pairs = 4.0 * self.config.layers * self.config.heads * self.config.head_dim
-        return self._linear(prompt, 1) + prompt**2 / 2 * pairs / self.gpu.flops16
+        attention = prompt**2 / 2 * self._pairs / self.gpu.flops16
+        return self._linear(prompt, 1) + attention + self._sums(prompt)

@@ -48,6 +48,14 @@ def test_plan_predicts_an_8b_model_on_an_h200(shape: Path) -> None:
     assert "7.20 ms" in output  # as worked out by hand for 256 sequences of 192 tokens
 
 
+def test_plan_shares_layers_over_cards(shape: Path) -> None:
+    """Half of the layers and the head, all of the embedding; half of the KV heads."""
+    code, output = run("plan", str(shape), "--tensor-parallel", "2")
+    assert (code, "7.97 GiB of 140 each" in output, "64 KiB" in output) == (0, True, True)
+    code, output = run("plan", str(shape), "--tensor-parallel", "3")
+    assert (code, "8 KV heads cannot be shared by 3 cards" in output) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("stored", "weights"),
     [

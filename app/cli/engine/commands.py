@@ -123,14 +123,16 @@ def plan(  # noqa: PLR0913, PLR0917 -- the options of a command line
     batch: Annotated[
         int | None, typer.Option(help="Sequences at once; left out: as many as fit, to 512.")
     ] = None,
+    tensor_parallel: Annotated[int, typer.Option(min=1, help="Cards that share each layer.")] = 1,
 ) -> None:
     """Predict memory, batch and tokens a second from config.json, before anything is loaded."""
     with explained():
         from app.cli.engine.plan import run_plan
         from app.cli.engine.settings import EngineOptions
+        from inference_backend import Load
 
         options = EngineOptions(model=model, quantization=quantization, kv_dtype=kv_dtype)
-        run_plan(options, gpu, (prompt_tokens, output_tokens, batch))
+        run_plan(options, gpu, Load(prompt_tokens, output_tokens, batch, tensor_parallel))
 
 
 @engine.command()

@@ -12,8 +12,8 @@ from inference_backend import GPUS, Load, Prediction, predict
 _GIB = 2**30
 
 
-def run_plan(options: EngineOptions, gpu: str, load: tuple[int, int, int | None]) -> None:
-    """Print what a card can reach with a model.
+def run_plan(options: EngineOptions, gpu: str, load: Load) -> None:
+    """Print what a card, or several that share each layer, can reach with a model.
 
     Raises:
         UsageError: the card is unknown.
@@ -22,16 +22,17 @@ def run_plan(options: EngineOptions, gpu: str, load: tuple[int, int, int | None]
     if gpu not in GPUS:
         raise UsageError(f"--gpu is {gpu!r}, but must be one of {', '.join(GPUS)}.")
     settings = engine_settings(options)
-    wanted = Load(*load)
-    found = predict(options.model, GPUS[gpu], wanted, settings.quantization, settings.kv_dtype)
-    Console().print(_table(found, wanted))
+    found = predict(options.model, GPUS[gpu], load, settings.quantization, settings.kv_dtype)
+    Console().print(_table(found, load))
 
 
 def _table(found: Prediction, load: Load) -> Table:
-    table = Table(title=f"{found.gpu.name}, {load.prompt} tokens in, {load.output} out", show_header=False)
+    cards = found.gpu.name if load.cards == 1 else f"{load.cards} x {found.gpu.name}"
+    each = "" if load.cards == 1 else " each"
+    table = Table(title=f"{cards}, {load.prompt} tokens in, {load.output} out", show_header=False)
     rows = [
         ("parameters", f"{found.parameters / 1e9:.2f} billion"),
-        ("weights", f"{found.weight_bytes / _GIB:.2f} GiB of {found.gpu.memory / _GIB:.0f}"),
+        ("weights", f"{found.weight_bytes / _GIB:.2f} GiB of {found.gpu.memory / _GIB:.0f}{each}"),
         ("keys and values per token", f"{found.kv_bytes_per_token / 1024:.0f} KiB"),
     ]
     if found.fits:
