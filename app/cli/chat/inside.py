@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,6 +11,9 @@ from app.cli.chat.values import Tone, UmimEvent
 from app.cli.logs import Verbosity
 
 HIDDEN = {"type", "uid", "event_created_at", "source_uid"}
+HIDDEN_IN_SHORT = {*HIDDEN, "action_uid", "is_success"}
+"""Where a line is short, what was said must be in it."""
+
 WIDTH = 100
 
 
@@ -48,15 +51,16 @@ def lines(turn: TurnRecord, verbosity: Verbosity) -> list[str]:
     if not verbosity.inside:
         return []
     told = [event for event in turn.told if event["type"] != "CheckLocalAsync"]
-    shown = [f"-> {_event(event)}" for event in told]
+    hidden = HIDDEN_IN_SHORT if verbosity.short else HIDDEN
+    shown = [f"-> {_event(event, hidden)}" for event in told]
     for call in turn.calls:
         shown += _call(call, verbosity)
-    shown += [f"<- {_event(event)}" for event in turn.outcome if event["type"] != "LocalAsyncCounter"]
+    shown += [f"<- {_event(event, hidden)}" for event in turn.outcome if event["type"] != "LocalAsyncCounter"]
     return [textwrap.shorten(line, WIDTH, placeholder=" ...") for line in shown] if verbosity.short else shown
 
 
-def _event(event: UmimEvent) -> str:
-    arguments = ", ".join(f"{k}={_value(v)}" for k, v in event.items() if k not in HIDDEN)
+def _event(event: UmimEvent, hidden: Collection[str]) -> str:
+    arguments = ", ".join(f"{k}={_value(v)}" for k, v in event.items() if k not in hidden)
     return f"{event['type']}({arguments})"
 
 

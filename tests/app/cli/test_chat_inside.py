@@ -21,7 +21,7 @@ class Call:
 
 
 TURN = TurnRecord(
-    told=[{"type": "UtteranceUserActionFinished", "uid": "1", "final_transcript": "hi"}],
+    told=[{"type": "UtteranceUserActionFinished", "uid": "1", "action_uid": "a1", "final_transcript": "hi"}],
     calls=[Call()],
     outcome=[{"type": "StartUtteranceBotAction", "uid": "2", "script": "hello " * 40}],
 )
@@ -38,7 +38,7 @@ def test_nothing_is_shown_unless_asked_for() -> None:
 
 def test_verbose_shows_events_and_model_calls_with_their_texts() -> None:
     told, call, prompt, completion, outcome = shown(verbose=True)
-    assert told == "-> UtteranceUserActionFinished(final_transcript='hi')"
+    assert told == "-> UtteranceUserActionFinished(action_uid='a1', final_transcript='hi')"
     assert call == "-- model call for general: 0.50 s, 12 tokens"
     assert prompt == "   | Say\n   | hello"
     assert completion == "   = hello"
@@ -50,7 +50,9 @@ def test_no_llm_leaves_the_texts_out() -> None:
 
 
 def test_simplify_shows_short_single_lines() -> None:
-    assert all(len(line) <= 100 and "\n" not in line for line in shown(simplify=True))
+    short = shown(simplify=True)
+    assert all(len(line) <= 100 and "\n" not in line for line in short)
+    assert short[0] == "-> UtteranceUserActionFinished(final_transcript='hi')"
 
 
 @pytest.mark.parametrize(
