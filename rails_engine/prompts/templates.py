@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from jinja2 import TemplateError, Undefined, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.meta import find_undeclared_variables
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rails_engine.errors import PromptError
@@ -27,6 +28,33 @@ _CALLING = (nodes.Call, nodes.CallBlock, nodes.Filter, nodes.FilterBlock, nodes.
 _MISSING = object()
 _LONE_EXPRESSION = re.compile(r"^\s*\{\{-?((?:(?!\}\}|\{\{|\{%).)*?)-?\}\}\s*$", re.DOTALL)
 
+MAX_WIDTH = 10_000
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox, without the few characters that make gigabytes: a text or a list times a number, and powers."""
+
+    intercepted_binops = frozenset({"*", "**"})
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """Multiply plain numbers of a usual size.
+
+        Raises:
+            SecurityError: something else is multiplied, or the numbers are too large.
+        """
+        sizes = [abs(value) if isinstance(value, int | float) else None for value in (left, right)]
+        if None in sizes or max(size or 0 for size in sizes) > (
+            MAX_WIDTH if operator == "**" else MAX_RENDERED
+        ):
+            raise SecurityError(f"`{operator}` is for plain numbers here")
+        return super().call_binop(context, operator, left, right)
+
+
+def _centred(value: Any, width: int = 80) -> str:
+    """Jinja's `center`, of a bounded width."""
+    return str(value).center(min(width, MAX_WIDTH))
+
+
 Renderer: TypeAlias = Callable[[Mapping[str, Any]], Any]
 
 
@@ -34,7 +62,8 @@ class Templates:
     """Compiled templates of one configuration. Filters may be added until the first template is used, and later."""
 
     def __init__(self) -> None:
-        self._environment = ImmutableSandboxedEnvironment(keep_trailing_newline=False)
+        self._environment = _Sandbox(keep_trailing_newline=False)
+        self._environment.filters["center"] = _centred
         self._environment.filters.update(FILTERS)
         self._environment.globals["conversation_to_events"] = conversation_to_events
         self._compiled: dict[tuple[str, bool], Renderer] = {}

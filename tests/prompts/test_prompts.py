@@ -173,11 +173,18 @@ def test_what_a_user_says_is_never_a_template(user_input: str) -> None:
         "{{ x.append(1) }}",
         "{{ x | no_such_filter }}",
         "{{ range(999999999) | list }}",
+        "{{ ('x' * 1000000000) | length }}",
+        "{{ 9 ** 9 ** 9 ** 9 }}",
     ],
 )
 def test_templates_stay_in_their_sandbox(template: str) -> None:
     with pytest.raises(PromptError, match="prompt of task `t`"):
         library(f"- task: t\n  content: >-\n    {template}").render("t", {"x": []})
+
+
+def test_arithmetic_and_centring_in_templates_are_bounded() -> None:
+    assert library().fill("{{ 6 * 7 }} {{ 2 ** 3 }} {{ 'a' | center(3) }}", {}) == "42 8  a "
+    assert len(library().fill("{{ 'a' | center(1000000000) }}.", {})) < 20_000
 
 
 def test_what_is_no_template_is_refused_when_the_configuration_is_loaded() -> None:
