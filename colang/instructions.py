@@ -92,6 +92,8 @@ Form: TypeAlias = EventForm | ActionForm | FlowForm | MemberForm
 
 @dataclass(frozen=True, slots=True)
 class Assign:
+    """Set a variable to the value of an expression."""
+
     name: str
     value: Compiled
 
@@ -114,11 +116,18 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Global:
+    """From here on the name stands for the global variable."""
+
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Priority:
+    """Set the priority of this instance.
+
+    A flow fails whose value is no float from 0 to 1.
+    """
+
     value: Compiled
 
 
@@ -132,6 +141,8 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Jump:
+    """Go on at `target`."""
+
     target: int
 
 
@@ -145,6 +156,8 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Return:
+    """End the flow as finished."""
+
     value: Compiled | None
 
 
@@ -191,6 +204,8 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Deactivate:
+    """Take back one activation of a flow with these arguments."""
+
     flow_id: str
     arguments: CallArguments
 
@@ -207,12 +222,16 @@ class NewAction:
 
 @dataclass(frozen=True, slots=True)
 class Send:
+    """Send an event; `name` receives it where it is one of an action."""
+
     form: Form
     name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
+    """Wait for an event; `name` receives it."""
+
     form: Form
     name: str | None = None
     internal: bool = False
@@ -221,6 +240,8 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Fork:
+    """Put this head to sleep and make one child at each target."""
+
     targets: tuple[int, ...]
 
 
@@ -245,6 +266,8 @@ class Handler:
 
 @dataclass(frozen=True, slots=True)
 class OpenScope:
+    """What is started from here on belongs to the scope as well."""
+
     scope: str
 
 
@@ -285,6 +308,8 @@ Instruction: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
+    """A parameter or out-member of a flow, with its default."""
+
     name: str
     default: Compiled | None
 

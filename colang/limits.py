@@ -23,15 +23,30 @@ MAX_GROWTH = 32_000_000
 
 
 def check_text(length: int) -> None:
+    """Let a text of this many characters be made.
+
+    Raises:
+        ColangValueError: it is too long.
+    """
     if length > MAX_TEXT:
         raise ColangValueError(f"text of {length} characters; at most {MAX_TEXT} are allowed")
 
 
 def check_items(count: int) -> None:
+    """Let a collection of this many elements be made.
+
+    Raises:
+        ColangValueError: it is too large.
+    """
     if count > MAX_ITEMS:
         raise ColangValueError(f"collection of {count} elements; at most {MAX_ITEMS} are allowed")
 
 
 def check_bits(bits: float) -> None:
+    """Let a whole number of this many bits be made.
+
+    Raises:
+        ColangValueError: it is too wide.
+    """
     if bits > MAX_BITS:
         raise ColangValueError(f"whole number of {int(bits)} bits; at most {MAX_BITS} are allowed")

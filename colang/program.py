@@ -39,6 +39,7 @@ class FlowInfo:
 
     @property
     def span(self) -> Span:
+        """Where the flow stands in its source."""
         return self.tree.span
 
     @property
@@ -110,6 +111,7 @@ def program_of(table: Mapping[str, tree.Flow], config: Mapping[str, Any] = _NOTH
 
 
 def flow_info(flow: tree.Flow) -> FlowInfo:
+    """A flow as prompts and tools see it."""
     meta = meta_of(flow)
     return FlowInfo(
         name=flow.name,

@@ -66,6 +66,7 @@ def flow_table(files: Iterable[tree.File]) -> tuple[dict[str, tree.Flow], list[C
 
 
 def is_override(flow: tree.Flow) -> bool:
+    """True for a flow that takes the place of another one of its name."""
     return any(decorator.name == "override" for decorator in flow.decorators)
 
 
@@ -88,6 +89,7 @@ class _Checker:
         self._functions = functions
 
     def check(self) -> Iterator[Problem]:
+        """Everything about the flow that is certain or likely to go wrong when it runs."""
         yield from self._body(self._flow.body, in_loop=False)
         for node in walk(self._flow):
             if isinstance(node, tree.Call):

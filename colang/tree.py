@@ -56,16 +56,22 @@ class Variable(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListDisplay(Node):
+    """`[1, 2]`."""
+
     items: tuple[Expression, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetDisplay(Node):
+    """`{1, 2}`."""
+
     items: tuple[Expression, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DictDisplay(Node):
+    """`{"a": 1}`."""
+
     items: tuple[tuple[Expression, Expression], ...]
 
 
@@ -113,18 +119,24 @@ class Conditional(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attribute(Node):
+    """`target.name`."""
+
     target: Expression
     name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index(Node):
+    """`target[index]`."""
+
     target: Expression
     index: Expression
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice(Node):
+    """`target[start:stop:step]`."""
+
     target: Expression
     start: Expression | None
     stop: Expression | None
@@ -141,6 +153,8 @@ class Call(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodCall(Node):
+    """`target.name(arguments)`."""
+
     target: Expression
     method: str
     arguments: Arguments
@@ -208,11 +222,15 @@ class Spec(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AndGroup(Node):
+    """`a and b`: all of them."""
+
     items: tuple[Group, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrGroup(Node):
+    """`a or b`: whichever comes first, or exactly one of them."""
+
     items: tuple[Group, ...]
 
 
@@ -253,32 +271,36 @@ class Assignment(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpressionStatement(Node):
+    """`(test)` on a line of its own: evaluated for what it does."""
+
     value: Expression
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Return(Node):
+    """`return`, or `return test`."""
+
     value: Expression | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abort(Node):
-    pass
+    """`abort`: the flow fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Break(Node):
-    pass
+    """`break`: the innermost loop ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Continue(Node):
-    pass
+    """`continue`: the innermost loop tests again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pass(Node):
-    pass
+    """`pass`: nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,21 +312,29 @@ class Label(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log(Node):
+    """`log value`: a line for the log."""
+
     value: Expression
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Print(Node):
+    """`print value`: a line for standard output."""
+
     value: Expression
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Priority(Node):
+    """`priority 0.5`: how this flow counts where flows compete."""
+
     value: Expression
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Global(Node):
+    """`global $name`: the name stands for the variable that all flows share."""
+
     name: str
 
 
@@ -330,12 +360,16 @@ class Branch(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class If(Node):
+    """`if … elif … else`; `otherwise` is None without an `else`."""
+
     branches: tuple[Branch, ...]
     otherwise: tuple[Statement, ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class While(Node):
+    """`while test` and its body."""
+
     test: Expression
     body: tuple[Statement, ...]
 
@@ -350,6 +384,8 @@ class Case(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class When(Node):
+    """`when … or when … else`; `otherwise` is None without an `else`."""
+
     cases: tuple[Case, ...]
     otherwise: tuple[Statement, ...] | None
 
@@ -398,6 +434,8 @@ class Decorator(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow(Node):
+    """A flow with its header, decorators and body; `text` is its source as prompts show it."""
+
     name: str
     parameters: tuple[Parameter, ...]
     members: tuple[Parameter, ...]
@@ -411,6 +449,8 @@ class Flow(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Import(Node):
+    """`import some.path`."""
+
     path: str
 
 
@@ -423,6 +463,8 @@ class Notice(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File(Node):
+    """The imports and flows of one source."""
+
     imports: tuple[Import, ...]
     flows: tuple[Flow, ...]
     notices: tuple[Notice, ...] = field(default=(), compare=False)

@@ -80,9 +80,11 @@ class Regex:
         object.__setattr__(self, "_compiled", regex.compile_pattern(self.pattern))
 
     def search(self, text: str) -> bool:
+        """True if the pattern occurs in the text."""
         return self._compiled.search(text) is not None
 
     def find_all(self, text: str) -> list[Value]:
+        """All matches that do not overlap; with groups, what the groups matched."""
         return list(self._compiled.findall(text))
 
     def __str__(self) -> str:

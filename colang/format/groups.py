@@ -31,6 +31,7 @@ _STATEMENT_WORDS = frozenset(
 
 
 def format_group(group: tree.Group) -> str:
+    """A group as source, with the parentheses that it needs."""
     if isinstance(group, tree.Spec):
         return format_spec(group)
     word = " and " if isinstance(group, tree.AndGroup) else " or "
@@ -55,6 +56,7 @@ def needs_verb(group: tree.Group) -> bool:
 
 
 def format_spec(spec: tree.Spec) -> str:
+    """A spec as source."""
     if spec.kind is tree.SpecKind.REFERENCE:
         head = f"${spec.name}"
     elif spec.members or not _are_simple(spec):

@@ -21,9 +21,11 @@ class Assembler:
         self._hidden = 0
 
     def emit(self, instruction: Instruction, span: Span) -> None:
+        """Add the next instruction, with its place in the source."""
         self._code.append((instruction, span))
 
     def label(self) -> int:
+        """A fresh label, to be placed later."""
         self._labels += 1
         return -self._labels
 
@@ -37,6 +39,7 @@ class Assembler:
         return f"&{self._hidden}"
 
     def finish(self) -> tuple[tuple[Instruction, ...], tuple[Span, ...]]:
+        """The instructions with every label replaced by its place, and where each stands in the source."""
         code = tuple(self._resolved(instruction) for instruction, _ in self._code)
         return code, tuple(span for _, span in self._code)
 

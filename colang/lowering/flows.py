@@ -50,6 +50,7 @@ def meta_of(flow: tree.Flow) -> dict[str, tree.Constant]:
 
 
 def docstring_of(flow: tree.Flow) -> str | None:
+    """The text that a flow begins with; None where it begins with something else."""
     first = flow.body[0] if flow.body else None
     return first.text if isinstance(first, tree.TextStatement) else None
 

@@ -88,6 +88,7 @@ def lower_operation(assembler: Assembler, operation: tree.Operation) -> None:
 def lower_when(
     assembler: Assembler, node: tree.When, lower_body: Callable[[Sequence[tree.Statement]], None]
 ) -> None:
+    """Emit a `when`; `lower_body` emits the statements of a case that has won."""
     branches: list[Branch] = []
     for case in node.cases:
         body = _Once(assembler, lambda case=case: lower_body(case.body), case.span)  # type: ignore[misc]
@@ -124,6 +125,7 @@ def lower_branches(
     span: Span,
     otherwise: Callable[[], None] | None = None,
 ) -> None:
+    """Emit a disjunction as in the picture above: `otherwise` for what follows if all branches fail, else the flow does."""
     labels = [assembler.label() for _ in branches]
     failed, end = assembler.label(), assembler.label()
     if scope:
@@ -155,6 +157,7 @@ def lower_branches(
 
 
 def send_all(assembler: Assembler, specs: Sequence[tree.Spec], *, deferred: bool) -> list[tuple[str, str]]:
+    """Emit events one after the other."""
     del deferred
     for spec in specs:
         if spec.kind is SpecKind.ACTION and spec.members:
@@ -173,12 +176,18 @@ def send_to_new_action(assembler: Assembler, spec: tree.Spec) -> None:
 
 
 def match_all(assembler: Assembler, specs: Sequence[tree.Spec], *, deferred: bool) -> list[tuple[str, str]]:
+    """Wait for all events, in whatever order they come."""
     del deferred
     _wait_for_all(assembler, [Wait(matched_form(spec), spec.reference, spec.span) for spec in specs])
     return []
 
 
 def start_all(assembler: Assembler, specs: Sequence[tree.Spec], *, deferred: bool) -> list[tuple[str, str]]:
+    """Start flows and actions one after the other.
+
+    Raises:
+        ColangFlowError: one of them is an event.
+    """
     del deferred
     for spec in specs:
         if not is_startable(spec):
@@ -206,6 +215,11 @@ def await_all(assembler: Assembler, specs: Sequence[tree.Spec], *, deferred: boo
 
 
 def await_only(assembler: Assembler, specs: Sequence[tree.Spec], *, deferred: bool) -> list[tuple[str, str]]:
+    """As `await_all`, for statements that may not wait for events.
+
+    Raises:
+        ColangFlowError: one of them is an event.
+    """
     for spec in specs:
         if not is_startable(spec):
             refuse(spec, "only a flow or an action can be awaited; wait for an event with `match`")
@@ -225,6 +239,7 @@ def start_one(assembler: Assembler, spec: tree.Spec, name: str | None) -> str:
 
 
 def finished(hidden: str, span: Span, event: str | None = None) -> Wait:
+    """The wait for the end of what a hidden variable refers to; `event` receives the end."""
     return Wait(MemberForm(hidden, (), "Finished", Arguments()), event, span)
 
 

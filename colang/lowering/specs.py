@@ -14,10 +14,16 @@ _NONE = CallArguments()
 
 
 def refuse(spec: tree.Spec, message: str) -> NoReturn:
+    """Say that a spec does not fit its verb.
+
+    Raises:
+        ColangFlowError: always, at the place of the spec.
+    """
     raise ColangFlowError(message, spec.span)
 
 
 def arguments(written: tree.Arguments | None) -> CallArguments:
+    """Written arguments, compiled."""
     if written is None or not (written.positional or written.named):
         return _NONE
     positional = tuple(compile_expression(value) for value in written.positional)

@@ -34,6 +34,7 @@ from colang.tree import SpecKind, Verb
 
 
 def lower_body(assembler: Assembler, statements: Iterable[tree.Statement]) -> None:
+    """Emit statements in order."""
     for statement in statements:
         lower: Callable[[Assembler, Any], None] = _STATEMENTS[type(statement)]
         lower(assembler, statement)
@@ -158,10 +159,12 @@ def _ask_model(assembler: Assembler, target: str, node: tree.Instruction) -> Non
 
 
 def literal(value: tree.Constant, span: Span) -> tree.Literal:
+    """A constant as an expression, for statements that stand for others."""
     return tree.Literal(value=value, span=span)
 
 
 def action(name: str, named: tuple[tuple[str, tree.Expression], ...], span: Span) -> tree.Spec:
+    """An action with named arguments, for statements that stand for one."""
     return tree.Spec(
         kind=SpecKind.ACTION, name=name, arguments=tree.Arguments(named=named, span=span), span=span
     )

@@ -82,6 +82,7 @@ def _evaluate(run: Run, instance: Instance, head: Head) -> Intent:
         return _member_intent(run, instance, head, form)
     if not isinstance(form, (EventForm, ActionForm)):  # pragma: no cover - lowering sends nothing else
         raise ColangRuntimeError("this cannot be sent")
+    # Only now that all heads have slid: what one of them assigned meanwhile, the others send.
     arguments = evaluate_arguments(run, instance, form.arguments)
     for value in arguments.values():
         check_size(value)
@@ -128,9 +129,11 @@ def _resolve_group(run: Run, intents: list[Intent], moving: list[tuple[Instance,
         if intent is winning:
             moving.append((intent.instance, _pass(run, intent, winning)))
         elif intent.same(winning):
+            # Wanting the same is no conflict: the event is sent once, and all who wanted it go on.
             _share(run, intent, winning)
             moving.append((intent.instance, _pass(run, intent, winning)))
         elif intent.head.number in intent.instance.heads:
+            # It may be gone by now: who failed before it in this loop can have been its sibling.
             _lose(run, intent.instance, intent.head, moving)
 
 
@@ -163,6 +166,7 @@ def _share(run: Run, intent: Intent, winner: Intent) -> None:
     if old is None or new is None or old == new or not intent.starts:
         return
     instance = intent.instance
+    # References were handed out when the action was made, before it was known that another one would stand for it.
     variables = run.at(instance).variables()
     for table in (instance.locals, variables.locals, run.state.globals):
         for name, value in table.items():

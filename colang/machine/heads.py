@@ -34,6 +34,7 @@ def below(instance: Instance, number: int) -> Iterator[Head]:
 
 
 def kill_below(run: Run, instance: Instance, number: int) -> None:
+    """End all heads that were forked from a head, and those forked from them."""
     for head in list(below(instance, number)):
         run.unfile(instance, head)
         run.sending.pop((instance.uid, head.number), None)
@@ -99,9 +100,11 @@ def best(run: Run, heads: list[Head]) -> Head:
     """The head with the greatest score list, lists padded with 1.0; exact ties are drawn."""
     longest = max(len(head.scores) for head in heads)
     first = max(heads, key=lambda head: pad(head.scores, longest))
+    # Unpadded: a shorter chain that is only equal when padded came first, and `max` has kept it.
     equal = [head for head in heads if head.scores == first.scores]
     return equal[0] if len(equal) == 1 else equal[int(run.state.random.unit() * len(equal))]
 
 
 def pad(scores: Scores, length: int) -> Scores:
+    """Scores made as long as others, so that the two compare: what a chain lacks counts as a perfect match."""
     return scores + (1.0,) * (length - len(scores))

@@ -168,6 +168,7 @@ def _settle(run: Run, instance: Instance, scores: Scores) -> None:
 
 def _end(run: Run, instance: Instance, status: Status, scores: Scores) -> None:
     """Stop what is below, deepest first, then the flow's own actions; then say that it has ended."""
+    # The status comes first: what its children's ends set in motion must find this flow over.
     drop_heads(run, instance)
     instance.status = status
     release_children(run, instance, scores)
@@ -184,6 +185,7 @@ def _close(run: Run, instance: Instance, scores: Scores) -> None:
         arguments["return_value"] = instance.result[0]
     name = "FlowFinished" if finished else "FlowFailed"
     run.push(Signal(name, arguments, scores, flow_uid=instance.uid))
+    # The first instance of an activated flow stays in the tables: it counts who has activated it.
     if not instance.activated or instance.reference is not None:
         retire(run, instance)
 

@@ -123,12 +123,22 @@ def resolve(run: Run, instance: Instance, form: MemberForm) -> Any:
 
 
 def flow_event(member: str) -> str:
+    """The event that a member of a flow reference stands for.
+
+    Raises:
+        ColangRuntimeError: flows have no such event.
+    """
     if member not in _FLOW_EVENTS:
         raise ColangRuntimeError(f"Event '{member}' not available! A flow has Started, Finished and Failed")
     return _FLOW_EVENTS[member]
 
 
 def action_event(member: str) -> str:
+    """The event that a member of an action stands for, without the name of the action.
+
+    Raises:
+        ColangRuntimeError: actions have no such event.
+    """
     if member in {"Started", "Finished"} or member.endswith("Updated"):
         return member
     raise ColangRuntimeError(f"Event '{member}' not available! An action has Started, …Updated and Finished")

@@ -61,9 +61,11 @@ class Run:
         self.faults = 0
 
     def push(self, signal: Signal) -> None:
+        """Queue an event behind all others."""
         self.queue.append(signal)
 
     def push_front(self, signal: Signal) -> None:
+        """Queue an event before all others, as restarts of activated flows are."""
         self.queue.appendleft(signal)
 
     def fail(self, instance: Instance, head: Head, error: ColangError) -> None:
@@ -72,6 +74,7 @@ class Run:
         self.commands.append(fault_at(instance, head, str(error)))
 
     def emit(self, name: str, arguments: dict[str, Any], flow_uid: str) -> None:
+        """Have an event sent to the outside on behalf of a flow."""
         self.commands.append(Send(Event(name, arguments), flow_uid))
 
     def count(self, flow_id: str) -> None:

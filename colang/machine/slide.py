@@ -103,6 +103,7 @@ def _check_started(run: Run, instance: Instance, head: Head) -> None:
     code = instance.flow.code
     for other in instance.heads.values():
         if other.place is Place.ASLEEP or other.place is Place.COLLECTING:
+            # It waits for heads of its own flow, which are looked at themselves.
             continue
         if other.place is not Place.WAITING or not isinstance(code[other.pc], Match):
             return

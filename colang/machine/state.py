@@ -187,6 +187,7 @@ class Instance:
         return twin
 
     def new_head(self, pc: int) -> Head:
+        """A further head of this flow, at an instruction."""
         head = Head(self.next_head, pc)
         self.next_head += 1
         self.heads[head.number] = head
@@ -321,6 +322,7 @@ class State:
         return instance
 
     def own_action(self, uid: str) -> Action:
+        """The action, free to be changed."""
         action = self.actions[uid]
         if action.owner is not self.token:
             action = self.actions[uid] = action.copy(self.token)
@@ -332,6 +334,7 @@ class State:
         self.flows[name] = (*(self.flows.get(name) or ()), instance.uid)
 
     def delist(self, instance: Instance) -> None:
+        """Take an instance off the list of its flow: it has ended."""
         listed = self.flows.get(instance.flow.flow_id) or ()
         if instance.uid in listed:
             place = listed.index(instance.uid)

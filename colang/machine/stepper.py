@@ -141,6 +141,7 @@ def _advance(run: Run, signal: Signal, moves: Moves) -> None:
         instance = run.state.own(found.uid)
         head = instance.heads.get(place.number)
         if head is None:
+            # A head that moved before it has ended its branch or its flow.
             continue
         head.scores = (*signal.scores, value)
         if head.place is Place.WAITING:

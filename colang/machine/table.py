@@ -58,6 +58,7 @@ class Table(Generic[K, V]):
         return sum(map(len, self._shards))
 
     def get(self, key: K) -> V | None:
+        """The value of a key; None where it is missing."""
         return self._shards[hash(key) & (_SHARDS - 1)].get(key)
 
     def items(self) -> Iterator[tuple[K, V]]:
