@@ -17,6 +17,8 @@ from rails_engine.loops import PerLoop
 
 MAX_CONNECTIONS = 1000
 """Of one route in one event loop; further requests wait for one of them."""
+MAX_LANES = 256
+"""Routes remembered without a connection, in one event loop."""
 
 
 class Lane:
@@ -32,6 +34,11 @@ class Lane:
         self._opening = 0
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
         self._closed = False
+
+    @property
+    def unused(self) -> bool:
+        """No request and no connection of its own."""
+        return not (self._open or self._opening or self._waiting)
 
     def kept(self) -> Connection | None:
         """A connection that is open and free."""
@@ -148,6 +155,9 @@ class Pool:
         lanes = self._lanes.get()
         lane = lanes.get(route)
         if lane is None:
+            if len(lanes) >= MAX_LANES:
+                for unused in [known for known, lane in lanes.items() if lane.unused]:
+                    del lanes[unused]
             lane = lanes[route] = Lane(route, self._contexts, self._at_most)
         return lane
 

@@ -18,6 +18,7 @@ from rails_engine.http import (
     RequestLine,
     Terms,
 )
+from rails_engine.http.pool import MAX_LANES
 from tests.rails_engine.http.conftest import Serve, Visit, asked, polite, until
 
 AGAIN = Terms(total_s=20, resend=True)
@@ -94,6 +95,15 @@ async def test_a_pool_serves_several_event_loops(serve: Serve, pool: Pool) -> No
     thread.start()
     await until(lambda: not thread.is_alive())
     assert (answers, await asked(pool, line, b"again"), server.visits) == ([b"there"], b"again", 3)
+
+
+async def test_servers_that_were_asked_once_are_forgotten(pool: Pool) -> None:
+    lines = [RequestLine.of("GET", f"http://h{number}/", {}) for number in range(MAX_LANES + 1)]
+    first = pool.lane(lines[0].route)
+    assert pool.lane(lines[0].route) is first
+    for line in lines:
+        pool.lane(line.route)
+    assert pool.lane(lines[0].route) is not first
 
 
 @pytest.mark.parametrize("end", [b"Connection: close", b"X-Nothing: 1"])
