@@ -17,7 +17,7 @@ from rails_engine.retrieval.intents.head import Head
 from rails_engine.retrieval.vectors import Vectors
 
 _log = logging.getLogger(__name__)
-_KIND = "intent-head-3"
+_KIND = "intent-head-4"
 
 
 def cache_folder() -> Path:

@@ -27,6 +27,7 @@ NEIGHBOURS = 3
 _VECTOR_SCALE = np.float32(10.0)
 _PENALTY = 1.0
 _STEPS = 30
+_STEPS_AGAIN = 10  # from where the trial ended; more of them fit held-out examples no better
 _TOLERANCE = 3e-4
 _HELD_OUT = 5
 _HELD_OUT_TO_CALIBRATE = 50
@@ -93,7 +94,7 @@ def fit(vectors: Vectors, texts: Sequence[str], labels: Labels, classes: int) ->
     mixing = _calibrated(log_softmax(inputs[held] @ weights + bias), nearness, labels[held])
     held_head = Head(weights, bias, weights_of_places, *mixing, scope_threshold=-1.0)
     seen = familiarity(held_head.probabilities_of(inputs[held], nearness), nearness)
-    weights, bias = _parts(_fit(inputs, labels, classes, trial), width, classes)
+    weights, bias = _parts(_fit(inputs, labels, classes, trial, _STEPS_AGAIN), width, classes)
     threshold = float(np.quantile(seen, _REJECTED_SHARE))
     return Head(weights, bias, weights_of_places, *mixing, scope_threshold=threshold)
 
@@ -118,7 +119,7 @@ def log_softmax(logits: Vectors) -> Vectors:
     return result
 
 
-def _fit(vectors: Vectors, labels: Labels, classes: int, start: Point) -> Point:
+def _fit(vectors: Vectors, labels: Labels, classes: int, start: Point, steps: int = _STEPS) -> Point:
     dimension = vectors.shape[1]
     inputs: Vectors = np.multiply(vectors, _VECTOR_SCALE, dtype=np.float32)
     rows = np.arange(len(labels))
@@ -138,7 +139,7 @@ def _fit(vectors: Vectors, labels: Labels, classes: int, start: Point) -> Point:
         gradient = inputs.T @ errors + np.float32(2 * penalty) * weights
         return value, np.concatenate((gradient.ravel(), errors.sum(axis=0)))
 
-    return minimise(objective, start, _STEPS, _TOLERANCE)
+    return minimise(objective, start, steps, _TOLERANCE)
 
 
 def _parts(point: Point, dimension: int, classes: int) -> tuple[Vectors, Vectors]:
