@@ -24,6 +24,7 @@ from rails_engine.canonical import (
     activated_rails,
     copy_of,
     generation_stats,
+    may_pass,
     rewrites,
     run_ahead,
 )
@@ -72,6 +73,10 @@ class Colang1:
         self._runner = runner
         self._resources = resources
         self._stories = Stories()
+        self._passing = {
+            f"_pass_{direction}": may_pass(program, resources.config, direction)
+            for direction in ("input", "output")
+        }
         self._checks = MessageChecks(resources.config, self._judge)
 
     @property
@@ -176,6 +181,8 @@ class Colang1:
         request, inputs = await self._checked(request, places, asked) if places else (request, asked)
         turn = self._make_turn(known.story, request, trace)
         turn.is_recorded = recorded or stream is not None or self._is_read(request)
+        if not turn.is_recorded:
+            turn.scene.machine.variables.update(self._passing)
         if stream is not None:
             turn.scene = replace(turn.scene, shown=stream)
             stream.begin(lambda give: self._windows(turn, give))
@@ -265,9 +272,10 @@ class Colang1:
 
     def _is_read(self, request: Request) -> bool:
         """Whether somebody may look at every event of a turn."""
-        resources = self._resources
+        resources, options = self._resources, request.options or DEFAULT_OPTIONS
         return (
-            (request.options or DEFAULT_OPTIONS).log.wanted
+            options.log.wanted
+            or bool(options.output_vars)
             or resources.config.rails.input.speculative_generation
             or resources.prompts.has_own_filters
             or self._runner.reads_events()
@@ -284,6 +292,10 @@ class Colang1:
             "_retrieval_flows": chosen(rails.retrieval.flows, asked.retrieval),
             "_tool_input_flows": chosen(rails.tool_input.flows, asked.tool_input),
             "_tool_output_flows": chosen(rails.tool_output.flows, asked.tool_output),
+            "_pass_input": False,
+            "_pass_output": False,
+            "_input_passed": 0,
+            "_output_passed": 0,
             "_dialog": asked.dialog,
             "_answer_given": bool(given is not None and asked.output),
             **({"bot_message": given} if given is not None else {}),

@@ -18,13 +18,14 @@ from colang.v1.checking import check
 from colang.v1.coyml import flows_of_yaml
 from colang.v1.creation import CREATED, Creating, Creation
 from colang.v1.definitions import Definitions, definitions_of, flow_of_body
-from colang.v1.elements import CallFlow, FlowCode, RunAction, SetVariable
+from colang.v1.elements import CallFlow, FlowCode, RunAction, SetVariable, WaitEvent
 from colang.v1.machine import call_flow, create_all, end_flow, hear, start_flow, step
 from colang.v1.moves import Standing
 from colang.v1.parser import parse, parse_all
 from colang.v1.program import Program, make_program
 from colang.v1.snapshot import check_state, restore, snapshot
 from colang.v1.state import Instance, State, Status
+from colang.v1.straight import called, go_through
 
 snapshot_of = snapshot
 
@@ -42,7 +43,9 @@ __all__ = [
     "Standing",
     "State",
     "Status",
+    "WaitEvent",
     "call_flow",
+    "called",
     "check",
     "check_state",
     "create_all",
@@ -50,6 +53,7 @@ __all__ = [
     "end_flow",
     "flow_of_body",
     "flows_of_yaml",
+    "go_through",
     "hear",
     "make_program",
     "parse",

@@ -200,11 +200,21 @@ class _Reference:
 
 def named_flow(work: Work, reference: str) -> str:
     """The name in `name $x=y` or `name(x=y)`; the arguments become variables."""
-    if reference in work.program.flows:
-        return reference
-    for argument in _ARGUMENT.finditer(reference):
-        _assign(work, SetVariable(argument.group("name"), _constant(argument.group("text").strip("\"'"))))
-    return _NAME_END.split(reference, maxsplit=1)[0].strip()
+    name, arguments = arguments_in(work.program, reference)
+    for argument, text in arguments.items():
+        _assign(work, SetVariable(argument, _constant(text)))
+    return name
+
+
+def arguments_in(program: Program, reference: str) -> tuple[str, dict[str, str]]:
+    """The name in `name $x=y` or `name(x=y)`, and the arguments."""
+    if reference in program.flows:
+        return reference, {}
+    arguments = {
+        argument.group("name"): argument.group("text").strip("\"'")
+        for argument in _ARGUMENT.finditer(reference)
+    }
+    return _NAME_END.split(reference, maxsplit=1)[0].strip(), arguments
 
 
 def _constant(text: str) -> Compiled:

@@ -1,7 +1,8 @@
 """Colang 1.0 at work: canonical forms of what users want, flows over them, and the turn between.
 
 `system.co` holds the flows that make a turn; a configuration may replace any of them. `turn` is the loop: the machine
-decides, `runner` carries out the action that was decided, its events go back to the machine. `actions` are the steps
+decides, `runner` carries out the action that was decided, its events go back to the machine; where nobody reads them,
+`passing` goes through rails that let pass without them. `actions` are the steps
 that ask a model (intent, next step, value), `speech` what the bot says, `similar` the examples that prompts show,
 `texts` and `wording` what is taken from a model's answer. `speculation` runs a turn ahead of its input rails, `stream` gives an answer out while it comes to be, and
 `judging` asks the output rails about each window of it.
@@ -11,6 +12,7 @@ that ask a model (intent, next step, value), `speech` what the bot says, `simila
 from rails_engine.canonical.actions import CanonicalActions
 from rails_engine.canonical.judging import OutputCheck
 from rails_engine.canonical.log import activated_rails, generation_stats
+from rails_engine.canonical.passing import may_pass
 from rails_engine.canonical.program import canonical_program
 from rails_engine.canonical.runner import CanonicalRunner, Verdict
 from rails_engine.canonical.scene import TRIGGERED, CanonicalScene, Shown
@@ -36,6 +38,7 @@ __all__ = [
     "canonical_program",
     "copy_of",
     "generation_stats",
+    "may_pass",
     "rewrites",
     "run_ahead",
 ]

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from rails_engine.canonical.actions import CanonicalActions
+from rails_engine.canonical.passing import pass_rails
 from rails_engine.canonical.scene import CanonicalScene
-from rails_engine.canonical.turn import CanonicalTurn
+from rails_engine.canonical.turn import PASSING, CanonicalTurn
 from rails_engine.errors import ActionNotFoundError
 from rails_engine.registered import RegisteredActions
 from rails_engine.scene import Outcome, Plan
@@ -54,7 +55,9 @@ class CanonicalRunner:
     def is_system(self, name: str) -> bool:
         """See `Runner.is_system`."""
         plan = self._registered.find(name)
-        return plan.is_system if plan else name in self._own or name in self._parallel
+        if plan is not None:
+            return plan.is_system
+        return name in self._own or name in self._parallel or name in PASSING
 
     def is_own(self, name: str) -> bool:
         """True if the runtime itself takes this step: nobody registered an action of the name, or answers in its place."""
@@ -69,6 +72,8 @@ class CanonicalRunner:
         plan = self._registered.find(name)
         if plan is None and name in self._parallel:
             return await self._side_by_side(turn, self._parallel[name])
+        if plan is None and name in PASSING:
+            return await pass_rails(turn, self.is_system, PASSING[name])
         if plan is None:
             plan = self._own.get(name) or self._elsewhere(name)
         outcome = await plan.run(turn.scene, arguments)

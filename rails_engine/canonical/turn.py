@@ -37,6 +37,7 @@ from rails_engine.saved import is_marker
 from rails_engine.scene import Outcome, RunningRail
 from rails_engine.trace import ActionRun, Trace
 from rails_engine.umim import EventDict, Stamper
+from rails_engine.values import value_class
 from rails_engine.windows import StreamStoppedError
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,9 @@ _NOTHING: Final[EventDict] = {"type": ""}
 
 _NOTED: Final = frozenset({"UtteranceUserActionFinished", "hide_prev_turn", LISTEN})
 """Events at which the turn does more than to write them down."""
+
+PASSING: Final[Mapping[str, str]] = {"pass_input_rails": "input", "pass_output_rails": "output"}
+"""Actions of the system flows that pass rails: what these ask is on record, they themselves are not."""
 
 WITHOUT_EVENTS = frozenset({"retrieve_relevant_chunks"})
 """Actions of the runtime that never answer with events; callers of the events interface see None there."""
@@ -76,6 +80,15 @@ class Runner(Protocol):
         ...
 
 
+@value_class
+class Answer:
+    """What an action that a flow is about to run has answered already."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    outcome: Outcome
+
+
 class CanonicalTurn:
     """Runs one turn; `scene.events` grows, and the new events are returned.
 
@@ -94,6 +107,7 @@ class CanonicalTurn:
         self.stamp = self._stamper.stamp
         self.is_quiet = False
         self.is_recorded = True
+        self.answers: list[Answer] = []
         self._last: EventDict = scene.events[-1] if scene.events else _NOTHING
         self._seen = 0
         self._creates = runner.is_system("create_event")
@@ -226,10 +240,7 @@ class CanonicalTurn:
     async def _act(self, start: EventDict) -> list[EventDict]:
         name, params = start["action_name"], start.get("action_params")
         arguments = resolved(params, self.scene.context) if params else {}
-        record = ActionRun(name, arguments, time.time())
-        self.trace.actions.append(record)
-        outcome, failure = await self._outcome(record, name, arguments)
-        record.finished_at, record.value, record.failure = time.time(), outcome.value, outcome.failure
+        outcome, failure = await self._outcome(name, arguments)
         updates = dict(outcome.context_updates)
         if key := start.get("action_result_key"):
             updates[key] = outcome.value
@@ -266,14 +277,41 @@ class CanonicalTurn:
         self.trace.actions.append(record)
         return [self.stamp(_finished(start, None, None, [event])), event]
 
-    async def _outcome(
-        self, record: ActionRun, name: str, arguments: Mapping[str, Any]
-    ) -> tuple[Outcome, str | None]:
-        """What the action gave, and why it failed if it did; a failure is said and ends the turn."""
-        scene, services = self.scene, self.scene.services
+    async def carry_out(self, name: str, arguments: Mapping[str, Any]) -> Outcome:
+        """Run an action, and keep a record of it.
+
+        Raises:
+            as `Runner.run`.
+        """
+        record = ActionRun(name, arguments, time.time())
+        self.trace.actions.append(record)
+        scene = self.scene
         try:
-            self.scene = _with_services(scene, services.scoped(record.llm_calls.append))
+            self.scene = _with_services(scene, scene.services.scoped(record.llm_calls.append))
             outcome = await self._runner.run(self, name, arguments)
+        finally:
+            self.scene = scene
+            record.finished_at = time.time()
+        record.value, record.failure = outcome.value, outcome.failure
+        return outcome
+
+    def _known(self, name: str, arguments: Mapping[str, Any]) -> Outcome | None:
+        """What the action has answered already, where it has."""
+        if not self.answers:
+            return None
+        known = self.answers.pop(0)
+        if (known.name, known.arguments) == (name, arguments):
+            return known.outcome
+        self.answers.clear()
+        return None
+
+    async def _outcome(self, name: str, arguments: Mapping[str, Any]) -> tuple[Outcome, str | None]:
+        """What the action gave, and why it failed if it did; a failure is said and ends the turn."""
+        scene = self.scene
+        try:
+            if name in PASSING:
+                return await self._runner.run(self, name, arguments), None
+            outcome = self._known(name, arguments) or await self.carry_out(name, arguments)
             if scene.shown is not None:
                 await scene.shown.flush()
         except ActionNotFoundError:
@@ -281,8 +319,6 @@ class CanonicalTurn:
             return Outcome(None, events=failure_events(message)), message
         except StreamStoppedError as stop:
             return Outcome(None, events=stop.ruling.events), None
-        finally:
-            self.scene = scene
         if outcome.failed_rail and outcome.failed_rail.flows:
             scene.notes[FAILED_RAIL] = outcome.failed_rail
             if outcome.passes:

@@ -1,0 +1,49 @@
+"""A flow gone through by itself, for as long as all it does is to assign, to ask and to run actions."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from typing import Any
+
+from colang.v1.creation import CREATE
+from colang.v1.deciding import SLIDE_BOUND, arguments_in
+from colang.v1.elements import FlowCode, Jump, JumpUnless, RunAction, SetVariable
+from colang.v1.program import Program
+from colang.v1.scope import Variables
+
+
+def go_through(
+    program: Program, variables: dict[str, Any], code: FlowCode
+) -> Generator[RunAction, Any, bool]:
+    """Assign and decide as the flow says; it yields each action to be run, and is sent its result.
+
+    It returns True at the flow's end, and False where the flow does something else: it speaks, waits, calls or creates.
+
+    Raises:
+        ColangRuntimeError: an expression failed.
+    """
+    scope, head = Variables(variables, program.config), 0
+    for _ in range(SLIDE_BOUND):
+        if head >= len(code.elements):
+            return True
+        element = code.elements[head]
+        head += 1
+        if isinstance(element, SetVariable):
+            variables[element.name] = element.value(scope)
+        elif isinstance(element, RunAction) and element.name != CREATE:
+            result = yield element
+            if element.result:
+                variables[element.result] = result
+        elif isinstance(element, JumpUnless):
+            head = head if element.condition(scope) else element.target
+        elif isinstance(element, Jump):
+            head = element.target
+        else:
+            return False
+    return False
+
+
+def called(program: Program, reference: str) -> tuple[FlowCode | None, Mapping[str, Any]]:
+    """The flow that `name $x=y` or `name(x=y)` names, and its arguments."""
+    name, arguments = arguments_in(program, reference)
+    return program.flows.get(name), arguments

@@ -1,0 +1,89 @@
+"""Rails that let a message pass, gone through without the steps in between.
+
+Nearly all rails are straight: they run an action, and end unless it objects. Where nobody reads the events of a turn, the
+system flows have such rails passed here, one after the other, for as long as they do; how many did is the answer, and
+the flows go on with the rail behind them. By the time a rail turns out to do more than to pass, its actions have run: what
+they answered is kept for the flow, which now runs as any flow does, from its beginning. No action runs twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from colang.v1 import FlowCode, Program, RunAction, WaitEvent, called, go_through, resolved
+from rails_engine.canonical.turn import Answer, CanonicalTurn
+from rails_engine.config import RailsConfig
+from rails_engine.errors import ActionNotFoundError
+from rails_engine.saved import is_marker
+from rails_engine.scene import Outcome
+
+_FINISHED = "InternalSystemActionFinished"
+
+
+def may_pass(program: Program, config: RailsConfig, direction: str) -> bool:
+    """Whether nothing in a program can tell rails that were passed from rails that were run.
+
+    The system's own flow runs them, one after the other, and no flow waits for what happens on the way.
+    """
+    own = program.flows.get(f"run {direction} rails")
+    guarded = config.rails.input if direction == "input" else config.rails.output
+    if own is None or not own.is_system or guarded.parallel or program.searching:
+        return False
+    starting = any(kind == _FINISHED for kind, _ in program.starters)
+    return not starting and not any(map(_waits_for_steps, program.flows.values()))
+
+
+def _waits_for_steps(code: FlowCode) -> bool:
+    waited = [element.type for element in code.elements if isinstance(element, WaitEvent)]
+    return any(kind == _FINISHED or is_marker(kind) for kind in waited)
+
+
+async def pass_rails(turn: CanonicalTurn, is_system: Callable[[str], bool], direction: str) -> Outcome:
+    """How many of the direction's rails, from the first on, let the message pass."""
+    variables = turn.scene.machine.variables
+    passed = 0
+    if direction == "output" or isinstance(variables.get("user_message"), str):
+        for reference in tuple(variables.get(f"_{direction}_flows") or ()):
+            if not await _passes(turn, is_system, f"triggered_{direction}_rail", reference):
+                break
+            passed += 1
+    return Outcome(passed)
+
+
+async def _passes(
+    turn: CanonicalTurn, is_system: Callable[[str], bool], triggered: str, reference: str
+) -> bool:
+    """Whether a rail lets pass; where it does not, nothing has changed but that its actions have answered."""
+    program, variables = turn.scene.program, turn.scene.machine.variables
+    code, arguments = called(program, reference)
+    if code is None:
+        return False
+    before, answers = variables.copy(), []
+    variables.update(arguments)
+    variables[triggered] = reference
+    walk = go_through(program, variables, code)
+    try:
+        element = next(walk)
+        while is_system(element.name):
+            answer = await _answer(turn, element)
+            answers.append(answer)
+            outcome = answer.outcome
+            if outcome.failure is not None or outcome.failed_rail is not None or outcome.events:
+                break
+            variables.update(outcome.context_updates)
+            element = walk.send(outcome.value)
+    except ActionNotFoundError:
+        pass  # the flow will meet it again, and say so
+    except StopIteration as end:
+        if end.value:
+            variables[triggered] = None
+            return True
+    variables.clear()
+    variables.update(before)
+    turn.answers = answers
+    return False
+
+
+async def _answer(turn: CanonicalTurn, element: RunAction) -> Answer:
+    arguments = resolved(element.arguments, turn.scene.machine.variables)
+    return Answer(element.name, arguments, await turn.carry_out(element.name, arguments))
