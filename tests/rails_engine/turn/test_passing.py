@@ -1,0 +1,140 @@
+"""A turn whose events nobody reads is answered as one whose every event is written down, and runs each action once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from nemoguardrails import LLMRails, RailsConfig
+from nemoguardrails.actions import action
+from nemoguardrails.testing import FakeLLMModel
+
+FLOWS = """
+define bot refuse to respond
+  "No."
+
+define bot warn
+  "Careful."
+
+define subflow look at input
+  $count = $count + 1
+  $found = execute look(text=$user_message)
+  if $found == "refuse"
+    bot refuse to respond
+    stop
+  if $found == "rewrite"
+    $user_message = "rewritten"
+  if $found == "warn"
+    bot warn
+
+define subflow look twice
+  $first = execute look(text=$user_message)
+  $second = execute look(text="again")
+  if $first == "refuse twice"
+    bot refuse to respond
+    stop
+
+define subflow shorten output
+  $length = execute measure(text=$bot_message)
+  if $length > 5
+    $bot_message = "short"
+
+define subflow call the host
+  $seen = execute told(text=$bot_message)
+"""
+YAML = """
+models: []
+rails:
+  input: {flows: [look at input, look twice]}
+  output: {flows: [shorten output, call the host]}
+"""
+VERDICTS = ("fine", "refuse", "refuse twice", "rewrite", "warn", "raise")
+
+
+class World:
+    """Rails over a model that repeats what it was asked, with actions that count."""
+
+    def __init__(self, more: str = "") -> None:
+        config = RailsConfig.from_content(colang_content=FLOWS + more, yaml_content=YAML)
+        self.calls: Counter[str] = Counter()
+        self.model = FakeLLMModel(responses=["a long answer"] * 10)
+        self.rails = LLMRails(config, llm=self.model)
+        self.register()
+
+    def register(self) -> None:
+        @action(is_system_action=True)
+        async def look(text: str) -> str:
+            self.calls["look"] += 1
+            if text == "raise":
+                raise RuntimeError("nothing to be seen")
+            return text
+
+        @action(is_system_action=True)
+        async def measure(text: str) -> int:
+            self.calls["measure"] += 1
+            return len(text)
+
+        async def told(text: str) -> str:
+            self.calls["told"] += 1
+            return text
+
+        for each in (look, measure, told):
+            self.rails.register_action(each)
+
+    async def ask(self, text: str, **options: Any) -> tuple[Any, dict[str, int], int]:
+        """The answer, what each action did, and the variable that a rail counts with."""
+        before = self.calls.copy()
+        messages = [{"role": "context", "content": {"count": 0}}, {"role": "user", "content": text}]
+        answer = await self.rails.generate_async(messages=messages, **options)
+        given = answer if isinstance(answer, dict) else answer.response[0]
+        return given, dict(self.calls - before), self.model.inference_count
+
+
+@pytest.mark.parametrize("text", VERDICTS)
+async def test_the_answer_is_the_same_whether_or_not_somebody_reads_the_events(text: str) -> None:
+    unread = await World().ask(text)
+    read = await World().ask(text, options={"log": {"activated_rails": True}})
+    assert unread == read
+
+
+@pytest.mark.parametrize("text", VERDICTS)
+async def test_what_a_rail_assigned_by_the_time_it_objects_is_assigned_once(text: str) -> None:
+    world = World()
+    state: dict[str, Any] = {}
+    messages = [{"role": "context", "content": {"count": 0}}, {"role": "user", "content": text}]
+    response = await world.rails.generate_async(messages=messages, state=state)
+    saved = response.state["events"][-1]["machine"]["variables"]
+    assert saved["count"] == 1
+
+
+async def test_no_action_runs_twice() -> None:
+    for text, looks in {"fine": 3, "refuse": 1, "refuse twice": 3, "warn": 3}.items():
+        _, calls, _ = await World().ask(text)
+        assert calls["look"] == looks
+
+
+async def test_a_flow_that_waits_for_a_step_of_the_rails_hears_of_it() -> None:
+    waiting = """
+define flow count rails
+  event InputRailFinished(flow_id="look twice")
+  $rail_seen = True
+"""
+    world = World(waiting)
+    messages = [{"role": "context", "content": {"count": 0}}, {"role": "user", "content": "fine"}]
+    response = await world.rails.generate_async(messages=messages, state={})
+    assert response.state["events"][-1]["machine"]["variables"]["rail_seen"] is True
+
+
+async def test_an_action_that_takes_the_events_is_handed_all_of_them() -> None:
+    world = World()
+    seen: list[str] = []
+
+    async def look(text: str, events: list[dict[str, Any]]) -> str:
+        seen.extend(event["type"] for event in events)
+        return text
+
+    world.rails.register_action(look, "look")
+    await world.ask("fine")
+    assert {"StartInputRails", "StartInputRail", "StartInternalSystemAction"} <= set(seen)
