@@ -149,8 +149,8 @@ class Colang1:
         options = GenerationOptions(
             rails=GenerationRailsOptions(input=asked.input, output=False, dialog=False)
         )
-        trace = Trace()
-        done = await self._turn(Request(request.messages, options, story={}), trace, recorded=True)
+        trace = Trace(is_read=True)
+        done = await self._turn(Request(request.messages, options, story={}), trace)
         return _refusal_of(done.reply, trace)
 
     async def generate_events(self, events: Sequence[Mapping[str, Any]], trace: Trace) -> list[EventDict]:
@@ -165,13 +165,8 @@ class Colang1:
 
     # --- one turn --------------------------------------------------------------------------------------------------
 
-    async def _turn(
-        self, request: Request, trace: Trace, stream: Stream | None = None, *, recorded: bool = False
-    ) -> Done:
-        """Run the turn that the request asks for, on a fork; keep it if it succeeds.
-
-        `recorded`: the trace is to have every event.
-        """
+    async def _turn(self, request: Request, trace: Trace, stream: Stream | None = None) -> Done:
+        """Run the turn that the request asks for, on a fork; keep it if it succeeds."""
         known = self._known(request)
         asked = inputs_of(request, known.length)
         request = with_options_of_context(request, [*asked.past, *asked.now])
@@ -180,7 +175,7 @@ class Colang1:
         places = self._checks.places(request, first, asked.start)
         request, inputs = await self._checked(request, places, asked) if places else (request, asked)
         turn = self._make_turn(known.story, request, trace)
-        turn.is_recorded = recorded or stream is not None or self._is_read(request)
+        turn.is_recorded = trace.is_read or stream is not None or self._is_read(request)
         if not turn.is_recorded:
             turn.scene.machine.variables.update(self._passing)
         if stream is not None:
@@ -238,8 +233,8 @@ class Colang1:
 
     async def _judge(self, request: Request) -> Judged:
         """What the rails that the request names make of its last message."""
-        trace = Trace()
-        done = await self._turn(request, trace, recorded=True)
+        trace = Trace(is_read=True)
+        done = await self._turn(request, trace)
         certain = not any(failed(run) for run in trace.actions)
         reply = done.reply
         if _refusal_of(reply, trace) is not None:

@@ -101,7 +101,7 @@ class LLMRails:
             LLMCallException: the main model failed; a state that was passed is as it was.
         """
         request = self._request(prompt, messages, options, state)
-        trace = Trace()
+        trace = Trace(is_read=bool(self.watchers))
         try:
             with call_context(request.options, request.messages):
                 if streaming_handler is not None:

@@ -28,9 +28,10 @@ class ActionRun:
 
 @dataclass(slots=True)
 class Trace:
-    """Filled by one turn, read after it."""
+    """Filled by one turn, read after it. `is_read`: somebody will read every event, so that all are to be there."""
 
     started_at: float = field(default_factory=time.time)
+    is_read: bool = False
     events: list[EventDict] = field(default_factory=list)
     actions: list[ActionRun] = field(default_factory=list)
     llm_calls: list[LLMCall] = field(default_factory=list)
