@@ -134,6 +134,23 @@ def test_a_bias_decides(opened: OpenedModel) -> None:
     assert set(tokens(ask(opened, "x", logit_bias=((70, 100.0),), max_tokens=5))) == {70}
 
 
+def test_choices_with_a_bias_and_a_minimum_length_keep_to_all_of_it(opened: OpenedModel) -> None:
+    """Two letters and the end are all that is left; the end may not come before five tokens are out."""
+    letters = [token for text in "ab" for token in opened.tokenizer.encode(text)]  # type: ignore[union-attr]
+    wanted = ((letters[0], 100.0), (letters[1], 100.0), (2, 101.0))
+    request = request_of(
+        opened, "Go", n=4, seed=3, temperature=1.0, max_tokens=20, min_tokens=5, logit_bias=wanted, top_p=0.99
+    )
+    opened.engine.submit(opened.engine.prepare(request))
+    got = collect(opened.engine)
+    answers = [tokens(got["r", index]) for index in range(4)]
+    for answer in answers:
+        assert set(answer[:5]) <= set(letters)
+        assert set(answer) <= {*letters, 2}
+        assert len(answer) > 5
+    assert len({tuple(answer) for answer in answers}) > 1
+
+
 def test_a_stop_string_is_not_shown_and_ends(opened: OpenedModel) -> None:
     whole = text(ask(opened, "Tell me", temperature=0.0, max_tokens=30, ignore_eos=True))
     stop = whole[8:11]
