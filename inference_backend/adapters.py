@@ -32,6 +32,7 @@ class Prefix:
 
     @property
     def token_ids(self) -> tuple[int, ...]:
+        """The ids of its virtual tokens."""
         return tuple(range(self.start, self.start + self.length))
 
 
@@ -56,6 +57,7 @@ class AdapterRegistry:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Loaded adapters, the longest unused first."""
         with self._lock:
             return tuple(self._loaded)
 
@@ -111,6 +113,7 @@ class AdapterRegistry:
             return loaded.slot, loaded.salt
 
     def release(self, name: str) -> None:
+        """A request that held the adapter has ended."""
         with self._lock:
             self._loaded[name].users -= 1
 

@@ -101,6 +101,7 @@ class AsyncEngine:
 
     @property
     def healthy(self) -> bool:
+        """Whether the worker runs and the executor can."""
         return self._thread.is_alive() and self.engine.failure is None
 
     @property

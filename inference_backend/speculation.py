@@ -45,6 +45,7 @@ class NgramDrafter:
         self.settings = settings
 
     def propose(self, sequences: list[Sequence]) -> None:
+        """Put drafts into the sequences whose end is found earlier in them."""
         for sequence in sequences:
             sequence.drafts = self.lookup(sequence.tokens)
 
@@ -70,6 +71,7 @@ class DraftModelDrafter:
         self._engine = engine
 
     def propose(self, sequences: list[Sequence]) -> None:
+        """Put what the smaller model would say next into the sequences."""
         waiting = {}
         for number, sequence in enumerate(sequences):
             name = str(number)

@@ -92,14 +92,17 @@ class StepPlan:
 
     @property
     def tokens(self) -> int:
+        """T."""
         return len(self.token_ids)
 
     @property
     def rows(self) -> int:
+        """R."""
         return len(self.slots)
 
     @property
     def decode_only(self) -> bool:
+        """Whether every row has exactly one token."""
         return self.decode_rows == self.rows
 
 

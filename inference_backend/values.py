@@ -104,6 +104,7 @@ class SamplingParameters:
 
     @property
     def greedy(self) -> bool:
+        """Whether the likeliest token is taken."""
         return self.temperature == 0.0
 
     @property

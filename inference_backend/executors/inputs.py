@@ -11,10 +11,12 @@ from inference_backend.step import Int32s, StepPlan
 
 
 def long_tensor(array: Int32s, device: torch.device) -> Tensor:
+    """The array as int64 on a device."""
     return torch.from_numpy(array.astype(np.int64)).to(device)
 
 
 def attention_inputs(plan: StepPlan, device: torch.device) -> AttentionInputs:
+    """A plan's arrays as tensors on a device."""
     counts = np.diff(plan.query_starts)
     return AttentionInputs(
         positions=long_tensor(plan.positions, device),

@@ -40,6 +40,7 @@ class LoadedModel:
 
     @property
     def local_kv_heads(self) -> int:
+        """KV heads of this rank."""
         return self.config.kv_heads // self.place.group.size
 
 

@@ -11,9 +11,13 @@ from torch import Tensor
 class StageLink(Protocol):
     """How a pipeline stage hears from the one before and speaks to the one after."""
 
-    def receive_states(self, like: Tensor) -> Tensor: ...
+    def receive_states(self, like: Tensor) -> Tensor:
+        """States [T, hidden size] of the stage before, in the shape, dtype and place of `like`."""
+        ...
 
-    def send_states(self, states: Tensor) -> None: ...
+    def send_states(self, states: Tensor) -> None:
+        """Hand states [T, hidden size] to the stage after."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,7 @@ class Stage:
 
     @property
     def last(self) -> bool:
+        """Whether this stage samples."""
         return self.number == self.count - 1
 
     def receive(self, like: Tensor) -> Tensor:

@@ -87,6 +87,7 @@ class LayerCache:
 
     @property
     def block_size(self) -> int:
+        """Tokens in a block."""
         return int(self.keys.shape[1])
 
 

@@ -18,9 +18,11 @@ class BlockPool:
 
     @property
     def free(self) -> int:
+        """Blocks that nobody holds."""
         return len(self._free)
 
     def references(self, block: int) -> int:
+        """How many hold a block."""
         return self._references[block]
 
     def take(self) -> int:

@@ -38,6 +38,7 @@ class PrefixCache:
 
     @property
     def size(self) -> int:
+        """Blocks in all."""
         return self._pool.size
 
     @property
@@ -47,6 +48,7 @@ class PrefixCache:
 
     @property
     def used(self) -> int:
+        """Blocks that sequences hold."""
         return self.size - self.available
 
     def match(self, names: Iterable[bytes]) -> list[int]:
@@ -122,4 +124,5 @@ class PrefixCache:
             raise InvariantError("an idle KV block has no name or a holder")
 
     def references(self, block: int) -> int:
+        """How many sequences hold a block."""
         return self._pool.references(block)

@@ -34,17 +34,21 @@ class LayerBuilder:
 
     @property
     def first_stage(self) -> bool:
+        """Whether this stage has the model's first layer, and so takes token ids."""
         return self.layers[0] == 0
 
     @property
     def device(self) -> torch.device:
+        """Where weights are put."""
         return self.place.device
 
     @property
     def group(self) -> TensorGroup:
+        """The ranks that share each layer."""
         return self.place.group
 
     def tensor(self, name: str, *shape: int) -> Tensor:
+        """A stored tensor of this shape, in the placement's dtype."""
         return require_float(name, self.source.read(name, shape)).to(self.place.device, self.place.dtype)
 
     def linear(self, spec: LinearSpec) -> Linear:

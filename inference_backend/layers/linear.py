@@ -53,10 +53,12 @@ class LinearSpec:
 
     @property
     def outputs(self) -> int:
+        """Outputs of all pieces together, over all ranks."""
         return sum(piece.outputs for piece in self.pieces)
 
     @property
     def name(self) -> str:
+        """The first piece's name, for messages."""
         return self.pieces[0].name
 
 
@@ -119,6 +121,7 @@ class Linear(nn.Module, ABC):
         """Multiply x [T, inputs of this rank] by the weight: [T, outputs of this rank], no bias."""
 
     def forward(self, x: Activation, rows: AdapterRows | None = None) -> Tensor:
+        """Inputs [T, inputs of this rank] to [T, outputs of this rank]: adapters, the sum over ranks and the bias included."""
         out = kernels.plain(self.product(x))
         if rows is not None and self.adapters is not None and not isinstance(x, Quantized):
             out = kernels.lora(out, x, self.adapters.down, self.adapters.up, rows)

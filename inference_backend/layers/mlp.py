@@ -26,6 +26,7 @@ class GatedMLP(nn.Module):
         self.product = kernels.silu_mul if gate == "silu" else kernels.gelu_tanh_mul
 
     def forward(self, x: Activation, step: StepContext) -> Output:
+        """Inputs [T, hidden size] to a product [T, hidden size]."""
         form = "plain" if step.adapters is not None else self.down.form
         return self.down.unscaled(
             self.product(self.gate_up.unscaled(x, step.adapters), form=form), step.adapters
@@ -42,5 +43,6 @@ class PlainMLP(nn.Module):
         self.act: Callable[[Tensor], Tensor] = lambda x: functional.gelu(x, approximate="tanh")
 
     def forward(self, x: Tensor, step: StepContext) -> Tensor:
+        """Inputs [T, hidden size] to [T, hidden size]."""
         out: Tensor = self.down(self.act(self.up(x, step.adapters)), step.adapters)
         return out

@@ -19,6 +19,7 @@ class RMSNorm(nn.Module):
         self.offset = offset
 
     def forward(self, x: Output, form: ActivationFormat = "plain") -> Activation:
+        """Inputs [..., n] normalised over its last dimension, in the form that the next layer takes."""
         return kernels.rms_norm(x, self.weight, self.eps, offset=self.offset, form=form)
 
     def plain(self, x: Output) -> Tensor:
@@ -41,4 +42,5 @@ class LayerNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
+        """Inputs [..., n] normalised over its last dimension."""
         return functional.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)

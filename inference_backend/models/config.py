@@ -20,21 +20,26 @@ class Fields:
         self.where = where
 
     def has(self, key: str) -> bool:
+        """Whether the key is there and not null."""
         return self.raw.get(key) is not None
 
     def integer(self, key: str, default: int | None = None) -> int:
+        """A whole number, or the default where the key is missing."""
         return int(self._number(key, default))
 
     def number(self, key: str, default: float | None = None) -> float:
+        """A number, or the default where the key is missing."""
         return float(self._number(key, default))
 
     def flag(self, key: str, default: bool = False) -> bool:
+        """True or false, or the default where the key is missing."""
         value = self.raw.get(key)
         if value is not None and not isinstance(value, bool):
             raise CheckpointError(f"{self.where}: {key} is {value!r}, but must be true or false")
         return default if value is None else value
 
     def text(self, key: str, default: str = "") -> str:
+        """A text, or the default where the key is missing."""
         value = self.raw.get(key)
         return default if value is None else str(value)
 
@@ -42,6 +47,7 @@ class Fields:
         return self.integer(key) if self.has(key) else None
 
     def numbers(self, key: str) -> tuple[float, ...]:
+        """A list of numbers."""
         value = self.raw.get(key)
         if not isinstance(value, list) or not all(isinstance(item, int | float) for item in value):
             raise CheckpointError(f"{self.where}: {key} must be a list of numbers")
@@ -55,6 +61,7 @@ class Fields:
         return tuple(int(item) for item in (value if isinstance(value, list) else [value]))
 
     def inner(self, key: str) -> Fields | None:
+        """The fields of an object; None where there is none."""
         value = self.raw.get(key)
         return Fields(value, f"{self.where}: {key}") if isinstance(value, Mapping) else None
 

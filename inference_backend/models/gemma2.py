@@ -26,6 +26,7 @@ from inference_backend.models.config import (
 
 
 def read_config(fields: Fields) -> ModelConfig:
+    """Gemma 2's config.json."""
     check_activation(fields, "hidden_activation", GELU_TANH)
     window = fields.integer("sliding_window", 4096)
     shared = common(fields)
@@ -58,6 +59,7 @@ class Gemma2Layer(nn.Module):
         self.mlp = mlp
 
     def forward(self, x: Tensor, step: StepContext) -> Tensor:
+        """States [T, hidden size] to states of the same shape."""
         normed = self.before_attention(x, wanted_form(self.attention.qkv, step))
         mixed = self.after_attention.plain(self.attention(normed, step))
         normed, x = self.before_mlp.add(mixed, x, wanted_form(self.mlp.gate_up, step))
@@ -79,6 +81,7 @@ class Gemma2(CausalLM):
         self.head = output_head(builder, config) if last else None
 
     def forward(self, x: Tensor, step: StepContext) -> Tensor:
+        """Token ids int64 [T], or states [T, hidden size], to states [T, hidden size]."""
         if self.first and self.embedding is not None:
             x = self.embedding(x) * self.embedding_scale
         for layer in self.layers:

@@ -24,6 +24,7 @@ from inference_backend.models.config import GELU_TANH, Fields, ModelConfig, chec
 
 
 def read_config(fields: Fields) -> ModelConfig:
+    """GPT-2's config.json."""
     check_activation(fields, "activation_function", GELU_TANH)
     hidden, heads, layers = fields.integer("n_embd"), fields.integer("n_head"), fields.integer("n_layer")
     if fields.flag("scale_attn_by_inverse_layer_idx"):
@@ -57,6 +58,7 @@ class GPT2Layer(nn.Module):
         self.mlp = mlp
 
     def forward(self, x: Tensor, step: StepContext) -> Tensor:
+        """States [T, hidden size] to states of the same shape."""
         x = x + plain(self.attention(self.attention_norm(x), step))
         out: Tensor = x + self.mlp(self.mlp_norm(x), step)
         return out
@@ -83,6 +85,7 @@ class GPT2(CausalLM):
         )
 
     def forward(self, x: Tensor, step: StepContext) -> Tensor:
+        """Token ids int64 [T], or states [T, hidden size], to states [T, hidden size]."""
         if self.embedding is not None and self.positions is not None:
             x = self.embedding(x) + functional.embedding(step.inputs.positions, self.positions)
         for layer in self.layers:

@@ -21,6 +21,7 @@ from inference_backend.models.config import GELU_TANH, Fields, ModelConfig, chec
 
 
 def read_config(fields: Fields) -> ModelConfig:
+    """GPT-J's config.json."""
     check_activation(fields, "activation_function", GELU_TANH)
     hidden, heads = fields.integer("n_embd"), fields.integer("n_head")
     layers, positions = fields.integer("n_layer"), fields.integer("n_positions", 2048)
@@ -54,6 +55,7 @@ class GPTJLayer(nn.Module):
         self.mlp = mlp
 
     def forward(self, x: Tensor, step: StepContext) -> Tensor:
+        """States [T, hidden size] to states of the same shape."""
         normed = self.norm(x)
         out: Tensor = x + plain(self.attention(normed, step)) + self.mlp(normed, step)
         return out
@@ -73,6 +75,7 @@ class GPTJ(CausalLM):
         self.head = Head(head(builder, "lm_head", shape, bias=True)) if last else None
 
     def forward(self, x: Tensor, step: StepContext) -> Tensor:
+        """Token ids int64 [T], or states [T, hidden size], to states [T, hidden size]."""
         if self.embedding is not None:
             x = self.embedding(x)
         for layer in self.layers:

@@ -8,6 +8,7 @@ from inference_backend.models.config import SILU, Fields, ModelConfig, check_act
 
 
 def read_config(fields: Fields) -> ModelConfig:
+    """Llama's or Mistral's config.json."""
     check_activation(fields, "hidden_act", SILU)
     bias = fields.flag("attention_bias")
     return ModelConfig(
@@ -20,6 +21,7 @@ def read_config(fields: Fields) -> ModelConfig:
 
 
 def build(builder: LayerBuilder, config: ModelConfig) -> CausalLM:
+    """The stage's share of a Llama."""
     return PreNormDecoder(builder, config, lambda layer, table: llama_layer(builder, config, layer, table))
 
 

@@ -14,6 +14,7 @@ from inference_backend.models.config import SILU, Fields, ModelConfig, check_act
 
 
 def read_config(fields: Fields) -> ModelConfig:
+    """Mixtral's config.json."""
     check_activation(fields, "hidden_act", SILU)
     return ModelConfig(
         architecture="mixtral",
@@ -33,6 +34,7 @@ class MixtureMLP(nn.Module):
         self.chosen = chosen
 
     def forward(self, x: Tensor, step: StepContext) -> Tensor:
+        """[T, hidden size] to the same shape: each token through its experts, weighted."""
         probabilities = torch.softmax(self.router(x, step.adapters).float(), dim=-1)
         weights, picks = probabilities.topk(self.chosen, dim=-1)
         weights = (weights / weights.sum(dim=-1, keepdim=True)).to(x.dtype)
@@ -53,6 +55,7 @@ def _among(step: StepContext, rows: Tensor) -> StepContext:
 
 
 def build(builder: LayerBuilder, config: ModelConfig) -> CausalLM:
+    """The stage's share of a Mixtral."""
     return PreNormDecoder(builder, config, lambda layer, table: _layer(builder, config, layer, table))
 
 

@@ -9,12 +9,14 @@ from inference_backend.models.config import SILU, Fields, ModelConfig, check_act
 
 
 def read_config(fields: Fields) -> ModelConfig:
+    """Phi-3's config.json."""
     check_activation(fields, "hidden_act", SILU)
     windows = layer_windows(fields, fields.maybe("sliding_window"))
     return ModelConfig(architecture="phi3", **{**common(fields), "windows": windows})
 
 
 def build(builder: LayerBuilder, config: ModelConfig) -> CausalLM:
+    """The stage's share of a Phi-3."""
     return PreNormDecoder(builder, config, lambda layer, table: _layer(builder, config, layer, table))
 
 

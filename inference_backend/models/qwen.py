@@ -10,6 +10,7 @@ from inference_backend.models.config import SILU, Fields, ModelConfig, check_act
 
 
 def read_qwen2(fields: Fields) -> ModelConfig:
+    """Qwen 2's and 2.5's config.json."""
     check_activation(fields, "hidden_act", SILU)
     window = fields.maybe("sliding_window") if fields.flag("use_sliding_window") else None
     windows = layer_windows(fields, window, fields.integer("max_window_layers", 0))
@@ -17,6 +18,7 @@ def read_qwen2(fields: Fields) -> ModelConfig:
 
 
 def read_qwen3(fields: Fields) -> ModelConfig:
+    """Qwen 3's config.json."""
     bias = fields.flag("attention_bias")
     config = read_qwen2(fields)
     return replace(
@@ -30,6 +32,7 @@ def read_qwen3(fields: Fields) -> ModelConfig:
 
 
 def build(builder: LayerBuilder, config: ModelConfig) -> CausalLM:
+    """The stage's share of a Qwen."""
     return PreNormDecoder(builder, config, lambda layer, table: llama_layer(builder, config, layer, table))
 
 

@@ -24,6 +24,7 @@ class Fp8Linear(Linear):
         self.scales = nn.Parameter(scales.float().to(place.device), requires_grad=False)
 
     def product(self, x: Activation) -> Output:
+        """[T, outputs] of x [T, inputs], which is quantised here unless it comes quantised."""
         quantized = x if isinstance(x, Quantized) else kernels.quantize_per_token(x, "fp8")
         if not isinstance(quantized, Quantized):
             raise TypeError("fp8 quantisation returned plain activations")

@@ -59,6 +59,7 @@ class Int4Linear(Linear):
         self.order = None if weight.order is None else weight.order.to(place.device)
 
     def product(self, x: Activation) -> Output:
+        """[T, outputs] of x [T, inputs], in x's dtype."""
         if isinstance(x, Quantized):
             x = x.plain()
         if self.order is not None:

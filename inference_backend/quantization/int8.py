@@ -23,6 +23,7 @@ class Int8WeightLinear(Linear):
         self.scales = nn.Parameter(scales.float().to(place.device), requires_grad=False)
 
     def product(self, x: Activation) -> Output:
+        """[T, outputs] of x [T, inputs], in x's dtype."""
         if isinstance(x, Quantized):
             x = x.plain()
         return kernels.int8_weight_linear(x, self.weight, self.scales)
@@ -34,6 +35,7 @@ class Int8Linear(Int8WeightLinear):
     form = "int8"
 
     def product(self, x: Activation) -> Output:
+        """[T, outputs] of x [T, inputs], which is quantised here unless it comes quantised."""
         quantized = x if isinstance(x, Quantized) else kernels.quantize_per_token(x, "int8")
         if not isinstance(quantized, Quantized):
             raise TypeError("int8 quantisation returned plain activations")

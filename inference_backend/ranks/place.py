@@ -16,22 +16,27 @@ class RankPlace:
 
     @property
     def world(self) -> int:
+        """How many ranks there are."""
         return self.parallel.tensor * self.parallel.pipeline
 
     @property
     def stage(self) -> int:
+        """The pipeline stage, from 0."""
         return self.rank // self.parallel.tensor
 
     @property
     def tensor_rank(self) -> int:
+        """The share of each of the stage's layers, from 0."""
         return self.rank % self.parallel.tensor
 
     @property
     def first_stage(self) -> bool:
+        """Whether it takes token ids."""
         return self.stage == 0
 
     @property
     def last_stage(self) -> bool:
+        """Whether it samples."""
         return self.stage == self.parallel.pipeline - 1
 
     @property
@@ -41,6 +46,7 @@ class RankPlace:
 
     @property
     def after(self) -> int:
+        """The rank of the stage after that has the same share."""
         return self.rank + self.parallel.tensor
 
     @property

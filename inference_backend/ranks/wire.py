@@ -30,6 +30,7 @@ class Message:
 
 
 def encode(message: Message) -> bytes:
+    """A message as bytes: the header's length, the header, the arrays."""
     listed = [[name, str(array.dtype), list(array.shape)] for name, array in message.arrays.items()]
     header = json.dumps({"kind": message.kind, "data": message.data, "arrays": listed}).encode()
     body = b"".join(np.ascontiguousarray(array).tobytes() for array in message.arrays.values())
@@ -56,6 +57,7 @@ def decode(raw: bytes) -> Message:
 
 
 def plan_message(plan: StepPlan) -> Message:
+    """A plan as the command to launch it."""
     arrays = {name: getattr(plan, name) for name in _plan_arrays()}
     joins = []
     for number, join in enumerate(plan.joins):
@@ -68,6 +70,7 @@ def plan_message(plan: StepPlan) -> Message:
 
 
 def read_plan(message: Message) -> StepPlan:
+    """The plan of a launch command."""
     joins = tuple(
         Join(
             slot=join["slot"],
@@ -94,15 +97,18 @@ def _read_sampling(data: dict[str, Any]) -> SamplingParameters:
 
 
 def masks_message(masks: TokenMasks | None) -> Message:
+    """The command to sample, with the masks of constrained positions."""
     return Message("sample", {}, {} if masks is None else {"words": masks.words})
 
 
 def read_masks(message: Message) -> TokenMasks | None:
+    """The masks of a sample command; None where no position is constrained."""
     words = message.arrays.get("words")
     return None if words is None else TokenMasks(words)
 
 
 def result_message(result: StepResult) -> Message:
+    """A step's result on its way to rank 0."""
     arrays = {
         field.name: value
         for field in fields(StepResult)
@@ -112,4 +118,5 @@ def result_message(result: StepResult) -> Message:
 
 
 def read_result(message: Message) -> StepResult:
+    """The result in a message of the answering rank."""
     return StepResult(number=message.data["number"], **message.arrays)

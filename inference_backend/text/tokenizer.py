@@ -49,6 +49,7 @@ class Tokenizer:
 
     @property
     def vocab_size(self) -> int:
+        """Token ids run below this, added ones included."""
         return int(self.backend.get_vocab_size(with_added_tokens=True))
 
     def encode(self, text: str, *, special: bool = True) -> list[int]:
@@ -66,9 +67,11 @@ class Tokenizer:
         return list(self._plain.encode(text, add_special_tokens=False).ids)
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
+        """Text of token ids; special tokens are left out unless asked for."""
         return str(self.backend.decode(list(ids), skip_special_tokens=skip_special))
 
     def token_id(self, token: str) -> int | None:
+        """The id of a token spelt so; None where there is none."""
         found = self.backend.token_to_id(token)
         return None if found is None else int(found)
 

@@ -33,9 +33,11 @@ class SafetensorsFolder:
         self._where = {name: path for path, file in self._files.items() for name in file.keys()}  # noqa: SIM118 -- no mapping
 
     def has(self, name: str) -> bool:
+        """Whether there is a tensor of this name."""
         return name in self._where
 
     def names(self) -> list[str]:
+        """All tensors' names, sorted."""
         return sorted(self._where)
 
     @staticmethod

@@ -69,6 +69,7 @@ class Answer:
         self.choices = [Choice(index, ToolCallReader() if tools else None) for index in range(count)]
 
     def take(self, delta: Delta) -> str:
+        """Add a delta; the text that may be shown now."""
         self.prompt_logprobs += delta.prompt_logprobs
         if delta.usage is not None:
             self.cached_tokens = max(self.cached_tokens, delta.usage.cached_tokens)
@@ -95,6 +96,7 @@ class Answer:
         return usage_of([self])
 
     def frame(self, kind: str) -> dict[str, Any]:
+        """The fields that every piece of the answer has."""
         return {
             "id": self.prepared.request.id,
             "object": kind,
@@ -104,6 +106,7 @@ class Answer:
 
 
 def usage_of(answers: Iterable[Answer]) -> dict[str, Any]:
+    """OpenAI's `usage` of several answers together."""
     found = list(answers)
     prompt = sum(answer.prompt_tokens for answer in found)
     written = sum(choice.tokens for answer in found for choice in answer.choices)
@@ -116,6 +119,7 @@ def usage_of(answers: Iterable[Answer]) -> dict[str, Any]:
 
 
 def chat_completion(answer: Answer) -> dict[str, Any]:
+    """The answer as a chat completion."""
     choices = [
         {
             "index": choice.index,
@@ -161,6 +165,7 @@ def _message(answer: Answer, choice: Choice) -> dict[str, Any]:
 
 
 def tool_calls(answer: Answer, choice: Choice) -> list[dict[str, Any]]:
+    """A choice's calls as OpenAI's objects."""
     return [
         {
             "index": number,
@@ -192,6 +197,7 @@ def completion(answers: list[Answer]) -> dict[str, Any]:
 
 
 def chat_logprobs(model: ChatModel, entries: list[TokenLogprob]) -> dict[str, Any]:
+    """Log probabilities as chat completions have them."""
     return {
         "content": [
             {

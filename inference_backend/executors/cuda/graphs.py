@@ -27,6 +27,7 @@ class Captured:
     output: Tensor
 
     def replay(self) -> Tensor:
+        """Run it; its output."""
         self.graph.replay()
         return self.output
 

@@ -384,11 +384,11 @@ def test_filters_keep_what_sorting_keeps(
 
 
 def test_draws_follow_the_distribution(device: torch.device) -> None:
-    rows = 4000 if GPU else 120
+    rows = 4000 if GPU else 64
     logits = torch.tensor([[1.0, 0.0, 2.0, -1.0]], device=device).log_softmax(-1).repeat(rows, 1)
     tokens = draw(logits, rules(device, rows))
     found = torch.bincount(tokens.long().cpu(), minlength=4) / rows
-    assert float((found - logits[0].exp().cpu()).abs().max()) < (0.03 if GPU else 0.1)
+    assert float((found - logits[0].exp().cpu()).abs().max()) < (0.03 if GPU else 0.12)
 
 
 def test_a_draw_depends_on_its_seed_and_counter_alone(device: torch.device) -> None:
