@@ -10,12 +10,12 @@ from rails_engine.http.messages import HTTPRequest, HTTPResponse, RequestParts
 
 
 class RecordingHTTPClient:
-    """Implements `ClosableHTTPClient` without a network. `requests` are those seen so far."""
+    """Implements `ClosableHTTPClient` without a network. `requests` are those seen so far, `close_calls` how often it was closed."""
 
     def __init__(self, responses: Iterable[HTTPResponse | BaseException] = ()) -> None:
         self._responses = deque(responses)
         self.requests: list[HTTPRequest] = []
-        self.closed = False
+        self.close_calls = 0
 
     def add_response(self, response: HTTPResponse | BaseException) -> None:
         """Answer a later request so; an exception is raised."""
@@ -36,4 +36,4 @@ class RecordingHTTPClient:
         return answer
 
     async def close(self) -> None:
-        self.closed = True
+        self.close_calls += 1

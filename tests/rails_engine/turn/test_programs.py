@@ -6,7 +6,7 @@ import pytest
 
 from nemoguardrails import LLMRails, RailsConfig
 from nemoguardrails.rails.llm.options import GenerationResponse
-from nemoguardrails.testing import FakeLLMModel
+from nemoguardrails.testing import FakeLLMModel, TestChat
 
 
 @pytest.mark.parametrize(
@@ -98,3 +98,17 @@ def test_chunks_that_nobody_looked_up_grow_by_a_line_with_each_message() -> None
     found = rails.generate(prompt="ask", options={"output_vars": ["relevant_chunks"]})
     assert isinstance(found, GenerationResponse)
     assert found.output_data == {"relevant_chunks": "\n\n"}
+
+
+def test_a_scripted_chat_expects_texts_messages_and_events() -> None:
+    colang = 'define subflow gate\n  create event TooLateException(message="Closed.")\n  stop\n'
+    config = RailsConfig.from_content(colang, "models: []\nrails: {input: {flows: [gate]}}\n")
+    refused = TestChat(config)
+    refused >> "hi"
+    refused << {"type": "TooLateException", "message": "Closed."}
+    refused >> "hi"
+    with pytest.raises(AssertionError, match=r"expected .*Open"):
+        refused << {"message": "Open."}
+    answered = TestChat(RailsConfig.from_content("", "models: []"), ["hello"])
+    answered >> "hi"
+    answered << {"role": "assistant", "content": "hello"}
