@@ -123,7 +123,8 @@ class Colang2:
         with reading_along(RelayingHandler(teller.push) if teller is not None else None):
             state, reply = await self._answer(request, trace, teller)
         if teller is not None:
-            teller.finish(reply, trace.llm_calls[-1].completion.usage if trace.llm_calls else None)
+            usage = trace.llm_calls[-1].completion.usage if trace.llm_calls else None
+            teller.finish(reply, _reasoning(reply, trace), usage)
         return self._shaped(request, state, reply, trace)
 
     def stream(self, request: Request, trace: Trace) -> AsyncIterator[Frame]:

@@ -25,6 +25,7 @@ INPUT: Final = "input"
 OUTPUT: Final = "output"
 RETRIEVAL: Final = "retrieval"
 TOOL_INPUT: Final = "tool input"
+TOOL_OUTPUT: Final = "tool output"
 """The directions, as their flows are named: `<direction> rails` is the configuration's own, `_judge <direction>` asks it."""
 
 Beside: TypeAlias = Callable[[EventDict], Awaitable[Sequence[EventDict]]]
@@ -69,6 +70,10 @@ class Judge:
         """True if the program has rails of this direction, and the library that runs them."""
         flows = self.program.flows
         return f"{direction} rails" in flows and f"_judge {direction}" in flows
+
+    def has_flow(self, direction: str) -> bool:
+        """True if the program has rails of this direction, whoever runs them."""
+        return f"{direction} rails" in self.program.flows
 
     async def input(self, text: str) -> Judgement:
         """The verdict of the input rails; without any, `text` passes."""

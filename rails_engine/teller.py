@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rails_engine.config.schema import OutputRailsStreamingConfig
-from rails_engine.judge import OUTPUT, Judge
+from rails_engine.judge import OUTPUT, TOOL_OUTPUT, Judge
 from rails_engine.llm import Usage
 from rails_engine.streaming import Frame, Outlet, closing_frame, violation_frame
 from rails_engine.umim import EventDict
@@ -23,11 +23,17 @@ from rails_engine.windows import Ruling, StreamStoppedError, Windows
 
 
 class Passage:
-    """One text on its way out piece by piece."""
+    """One text on its way out piece by piece.
 
-    def __init__(self, teller: Teller, windows: Windows) -> None:
+    Where rails guard what the model answers, its reasoning waits for the text that it led to. Of an answer without text,
+    such as a call of tools, it is told at the end of the turn, if the answer has come through.
+    """
+
+    def __init__(self, teller: Teller, windows: Windows, *, holds_reasoning: bool) -> None:
         self._teller = teller
         self._windows = windows
+        self._holds = holds_reasoning
+        self._thought = ""
         self._written: list[str] = []
 
     async def take(self, text: str, reasoning: str = "") -> None:
@@ -36,10 +42,14 @@ class Passage:
         Raises:
             StreamStoppedError: the rails refused a window.
         """
-        if not text and not reasoning:
+        self._thought += reasoning
+        if not text and (self._holds or not self._thought):
             return
         self._written.append(text)
-        metadata = {"reasoning_content": reasoning} if reasoning else {}
+        metadata = {"reasoning_content": self._thought} if self._thought else {}
+        if metadata:
+            self._teller.thinks = True
+        self._thought = ""
         try:
             await self._windows.take(Frame(text, metadata))
         except StreamStoppedError as stop:
@@ -85,6 +95,8 @@ class Teller:
         self._told_already: list[str] = []
         self._line_wanted = False
         self._over = False
+        self.thinks = False
+        """Whether reasoning has gone out."""
 
     def begin(self, judge: Judge) -> None:
         """`judge` asks the rails about the conversation as it is when it is asked."""
@@ -135,7 +147,9 @@ class Teller:
 
     def _passage(self) -> Passage:
         check = self._ruling if self._checks() else None
-        return Passage(self, Windows(self._settings, check, self._piece, rewrites=self._rewrites))
+        windows = Windows(self._settings, check, self._piece, rewrites=self._rewrites)
+        guarded = self._judge is not None and self._judge.has_flow(TOOL_OUTPUT)
+        return Passage(self, windows, holds_reasoning=guarded or check is not None)
 
     async def _ruling(self, text: str, reasoning: str) -> Ruling:
         if self._judge is None:
@@ -180,10 +194,11 @@ class Teller:
         self._give(stop.ruling.frame())
         self._over = True
 
-    def finish(self, reply: Mapping[str, Any], usage: Usage | None) -> None:
-        """The turn is over: its tool calls, and what it took."""
+    def finish(self, reply: Mapping[str, Any], reasoning: str | None, usage: Usage | None) -> None:
+        """The turn is over: its tool calls, the reasoning that led to them, and what it took."""
         if reply.get("tool_calls"):
-            self._give(Frame(metadata={"tool_calls": reply["tool_calls"]}))
+            thought = {"reasoning_content": reasoning} if reasoning and not self.thinks else {}
+            self._give(Frame(metadata={**thought, "tool_calls": reply["tool_calls"]}))
         if self._outlet is not None:
             self._outlet.give(closing_frame(usage))
 

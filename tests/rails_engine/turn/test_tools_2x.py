@@ -239,3 +239,15 @@ async def test_reasoning_comes_beside_an_answer_that_passed_and_with_no_other() 
         app = LLMRails(RailsConfig.from_content(TALK + rail, YAML + extra), llm=model)
         reply = await app.generate_async(messages=[user("x")], options={})
         assert reply.reasoning_content == thought
+
+
+@pytest.mark.parametrize(("name", "heard"), [("weather", [True, True]), ("explode", [])])
+async def test_a_stream_tells_of_calls_that_have_passed_and_of_what_led_to_them(
+    name: str, heard: list[bool]
+) -> None:
+    app = rails("listed", calling(name, thought="where?", **({"city": "Oslo"} if heard else {})))
+    told = [f async for f in app.stream_async(messages=[user("x")], options=OPTIONS, include_metadata=True)]
+    beside = [frame.get("metadata", {}) for frame in told]
+    named = [set(metadata) & {"reasoning_content", "tool_calls"} for metadata in beside]
+    assert [bool(names) for names in named for _ in names] == heard
+    assert "".join(frame["text"] for frame in told) == ("" if heard else REFUSAL)
