@@ -148,17 +148,17 @@ class Pool:
     def __init__(self, at_most: int = MAX_CONNECTIONS) -> None:
         self._at_most = at_most
         self._contexts = Contexts()
-        self._lanes: PerLoop[dict[Route, Lane]] = PerLoop(dict)
+        self._lanes: PerLoop[dict[str, Lane]] = PerLoop(dict)
 
     def lane(self, route: Route) -> Lane:
         """The lane of `route` in the running loop."""
         lanes = self._lanes.get()
-        lane = lanes.get(route)
+        lane = lanes.get(route.key)
         if lane is None:
             if len(lanes) >= MAX_LANES:
                 for unused in [known for known, lane in lanes.items() if lane.unused]:
                     del lanes[unused]
-            lane = lanes[route] = Lane(route, self._contexts, self._at_most)
+            lane = lanes[route.key] = Lane(route, self._contexts, self._at_most)
         return lane
 
     async def close(self) -> None:

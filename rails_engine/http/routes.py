@@ -10,6 +10,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment
 
@@ -35,14 +36,15 @@ class Route:
     tls: HTTPTLSConfig = NO_TLS
     proxy: Proxy | None = None
 
+    @cached_property
+    def key(self) -> str:
+        """The same for equal routes; looked up with every request, so made once."""
+        return repr((self.origin, self.tls, self.proxy))
+
     @property
     def forwarded(self) -> bool:
         """The proxy reads the request and passes it on, rather than the bytes."""
         return self.proxy is not None and not self.origin.secure
-
-    @property
-    def tunnelled(self) -> bool:
-        return self.proxy is not None and self.origin.secure
 
 
 def proxy_for(origin: Origin, proxies: Mapping[str, str] | None = None) -> Proxy | None:

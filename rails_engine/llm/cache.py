@@ -31,12 +31,13 @@ _ENTRY_OVERHEAD = 512
 
 @dataclass(frozen=True, slots=True)
 class CacheOptions:
-    """`ttl_s` None keeps entries for as long as they fit; `log_interval_s` None logs nothing."""
+    """`ttl_s` None keeps entries for as long as they fit; `log_interval_s` None logs nothing; `name` says whose it is."""
 
     max_entries: int = 50_000
     max_bytes: int = MAX_BYTES
     ttl_s: float | None = None
     log_interval_s: float | None = None
+    name: str = "a model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class AnswerStore:
         every, now = self._options.log_interval_s, self._clock()
         if every and now - self._logged_at >= every:
             self._logged_at = now
-            _log.info("the cache of a model: %s", self.stats.told(self._options.max_entries))
+            _log.info("the cache of %s: %s", self._options.name, self.stats.told(self._options.max_entries))
 
 
 class Cached(Layer):

@@ -115,7 +115,9 @@ def _cached(entry: Model, llm: LLM) -> LLM:
     if cache is None or not cache.enabled:
         return llm
     interval = cache.stats.log_interval if cache.stats.enabled else None
-    options = CacheOptions(max_entries=cache.maxsize, ttl_s=cache.ttl_s, log_interval_s=interval)
+    options = CacheOptions(
+        max_entries=cache.maxsize, ttl_s=cache.ttl_s, log_interval_s=interval, name=f"the model {entry.type}"
+    )
     return Cached(llm, AnswerStore(options))
 
 

@@ -31,7 +31,14 @@ class LLMCall:
     started_at: float
     duration_s: float
     error: BaseException | None = None
-    uid: str = field(default_factory=lambda: str(uuid4()))
+    _named: list[str] = field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def uid(self) -> str:
+        """Made when somebody first asks for it, which few do: randomness from the system costs more than the record."""
+        if not self._named:
+            self._named.append(str(uuid4()))
+        return self._named[0]
 
     @property
     def prompt_text(self) -> str:

@@ -97,6 +97,7 @@ async def test_every_call_is_told_of() -> None:
     ]
     assert seen[0].prompt_text == "[user]\nhi"
     assert seen[0].duration_s >= 0
+    assert seen[0].uid == seen[0].uid != seen[1].uid
 
 
 async def test_failures_are_not_kept() -> None:
