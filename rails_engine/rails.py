@@ -9,10 +9,10 @@ import asyncio
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, Final, Self, cast
+from typing import Any, Final, cast
 
 from colang import Program
-from rails_engine.assembly import Assembly, assemble, colang1, colang2
+from rails_engine.assembly import assemble, colang1, colang2
 from rails_engine.background import background_loop
 from rails_engine.canonical import Speech
 from rails_engine.colang1 import Colang1, history_of
@@ -30,6 +30,7 @@ from rails_engine.messages import (
     require_plain_events,
 )
 from rails_engine.options import GenerationOptions, RailsResult, RailType, read_options
+from rails_engine.registers import Registers
 from rails_engine.request import Request
 from rails_engine.response import ExplainInfo, GenerationResponse
 from rails_engine.runtime import Runtime, Watcher
@@ -56,7 +57,7 @@ CALLS_EXPLAINED: Final = 100
 """Model calls that `explain()` tells of."""
 
 
-class LLMRails:
+class LLMRails(Registers):
     """Guardrails for one configuration. Safe to call from many tasks at once: conversations share nothing.
 
     `llm` takes the place of the configuration's main model: an `LLMModel`, or a LangChain chat model.
@@ -66,7 +67,7 @@ class LLMRails:
         if verbose:
             set_verbose(verbose=True)
         self.config = config
-        self._parts: Assembly = assemble(config, as_llm(llm) if llm is not None else None)
+        self._parts = assemble(config, as_llm(llm) if llm is not None else None)
         self.watchers: list[Watcher] = []
         self._runtime = Runtime(self._parts, self)
         self._last = Trace()
@@ -403,47 +404,6 @@ class LLMRails:
         await self._parts.resources.models.close()
         await self._parts.resources.knowledge.close()
         await self._parts.registered.close()
-
-    def update_llm(self, llm: Any) -> None:
-        """Use another main model from now on."""
-        self._parts.resources.use_main(as_llm(llm))
-
-    def register_action(self, action: Callable[..., Any] | type, name: str | None = None) -> Self:
-        """Let flows call `action` by `name`, by default its own."""
-        self._parts.registry.register(action, name)
-        return self
-
-    def register_action_param(self, name: str, value: Any) -> Self:
-        """Hand `value` to every action that has a parameter of this name."""
-        self._parts.params[name] = value
-        return self
-
-    def register_filter(self, filter_fn: Callable[..., Any], name: str | None = None) -> Self:
-        """Let prompt templates use a filter."""
-        self._parts.resources.prompts.register_filter(filter_fn, name)
-        return self
-
-    def register_output_parser(self, output_parser: Callable[[str], Any], name: str) -> Self:
-        """Let prompts name a parser for what the model answers."""
-        self._parts.resources.prompts.register_output_parser(output_parser, name)
-        return self
-
-    def register_prompt_context(self, name: str, value_or_fn: Any) -> Self:
-        """Let prompt templates use a variable; a function is called each time."""
-        self._parts.resources.prompts.register_context(name, value_or_fn)
-        return self
-
-    def register_embedding_search_provider(self, name: str, cls: type[Any]) -> Self:
-        """Let the configuration name a search provider of the caller's (an `EmbeddingsIndex`)."""
-        self._parts.resources.knowledge.register(name, cls)
-        return self
-
-    def register_embedding_provider(self, cls: type[Any], name: str | None = None) -> Self:
-        """Let models of type `embeddings` name an engine of the caller's (an `EmbeddingModel`)."""
-        from rails_engine.retrieval import EMBEDDING_PROVIDERS
-
-        EMBEDDING_PROVIDERS.register(cls, name)
-        return self
 
     # --- inside ----------------------------------------------------------------------------------------------------
 

@@ -44,7 +44,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "admission canonical engine",
         "colang1 colang2",
         "assembly",
-        "checking runtime",
+        "checking registers runtime",
         "rails",
         "guardrails testing",
     ),
