@@ -157,4 +157,4 @@ def test_a_copy_is_made_of_the_configuration(monkeypatch: pytest.MonkeyPatch) ->
     assert again.config is app.config
     assert again.llm.model_name == "m"
     again.register_action(lambda: 1, "only_here")
-    assert not app.runtime.has_registered("only_here")
+    assert not app.runtime.action_dispatcher.has_registered("only_here")
