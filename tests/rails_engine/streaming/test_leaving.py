@@ -77,6 +77,34 @@ async def test_closing_the_stream_hangs_up(extra: str) -> None:
         await app.aclose()
 
 
+TWO = """
+import core
+flow main
+  user said something as $said
+  $answer = await PassthroughLLMAction(user_message=$said.transcript)
+  bot say $answer
+flow gate out
+  global $bot_message
+  if "bad" in $bot_message
+    abort
+"""
+
+
+@pytest.mark.parametrize("extra", ["", RAILS])
+async def test_closing_the_stream_of_a_2x_answer_hangs_up(extra: str) -> None:
+    async with endless() as server:
+        model = (
+            f"{{type: main, engine: openai, model: m, parameters: {{base_url: '{server.url}', api_key: k}}}}"
+        )
+        yaml = f'colang_version: "2.x"\nmodels: [{model}]\n{extra}'
+        app = LLMRails(RailsConfig.from_content(TWO, yaml))
+        stream = app.stream_async(messages=[{"role": "user", "content": "x"}])
+        assert (await anext(stream)).strip() == "word"
+        await stream.aclose()
+        await asyncio.wait_for(server.left.wait(), PATIENCE_S)
+        await app.aclose()
+
+
 async def test_cancelling_the_task_that_reads_hangs_up() -> None:
     async with endless() as server:
         app = opened(server, RAILS)
