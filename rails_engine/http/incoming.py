@@ -186,18 +186,27 @@ class Incoming:
 
 
 class Headers(Mapping[str, str]):
-    """Header fields by lower-case name, made into text only where somebody looks."""
+    """Header fields by lower-case name, made into text when somebody first looks."""
 
-    __slots__ = ("_fields",)
+    __slots__ = ("_fields", "_text")
 
     def __init__(self, fields: Mapping[bytes, bytes]) -> None:
         self._fields = fields
+        self._text: dict[str, str] | None = None
+
+    def text(self) -> dict[str, str]:
+        """All of them."""
+        if self._text is None:
+            self._text = {
+                name.decode("latin-1"): value.decode("latin-1") for name, value in self._fields.items()
+            }
+        return self._text
 
     def __getitem__(self, name: str) -> str:
-        return self._fields[name.lower().encode("latin-1", "replace")].decode("latin-1")
+        return self.text()[name.lower()]
 
     def __iter__(self) -> Iterator[str]:
-        return (name.decode("latin-1") for name in self._fields)
+        return iter(self.text())
 
     def __len__(self) -> int:
         return len(self._fields)
