@@ -21,6 +21,7 @@ from rails_engine.retrieval.index import (
     Kind,
     choose,
     make_index,
+    structures,
 )
 
 DIMENSION = 16
@@ -148,7 +149,9 @@ def test_a_loaded_index_can_be_changed(kind: Kind, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def four_threads() -> Iterator[None]:
+def four_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Four threads for FAISS, also for searches so small that one would do."""
+    monkeypatch.setattr(structures, "_ONE_THREAD_UP_TO", 0)
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(4)
     yield
