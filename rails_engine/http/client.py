@@ -8,6 +8,7 @@ from typing import Unpack
 from urllib.parse import urljoin, urlsplit
 
 from rails_engine.http.connection import Terms
+from rails_engine.http.incoming import MAX_ANSWER_BYTES
 from rails_engine.http.messages import (
     HTTPClientError,
     HTTPConnectionError,
@@ -30,7 +31,7 @@ _OF_A_BODY = frozenset({"content-type", "content-length", "content-encoding"})
 
 
 class PooledHTTPClient:
-    """Implements `ClosableHTTPClient`; it may be used from several event loops."""
+    """Implements `ClosableHTTPClient`; it may be used from several event loops. `limit`: bytes of an answer."""
 
     def __init__(
         self,
@@ -38,8 +39,10 @@ class PooledHTTPClient:
         timeout: float | None = DEFAULT_TIMEOUT_S,
         follow_redirects: bool = False,
         tls: HTTPTLSConfig | None = None,
+        limit: int = MAX_ANSWER_BYTES,
     ) -> None:
         self._timeout_s = timeout
+        self._limit = limit
         self._follow = follow_redirects
         self._tls = tls or HTTPTLSConfig()
         self._pool = Pool()
@@ -59,7 +62,7 @@ class PooledHTTPClient:
     async def _sent(self, ask: HTTPRequest, timeout_s: float | None) -> HTTPResponse:
         where = f"{ask.method} {ask.url}"
         again, bodiless = ask.method in IDEMPOTENT, ask.method == "HEAD"
-        terms = Terms(connect_s=timeout_s, total_s=timeout_s, resend=again, bodiless=bodiless)
+        terms = Terms(timeout_s, timeout_s, resend=again, bodiless=bodiless, limit=self._limit)
         content = ask.content if isinstance(ask.content, bytes) else b""
         try:
             line = RequestLine.of(ask.method, ask.url, ask.headers or {}, ask.params, self._tls)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import cast
 
 from rails_engine.http.alarm import Alarm
-from rails_engine.http.incoming import Incoming
+from rails_engine.http.incoming import MAX_ANSWER_BYTES, Incoming
 from rails_engine.http.messages import HTTPClientError, HTTPConnectionError, HTTPTimeoutError
 from rails_engine.http.parser import AnswerParser
 from rails_engine.values import value_class
@@ -22,7 +22,7 @@ class Terms:
 
     Seconds: to connect, until the whole answer is there, between two pieces of it; None: for ever. `streaming`: the
     answer is read piece by piece. `resend`: it may be sent again where nothing of an answer has come over a connection
-    that had been kept. `bodiless`: its answer has no body (HEAD).
+    that had been kept. `bodiless`: its answer has no body (HEAD). `limit`: bytes of an answer that is read whole.
     """
 
     connect_s: float | None = 5.0
@@ -31,6 +31,7 @@ class Terms:
     streaming: bool = False
     resend: bool = False
     bodiless: bool = False
+    limit: int = MAX_ANSWER_BYTES
 
 
 class StaleConnectionError(HTTPConnectionError):

@@ -6,6 +6,8 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
+from rails_engine.http import HTTPClientError, PooledHTTPClient
+
 TIMEOUT_S = 30.0
 MAX_ANSWER_BYTES = 4 << 20
 
@@ -21,21 +23,16 @@ async def post_json(url: str, body: Mapping[str, Any], headers: Mapping[str, str
     """POST `body` and read the JSON object that comes back. Redirects are not followed.
 
     Raises:
-        EndpointError: no connection, no answer in time, another status than 200, or no JSON object.
+        EndpointError: no connection, no answer in time, another status than 200, too much, or no JSON object.
     """
-    import aiohttp
-
-    limit = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    client = PooledHTTPClient(timeout=TIMEOUT_S, limit=MAX_ANSWER_BYTES)
     try:
-        async with (
-            aiohttp.ClientSession(timeout=limit) as session,
-            session.post(url, json=dict(body), headers=dict(headers), allow_redirects=False) as response,
-        ):
-            text = await response.content.read(MAX_ANSWER_BYTES)
-            status = response.status
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise EndpointError(f"{url}: {type(error).__name__}: {error}") from error
-    return _read(url, status, text)
+        answer = await client.request("POST", url, json=dict(body), headers=headers)
+    except HTTPClientError as error:
+        raise EndpointError(str(error)) from error
+    finally:
+        await client.close()
+    return _read(url, answer.status_code, answer.content)
 
 
 def _read(url: str, status: int, text: bytes) -> Mapping[str, Any]:

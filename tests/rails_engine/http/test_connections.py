@@ -296,7 +296,12 @@ async def test_large_requests_and_answers(serve: Serve, pool: Pool) -> None:
     assert server.visits == 1
 
 
-async def test_an_answer_beyond_the_bound_is_refused(serve: Serve, pool: Pool) -> None:
+@pytest.mark.parametrize(
+    ("terms", "bound"), [(Terms(total_s=20), "64 MiB"), (Terms(total_s=20, limit=2 << 20), "2 MiB")]
+)
+async def test_an_answer_beyond_the_bound_is_refused(
+    serve: Serve, pool: Pool, terms: Terms, bound: str
+) -> None:
     async def endless(visit: Visit) -> None:
         await visit.request()
         await visit.say(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -304,8 +309,8 @@ async def test_an_answer_beyond_the_bound_is_refused(serve: Serve, pool: Pool) -
             await visit.say(b"x" * (1 << 20))
 
     server = await serve(endless)
-    with pytest.raises(HTTPAnswerSizeError, match="64 MiB"):
-        await asked(pool, server.line())
+    with pytest.raises(HTTPAnswerSizeError, match=f"more than {bound}"):
+        await asked(pool, server.line(), terms=terms)
     await until(lambda: server.open_now == 0)
 
 
