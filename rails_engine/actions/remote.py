@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rails_engine.actions.plain import to_plain
 from rails_engine.actions.registry import Action
 from rails_engine.errors import ActionNotFoundError, ActionServerError, ActionTimeoutError
-
-if TYPE_CHECKING:
-    import aiohttp
-
-    from rails_engine.sessions import Sessions
+from rails_engine.http import HTTPAnswerSizeError, HTTPClientError, HTTPTimeoutError, PooledHTTPClient
 
 MAX_ANSWER_BYTES = 16 << 20
 DEFAULT_TIMEOUT_S = 60.0
@@ -24,7 +20,7 @@ class ActionsServer:
 
     def __init__(self, url: str) -> None:
         self._url = f"{url.rstrip('/')}/v1/actions/run"
-        self._sessions: Sessions | None = None
+        self._client = PooledHTTPClient(timeout=DEFAULT_TIMEOUT_S, limit=MAX_ANSWER_BYTES)
 
     def action(self, name: str, known: Action | None = None) -> Action:
         """The server's action of this name; `known` is what is registered here under it, and says how it is run."""
@@ -42,38 +38,19 @@ class ActionsServer:
             ActionServerError: the server cannot be reached, reports a failure, or answers with something else.
             ActionTimeoutError: it does not answer in time.
         """
-        import aiohttp
-
         body = json.dumps({"action_name": name, "action_parameters": to_plain(parameters)}, default=str)
-        limit = aiohttp.ClientTimeout(total=timeout_s or DEFAULT_TIMEOUT_S)
         headers = {"Content-Type": "application/json"}
         try:
-            async with self._session().post(
-                self._url, data=body, headers=headers, timeout=limit, allow_redirects=False
-            ) as response:
-                return self._result(name, response.status, await self._body(name, response))
-        except TimeoutError as error:
+            response = await self._client.request(
+                "POST", self._url, content=body, headers=headers, timeout=timeout_s
+            )
+        except HTTPTimeoutError as error:
             raise ActionTimeoutError(f"Action '{name}': no answer from {self._url} in time.") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise ActionServerError(f"Action '{name}': {self._url} cannot be reached: {error}") from error
-
-    def _session(self) -> aiohttp.ClientSession:
-        from rails_engine.sessions import Sessions
-
-        if self._sessions is None:
-            self._sessions = Sessions()
-        return self._sessions.get()
-
-    async def _body(self, name: str, response: aiohttp.ClientResponse) -> bytes:
-        parts, size = [], 0
-        async for part in response.content.iter_any():
-            parts.append(part)
-            size += len(part)
-            if size > MAX_ANSWER_BYTES:
-                raise ActionServerError(
-                    f"Action '{name}': {self._url} answered with more than {MAX_ANSWER_BYTES >> 20} MiB."
-                )
-        return b"".join(parts)
+        except HTTPAnswerSizeError as error:
+            raise ActionServerError(f"Action '{name}': {error}") from error
+        except HTTPClientError as error:
+            raise ActionServerError(f"Action '{name}': the server cannot be reached: {error}") from error
+        return self._result(name, response.status_code, response.content)
 
     def _result(self, name: str, status: int, text: bytes) -> Any:
         if status == 404:
@@ -89,5 +66,5 @@ class ActionsServer:
         return answer.get("result")
 
     async def close(self) -> None:
-        if self._sessions is not None:
-            await self._sessions.close()
+        """Close the connections; a later call opens new ones."""
+        await self._client.close()
