@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rails_engine.retrieval.errors import EmbeddingRemoteError
-from rails_engine.retrieval.rest import Service, open_session, post_json
+from rails_engine.retrieval.rest import Service, connected, post_json
 
 PASSAGES_AT_ONCE = 512
 """The most passages that the ranking endpoint takes."""
@@ -32,7 +32,7 @@ class NvidiaReranker:
             EmbeddingRemoteError: the endpoint failed after its retries or answered nonsense.
         """
         scores = np.full(len(passages), -np.inf, np.float32)
-        async with open_session(self._service) as session:
+        async with connected(self._service) as client:
             for start in range(0, len(passages), PASSAGES_AT_ONCE):
                 part = passages[start : start + PASSAGES_AT_ONCE]
                 body = {
@@ -41,7 +41,7 @@ class NvidiaReranker:
                     "passages": [{"text": passage} for passage in part],
                     "truncate": "END",
                 }
-                reply = await post_json(session, self._service, self._url, body)
+                reply = await post_json(client, self._service, self._url, body)
                 for place, logit in _rankings(reply, len(part), self._service.name):
                     scores[start + place] = logit
         return scores

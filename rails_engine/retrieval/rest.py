@@ -6,14 +6,19 @@ import asyncio
 import json
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rails_engine.http import (
+    HTTPAnswerSizeError,
+    HTTPClient,
+    HTTPClientError,
+    HTTPResponse,
+    PooledHTTPClient,
+)
 from rails_engine.retrieval.errors import EmbeddingConfigError, EmbeddingRemoteError
-
-if TYPE_CHECKING:
-    import aiohttp
 
 MAX_REPLY_BYTES = 256 << 20
 LONGEST_WAIT_S = 20.0
@@ -30,40 +35,38 @@ class Service:
     retries: int = 2
 
 
-async def post_json(
-    session: aiohttp.ClientSession, service: Service, url: str, body: Mapping[str, Any]
-) -> Any:
+async def post_json(client: HTTPClient, service: Service, url: str, body: Mapping[str, Any]) -> Any:
     """The JSON reply to `body`.
 
     Raises:
         EmbeddingConfigError: the key was refused.
         EmbeddingRemoteError: no usable answer after the retries.
     """
-    import aiohttp
-
     for attempt in range(service.retries + 1):
         last = attempt == service.retries
         try:
-            status, headers, text = await _post(session, service, url, body)
-        except (aiohttp.ClientError, TimeoutError) as error:
+            reply = await _post(client, service, url, body)
+        except HTTPClientError as error:
             if last:
                 raise EmbeddingRemoteError(_unreachable(service.name, error)) from error
             await asyncio.sleep(_pause(attempt, None))
             continue
-        if status == 200:
-            return _parsed(service.name, text)
-        if last or status not in _WORTH_RETRYING:
-            raise _refusal(service.name, status, text)
-        await asyncio.sleep(_pause(attempt, headers.get("Retry-After")))
+        if reply.status_code == 200:
+            return _parsed(service.name, reply.content)
+        if last or reply.status_code not in _WORTH_RETRYING:
+            raise _refusal(service.name, reply.status_code, reply.content)
+        await asyncio.sleep(_pause(attempt, reply.headers.get("retry-after")))
     raise EmbeddingRemoteError(f"{service.name}: not asked, retries is {service.retries}")
 
 
-def open_session(service: Service) -> aiohttp.ClientSession:
-    """A session for a few requests in a row; it honours the proxy variables. Close it."""
-    import aiohttp
-
-    timeout = aiohttp.ClientTimeout(total=service.timeout_s)
-    return aiohttp.ClientSession(headers=dict(service.headers), timeout=timeout, trust_env=True)
+@asynccontextmanager
+async def connected(service: Service) -> AsyncIterator[HTTPClient]:
+    """A client for a few requests in a row, which share a connection; it honours the proxy variables."""
+    client = PooledHTTPClient(timeout=service.timeout_s, follow_redirects=True, limit=MAX_REPLY_BYTES)
+    try:
+        yield client
+    finally:
+        await client.close()
 
 
 def key_from(name: str, given: str | None, *variables: str) -> str:
@@ -80,16 +83,13 @@ def key_from(name: str, given: str | None, *variables: str) -> str:
     )
 
 
-async def _post(
-    session: aiohttp.ClientSession, service: Service, url: str, body: Mapping[str, Any]
-) -> tuple[int, Mapping[str, str], bytes]:
-    async with session.post(url, json=body) as reply:
-        content = await reply.content.read(MAX_REPLY_BYTES)
-        if not reply.content.at_eof():
-            raise EmbeddingRemoteError(
-                f"{service.name}: the reply is larger than {MAX_REPLY_BYTES >> 20} MiB"
-            )
-        return reply.status, reply.headers, content
+async def _post(client: HTTPClient, service: Service, url: str, body: Mapping[str, Any]) -> HTTPResponse:
+    try:
+        return await client.request("POST", url, json=body, headers=service.headers)
+    except HTTPAnswerSizeError as error:
+        raise EmbeddingRemoteError(
+            f"{service.name}: the reply is larger than {MAX_REPLY_BYTES >> 20} MiB"
+        ) from error
 
 
 def _pause(attempt: int, retry_after: str | None) -> float:

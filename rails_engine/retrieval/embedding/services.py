@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rails_engine.retrieval.base import EmbeddingKind
 from rails_engine.retrieval.errors import EmbeddingRemoteError
-from rails_engine.retrieval.rest import Service, open_session, post_json
+from rails_engine.retrieval.rest import Service, connected, post_json
 from rails_engine.retrieval.vectors import of_one_length, remote_rows
 
 
@@ -53,12 +53,12 @@ class ServiceEmbedder:
         if not texts:
             return np.empty((0, await self.dimension()), np.float32)
         size = self._dialect.batch_size
-        async with open_session(self._service) as session:
+        async with connected(self._service) as client:
             parts = []
             for i in range(0, len(texts), size):
                 batch = [text or " " for text in texts[i : i + size]]
                 body = self._dialect.body(batch, kind)
-                reply = await post_json(session, self._service, self._dialect.url, body)
+                reply = await post_json(client, self._service, self._dialect.url, body)
                 parts.append(self._read(reply, len(batch)))
         vectors = of_one_length(parts, self._dimension, self.model_name)
         self._dimension = vectors.shape[1]

@@ -95,6 +95,17 @@ async def test_a_lasting_failure_and_a_refused_key_are_told_apart(server: Embedd
         await embedder.embed(["a"], QUERY)
 
 
+async def test_a_reply_beyond_the_bound_is_refused_at_once(
+    server: EmbeddingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rest, "MAX_REPLY_BYTES", 1 << 20)
+    server.reply = {"embeddings": {"float": [[0.5] * (1 << 19)]}}
+    embedder = embedder_for("cohere", "m", {"api_key": "k", "base_url": root(server)})
+    with pytest.raises(EmbeddingRemoteError, match="the reply is larger than 1 MiB"):
+        await embedder.embed(["a"], QUERY)
+    assert len(server.requests) == 1
+
+
 async def test_without_a_network_the_offline_choices_are_named() -> None:
     embedder = embedder_for("cohere", "m", {"api_key": "k", "base_url": "http://127.0.0.1:9"})
     with pytest.raises(
