@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import asynccontextmanager
+from typing import Any, Final
 
 from app.cli.chat.driver import ConversationError
 from app.cli.chat.inside import ModelCall
 from app.cli.chat.messages_conversation import Message
-
-if TYPE_CHECKING:
-    from aiohttp import ClientResponse, ClientSession
+from rails_engine.http import (
+    Exchange,
+    HTTPAnswerSizeError,
+    HTTPClientError,
+    HTTPTimeoutError,
+    Incoming,
+    Pool,
+    RequestLine,
+    Terms,
+)
 
 PATH: Final = "/v1/chat/completions"
 CONNECT_SECONDS: Final = 10.0
@@ -26,7 +34,7 @@ class ServerAnswers:
     def __init__(self, url: str, config_id: str) -> None:
         self._url = url.rstrip("/").removesuffix("/v1") + PATH
         self._config_id = config_id
-        self._session: ClientSession | None = None
+        self._pool = Pool()
 
     async def answer(self, messages: Sequence[Message]) -> str:
         """The server's answer.
@@ -34,8 +42,8 @@ class ServerAnswers:
         Raises:
             ConversationError: it gave none; says why.
         """
-        async with _Asked(self, messages, stream=False) as response:
-            return _text_of(_json(await _whole(response)))
+        async with self._asked(messages, stream=False) as answer:
+            return _text_of(_json(await _whole(answer)))
 
     async def pieces(self, messages: Sequence[Message]) -> AsyncIterator[str]:
         """The answer piece by piece.
@@ -45,10 +53,10 @@ class ServerAnswers:
         """
         from rails_engine.llm import EventBuffer
 
-        async with _Asked(self, messages, stream=True) as response:
+        async with self._asked(messages, stream=True) as answer:
             events = EventBuffer()
-            async for chunk in response.content.iter_any():
-                for data in events.feed(chunk):
+            async for piece in answer.pieces():
+                for data in events.feed(piece):
                     if data != DONE:
                         yield _delta_of(_json(data))
 
@@ -57,72 +65,47 @@ class ServerAnswers:
         return ()
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._pool.close()
 
-    def session(self) -> ClientSession:
-        """The connections, made when they are first needed: they belong to the running loop."""
-        from aiohttp import ClientSession, ClientTimeout
+    @asynccontextmanager
+    async def _asked(self, messages: Sequence[Message], *, stream: bool) -> AsyncIterator[Incoming]:
+        """One request under way; whatever keeps the server from answering becomes a sentence.
 
-        if self._session is None:
-            timeout = ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
-            self._session = ClientSession(timeout=timeout)
-        return self._session
+        An answer changes nothing on the server, so that one may be asked for again where it had closed the connection
+        while the user was typing.
+        """
+        terms = Terms(CONNECT_SECONDS, None, SILENCE_SECONDS, stream, resend=True, limit=MAX_ANSWER_BYTES)
+        body = json.dumps(self._body(messages, stream=stream)).encode()
+        try:
+            line = RequestLine.of("POST", self._url, {"Content-Type": "application/json"})
+            async with Exchange(self._pool, line, body, terms) as answer:
+                if answer.status >= 300:
+                    raise await self._refused(answer)
+                yield answer
+        except HTTPTimeoutError as error:
+            raise ConversationError(f"No answer from {self._url}: it did not answer in time") from error
+        except HTTPAnswerSizeError as error:
+            told = f"The server's answer is larger than {MAX_ANSWER_BYTES >> 20} MiB"
+            raise ConversationError(told) from error
+        except HTTPClientError as error:
+            raise ConversationError(f"No answer from {self._url}: {error}") from error
 
-    @property
-    def url(self) -> str:
-        return self._url
-
-    def body(self, messages: Sequence[Message], *, stream: bool) -> dict[str, Any]:
+    def _body(self, messages: Sequence[Message], *, stream: bool) -> dict[str, Any]:
         """The request. Older servers read `config_id` beside the messages, newer ones under `guardrails`."""
         chosen = {"config_id": self._config_id, "guardrails": {"config_id": self._config_id}}
         return {"model": self._config_id, "messages": list(messages), "stream": stream, **chosen}
 
-
-class _Asked:
-    """One request under way; whatever keeps the server from answering becomes a sentence."""
-
-    def __init__(self, server: ServerAnswers, messages: Sequence[Message], *, stream: bool) -> None:
-        self._server = server
-        self._body = server.body(messages, stream=stream)
-        self._response: ClientResponse | None = None
-
-    async def __aenter__(self) -> ClientResponse:
-        from aiohttp import ClientError
-
-        try:
-            self._response = await self._server.session().post(self._server.url, json=self._body)
-        except (ClientError, TimeoutError, ValueError) as error:
-            raise self._fault(error) from error
-        if self._response.status >= 400:
-            body = await _whole(self._response)
-            self._response.close()
-            told = _error_in(body) or body.strip()[:200] or "no reason given"
-            raise ConversationError(f"The server refused (HTTP {self._response.status}): {told}")
-        return self._response
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: object
-    ) -> None:
-        from aiohttp import ClientError
-
-        if self._response is not None:
-            self._response.close()
-        if isinstance(error, ClientError | TimeoutError):
-            raise self._fault(error) from error
-
-    def _fault(self, error: BaseException) -> ConversationError:
-        reason = "it did not answer in time" if isinstance(error, TimeoutError) else str(error)
-        return ConversationError(f"No answer from {self._server.url}: {reason}")
+    async def _refused(self, answer: Incoming) -> ConversationError:
+        moved = answer.headers.get("location")
+        if moved and answer.status < 400:
+            return ConversationError(f"The server is elsewhere (HTTP {answer.status}): {moved}")
+        body = await _whole(answer)
+        told = _error_in(body) or body.strip()[:200] or "no reason given"
+        return ConversationError(f"The server refused (HTTP {answer.status}): {told}")
 
 
-async def _whole(response: ClientResponse) -> str:
-    body = bytearray()
-    async for piece in response.content.iter_any():
-        body += piece
-        if len(body) > MAX_ANSWER_BYTES:
-            raise ConversationError(f"The server's answer is larger than {MAX_ANSWER_BYTES >> 20} MiB")
-    return body.decode("utf-8", "replace")
+async def _whole(answer: Incoming) -> str:
+    return (await answer.read()).decode("utf-8", "replace")
 
 
 def _json(text: str) -> Any:

@@ -29,6 +29,8 @@ class Server:
     async def complete(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.bodies.append(body)
+        if body["config_id"] == "cuckoo":
+            raise web.HTTPPermanentRedirect("https://nest.example/v1/chat/completions")
         if body["guardrails"]["config_id"] != "parrot":
             error = {"error": {"message": "there is no such configuration", "type": "invalid_request_error"}}
             return web.json_response(error, status=400)
@@ -106,6 +108,10 @@ async def test_a_server_that_refuses_is_quoted_and_one_that_is_not_there_named(
     async with serving() as server:
         _, complaints = await chat("--server-url", server.url, "--config-id", "owl", *extra, stdin="x\n")
         assert complaints == "The server refused (HTTP 400): there is no such configuration\n"
+        _, complaints = await chat("--server-url", server.url, "--config-id", "cuckoo", *extra, stdin="x\n")
+        assert complaints == (
+            "The server is elsewhere (HTTP 308): https://nest.example/v1/chat/completions\n"
+        )
         url = server.url
     _, complaints = await chat("--server-url", url, "--config-id", "parrot", *extra, stdin="x\n")
     assert complaints.startswith(f"No answer from {url}/v1/chat/completions: ")
