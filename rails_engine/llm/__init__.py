@@ -1,8 +1,8 @@
 """Language models behind one protocol: a request goes in, an asynchronous stream of chunks comes out.
 
 `base` has the protocol and its values. A remote model (`remote`) turns a request into the JSON of an OpenAI-compatible
-endpoint (`wire`), which a transport carries: `http` on aiohttp, or `sdk` on the `openai` package. Round any model are
-folded layers that are models themselves: `retry`, `limit`, `cache`, and `observe`, which tells a turn about its
+endpoint (`wire`), which a transport carries: `http` on `rails_engine.http`, or `sdk` on the `openai` package. Round any
+model are folded layers that are models themselves: `retry`, `limit`, `cache`, and `observe`, which tells a turn about its
 calls. `providers` reads the entries of `models`, and `models` puts all of it together, in one place.
 
 At the border stand the public protocol of users (`public`), adapters to and from it (`adapt`, `shapes`), LangChain's models
