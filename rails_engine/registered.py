@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cached_property
 from typing import Any, Protocol
 
 from rails_engine.actions import Action, ActionOutput, ActionRegistry, ActionRunner, ActionsServer
@@ -55,22 +55,25 @@ class RegisteredActions:
 
     def find(self, name: str) -> Plan | None:
         """See `Registered.find`; looked up once, until something is registered."""
-        self._refresh()
-        if name not in self._plans:
-            self._plans[name] = self._plan(name)
-        return self._plans[name]
+        if self._version != self._registry.version:
+            self._look_again()
+        try:
+            return self._plans[name]
+        except KeyError:
+            plan = self._plans[name] = self._plan(name)
+            return plan
 
     def reads_events(self) -> bool:
         """True if an action that is none of the library's is handed the events of the turn."""
-        self._refresh()
+        if self._version != self._registry.version:
+            self._look_again()
         return self._reading
 
-    def _refresh(self) -> None:
-        """Forget what was looked up if something has been registered since."""
-        if self._version != self._registry.version:
-            self._plans, self._version = {}, self._registry.version
-            known = (self._registry.require(name) for name in self._registry.names())
-            self._reading = any(map(_reads_events, known))
+    def _look_again(self) -> None:
+        """Forget what was looked up: something has been registered since."""
+        self._plans, self._version = {}, self._registry.version
+        known = (self._registry.require(name) for name in self._registry.names())
+        self._reading = any(map(_reads_events, known))
 
     def elsewhere(self, name: str) -> Plan | None:
         """How to run an action that nobody registered here, where there is an actions server to ask."""
@@ -91,20 +94,28 @@ class RegisteredActions:
         return self._plan_of(name, action)
 
     def _plan_of(self, name: str, action: Action) -> Plan:
-        return Plan(name, partial(self._carried_out, action), action.execute_async, action.is_system_action)
+        carrying = _Carrying(action, self._params, self._resources, self._runner)
+        return Plan(name, carrying, action.execute_async, action.is_system_action)
 
-    async def _carried_out(
-        self, action: Action, scene: Surroundings, arguments: Mapping[str, Any]
-    ) -> Outcome:
-        """Run an action; where it runs for a rail and cannot judge, the rail's policy decides."""
-        rail = scene.rail
+
+class _Carrying:
+    """Carries out one action; what its parameters mean is found out when it first runs."""
+
+    def __init__(
+        self, action: Action, params: Mapping[str, Any], resources: Resources, runner: ActionRunner
+    ) -> None:
+        self._action = action
+        self._params = params
+        self._resources = resources
+        self._runner = runner
+
+    async def __call__(self, scene: Surroundings, arguments: Mapping[str, Any]) -> Outcome:
+        """Run the action; where it runs for a rail and cannot judge, the rail's policy decides."""
+        action, rail = self._action, scene.rail
         limits = limits_of(action.name, arguments, rail, self._resources.config)
         try:
             output = await self._runner.run(
-                action,
-                arguments,
-                self._injected(action, scene),
-                limits.timeout_s if limits is not None else None,
+                action, arguments, self._injected(scene), limits.timeout_s if limits is not None else None
             )
             if limits is not None and limits.of_library:
                 require_verdict(output)
@@ -116,20 +127,33 @@ class RegisteredActions:
             return _undecided(action, scene.rail or RunningRail("", ()), limits, output)
         return Outcome(output.value, output.context_updates, output.events)
 
-    def _injected(self, action: Action, scene: Surroundings) -> dict[str, Any]:
-        """The values for those parameters whose names have a meaning."""
-        wanted = (
-            (*action.parameters, f"{action.name}_llm") if "llm" in action.parameters else action.parameters
+    @cached_property
+    def _wanted(self) -> tuple[str, ...]:
+        """The parameters that the action may be handed by name."""
+        names = self._action.parameters
+        return (*names, f"{self._action.name}_llm") if "llm" in names else names
+
+    @cached_property
+    def _meant(self) -> tuple[str, ...]:
+        """Those of them whose names may have a meaning."""
+        return tuple(
+            name
+            for name in self._wanted
+            if name in _MEANINGS or name.startswith(CONTEXT_PREFIX) or name.endswith("_llm")
         )
-        found: dict[str, Any] = {}
-        for name in wanted:
-            if name in self._params:
-                found[name] = self._params[name]
-            elif name in _MEANINGS:
+
+    def _injected(self, scene: Surroundings) -> dict[str, Any]:
+        """The values for those parameters whose names have a meaning."""
+        params = self._params
+        found = {name: params[name] for name in self._wanted if name in params} if params else {}
+        for name in self._meant:
+            if name in found:
+                continue
+            if name in _MEANINGS:
                 found[name] = _MEANINGS[name](scene, self._resources)
             elif name.startswith(CONTEXT_PREFIX):
                 found[name] = scene.context.get(name.removeprefix(CONTEXT_PREFIX))
-            elif name.endswith("_llm") and name.removesuffix("_llm") in self._resources.models:
+            elif name.removesuffix("_llm") in self._resources.models:
                 found[name] = _model(scene, self._resources, name.removesuffix("_llm"))
         return found
 

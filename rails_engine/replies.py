@@ -160,6 +160,11 @@ class Reply:
     def text(self) -> str:
         return "\n".join(self.scripts)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a text and nothing else."""
+        return self.exception is None and not self.reasoning and not self.tool_calls
+
     def message(self) -> dict[str, Any]:
         """The message without what stands beside it in a response."""
         if self.exception is not None:

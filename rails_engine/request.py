@@ -39,7 +39,7 @@ def chosen(configured: Sequence[str], choice: RailChoice) -> list[str]:
     Raises:
         InvalidRequestError: a name is not among them; to run fewer rails for a slip of the pen would fail open.
     """
-    if isinstance(choice, bool):
+    if choice is True or choice is False:
         return list(configured) if choice else []
     named = {" ".join(name.split()) for name in choice}
     unknown = named - {*configured, *map(_plain, configured)}

@@ -67,8 +67,10 @@ class Stories:
 
         With reasoning in front of it, as it was given out, or the text alone, as it was streamed.
         """
-        given, text = reply.as_message(), {"role": "assistant", "content": reply.text}
-        for answer in (given,) if given == text else (given, text):
+        answers = [reply.as_message()]
+        if not reply.is_plain:
+            answers.append({"role": "assistant", "content": reply.text})
+        for answer in answers:
             growing = asked.copy()
             growing.add(answer)
             self._stories[growing.text()] = story

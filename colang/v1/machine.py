@@ -64,7 +64,10 @@ def hear(program: Program, state: State, name: str, arguments: Mapping[str, Any]
         state.variables.update(arguments.get("data") or {})
         state.pending.clear()
         return None
-    _note(state, name, arguments)
+    if name in _TELLING or "type" not in arguments:
+        _note(state, name, arguments)
+    else:
+        state.variables["event"] = arguments
     if name == "start_flow" and arguments.get("flow_body"):
         code = flow_of_body(str(arguments.get("flow_id")), str(arguments["flow_body"]))
         return start_flow(program, state, code)

@@ -90,21 +90,22 @@ def arguments_of(action: Action, given: Mapping[str, Any], injected: Mapping[str
     Raises:
         ActionError: an argument has no parameter.
     """
-    arguments: dict[str, Any] = {}
-    for name, value in given.items():
-        arguments[_named(action, name)] = unwrapped(value)
-    for name in action.parameters:
+    parameters = action.parameters
+    arguments = {
+        name if name in parameters else _named(action, name): unwrapped(value)
+        for name, value in given.items()
+    }
+    for name in parameters:
         if name not in arguments and name in injected:
             arguments[name] = injected[name]
-    own_model = injected.get(f"{action.name}_llm")
-    if own_model is not None and "llm" in action.parameters and "llm" not in given:
+    own_model = injected.get(f"{action.name}_llm") if "llm" in parameters else None
+    if own_model is not None and "llm" not in given:
         arguments["llm"] = own_model
     return arguments
 
 
 def _named(action: Action, name: str) -> str:
-    if name in action.parameters:
-        return name
+    """The parameter that a name means which is none of theirs."""
     position = _POSITION.match(name)
     if position and int(position[1]) < len(action.parameters):
         return action.parameters[int(position[1])]

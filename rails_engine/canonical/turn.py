@@ -248,7 +248,12 @@ class CanonicalTurn:
         finished = self._written(_finished(start, outcome.value, failure, events))
         if not updates:
             return [finished, *events]
-        return [self._written({"type": "ContextUpdate", "data": updates}, is_marker=True), finished, *events]
+        update = {"type": "ContextUpdate", "data": updates}
+        if self.is_recorded:
+            return [self.stamp(update), finished, *events]
+        self._seen += 1
+        hear(self.scene.program, self.scene.machine, "ContextUpdate", update)
+        return [finished, *events]
 
     def _is_creation(self, decision: Send) -> bool:
         name = decision.event.arguments.get("action_name")
@@ -278,22 +283,26 @@ class CanonicalTurn:
         return [self.stamp(_finished(start, None, None, [event])), event]
 
     async def carry_out(self, name: str, arguments: Mapping[str, Any]) -> Outcome:
-        """Run an action, and keep a record of it.
+        """Run an action, and keep a record of it; of what came of it alone, where nobody reads the turn.
 
         Raises:
             as `Runner.run`.
         """
         record = ActionRun(name, arguments, time.time())
         self.trace.actions.append(record)
+        outcome = await (self._timed(record) if self.is_recorded else self._runner.run(self, name, arguments))
+        record.value, record.failure = outcome.value, outcome.failure
+        return outcome
+
+    async def _timed(self, record: ActionRun) -> Outcome:
+        """Run the action of a record, which is told of the model calls that it makes and of when it ended."""
         scene = self.scene
         try:
             self.scene = _with_services(scene, scene.services.scoped(record.llm_calls.append))
-            outcome = await self._runner.run(self, name, arguments)
+            return await self._runner.run(self, record.name, record.arguments)
         finally:
             self.scene = scene
             record.finished_at = time.time()
-        record.value, record.failure = outcome.value, outcome.failure
-        return outcome
 
     def _known(self, name: str, arguments: Mapping[str, Any]) -> Outcome | None:
         """What the action has answered already, where it has."""
