@@ -26,7 +26,8 @@ class Layout(Protocol):
 
     always_accept: tuple[str, ...]
 
-    def process(self, stream: Iterator[Token]) -> Iterator[Token]: ...
+    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
+        """The tokens of a file with its layout told by tokens too; raises what the grammar's parser handles."""
 
 
 def load_parser(folder: Path, layout: Layout, start: tuple[str, ...]) -> lark.Lark:

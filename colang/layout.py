@@ -37,6 +37,11 @@ class Indentation:
     always_accept: tuple[str, ...] = ("NEWLINE",)
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
+        """The tokens with NEWLINEs turned into layout, lazily: the lexer asks which tokens may follow.
+
+        Raises:
+            LayoutError: a line fits no open block, or blocks or brackets are nested too deeply.
+        """
         levels: list[int] = []
         open_brackets = 0
         last: Token | None = None

@@ -68,6 +68,7 @@ class _Reader:
         self.wanted.extend((entry.path, entry.span) for entry in file.imports)
 
     def follow_imports(self) -> None:
+        """Read what the files so far import, and what those import, until nothing is new."""
         while self.wanted:
             name, span = self.wanted.popleft()
             if name not in self._names:

@@ -29,9 +29,11 @@ _UNSUPPORTED = (
 class Compiled(Protocol):
     """What is used of a compiled pattern."""
 
-    def search(self, text: str, /) -> Any: ...
+    def search(self, text: str, /) -> Any:
+        """The first match anywhere in the text; None without one."""
 
-    def findall(self, text: str, /) -> list[Any]: ...
+    def findall(self, text: str, /) -> list[Any]:
+        """All matches that do not overlap: texts, or tuples where the pattern has several groups."""
 
 
 @lru_cache(maxsize=1024)

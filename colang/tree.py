@@ -1,7 +1,7 @@
 """The surface tree: what an author wrote, for Colang 2.x.
 
 Each node is a frozen dataclass named after the construct it stands for and carries its span. Nothing here is
-executable: `colang.lower` turns flows into instructions. Spans take no part in equality, so two programs that
+executable: `colang.lowering` turns flows into instructions. Spans take no part in equality, so two programs that
 differ only in layout have equal trees; that is what makes parse, format, parse a fixpoint.
 """
 
@@ -193,7 +193,11 @@ Expression: TypeAlias = (
 
 
 class SpecKind(Enum):
-    """What a name at a use site stands for; decided by its letters (spec section 4)."""
+    """What a name at a use site stands for; decided by its letters.
+
+    A flow has small letters alone; `...Action` is an action unless it begins with `Start`, `Stop` or `Change`; any other
+    name is an event, and `$name` a reference.
+    """
 
     FLOW = "flow"
     ACTION = "action"

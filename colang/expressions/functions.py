@@ -16,14 +16,21 @@ Function = Callable[..., Any]
 
 
 def as_regex(pattern: Regex | str) -> Regex:
+    """A pattern that may still be a text.
+
+    Raises:
+        ColangValueError: the text is no pattern, or not one that runs in linear time.
+    """
     return pattern if isinstance(pattern, Regex) else Regex(pattern)
 
 
 def search(_: Scope, pattern: Regex | str, text: str) -> bool:
+    """`search(pattern, text)`: True if the pattern occurs anywhere in the text."""
     return as_regex(pattern).search(text)
 
 
 def find_all(_: Scope, pattern: Regex | str, text: str) -> list[Any]:
+    """`find_all(pattern, text)`: see `Regex.find_all`."""
     return as_regex(pattern).find_all(text)
 
 
@@ -40,11 +47,13 @@ def _plain(value: Any) -> Any:
 
 
 def as_list(_: Scope, value: Any = ()) -> list[Any]:
+    """`list(value)` of anything that can be gone through; at most `limits.MAX_ITEMS` elements."""
     limits.check_items(len(value))
     return list(value)
 
 
 def as_int(_: Scope, value: Any = 0, base: int = 10) -> int:
+    """`int(value)`, for a text with its base; at most `limits.MAX_BITS` wide."""
     result = int(value, base) if isinstance(value, str) else int(value)
     limits.check_bits(result.bit_length())
     return result
@@ -58,10 +67,13 @@ def random_below(scope: Scope, count: int) -> int:
 
 
 def flows_info(scope: Scope, instance: FlowRef | str | None = None) -> Any:
+    """`flows_info()` of one instance, or of all by uid."""
     return scope.flows_info(instance.uid if isinstance(instance, FlowRef) else instance)
 
 
 def comparison(name: str) -> Function:
+    """`less_than(3)` and its like: the function that makes a `Comparison` of this operator."""
+
     def make(_: Scope, limit: float) -> Comparison:
         if not isinstance(limit, (int, float)):
             raise ColangValueError(f"{name}() compares numbers, not {type_name(limit)}")
@@ -87,6 +99,7 @@ def escape(_: Scope, text: str) -> str:
 
 
 def length(_: Scope, value: Any) -> int:
+    """`len(value)`."""
     return len(value)
 
 

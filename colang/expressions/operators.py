@@ -16,6 +16,7 @@ _FORMAT_WIDTH = re.compile(r"%[^a-zA-Z%]*(\*|\d{4,})")
 
 
 def add(left: Any, right: Any) -> Any:
+    """`+`, checked before two texts or lists are joined."""
     if isinstance(left, str) and isinstance(right, str):
         limits.check_text(len(left) + len(right))
     elif isinstance(left, list) and isinstance(right, list):
@@ -24,6 +25,7 @@ def add(left: Any, right: Any) -> Any:
 
 
 def multiply(left: Any, right: Any) -> Any:
+    """`*`, checked before a text or list is repeated."""
     if isinstance(left, _SIZED) and isinstance(right, int):
         _check_repetition(left, right)
     elif isinstance(right, _SIZED) and isinstance(left, int):
@@ -32,12 +34,14 @@ def multiply(left: Any, right: Any) -> Any:
 
 
 def power(left: Any, right: Any) -> Any:
+    """`**`, checked before a whole number is raised."""
     if isinstance(left, int) and isinstance(right, int):
         limits.check_bits(left.bit_length() * max(right, 0))
     return left**right
 
 
 def shift_left(left: Any, right: Any) -> Any:
+    """`<<` by at most `limits.MAX_BITS`."""
     limits.check_bits(right)
     return _bounded(left << right)
 
@@ -50,6 +54,7 @@ def modulo(left: Any, right: Any) -> Any:
 
 
 def union(left: Any, right: Any) -> Any:
+    """`|` of sets, dicts or whole numbers."""
     result = left | right
     if isinstance(result, (set, dict)):
         limits.check_items(len(result))
@@ -78,11 +83,13 @@ def identical(left: Any, right: Any) -> bool:
 
 
 def equal(left: Any, right: Any) -> bool:
+    """`==`, bounded: two values that share parts can take for ever to compare."""
     check_size(left)
     return bool(left == right)
 
 
 def contains(item: Any, container: Any) -> bool:
+    """`in`, bounded as `equal` is."""
     check_size(container)
     return item in container
 

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from colang import tree
 from colang.instructions import (
@@ -77,10 +78,7 @@ def lower_operation(assembler: Assembler, operation: tree.Operation) -> None:
         emit(assembler, parts[0], deferred=False)
         return
     deferred = operation.verb is Verb.AWAIT
-    branches = [
-        Branch(lambda part=part: emit(assembler, part, deferred=deferred), lambda: None)  # type: ignore[misc]
-        for part in parts
-    ]
+    branches = [Branch(partial(emit, assembler, part, deferred=deferred), lambda: None) for part in parts]
     scope = assembler.hidden() if deferred else None
     lower_branches(assembler, branches, scope, operation.span)
 
@@ -91,9 +89,9 @@ def lower_when(
     """Emit a `when`; `lower_body` emits the statements of a case that has won."""
     branches: list[Branch] = []
     for case in node.cases:
-        body = _Once(assembler, lambda case=case: lower_body(case.body), case.span)  # type: ignore[misc]
+        body = _Once(assembler, partial(lower_body, case.body), case.span)
         branches += [
-            Branch(lambda part=part: await_all(assembler, part, deferred=True), body)  # type: ignore[misc]
+            Branch(partial(await_all, assembler, part, deferred=True), body)
             for part in conjunctions(case.group)
         ]
     otherwise = None if node.otherwise is None else lambda: lower_body(node.otherwise or ())

@@ -1,4 +1,4 @@
-"""Conflicts: of all heads that want to act in one interaction loop at one moment, one wins (spec section 10.5).
+"""Conflicts: of all heads that want to act in one interaction loop at one moment, one wins.
 
 The head with the greatest score list acts. Heads that would do exactly the same act with it: they share its action.
 All others have lost: their branch goes to its handler, or their flow fails.
@@ -34,6 +34,7 @@ class Intent:
 
     @property
     def starts(self) -> bool:
+        """True for the start of an action."""
         return self.action_uid is not None and self.name.startswith("Start")
 
     def same(self, other: Intent) -> bool:
@@ -114,7 +115,7 @@ _TEXTS = {"StartUtteranceBotAction": "script"}
 
 
 def _validate(instance: Instance, head: Head, name: str, arguments: Mapping[str, Any]) -> None:
-    """The world's side of an utterance is text; anything else is an engine error (section 14, kind 4)."""
+    """The world's side of an utterance is text; anything else is an error of the engine, not of the flow."""
     wanted = _TEXTS.get(name)
     if wanted and not isinstance(arguments.get(wanted), str):
         fault = ColangRuntimeError(f"{name} needs a text `{wanted}`, not {arguments.get(wanted)!r}")

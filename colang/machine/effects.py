@@ -1,4 +1,4 @@
-"""What internal events do by themselves, before anybody matches them: a table (spec section 9)."""
+"""What internal events do by themselves, before anybody matches them: a table."""
 
 from __future__ import annotations
 

@@ -152,6 +152,11 @@ FLOW_FIELDS: Mapping[str, Callable[[Instance], Any]] = {
 
 
 def flow_attribute(instance: Instance | None, name: str) -> Any:
+    """`$flow.name`: a field of the instance, or else one of its variables.
+
+    Raises:
+        AttributeError: it has neither, or there is no such instance (any more).
+    """
     if instance is None:
         raise AttributeError("the flow was never started")
     field = FLOW_FIELDS.get(name)
@@ -173,6 +178,11 @@ ACTION_FIELDS: Mapping[str, Callable[[Action], Any]] = {
 
 
 def action_attribute(action: Action | None, name: str) -> Any:
+    """`$action.name`: a field of the action, or else something that came with its events.
+
+    Raises:
+        AttributeError: it has neither, or there is no such action (any more).
+    """
     if action is None:
         raise AttributeError(f"Attribute '{name}' does not exist")
     field = ACTION_FIELDS.get(name)

@@ -70,18 +70,18 @@ def fail_head(run: Run, instance: Instance, head: Head, scores: Scores, *, lost:
 
 def collect(run: Run, instance: Instance, head: Head, count: int) -> Head | None:
     """Count this arrival; the one that completes the number lets the parent go on."""
-    assert_parent = head.parent
-    if assert_parent is None:
+    parent = head.parent
+    if parent is None:
         return head
     head.place = Place.COLLECTING
     here = [
         other
         for other in instance.heads.values()
-        if other.parent == head.parent and other.place is Place.COLLECTING and other.pc == head.pc
+        if other.parent == parent and other.place is Place.COLLECTING and other.pc == head.pc
     ]
     if len(here) < count:
         return None
-    return revive(run, instance, instance.heads[assert_parent], head.pc + 1, head.scores)
+    return revive(run, instance, instance.heads[parent], head.pc + 1, head.scores)
 
 
 def merge_next(run: Run) -> tuple[Instance, Head]:

@@ -32,6 +32,7 @@ class Bucket:
         self.arguments: dict[str, int] = {}
 
     def copy(self, owner: object) -> Bucket:
+        """The same heads for the state whose token is `owner`; the tables by argument stay shared until they change."""
         twin = Bucket(owner)
         twin.plain = self.plain.copy()
         twin.keyed = self.keyed.fork()
@@ -39,6 +40,7 @@ class Bucket:
         return twin
 
     def add(self, key: Key | None, head: HeadKey) -> None:
+        """File a head under a key; None where it waits for the event whatever its arguments are."""
         if key is None:
             self.plain[head] = None
             return
@@ -47,6 +49,11 @@ class Bucket:
         self.arguments[key[0]] = self.arguments.get(key[0], 0) + 1
 
     def remove(self, key: Key | None, head: HeadKey) -> None:
+        """Take a head off a key under which it was filed.
+
+        Raises:
+            KeyError: it was not: the books are wrong.
+        """
         if key is None:
             del self.plain[head]
             return
@@ -61,6 +68,7 @@ class Bucket:
             del self.arguments[key[0]]
 
     def candidates(self, arguments: Mapping[str, Any]) -> list[HeadKey]:
+        """The heads that may match an event with these arguments, in no particular order."""
         found = list(self.plain)
         for name in self.arguments:
             value = arguments.get(name)
@@ -80,9 +88,11 @@ class Index:
         self.buckets = buckets if buckets is not None else {}
 
     def fork(self, owner: object) -> Index:
+        """The index for the state whose token is `owner`. Costs one entry for each event name that is waited for."""
         return Index(owner, self.buckets.copy())
 
     def add(self, entry: Entry, head: HeadKey) -> None:
+        """File a head, under an event name and perhaps an argument."""
         name, key = entry
         bucket = self.buckets.get(name)
         if bucket is None:
@@ -92,6 +102,11 @@ class Index:
         bucket.add(key, head)
 
     def remove(self, entry: Entry, head: HeadKey) -> None:
+        """Take a head off; a name for which nobody waits any more goes with it.
+
+        Raises:
+            KeyError: the head was not filed there: the books are wrong.
+        """
         name, key = entry
         bucket = self.buckets[name]
         if bucket.owner is not self.owner:

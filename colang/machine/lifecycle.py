@@ -1,4 +1,4 @@
-"""The life of flow instances: created, started, finished or failed, restarted if activated (spec section 11).
+"""The life of flow instances: created, started, finished or failed, restarted if activated.
 
 An activated flow has a *reference* instance, the one that the first activation made. It counts its activations and
 stays in the tables when it has ended; the instances that restart it are its children. When the last flow that
@@ -60,6 +60,7 @@ def create(run: Run, code: FlowCode, signal: Signal) -> Instance:
 
 
 def register(run: Run, instance: Instance) -> None:
+    """Number an instance and put it into the tables; from here on others can find it."""
     state = run.state
     state.sequence += 1
     instance.number = state.sequence
@@ -198,6 +199,7 @@ def _leave_loop(run: Run, instance: Instance) -> None:
 
 
 def drop_heads(run: Run, instance: Instance) -> None:
+    """End all heads of an instance, wherever they stand or wait."""
     for head in instance.heads.values():
         run.unfile(instance, head)
         run.sending.pop((instance.uid, head.number), None)

@@ -1,4 +1,4 @@
-"""Does an event match what a head waits for, and how well (spec section 10.4).
+"""Does an event match what a head waits for, and how well.
 
 `file` says under which event names, and under which argument, a head that begins to wait is found again. `score`
 compares: a number above zero is a match, zero is none, and a negative one says that what the head waits for can no

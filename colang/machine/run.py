@@ -38,7 +38,6 @@ class Run:
         "commands",
         "faults",
         "frame",
-        "growth",
         "merging",
         "program",
         "queue",

@@ -39,6 +39,7 @@ class Copier:
         return result
 
     def mapping(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """A new dict with copies of the values; the keys are names."""
         return {name: self.copy(value) for name, value in values.items()}
 
     def _shell(self, value: Any, pending: list[tuple[Any, Any]]) -> Any:

@@ -282,6 +282,11 @@ def _send(run: Run, instance: Instance, head: Head, instruction: Send) -> Head |
 
 
 def internal_signal(run: Run, instance: Instance, instruction: Send) -> Signal | None:
+    """The internal event that a `send` stands for; None for one that the world is to hear of.
+
+    Raises:
+        ColangRuntimeError: an argument cannot be evaluated, or a flow has no such event.
+    """
     form = instruction.form
     if isinstance(form, EventForm) and form.name in INTERNAL:
         arguments = evaluate_arguments(run, instance, form.arguments)
@@ -328,7 +333,7 @@ def _flow_command(member: str) -> str:
 
 
 def _match(run: Run, instance: Instance, head: Head, instruction: Match) -> None:
-    """A reference that leads nowhere is no failure of the flow: it stays where it is, for good (section 14, 4)."""
+    """A reference that leads nowhere is no failure of the flow: it stays where it is, for good."""
     head.place = Place.WAITING
     try:
         file(run, instance, head, instruction.form)

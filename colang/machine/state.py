@@ -21,7 +21,7 @@ _MASK = (1 << 64) - 1
 
 
 class Status(IntEnum):
-    """The life of a flow instance (spec section 10.3)."""
+    """The life of a flow instance; what is above `STARTED` is over."""
 
     WAITING = 0
     STARTING = 1
@@ -77,6 +77,7 @@ class Head:
         """What a `Started` waits for: the uid of the requested instance and the names of the arguments given."""
 
     def copy(self) -> Head:
+        """A head at the same place, free to be moved. Written out: a turn copies every head that it touches."""
         twin = Head.__new__(Head)
         twin.number = self.number
         twin.pc = self.pc
@@ -159,6 +160,10 @@ class Instance:
         self.actions: tuple[str, ...] = ()
 
     def copy(self, owner: object) -> Instance:
+        """The instance for the state whose token is `owner`: its own heads, variables and scopes.
+
+        `arguments` and the tuples are shared, since nothing changes them in place.
+        """
         twin = Instance.__new__(Instance)
         twin.owner = owner
         twin.locals = self.locals.copy()
@@ -212,6 +217,7 @@ class Action:
         """Everything received with its events."""
 
     def copy(self, owner: object) -> Action:
+        """The action for the state whose token is `owner`; its start arguments are shared."""
         twin = Action.__new__(Action)
         for name in Action.__slots__:
             setattr(twin, name, getattr(self, name))

@@ -1,4 +1,4 @@
-"""One event to quiescence (spec section 10.1).
+"""One event to quiescence.
 
 The queue holds the event, then the internal events that it causes. Until it is empty: take the next one, let it have
 its built-in effect, compare it with the heads that wait for its name, advance those that match, best first. Then let
@@ -27,7 +27,7 @@ from colang.values import FlowRef
 def step(program: Program, state: State, event: Event) -> list[Command]:
     """Advance `state` by one event, to quiescence, and return what the caller has to carry out, in order.
 
-    Sent events are not fed back: the caller does that, once (section 17, item 5). Book-keeping of actions
+    Sent events are not fed back: the caller does that, once. Book-keeping of actions
     (`…Started`, `…Updated`, `…Finished`) and `ContextUpdate(data={…})` happen here.
 
     Raises:
@@ -37,6 +37,11 @@ def step(program: Program, state: State, event: Event) -> list[Command]:
 
 
 def run_signal(program: Program, state: State, signal: Signal) -> list[Command]:
+    """As `step`, for an event that may be an internal one.
+
+    Raises:
+        as `step`.
+    """
     run = Run(program, state)
     note_event(run, signal)
     run.push(signal)
@@ -64,7 +69,7 @@ def _settle(run: Run) -> None:
 
 
 def _abandon(run: Run, fault: EngineFault) -> None:
-    """An error outside of a slide: the rest of this event is lost, as section 14 has it (kind 4)."""
+    """An error outside of a slide: the rest of what this event led to is lost."""
     run.faults += 1
     if run.faults > _MOST_FAULTS:
         raise ColangBudgetError(f"one event led to more than {_MOST_FAULTS} errors: {fault}")

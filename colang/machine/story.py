@@ -36,7 +36,7 @@ def new_state(program: Program, seed: int = 0) -> State:
 def begin(program: Program, state: State) -> list[Command]:
     """Start `main` and the `@active` flows if `main` is waiting (a new story, or one that ran to its end).
 
-    Call it at the start of each call into the runtime, before that call's input (spec section 17, item 2); it
+    Call it at the start of each call into the runtime, before that call's input; it
     returns no command when there is nothing to start.
     """
     main = state.instances[state.main]

@@ -24,6 +24,7 @@ class Table(Generic[K, V]):
         self._owned = (1 << _SHARDS) - 1
 
     def fork(self) -> Table[K, V]:
+        """A table with the same entries, independent of this one: both copy a dict before they change it."""
         twin: Table[K, V] = Table.__new__(Table)
         twin._shards = self._shards.copy()
         twin._owned = self._owned = 0
@@ -62,9 +63,11 @@ class Table(Generic[K, V]):
         return self._shards[hash(key) & (_SHARDS - 1)].get(key)
 
     def items(self) -> Iterator[tuple[K, V]]:
+        """Every key with its value. Changing the table meanwhile is not allowed."""
         for shard in self._shards:
             yield from shard.items()
 
     def values(self) -> Iterator[V]:
+        """Every value. Changing the table meanwhile is not allowed."""
         for shard in self._shards:
             yield from shard.values()

@@ -1,4 +1,4 @@
-"""How well a received value fits an expected one (spec section 10.4).
+"""How well a received value fits an expected one.
 
 A score is a power of 0.9: one factor for each thing received that was not asked for. So a fit is its exponent, and
 None is no fit at all.

@@ -23,11 +23,9 @@ from colang.v1.machine import call_flow, create_all, end_flow, hear, start_flow,
 from colang.v1.moves import Standing
 from colang.v1.parser import parse, parse_all
 from colang.v1.program import Program, make_program
-from colang.v1.snapshot import check_state, restore, snapshot
+from colang.v1.snapshot import check_state, restore, snapshot_of
 from colang.v1.state import Instance, State, Status
 from colang.v1.straight import called, go_through
-
-snapshot_of = snapshot
 
 __all__ = [
     "CREATED",
@@ -60,7 +58,6 @@ __all__ = [
     "parse_all",
     "resolved",
     "restore",
-    "snapshot",
     "snapshot_of",
     "start_flow",
     "step",

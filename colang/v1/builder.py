@@ -15,7 +15,7 @@ from colang.errors import ColangSyntaxError
 from colang.source import Source, Span
 from colang.v1 import tree
 from colang.v1.lines import Line, intents_of, name_of, unquoted
-from colang.v2 import Place
+from colang.v2 import Place, as_tree
 
 _RUN = re.compile(r"(?:execute|exec|run)\s+(.*)\Z", re.DOTALL)
 _DO = re.compile(r"do\s+(.*)\Z", re.DOTALL)
@@ -31,7 +31,13 @@ _TYPE = re.compile(r"[^\W\d]\w*\Z")
 
 
 class Builder:
-    """Builds the trees of one text, with bare line feeds, that begins at `line` of a source."""
+    """Builds the trees of one text, with bare line feeds, that begins at `line` of a source.
+
+    A method that is named after a grammar rule builds what the rule has found (`RULES`).
+
+    Raises:
+        ColangSyntaxError: from each of them, for what the grammar lets pass and no program may contain.
+    """
 
     def __init__(self, source: Source, text: str, line: int) -> None:
         self._source = source
@@ -41,6 +47,7 @@ class Builder:
     # --- files ---
 
     def file(self, node: Tree[Token]) -> tree.File:
+        """The tree of a whole file."""
         users = tuple(self._user_message(child) for child in _named(node, "user_definition"))
         bots = [self._bot_message(child) for child in _named(node, "bot_definition")]
         flows = [self._flow(child) for child in _named(node, "flow_definition")]
@@ -56,6 +63,7 @@ class Builder:
         )
 
     def body(self, node: Tree[Token]) -> tuple[tree.Statement, ...]:
+        """The statements of a body, in order."""
         return tuple(self._statement(child) for child in node.children)
 
     def _user_message(self, node: Tree[Token]) -> tree.UserMessage:
@@ -71,14 +79,11 @@ class Builder:
         )
 
     def _bot_message(self, node: Tree[Token]) -> tree.BotMessage:
-        texts = tuple(self._message(line) for line in node.find_data("message"))
         # Below a branch the texts come in another order than written.
-        in_order = sorted(
-            zip(node.find_data("message"), texts, strict=True), key=lambda pair: pair[0].meta.line
-        )
+        messages = sorted(node.find_data("message"), key=lambda message: message.meta.line)
         return tree.BotMessage(
             name=name_of(str(node.children[1])),
-            texts=tuple(text for _, text in in_order),
+            texts=tuple(self._message(message) for message in messages),
             span=self._place.span(node),
         )
 
@@ -358,12 +363,6 @@ def anonymous(text: str) -> str:
     return f"anonymous-{min(number, 0x100000000 - number):x}"
 
 
-def as_tree(child: Token | Tree[Token]) -> Tree[Token]:
-    if isinstance(child, Token):
-        raise TypeError(f"the grammar gives a rule here, not {child.type}")
-    return child
-
-
 def _kind(child: Token | Tree[Token]) -> str:
     return child.type if isinstance(child, Token) else str(child.data)
 
@@ -429,7 +428,6 @@ PARTS = {
     "bot_definition",
     "flow_definition",
     "skipped",
-} | {
     "skipped_line",
     "message",
     "reference",

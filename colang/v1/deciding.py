@@ -2,8 +2,10 @@
 
 Flows under way look at an event first, then flows that it starts; every flow that reaches an acting element offers it,
 and an offer is accepted if nothing better is recorded. Flows that the event did not fit are interrupted by the one that
-decided, or dropped. When a flow completes, those that it interrupted go on. Specification of Colang 1.0, section 12;
-the letters A to E below are its.
+decided, or dropped. When a flow completes, those that it interrupted go on.
+
+A step has five parts, in this order; the headings below name them: A flows under way, B flows that begin, C what they
+offer, D extensions, E resuming.
 """
 
 from __future__ import annotations
@@ -85,6 +87,11 @@ class Work:
         self.counter = len(self.state.instances)
 
     def code(self, name: str) -> FlowCode:
+        """The flow of a name: of the program, or generated in this conversation.
+
+        Raises:
+            ColangRuntimeError: there is none.
+        """
         code = self.program.flows.get(name) or self.state.added.get(name)
         if code is None:
             raise ColangRuntimeError(f"there is no flow `{name}`")

@@ -1,8 +1,7 @@
 """The instructions of Colang 1.0: what a flow waits for, does, and how it slides in between.
 
 A flow is a flat tuple of elements; targets are absolute indices into it, and an index past the end is its end.
-Sliding elements are executed at once; acting ones are offered as the next step; the others wait. Specification of
-Colang 1.0, section 9.
+Sliding elements are executed at once; acting ones are offered as the next step; the others wait.
 """
 
 from __future__ import annotations
@@ -66,6 +65,8 @@ class CallFlow:
 
 @dataclass(frozen=True, slots=True)
 class SetVariable:
+    """`$name = expression`."""
+
     name: str
     value: Compiled
 
@@ -80,6 +81,8 @@ class JumpUnless:
 
 @dataclass(frozen=True, slots=True)
 class Jump:
+    """Go on at `target`."""
+
     target: int
 
 

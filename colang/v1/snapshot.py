@@ -20,7 +20,7 @@ _BETWEEN_STEPS = frozenset({Status.ACTIVE, Status.INTERRUPTED})
 _LEFT_OUT = object()
 
 
-def snapshot(state: State) -> dict[str, Any]:
+def snapshot_of(state: State) -> dict[str, Any]:
     """The state as values of JSON."""
     return {
         "instances": [
@@ -40,7 +40,7 @@ def snapshot(state: State) -> dict[str, Any]:
 
 
 def restore(program: Program, data: Mapping[str, Any]) -> State:
-    """The state that `snapshot` wrote.
+    """The state that `snapshot_of` wrote.
 
     Raises:
         ColangStateError: the data is no snapshot, or one of another program.

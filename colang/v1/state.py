@@ -11,6 +11,8 @@ from colang.v1.moves import Standing
 
 
 class Status(Enum):
+    """What a flow under way is doing; only the first two outlive a step."""
+
     ACTIVE = "active"
     INTERRUPTED = "interrupted"
     ABORTED = "aborted"

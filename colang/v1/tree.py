@@ -93,32 +93,38 @@ class Ask(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label(Node):
+    """`label NAME`: where a `goto` may go."""
+
     name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goto(Node):
+    """`goto NAME`: go on at that label of the same flow."""
+
     label: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop(Node):
-    pass
+    """`stop`: the turn ends, and no flow is under way any longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Return(Node):
+    """`return a, b`: the flow ends; the values are for `$a, $b = do ...`."""
+
     values: tuple[Expression, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Continue(Node):
-    pass
+    """`continue`: the innermost loop tests again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Break(Node):
-    pass
+    """`break`: the innermost loop ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,30 +143,40 @@ class Meta(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branch(Node):
+    """One `if` or `else if` test with its body."""
+
     test: Expression
     body: tuple[Statement, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class If(Node):
+    """`if ... else if ... else`; `otherwise` is None without an `else`."""
+
     branches: tuple[Branch, ...]
     otherwise: tuple[Statement, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class While(Node):
+    """`while test` and its body."""
+
     test: Expression
     body: tuple[Statement, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case(Node):
+    """One `when` or `else when` with its body."""
+
     condition: Condition
     body: tuple[Statement, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class When(Node):
+    """`when ... else when ... else`; an `else` waits for any other intent of the user."""
+
     cases: tuple[Case, ...]
     otherwise: tuple[Statement, ...] | None = None
 
@@ -221,6 +237,8 @@ class Flow(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File(Node):
+    """What one source defines; of twins within it the builder has refused the flows."""
+
     user_messages: tuple[UserMessage, ...]
     bot_messages: tuple[BotMessage, ...]
     flows: tuple[Flow, ...]

@@ -6,7 +6,7 @@ what the grammar found; `strings` takes a string apart into text and `{expressio
 `mistakes` says what is wrong with a text that the grammar refuses, in the author's words.
 """
 
-from colang.v2.expressions import Place
+from colang.v2.expressions import Place, as_tree
 from colang.v2.parser import parse, parse_all, parse_expression, parse_template
 
-__all__ = ["Place", "parse", "parse_all", "parse_expression", "parse_template"]
+__all__ = ["Place", "as_tree", "parse", "parse_all", "parse_expression", "parse_template"]

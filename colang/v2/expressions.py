@@ -55,6 +55,7 @@ class Place:
     """Whether `{...}` in a string holds an expression; not so in Colang 1.0."""
 
     def span(self, child: Child) -> Span:
+        """The stretch of the source where a node or token of this text stands."""
         at = child if isinstance(child, Token) else child.meta
         if isinstance(at, Meta) and at.empty:
             return Span(self.source, *self._shift(1, 1), *self._shift(1, 1))
@@ -84,7 +85,13 @@ _Built = TypeVar("_Built", bound=tree.Node)
 
 
 class ExpressionBuilder:
-    """Builds the expressions of one text; `parse_inside` reads the `{...}` parts of its strings."""
+    """Builds the expressions of one text; `parse_inside` reads the `{...}` parts of its strings.
+
+    A method that is named after a rule or token of the grammar builds what that has found (`RULES`, `TOKENS`).
+
+    Raises:
+        BuildError: from each of them, for what the grammar lets pass and no program may contain.
+    """
 
     def __init__(self, place: Place, parse_inside: ParseInside) -> None:
         self.place = place
@@ -101,6 +108,7 @@ class ExpressionBuilder:
         return inner
 
     def build(self, child: Child) -> tree.Expression:
+        """The expression that a node or token of the grammar stands for."""
         if isinstance(child, Token):
             return TOKENS[child.type](self, child)
         return RULES[child.data](self, child)
@@ -363,12 +371,22 @@ def _integer(text: str) -> int | None:
 
 
 def as_tree(child: Child) -> Tree[Token]:
+    """`child`, of which the grammar says that it is a rule.
+
+    Raises:
+        TypeError: it is a token: grammar and builder disagree.
+    """
     if isinstance(child, Token):
         raise TypeError(f"the grammar gives a rule here, not {child.type}")
     return child
 
 
 def as_token(child: Child) -> Token:
+    """`child`, of which the grammar says that it is a token.
+
+    Raises:
+        TypeError: it is a rule: grammar and builder disagree.
+    """
     if isinstance(child, Tree):
         raise TypeError(f"the grammar gives a token here, not {child.data}")
     return child
@@ -398,7 +416,13 @@ RULES: Mapping[str, Callable[[ExpressionBuilder, Tree[Token]], tree.Expression]]
 }
 """Grammar rule to builder; the rules for groups and statements are in the modules beside this one."""
 
-PARTS = {"arguments", "named_argument", "simple_arguments", "simple_named", "entry", "bound"} | {
+PARTS = {
+    "arguments",
+    "named_argument",
+    "simple_arguments",
+    "simple_named",
+    "entry",
+    "bound",
     "method",
     "attribute",
     "index",

@@ -14,13 +14,18 @@ _VERBS = frozenset(verb.value for verb in tree.Verb)
 
 
 class GroupBuilder:
-    """Builds the groups of one text."""
+    """Builds the groups of one text; a method that is named after a grammar rule builds what the rule has found."""
 
     def __init__(self, expressions: ExpressionBuilder) -> None:
         self._expressions = expressions
         self._place = expressions.place
 
     def build(self, node: Tree[Token]) -> tree.Group:
+        """The spec, or the group of specs, that a node of the grammar stands for.
+
+        Raises:
+            BuildError: a name or a member cannot be written so.
+        """
         return RULES[node.data](self, node)
 
     def name(self, words: Tree[Token]) -> str:

@@ -190,6 +190,7 @@ class Mistake:
 
     @property
     def line(self) -> str:
+        """The line in which the parser stopped."""
         return self.text.split("\n")[(self.token.line or 1) - 1]
 
     @property

@@ -97,6 +97,7 @@ class _Reader:
         self._place = Place(source.name, line)
 
     def file(self) -> tree.File:
+        """The text as a file."""
         found = self._parse(self._text, "file", self._place)
         try:
             return FileBuilder(self._text, self._place, _inside).file(found)
@@ -104,6 +105,7 @@ class _Reader:
             raise ColangSyntaxError(error.message, self._source, error.span) from None
 
     def expression(self, place: Place) -> tree.Expression:
+        """The text as one expression that stands at `place`."""
         found = self._parse(self._text, "expression", place)
         try:
             return ExpressionBuilder(place, _inside).build(found.children[0])
@@ -111,6 +113,7 @@ class _Reader:
             raise ColangSyntaxError(error.message, self._source, error.span) from None
 
     def template(self) -> tree.Literal | tree.Text:
+        """The text as the inside of a string."""
         whole = Token("STRING", self._text, line=1, column=1, end_line=1, end_column=1)
         try:
             return ExpressionBuilder(self._place, _inside).text(self._text, whole, 0)

@@ -17,7 +17,10 @@ _IMPORT_INSIDE = "an import inside a flow has no effect"
 
 
 class FileBuilder:
-    """Builds the tree of one text, which begins at `place`."""
+    """Builds the tree of one text, which begins at `place`.
+
+    A method that is named after a grammar rule builds what the rule has found (`RULES`).
+    """
 
     def __init__(self, text: str, place: Place, parse_inside: ParseInside) -> None:
         self._place = place
@@ -28,6 +31,11 @@ class FileBuilder:
         self._notices = self._expressions.notices
 
     def file(self, node: Tree[Token]) -> tree.File:
+        """The tree of the whole text.
+
+        Raises:
+            BuildError: it has something that the grammar lets pass and no program may contain.
+        """
         imports: list[tree.Import] = []
         flows: list[tree.Flow] = []
         for child in node.children:

@@ -14,7 +14,7 @@ from colang import Event, Send, Source
 from colang.errors import ColangBudgetError, ColangRuntimeError, ColangStateError
 from colang.v1 import Program, State, definitions_of, flow_of_body, make_program, start_flow, step
 from colang.v1.machine import INSTANCE_BOUND
-from colang.v1.snapshot import check_state, restore, snapshot
+from colang.v1.snapshot import check_state, restore, snapshot_of
 
 TEA = "user tea\nbot pour\nuser bill\nbot total"
 
@@ -160,7 +160,7 @@ def test_a_generated_flow_runs_from_its_first_element() -> None:
     assert decision is not None
     assert decision.event.arguments == {"intent": "pour"}
     step(work, state, Event("BotIntent", {"intent": "pour"}))
-    again = restore(work, json.loads(json.dumps(snapshot(state))))
+    again = restore(work, json.loads(json.dumps(snapshot_of(state))))
     (command,) = step(work, again, Event("UserIntent", {"intent": "bill"}))
     assert isinstance(command, Send)
     assert command.event.arguments == {"intent": "total"}
@@ -253,17 +253,17 @@ def test_any_events_leave_a_sound_state_that_can_be_saved_anywhere(
     work, state = made(drawn), State(variables={"n": 0})
     for index, event in enumerate(events):
         if index == cut:
-            state = restore(work, json.loads(json.dumps(snapshot(state))))
-        before = snapshot(state)
+            state = restore(work, json.loads(json.dumps(snapshot_of(state))))
+        before = snapshot_of(state)
         fork = state.fork()
         restored = restore(work, before)
         try:
             commands = step(work, fork, event)
         except ColangBudgetError:
             return  # the program never waits
-        assert snapshot(state) == before
+        assert snapshot_of(state) == before
         assert step(work, restored, event) == commands
-        assert snapshot(restored) == snapshot(fork)
+        assert snapshot_of(restored) == snapshot_of(fork)
         check_state(work, fork)
         state = fork
 
@@ -282,7 +282,7 @@ def test_what_a_program_has_learnt_changes_no_outcome(
         except ColangBudgetError:
             return  # the program never waits
         assert step(learning, state, event) == expected
-        assert snapshot(state) == snapshot(other)
+        assert snapshot_of(state) == snapshot_of(other)
 
 
 def test_an_answer_that_is_met_for_the_first_time_leaves_nothing_of_the_try() -> None:
