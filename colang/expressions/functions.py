@@ -8,7 +8,7 @@ from typing import Any
 
 from colang import limits, regex
 from colang.errors import ColangValueError
-from colang.expressions.operators import to_text
+from colang.expressions.operators import check_size, to_text
 from colang.expressions.scope import Scope
 from colang.values import Comparison, FlowRef, Regex, type_name
 
@@ -38,12 +38,21 @@ def pretty_text(_: Scope, value: Any) -> str:
     """Containers as indented JSON, anything else as text."""
     if not isinstance(value, (dict, list, set, tuple)):
         return to_text(value)
-    limits.check_text(len(to_text(value)))
-    return json.dumps(value, indent=4, ensure_ascii=False, default=_plain)
+    check_size(value)
+    # Indentation can make far more of a value than it holds, so it is counted while it is written.
+    size, pieces = 0, []
+    for piece in _PRETTY.iterencode(value):
+        size += len(piece)
+        limits.check_text(size)
+        pieces.append(piece)
+    return "".join(pieces)
 
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, (set, tuple)) else str(value)
+
+
+_PRETTY = json.JSONEncoder(indent=4, ensure_ascii=False, default=_plain)
 
 
 def as_list(_: Scope, value: Any = ()) -> list[Any]:

@@ -12,7 +12,9 @@ from colang.errors import ColangValueError
 
 Operation = Callable[[Any, Any], Any]
 _SIZED = (str, list, tuple)
-_FORMAT_WIDTH = re.compile(r"%[^a-zA-Z%]*(\*|\d{4,})")
+_WIDEST = 999
+_UNBOUNDED = re.compile(r"%(?:\([^()]*\))?[^a-zA-Z%(]*(?:\*|\d{4,})|%\([^)]*\(")
+"""In a format: a width of more than three digits or from an argument, behind a key or not; or a key too odd to look behind."""
 
 
 def add(left: Any, right: Any) -> Any:
@@ -47,10 +49,17 @@ def shift_left(left: Any, right: Any) -> Any:
 
 
 def modulo(left: Any, right: Any) -> Any:
-    """Remainder; for text the classic formatting, without unbounded widths."""
-    if isinstance(left, str) and _FORMAT_WIDTH.search(left):
+    """Remainder; for text the classic formatting, whose widths have three digits at most."""
+    if not isinstance(left, str):
+        return left % right
+    if _UNBOUNDED.search(left):
         raise ColangValueError("a format width of more than three digits is not allowed")
-    return left % right
+    # A key may be named any number of times, and each time it stands for all of its value.
+    times = left.count("%")
+    limits.check_text(len(left) + times * _WIDEST + _text_size(right) * (times if type(right) is dict else 1))
+    result = left % right
+    limits.check_text(len(result))
+    return result
 
 
 def union(left: Any, right: Any) -> Any:

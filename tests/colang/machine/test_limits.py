@@ -47,6 +47,9 @@ HUGE = [
     '"a".ljust(10**9)',
     '"a".zfill(10**9)',
     '"%1000000000d" % 1',
+    '"%(n)1000000000d" % {"n": 1}',
+    '"%(n(n))1000000000d" % {"n(n)": 1}',
+    '("%(n)s" * 1000) % {"n": "a" * 100000}',
     '("a" * 100000).replace("a", "b" * 100000)',
     'list("a" * 999999)',
     'int("9" * 4000)',
@@ -72,14 +75,25 @@ def test_a_list_that_grows_for_ever_hits_its_bound() -> None:
     assert sent(text, "Go") == [("Seen", {"kind": "ColangValueError"})]
 
 
+def test_indentation_cannot_make_more_of_a_value_than_a_text_may_hold() -> None:
+    text = (
+        "flow main\n  activate watch\n  start greedy\n  match Never()\n"
+        '@loop("w")\nflow watch\n  match ColangError() as $e\n  send Seen(kind=$e.type)\n'
+        "flow greedy\n  $l = [0] * 50000\n  $n = 0\n  match Go()\n"
+        "  while $n < 100\n    $l = [$l]\n    $n = $n + 1\n  $x = pretty_str($l)\n  send Alive()\n"
+    )
+    assert sent(text, "Go") == [("Seen", {"kind": "ColangValueError"})]
+
+
 def test_nested_lists_cannot_describe_more_than_they_hold() -> None:
     text = (
         "flow main\n  activate watch\n  start greedy\n  match Never()\n"
         '@loop("w")\nflow watch\n  match ColangError() as $e\n  send Seen(kind=$e.type)\n'
         "flow greedy\n  $l = [1]\n  $n = 0\n  match Go()\n"
-        "  while $n < 60\n    $l = [$l, $l]\n    $n = $n + 1\n  send Big(l=$l)\n"
+        "  while $n < 60\n    $l = [$l, $l]\n    $n = $n + 1\n  USE\n"
     )
-    assert sent(text, "Go") == [("Seen", {"kind": "ColangValueError"})]
+    for use in ("send Big(l=$l)", '$x = "%s" % $l', "$x = str($l)", "$x = pretty_str($l)"):
+        assert sent(text.replace("USE", use), "Go") == [("Seen", {"kind": "ColangValueError"})], use
 
 
 def sent(text: str, *names: str) -> list[tuple[str, dict[str, object]]]:
