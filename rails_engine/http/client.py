@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json as codec
-from collections.abc import Mapping
 from typing import Unpack
-from urllib.parse import urljoin, urlsplit
 
 from rails_engine.http.connection import Terms
 from rails_engine.http.incoming import MAX_ANSWER_BYTES
 from rails_engine.http.messages import (
     HTTPClientError,
-    HTTPConnectionError,
     HTTPRequest,
     HTTPResponse,
     HTTPTimeoutError,
@@ -19,15 +16,11 @@ from rails_engine.http.messages import (
     RequestParts,
 )
 from rails_engine.http.pool import Exchange, Pool
+from rails_engine.http.redirects import followed, origin_of, tls_for
 from rails_engine.http.requests import RequestLine
 from rails_engine.http.retry import IDEMPOTENT
 
 DEFAULT_TIMEOUT_S = 30.0
-MAX_REDIRECTS = 10
-_MOVED = frozenset({301, 302, 303, 307, 308})
-_ASKED_AGAIN_WITH_GET = frozenset({301, 302, 303})
-_FOR_ONE_SERVER = frozenset({"authorization", "cookie", "proxy-authorization"})
-_OF_A_BODY = frozenset({"content-type", "content-length", "content-encoding"})
 
 
 class PooledHTTPClient:
@@ -50,26 +43,28 @@ class PooledHTTPClient:
     async def request(self, method: str, url: str, **parts: Unpack[RequestParts]) -> HTTPResponse:
         """See `HTTPClient.request`."""
         body, headers = _content(parts)
-        ask = HTTPRequest(method.upper(), url, headers, parts.get("params"), content=body)
         timeout_s = parts.get("timeout") or self._timeout_s
-        for _ in range(MAX_REDIRECTS):
-            response = await self._sent(ask, timeout_s)
-            if not self._follow or response.status_code not in _MOVED or "location" not in response.headers:
-                return response
-            ask = _redirected(ask, response)
-        raise HTTPConnectionError(f"{method} {url}: more than {MAX_REDIRECTS} redirects")
+        ask = HTTPRequest(method.upper(), url, headers, parts.get("params"), content=body, timeout=timeout_s)
+        if not self._follow:
+            return await self._sent(ask, self._tls)
+        first = origin_of(url)
 
-    async def _sent(self, ask: HTTPRequest, timeout_s: float | None) -> HTTPResponse:
-        where = f"{ask.method} {ask.url}"
+        async def sent(ask: HTTPRequest) -> HTTPResponse:
+            return await self._sent(ask, tls_for(origin_of(ask.url), first, self._tls))
+
+        return await followed(ask, sent)
+
+    async def _sent(self, ask: HTTPRequest, tls: HTTPTLSConfig) -> HTTPResponse:
+        where, limit = f"{ask.method} {ask.url}", ask.timeout
         again, bodiless = ask.method in IDEMPOTENT, ask.method == "HEAD"
-        terms = Terms(timeout_s, timeout_s, resend=again, bodiless=bodiless, limit=self._limit)
+        terms = Terms(limit, limit, resend=again, bodiless=bodiless, limit=self._limit)
         content = ask.content if isinstance(ask.content, bytes) else b""
         try:
-            line = RequestLine.of(ask.method, ask.url, ask.headers or {}, ask.params, self._tls)
+            line = RequestLine.of(ask.method, ask.url, ask.headers or {}, ask.params, tls)
             async with Exchange(self._pool, line, content, terms) as answer:
                 return HTTPResponse(answer.status, dict(answer.headers), await answer.read())
         except HTTPTimeoutError as error:
-            raise HTTPTimeoutError(f"{where}: no answer within {timeout_s} s") from error
+            raise HTTPTimeoutError(f"{where}: no answer within {limit} s") from error
         except HTTPClientError as error:
             raise type(error)(f"{where}: {error}") from error
 
@@ -94,23 +89,3 @@ def _content(parts: RequestParts) -> tuple[bytes, dict[str, str]]:
             "text/plain; charset=utf-8" if isinstance(content, str) else "application/octet-stream"
         )
     return content.encode() if isinstance(content, str) else content, headers
-
-
-def _redirected(ask: HTTPRequest, response: HTTPResponse) -> HTTPRequest:
-    """The request that a redirect asks for; what proves who we are goes to no other server."""
-    url = urljoin(ask.url, response.headers["location"])
-    headers = dict(ask.headers or {})
-    if _server(url) != _server(ask.url):
-        headers = _without(headers, _FOR_ONE_SERVER)
-    if response.status_code in _ASKED_AGAIN_WITH_GET and ask.method not in ("GET", "HEAD"):
-        return HTTPRequest("GET", url, _without(headers, _OF_A_BODY))
-    return HTTPRequest(ask.method, url, headers, content=ask.content)
-
-
-def _server(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.netloc
-
-
-def _without(headers: Mapping[str, str], names: frozenset[str]) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if name.lower() not in names}

@@ -106,12 +106,14 @@ def _new_client(endpoint: Endpoint) -> openai.AsyncOpenAI:
 
     headers = endpoint.request_headers()
     own = {name: value for name, value in headers.items() if name != "Authorization"}
+    # By itself the SDK follows redirects, and takes every header but one along to wherever they lead.
     return openai.AsyncOpenAI(
         base_url=endpoint.base_url,
         api_key=endpoint.api_key or "none",
         default_headers=own,
         default_query=dict(endpoint.query),
         max_retries=0,
+        http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
     )
 
 

@@ -310,6 +310,13 @@ async def test_an_error_says_what_the_server_said(stub: Stub, models: MakeModels
     )
 
 
+async def test_a_redirect_is_an_error_and_takes_no_key_along(stub: Stub, models: MakeModels) -> None:
+    stub.replies = [Reply(status=307, headers={"Location": f"{stub.url}/elsewhere"})]
+    with pytest.raises(LLMClientError):
+        await ask(models)
+    assert len(stub.requests) == 1
+
+
 async def test_silence_is_a_timeout(stub: Stub, models: MakeModels) -> None:
     stub.replies = [Reply("late", delay_s=0.4)]
     with pytest.raises(LLMTimeoutError):

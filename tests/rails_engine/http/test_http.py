@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import string
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from urllib.parse import urlencode
 
 import httpx
 import pytest
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -28,6 +32,8 @@ from nemoguardrails.http import (
     instrument_http_client,
 )
 from nemoguardrails.testing import RecordingHTTPClient
+from rails_engine.http import ClosableHTTPClient, HTTPRequest, HTTPTLSConfig
+from rails_engine.http.redirects import followed, origin_of, tls_for
 
 
 async def echo(request: web.Request) -> web.Response:
@@ -143,6 +149,11 @@ async def hop(request: web.Request) -> web.Response:
         "method": request.method,
         "body": await request.text(),
         "key": request.headers.get("Authorization"),
+        "secrets": sorted(
+            name.lower() for name in request.headers if name.lower() in map(str.lower, SECRETS)
+        ),
+        "accept": request.headers.get("Accept"),
+        "type": request.headers.get("Content-Type"),
     }
     return web.json_response(seen)
 
@@ -173,16 +184,99 @@ async def test_redirects_are_followed_where_asked(
     answer = await client.request(
         "POST", hops[0], params=params, content="data", headers={"Authorization": "k"}
     )
-    assert answer.json() == {"method": method, "body": body, "key": "k"}
+    seen = answer.json()
+    assert (seen["method"], seen["body"], seen["key"]) == (method, body, "k")
     await client.close()
 
 
-async def test_a_redirect_takes_no_key_to_another_server(hops: list[str]) -> None:
-    client = create_http_client(follow_redirects=True)
+SECRETS = {
+    "Authorization": "k",
+    "Cookie": "k",
+    "Proxy-Authorization": "k",
+    "X-Goog-Api-Key": "k",
+    "api-key": "k",
+    "X-Api-Key": "k",
+    "ocp-apim-subscription-key": "k",
+    "X-Made-Up-By-A-Service": "k",
+}
+
+
+def following(kind: str) -> ClosableHTTPClient:
+    return (
+        HttpxHTTPClient(follow_redirects=True)
+        if kind == "httpx"
+        else create_http_client(follow_redirects=True)
+    )
+
+
+@pytest.mark.parametrize("kind", ["ours", "httpx"])
+async def test_a_redirect_takes_no_key_to_another_server(hops: list[str], kind: str) -> None:
+    client = following(kind)
     params = {"status": 307, "to": hops[1]}
-    answer = await client.request("POST", hops[0], params=params, content="d", headers={"Authorization": "k"})
-    assert answer.json() == {"method": "POST", "body": "d", "key": None}
+    headers = {**SECRETS, "Accept": "text/plain", "Content-Type": "text/csv"}
+    answer = await client.request("POST", hops[0], params=params, content="d", headers=headers)
+    seen = answer.json()
+    assert (seen["method"], seen["body"], seen["secrets"]) == ("POST", "d", [])
+    assert (seen["accept"], seen["type"]) == ("text/plain", "text/csv")
     await client.close()
+
+
+@pytest.mark.parametrize("kind", ["ours", "httpx"])
+async def test_a_key_does_not_come_back_by_way_of_another_server(hops: list[str], kind: str) -> None:
+    client = following(kind)
+    there = f"{hops[1]}?{urlencode({'status': 307, 'to': hops[0]})}"
+    answer = await client.request("GET", hops[0], params={"status": 302, "to": there}, headers=SECRETS)
+    assert answer.json()["secrets"] == []
+    await client.close()
+
+
+@pytest.mark.parametrize("kind", ["ours", "httpx"])
+async def test_a_redirect_on_the_same_server_keeps_the_keys(hops: list[str], kind: str) -> None:
+    client = following(kind)
+    answer = await client.request("GET", hops[0], params={"status": 302, "to": hops[0]}, headers=SECRETS)
+    assert answer.json()["secrets"] == sorted(name.lower() for name in SECRETS)
+    await client.close()
+
+
+@given(
+    st.text(string.ascii_letters + string.digits + "-", min_size=1, max_size=20),
+    st.sampled_from([301, 302, 303, 307, 308]),
+)
+async def test_no_header_but_those_of_the_body_and_the_answer_goes_to_another_server(
+    name: str, status: int
+) -> None:
+    asked: list[HTTPRequest] = []
+
+    async def server(ask: HTTPRequest) -> HTTPResponse:
+        asked.append(ask)
+        return HTTPResponse(status, {"location": "https://two/"}) if len(asked) == 1 else HTTPResponse(200)
+
+    await followed(HTTPRequest("GET", "https://one/", {name: "k"}), server)
+    described = {
+        "accept",
+        "accept-encoding",
+        "accept-language",
+        "user-agent",
+        "content-type",
+        "content-length",
+        "content-encoding",
+    }
+    assert set(map(str.lower, asked[1].headers or {})) <= described
+
+
+async def test_what_was_encrypted_is_not_sent_on_in_the_clear() -> None:
+    async def server(ask: HTTPRequest) -> HTTPResponse:
+        return HTTPResponse(307, {"location": "http://one/"})
+
+    with pytest.raises(HTTPConnectionError, match="from https to http"):
+        await followed(HTTPRequest("POST", "https://one/", content="d"), server)
+
+
+def test_our_own_certificate_is_for_the_first_server_alone() -> None:
+    own = HTTPTLSConfig(ca_bundle="ca.pem", client_certificate="c.pem", client_key="k.pem")
+    first = origin_of("https://one/a")
+    assert tls_for(origin_of("https://one:443/b"), first, own) is own
+    assert tls_for(origin_of("https://two/"), first, own) == HTTPTLSConfig(ca_bundle="ca.pem")
 
 
 async def test_redirects_in_a_ring_end(hops: list[str]) -> None:
