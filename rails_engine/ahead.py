@@ -37,6 +37,7 @@ class _Call:
     pump: asyncio.Task[None] | None = None
 
     def start(self) -> None:
+        """Begin to read the model's answer, whether or not anybody takes it."""
         self.pump = asyncio.ensure_future(self._pump())
 
     async def _pump(self) -> None:

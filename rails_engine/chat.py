@@ -262,6 +262,7 @@ class Digest:
         return other
 
     def text(self) -> str:
+        """The digest of all messages so far: 64 hexadecimal digits."""
         return self._hash.hexdigest()
 
 

@@ -72,6 +72,7 @@ class Remembered:
         return None
 
     def keep(self, messages: Sequence[ChatMessage], state: State) -> None:
+        """Remember the state that these messages led to, the answer among them; forget the oldest beyond `KEPT`."""
         if state.snapshot is not None:
             self._snapshots[digest(messages)] = state.snapshot
             if len(self._snapshots) > KEPT:

@@ -116,9 +116,11 @@ class LLMStats:
             self._stats[name] = self._stats.get(name, 0) + value
 
     def get_stat(self, name: str) -> Any:
+        """A count by name; None for one that was never counted."""
         return self._stats.get(name)
 
     def get_stats(self) -> dict[str, Any]:
+        """All counts by name, times in seconds; the table itself, not a copy."""
         return self._stats
 
     def __str__(self) -> str:

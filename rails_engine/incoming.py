@@ -87,9 +87,8 @@ class MessageChecks:
 
         async def judged(place: int, question: Request) -> Any:
             async with limit:
-                await asyncio.sleep(
-                    0
-                )  # rails that wait for nothing must not keep other conversations waiting
+                # Rails that wait for nothing must not keep other conversations waiting.
+                await asyncio.sleep(0)
                 return await self._content(messages[place], question)
 
         contents = await asyncio.gather(*(judged(place, question) for place, question in questions))

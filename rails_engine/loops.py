@@ -26,6 +26,11 @@ class PerLoop(Generic[T]):
             finalize(self, _discard_all, self._made, discard)
 
     def get(self) -> T:
+        """The `T` of the running loop, made now if this loop has none yet.
+
+        Raises:
+            RuntimeError: no event loop runs in this thread.
+        """
         loop = asyncio.get_running_loop()
         found = self._made.get(loop)
         if found is None:

@@ -35,6 +35,7 @@ class GenerationLogOptions(BaseModel):
 
     @property
     def wanted(self) -> bool:
+        """True if any part of the log is to come back."""
         return self.activated_rails or self.llm_calls or self.internal_events or self.colang_history
 
 

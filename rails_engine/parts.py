@@ -23,6 +23,7 @@ def is_text(part: Any) -> bool:
 
 
 def is_image(part: Any) -> bool:
+    """True for a part that shows an image, given by URL or as data."""
     return isinstance(part, Mapping) and part.get("type") in _IMAGE_TYPES
 
 

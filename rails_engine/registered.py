@@ -24,19 +24,24 @@ class Surroundings(Protocol):
     """A turn of either dialect, as far as parameters are taken from it."""
 
     @property
-    def context(self) -> Mapping[str, Any]: ...
+    def context(self) -> Mapping[str, Any]:
+        """The conversation's variables."""
 
     @property
-    def events(self) -> list[EventDict]: ...
+    def events(self) -> list[EventDict]:
+        """The events so far, the latest last."""
 
     @property
-    def rail(self) -> RunningRail | None: ...
+    def rail(self) -> RunningRail | None:
+        """The rail that the action runs for; None where it runs for none."""
 
     @property
-    def state(self) -> Any: ...
+    def state(self) -> Any:
+        """The conversation, as an action may be handed it."""
 
     @property
-    def services(self) -> Any: ...
+    def services(self) -> Any:
+        """The models and the knowledge base; a `TurnServices` outside of tests."""
 
 
 class RegisteredActions:

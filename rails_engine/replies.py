@@ -158,6 +158,7 @@ class Reply:
 
     @property
     def text(self) -> str:
+        """Everything that was said, a line for each message."""
         return "\n".join(self.scripts)
 
     @property

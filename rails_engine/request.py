@@ -30,6 +30,7 @@ class Request:
 
     @property
     def wants_response(self) -> bool:
+        """True where the caller gets a `GenerationResponse` rather than a text or a message."""
         return self.options is not None or self.state is not None or self.story is not None
 
 

@@ -16,16 +16,20 @@ class Owner(Protocol):
     """Whose runtime it is."""
 
     @property
-    def flows(self) -> Mapping[str, Any]: ...
+    def flows(self) -> Mapping[str, Any]:
+        """The flows by name."""
 
     @property
-    def watchers(self) -> list[Watcher]: ...
+    def watchers(self) -> list[Watcher]:
+        """Functions that are told of every event."""
 
     @property
-    def generate_events_async(self) -> Callable[..., Any]: ...
+    def generate_events_async(self) -> Callable[..., Any]:
+        """See `LLMRails.generate_events_async`."""
 
     @property
-    def process_events_async(self) -> Callable[..., Any]: ...
+    def process_events_async(self) -> Callable[..., Any]:
+        """See `LLMRails.process_events_async`."""
 
 
 class Runtime:
@@ -43,6 +47,7 @@ class Runtime:
 
     @property
     def config(self) -> Any:
+        """The `RailsConfig` that the runtime was made of."""
         return self._parts.resources.config
 
     @property

@@ -44,6 +44,7 @@ class Outlet:
         self._room.set()
 
     def give(self, frame: Frame) -> None:
+        """Add a frame for the reader. Nothing is refused or dropped: who may write much asks for `room` first."""
         self._frames.put_nowait(frame)
         if self._frames.qsize() >= HELD:
             self._room.clear()
@@ -85,9 +86,8 @@ async def _produced(produce: Callable[[Outlet], Awaitable[object]], outlet: Outl
     except Exception as error:  # noqa: BLE001 -- the rim: a stream that has begun can only end with a frame
         outlet.give(error_frame(error))
         outlet.give(closing_frame(None))
-    except (
-        asyncio.CancelledError
-    ) as error:  # where somebody else than the reader ended it, the reader has to know
+    except asyncio.CancelledError as error:
+        # Where somebody else than the reader ended it, the reader has to know.
         outlet.give(error_frame(error))
         raise
     finally:
@@ -112,13 +112,16 @@ class Counts(Protocol):
     """Token counts of a model call."""
 
     @property
-    def prompt_tokens(self) -> int: ...
+    def prompt_tokens(self) -> int:
+        """Tokens that the model read."""
 
     @property
-    def completion_tokens(self) -> int: ...
+    def completion_tokens(self) -> int:
+        """Tokens that the model wrote."""
 
     @property
-    def total_tokens(self) -> int: ...
+    def total_tokens(self) -> int:
+        """Both together."""
 
 
 def closing_frame(counts: Counts | None) -> Frame:

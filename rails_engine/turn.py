@@ -76,6 +76,11 @@ class Job:
     """True once its failure has ended a call: the next call takes it for an action that failed, and goes on."""
 
     async def run(self) -> Outcome:
+        """Carry the action out, and let out what it still holds for somebody who reads along.
+
+        Raises:
+            as `Plan.run`, except that a refusal by the rails is an outcome here.
+        """
         try:
             outcome = await self.plan.run(self.scene, self.arguments)
             if self.scene.teller is not None:
@@ -85,6 +90,7 @@ class Job:
         return outcome
 
     def launch(self) -> asyncio.Task[Outcome]:
+        """The task in which the action runs, begun by the first call; it needs a running event loop then."""
         if self.task is None:
             self.task = asyncio.ensure_future(self.run())
         return self.task

@@ -88,6 +88,7 @@ class Windows:
 
     @property
     def checks(self) -> bool:
+        """True where output rails look at the windows."""
         return self._check is not None
 
     async def take(self, frame: Frame) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
+from colang import ColangError
+from colang.v1 import flow_of_body
 from rails_engine.canonical import texts
 from rails_engine.canonical.scene import CanonicalScene
 from rails_engine.canonical.similar import Examples, Near, in_prompt
@@ -141,9 +143,6 @@ async def _ask(scene: CanonicalScene, task: str, variables: Mapping[str, Any]) -
 
 def _parsable(text: str) -> str | None:
     """The longest beginning of the text that is a flow's body of several lines."""
-    from colang import ColangError
-    from colang.v1 import flow_of_body
-
     lines = [line for line in text.splitlines() if re.match(r"\s*\w", line)]
     while lines:
         body = "\n".join(lines)

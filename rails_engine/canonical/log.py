@@ -53,6 +53,7 @@ class _Reader:
     """True inside a rail that ran beside others: what it did is known as a whole."""
 
     def event(self, event: EventDict, flow: str) -> None:
+        """Take in the next event, decided by `flow` (empty where no flow decided it)."""
         kind = event["type"]
         if kind in _DIRECTIONS:
             self._done_beside(self._begin(_DIRECTIONS[kind], event["flow_id"]), event.get("uid", ""))

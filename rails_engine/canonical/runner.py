@@ -19,8 +19,6 @@ from rails_engine.umim import EventDict
 
 Own: TypeAlias = Callable[[CanonicalScene, Mapping[str, Any]], Awaitable[Outcome]]
 
-ENDINGS = frozenset({"BotIntent", "StartUtteranceBotAction"})
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -188,8 +189,6 @@ def _prompt_of(request: LLMRequest) -> Any:
 
 def _arguments(text: str) -> Any:
     """A tool call's arguments as data where they are JSON, else as the model wrote them."""
-    import json
-
     try:
         return json.loads(text)
     except ValueError:

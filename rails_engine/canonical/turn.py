@@ -2,7 +2,6 @@
 
 Whatever happened last decides what happens next. An action that was started is run and answers with events; anything
 else is given to the machine, whose decision is the next event; where it decides nothing the turn ends with `Listen`.
-Specification of Colang 1.0, section 11.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a model's text has to look like for each task, and what is taken from it.
 
 A model may answer anything. Each function takes the part that its task allows and raises `LlmResponseError` where
-there is none; nothing here runs or trusts the text. The forms are those of the Colang 2.x specification, section 15.
+there is none; nothing here runs or trusts the text.
 """
 
 from __future__ import annotations

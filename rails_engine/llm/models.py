@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from os import environ
 from typing import Any, Protocol
 
 from rails_engine.config import Model
@@ -132,7 +133,5 @@ def _of_user(entry: Model, provider: Any) -> LLM:
 
 
 def _key_argument(entry: Model) -> dict[str, str]:
-    from os import environ
-
     key = environ.get(entry.api_key_env_var) if entry.api_key_env_var else None
     return {"api_key": key} if key and "api_key" not in entry.parameters else {}

@@ -36,6 +36,7 @@ from rails_engine.llm.public import (
 )
 from rails_engine.llm.public import Role as PublicRole
 from rails_engine.llm.public import ToolCall as PublicToolCall
+from rails_engine.llm.wire import content_field, tool_field
 
 _SAMPLING = {field.name for field in fields(Sampling)}
 _KNOWN = ("tool_choice", "response_format", "streaming")
@@ -132,8 +133,6 @@ def tool_of(tool: Mapping[str, Any]) -> Tool:
 
 def call_of(request: LLMRequest) -> tuple[Prompt, list[str] | None, dict[str, Any]]:
     """The arguments of a public call for a request of ours."""
-    from rails_engine.llm.wire import tool_field
-
     sampling = {name: getattr(request.sampling, name) for name in _SAMPLING if name != "stop"}
     kwargs: dict[str, Any] = {name: value for name, value in sampling.items() if value is not None}
     if request.tools:
@@ -152,8 +151,6 @@ _PUBLIC_ROLES = {**{role.value: role for role in PublicRole}, "developer": Publi
 
 
 def public_message(message: Message) -> ChatMessage:
-    from rails_engine.llm.wire import content_field
-
     role = _PUBLIC_ROLES[message.role]
     if isinstance(message.content, str) and not message.tool_calls and message.tool_call_id is None:
         return ChatMessage(role, message.content, name=message.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from os import environ
 from typing import Any, Literal, Self
 
 import re2
@@ -127,8 +128,6 @@ class JailbreakDetectionConfig(Section):
 
     def get_api_key(self) -> str | None:
         """The key given here, else the one in the environment variable named here, else None."""
-        from os import environ
-
         if self.api_key:
             return self.api_key.get_secret_value()
         return environ.get(self.api_key_env_var) if self.api_key_env_var else None

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rails_engine.actions import RailOutcome, action
 from rails_engine.config import RailsConfig
+from rails_engine.config.schema import RegexDetectionOptions
 from rails_engine.library.actions.reading import readable
-
-if TYPE_CHECKING:
-    from rails_engine.config.schema import RegexDetectionOptions
 
 SOURCES = ("input", "output", "retrieval")
 

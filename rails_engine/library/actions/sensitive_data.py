@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rails_engine.actions import RailOutcome, TransformTarget, action
 from rails_engine.config import RailsConfig
+from rails_engine.config.schema import SensitiveDataDetectionOptions
 from rails_engine.errors import InvalidRailsConfigurationError
 from rails_engine.library.actions.reading import readable
 from rails_engine.library.actions.recognizers import (
@@ -22,9 +23,6 @@ from rails_engine.library.actions.recognizers import (
     model_of,
     require_known,
 )
-
-if TYPE_CHECKING:
-    from rails_engine.config.schema import SensitiveDataDetectionOptions
 
 _TARGETS = {
     "input": TransformTarget.USER_MESSAGE,
