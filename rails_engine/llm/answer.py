@@ -45,9 +45,11 @@ class Gathering:
         self._chunks: list[Chunk] = []
 
     def add(self, chunk: Chunk) -> None:
+        """Take in the next chunk."""
         self._chunks.append(chunk)
 
     def result(self) -> Completion:
+        """The answer as far as it has come; may be asked for more than once."""
         chunks = self._chunks
         if len(chunks) == 1:
             return completion_of(chunks[0])

@@ -34,6 +34,8 @@ class ImagePart:
 
 @value_class
 class TextPart:
+    """A text among other parts of a message."""
+
     text: str
 
 
@@ -55,6 +57,8 @@ Content: TypeAlias = str | tuple[Part, ...]
 
 @value_class
 class Message:
+    """One message of a conversation. `tool_calls` are an assistant's; `tool_call_id` is the call that a tool's message answers."""
+
     role: Role
     content: Content
     tool_calls: tuple[ToolCall, ...] = ()
@@ -152,6 +156,8 @@ class ToolCallFragment:
 
 @value_class
 class TokenLogprob:
+    """A token's text and natural-log probability; `top` are the most probable tokens in its place, as (text, logprob)."""
+
     token: str
     logprob: float
     top: tuple[tuple[str, float], ...] = ()
@@ -168,6 +174,7 @@ class Usage:
 
     @property
     def total_tokens(self) -> int:
+        """Tokens read and written."""
         return self.prompt_tokens + self.completion_tokens
 
 
@@ -195,10 +202,12 @@ class LLM(Protocol):
     """A language model. Implementations hold no per-request state and may be called concurrently."""
 
     @property
-    def model_name(self) -> str: ...
+    def model_name(self) -> str:
+        """What the model is called; empty where it does not say."""
 
     @property
-    def provider_name(self) -> str: ...
+    def provider_name(self) -> str:
+        """Who runs it, as `engine` names it in a configuration."""
 
     def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:
         """Run one request; closing the iterator early cancels it down to the engine.

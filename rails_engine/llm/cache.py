@@ -42,6 +42,8 @@ class CacheOptions:
 
 @dataclass(frozen=True, slots=True)
 class CacheStats:
+    """Counts since the store was made; `entries` is how many there are now."""
+
     hits: int = 0
     misses: int = 0
     evictions: int = 0
@@ -77,6 +79,7 @@ class AnswerStore:
         self._logged_at = clock()
 
     def get(self, key: str) -> Completion | None:
+        """The answer kept under a key, which makes it the one used last; None where there is none, or where it is too old."""
         with self._lock:
             entry = self._entries.get(key)
             if entry and self._options.ttl_s and self._clock() - entry.stored_at > self._options.ttl_s:
@@ -92,6 +95,10 @@ class AnswerStore:
         return entry.completion if entry else None
 
     def put(self, key: str, completion: Completion) -> None:
+        """Keep an answer, in place of one under the same key; those unused longest go until all fit.
+
+        A text counts as a byte a character, and each entry as half a KiB more.
+        """
         size = len(completion.text) + len(completion.reasoning) + _ENTRY_OVERHEAD
         with self._lock:
             if key in self._entries:
@@ -107,6 +114,7 @@ class AnswerStore:
 
     @property
     def stats(self) -> CacheStats:
+        """The counts now."""
         with self._lock:
             return replace(self._stats, entries=len(self._entries))
 

@@ -25,9 +25,11 @@ from rails_engine.rim import Foreign
 class Receiver(Protocol):
     """Takes the pieces of an answer as they come, such as a `StreamingHandler`."""
 
-    async def push_chunk(self, chunk: Any) -> None: ...
+    async def push_chunk(self, chunk: Any) -> None:
+        """A piece of the text."""
 
-    async def finish(self) -> None: ...
+    async def finish(self) -> None:
+        """No piece follows."""
 
 
 async def llm_call(  # noqa: PLR0913, PLR0917 - the public signature that users call

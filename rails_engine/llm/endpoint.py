@@ -36,6 +36,7 @@ class Endpoint:
 
     @property
     def path(self) -> str:
+        """What follows `base_url`."""
         return "/chat/completions" if self.mode == "chat" else "/completions"
 
     def described(self) -> dict[str, Any]:
@@ -96,7 +97,8 @@ class Channel(Protocol):
 class Transport(Protocol):
     """Makes channels, which share its connections."""
 
-    def channel(self, endpoint: Endpoint) -> Channel: ...
+    def channel(self, endpoint: Endpoint) -> Channel:
+        """A channel to one endpoint; opens nothing yet."""
 
     async def close(self) -> None:
         """Close every connection."""

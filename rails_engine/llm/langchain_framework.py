@@ -39,10 +39,13 @@ class LangChainFramework:
         )
 
     def register_provider(self, name: str, provider_cls: Any) -> None:
+        """See `LLMFramework.register_provider`."""
         self._providers[name] = provider_cls
 
     def get_provider_names(self) -> list[str]:
+        """See `LLMFramework.get_provider_names`."""
         return sorted(self._providers)
 
     async def reset(self) -> None:
+        """See `LLMFramework.reset`."""
         self._providers.clear()

@@ -26,23 +26,29 @@ class CacheInterface(ABC):
     """What a cache of users has to offer; only the abstract part must be written."""
 
     @abstractmethod
-    def get(self, key: Any, default: Any = None) -> Any: ...
+    def get(self, key: Any, default: Any = None) -> Any:
+        """The value of `key`, which is a use of it; `default` where there is none."""
 
     @abstractmethod
-    def put(self, key: Any, value: Any) -> None: ...
+    def put(self, key: Any, value: Any) -> None:
+        """Keep `value` under `key`; another may have to go for it."""
 
     @abstractmethod
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """How many values are kept."""
 
     @abstractmethod
-    def is_empty(self) -> bool: ...
+    def is_empty(self) -> bool:
+        """Whether none is."""
 
     @abstractmethod
-    def clear(self) -> None: ...
+    def clear(self) -> None:
+        """Keep nothing any more."""
 
     @property
     @abstractmethod
-    def maxsize(self) -> int: ...
+    def maxsize(self) -> int:
+        """How many values are kept at most."""
 
     def contains(self, key: Any) -> bool:
         """Whether there is a value for `key`; looking is no use of it."""
@@ -50,12 +56,14 @@ class CacheInterface(ABC):
         return self.get(key, missing) is not missing
 
     def get_stats(self) -> dict[str, Any]:
+        """Counts by name, where anything is counted; else a `message` that says so."""
         return {"message": "Statistics tracking is not supported by this cache implementation"}
 
     def reset_stats(self) -> None:  # noqa: B027 -- a cache that counts nothing has nothing to do
         """Count from nothing again, where anything is counted."""
 
     def supports_stats_logging(self) -> bool:
+        """Whether counts go into the log by themselves."""
         return False
 
     def log_stats_now(self) -> None:  # noqa: B027 -- as above
@@ -115,12 +123,15 @@ class LFUCache(CacheInterface):
 
     @property
     def maxsize(self) -> int:
+        """See `CacheInterface.maxsize`."""
         return self._maxsize
 
     def size(self) -> int:
+        """See `CacheInterface.size`."""
         return len(self._values)
 
     def is_empty(self) -> bool:
+        """See `CacheInterface.is_empty`."""
         return not self._values
 
     def contains(self, key: Any) -> bool:
@@ -128,6 +139,7 @@ class LFUCache(CacheInterface):
         return key in self._values
 
     def get(self, key: Any, default: Any = None) -> Any:
+        """See `CacheInterface.get`."""
         with self._lock:
             found = key in self._values
             if self._counts is not None:
@@ -223,6 +235,7 @@ class LFUCache(CacheInterface):
             self._counts = _Counts()
 
     def supports_stats_logging(self) -> bool:
+        """See `CacheInterface.supports_stats_logging`."""
         return self._interval is not None
 
     def log_stats_now(self) -> None:

@@ -107,6 +107,7 @@ class LocalEngine:
         return await asyncio.to_thread(self._load) if model is None else model
 
     async def close(self) -> None:
+        """Free the model; the next call loads it again."""
         with self._lock:
             model, self._model = self._model, None
         if model is not None:
@@ -188,6 +189,7 @@ class _Answer:
         self._last: Delta | None = None
 
     def chunk(self, delta: Delta) -> Chunk:
+        """What of a delta is speech, and what reasoning; a tool call is held back until `rest`."""
         text, reasoning = self._thinking.feed(delta.text) if delta.text else ("", "")
         if self._tools is not None and text:
             text = self._tools.push(text)
@@ -340,5 +342,6 @@ class LocalEngines:
         return LocalLLM(engine, options)
 
     async def close(self) -> None:
+        """Free every model."""
         for engine in self._engines.values():
             await engine.close()

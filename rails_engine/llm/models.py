@@ -26,7 +26,8 @@ LOCAL = "local"
 class Closable(Protocol):
     """What models hold open between calls."""
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Close what is open; what is used afterwards opens again."""
 
 
 class Models(Mapping[str, LLM]):
@@ -47,6 +48,7 @@ class Models(Mapping[str, LLM]):
 
     @property
     def main(self) -> LLM | None:
+        """The model that answers; None where the configuration has none."""
         return self._models.get("main")
 
     def replaced(self, kind: str, llm: LLM) -> Models:
@@ -54,6 +56,7 @@ class Models(Mapping[str, LLM]):
         return Models({**self._models, kind: llm}, self._transports)
 
     async def close(self) -> None:
+        """Close the connections of all models, and free those of this process."""
         for transport in self._transports:
             await transport.close()
 

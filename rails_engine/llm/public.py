@@ -17,6 +17,8 @@ FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filte
 
 
 class Role(str, Enum):  # noqa: UP042 - its members print as they always have for users
+    """Who a message is from."""
+
     USER = "user"
     ASSISTANT = "assistant"
     SYSTEM = "system"
@@ -28,17 +30,22 @@ _ROLES = {"bot": Role.ASSISTANT, "human": Role.USER, "developer": Role.SYSTEM, "
 
 @dataclass
 class ToolCallFunction:
+    """The function that a model wants called, with its arguments as data."""
+
     name: str
     arguments: dict[str, Any]
 
 
 @dataclass
 class ToolCall:
+    """A call that a model asks for; a tool's message answers it by `id`."""
+
     id: str
     type: str = "function"
     function: ToolCallFunction = field(default_factory=lambda: ToolCallFunction("", {}))
 
     def to_dict(self) -> dict[str, Any]:
+        """In the nested shape of the OpenAI API, but with the arguments as data."""
         function = {"name": self.function.name, "arguments": self.function.arguments}
         return {"id": self.id, "type": self.type, "function": function}
 
@@ -54,6 +61,8 @@ def tool_call_from(data: dict[str, Any]) -> ToolCall:
 
 @dataclass
 class ChatMessage:
+    """A message of a prompt. `content` is a text, or a list of parts in the shape of the OpenAI API."""
+
     role: Role
     content: str | list[dict[str, Any]] | None = None
     tool_calls: list[ToolCall] | None = None
@@ -63,18 +72,22 @@ class ChatMessage:
 
     @classmethod
     def from_user(cls, content: str, **kwargs: Any) -> Self:
+        """A message of the user's."""
         return cls(Role.USER, content, **kwargs)
 
     @classmethod
     def from_assistant(cls, content: str, **kwargs: Any) -> Self:
+        """A message of the model's."""
         return cls(Role.ASSISTANT, content, **kwargs)
 
     @classmethod
     def from_system(cls, content: str, **kwargs: Any) -> Self:
+        """An instruction."""
         return cls(Role.SYSTEM, content, **kwargs)
 
     @classmethod
     def from_tool(cls, content: str, tool_call_id: str, **kwargs: Any) -> Self:
+        """What a tool answered to the call of this id."""
         return cls(Role.TOOL, content, tool_call_id=tool_call_id, **kwargs)
 
     @classmethod
@@ -98,6 +111,7 @@ class ChatMessage:
         )
 
     def to_dict(self) -> dict[str, Any]:
+        """The message as `from_dict` reads it, without what is not set."""
         fields = {
             "content": self.content,
             "tool_calls": [call.to_dict() for call in self.tool_calls] if self.tool_calls else None,
@@ -110,6 +124,8 @@ class ChatMessage:
 
 @dataclass
 class UsageInfo:
+    """Token counts of a call; None where the provider does not tell."""
+
     input_tokens: int = 0
     output_tokens: int = 0
     total_tokens: int = 0
@@ -119,6 +135,8 @@ class UsageInfo:
 
 @dataclass
 class LLMResponse:
+    """A whole answer. `content` is empty where the model only calls tools."""
+
     content: str
     reasoning: str | None = None
     tool_calls: list[ToolCall] | None = None
@@ -132,6 +150,8 @@ class LLMResponse:
 
 @dataclass
 class LLMResponseChunk:
+    """A piece of an answer: what is new since the piece before. A tool call comes whole."""
+
     delta_content: str | None = None
     delta_reasoning: str | None = None
     delta_tool_calls: list[ToolCall] | None = None
@@ -150,21 +170,30 @@ class LLMModel(Protocol):
     """A model as users implement it and as actions receive it."""
 
     @property
-    def model_name(self) -> str | None: ...
+    def model_name(self) -> str | None:
+        """What the model is called."""
 
     @property
-    def provider_name(self) -> str | None: ...
+    def provider_name(self) -> str | None:
+        """Who runs it."""
 
     @property
-    def provider_url(self) -> str | None: ...
+    def provider_url(self) -> str | None:
+        """Where it is; None for one of this process."""
 
     async def generate_async(
         self, prompt: Prompt, *, stop: list[str] | None = None, **kwargs: Any
-    ) -> LLMResponse: ...
+    ) -> LLMResponse:
+        """The whole answer to a text or to messages. `kwargs` are sampling parameters and what the provider takes beside them.
+
+        Raises:
+            whatever the provider raises; a turn makes it an `LLMCallException`.
+        """
 
     def stream_async(
         self, prompt: Prompt, *, stop: list[str] | None = None, **kwargs: Any
-    ) -> AsyncIterator[LLMResponseChunk]: ...
+    ) -> AsyncIterator[LLMResponseChunk]:
+        """As `generate_async`, piece by piece; closing the iterator ends the call."""
 
 
 @runtime_checkable
@@ -173,10 +202,18 @@ class LLMFramework(Protocol):
 
     def create_model(
         self, model_name: str, provider_name: str, model_kwargs: dict[str, Any] | None = None
-    ) -> LLMModel: ...
+    ) -> LLMModel:
+        """A model by name.
 
-    def register_provider(self, name: str, provider_cls: Any) -> None: ...
+        Raises:
+            ModelInitializationError: it cannot be made.
+        """
 
-    def get_provider_names(self) -> list[str]: ...
+    def register_provider(self, name: str, provider_cls: Any) -> None:
+        """Make the models of a provider by `provider_cls(model=..., **kwargs)`."""
 
-    async def reset(self) -> None: ...
+    def get_provider_names(self) -> list[str]:
+        """The names that were registered, sorted."""
+
+    async def reset(self) -> None:
+        """Forget what was registered."""

@@ -13,6 +13,8 @@ DEFAULT = "default"
 
 
 class ProviderRegistry:
+    """Providers and frameworks by name; may be used from several threads."""
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._providers: dict[str, Any] = {}
@@ -25,12 +27,15 @@ class ProviderRegistry:
             self._providers[name] = provider_cls
 
     def provider(self, name: str) -> Any | None:
+        """What makes the models of engine `name`; None where nobody registered one."""
         return self._providers.get(name)
 
     def provider_names(self) -> list[str]:
+        """The engines that were registered, sorted."""
         return sorted(self._providers)
 
     def register_framework(self, name: str, framework: LLMFramework) -> None:
+        """Let `set_default_framework` name a framework; one of the same name is replaced."""
         with self._lock:
             self._frameworks[name] = framework
 
@@ -45,6 +50,7 @@ class ProviderRegistry:
             self._chosen = name
 
     def get_default_framework(self) -> str:
+        """The name of the framework that makes models: as set, else as `NEMOGUARDRAILS_LLM_FRAMEWORK` says, else `default`."""
         return self._chosen or os.environ.get("NEMOGUARDRAILS_LLM_FRAMEWORK") or DEFAULT
 
     def framework(self) -> LLMFramework | None:

@@ -39,6 +39,7 @@ class SdkTransport:
         return SdkChannel(self, endpoint)
 
     def client(self, endpoint: Endpoint) -> openai.AsyncOpenAI:
+        """The client of the running loop for an endpoint, made if there is none yet."""
         clients = self._clients.get()
         key = f"{endpoint.base_url} {endpoint.provider} {hash(endpoint.api_key)}"
         if key not in clients:

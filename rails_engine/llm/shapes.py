@@ -151,6 +151,7 @@ _PUBLIC_ROLES = {**{role.value: role for role in PublicRole}, "developer": Publi
 
 
 def public_message(message: Message) -> ChatMessage:
+    """A message of ours as users' models take it."""
     role = _PUBLIC_ROLES[message.role]
     if isinstance(message.content, str) and not message.tool_calls and message.tool_call_id is None:
         return ChatMessage(role, message.content, name=message.name)
@@ -160,6 +161,7 @@ def public_message(message: Message) -> ChatMessage:
 
 
 def public_call(call: ToolCall) -> PublicToolCall:
+    """A call of ours with its arguments as data; what is no JSON stands under `__raw__`."""
     try:
         arguments = json.loads(call.arguments or "{}")
     except ValueError:
@@ -171,6 +173,7 @@ def public_call(call: ToolCall) -> PublicToolCall:
 
 
 def response_of(completion: Completion) -> LLMResponse:
+    """A whole answer of ours as users know it."""
     return LLMResponse(
         content=completion.text,
         reasoning=completion.reasoning or None,
@@ -218,6 +221,7 @@ def _public_usage(usage: Usage | None) -> UsageInfo | None:
 
 
 def chunk_of_response(response: LLMResponse) -> Chunk:
+    """A whole answer of a user's model as one chunk."""
     return Chunk(
         text=response.content or "",
         reasoning=response.reasoning or "",

@@ -23,6 +23,7 @@ class ThinkSplitter:
         self._held = ""
 
     def feed(self, piece: str) -> tuple[str, str]:
+        """What of the answer, and what of the reasoning, is certain with this piece."""
         if self._state == "answer":
             return piece, ""
         self._held += piece

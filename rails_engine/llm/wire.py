@@ -79,6 +79,7 @@ def as_text(messages: Sequence[Message]) -> str:
 
 
 def text_of(message: Message) -> str:
+    """The text of a message; images are left out."""
     if isinstance(message.content, str):
         return message.content
     return "".join(part.text for part in message.content if not isinstance(part, ImagePart))
@@ -97,10 +98,12 @@ def message_field(message: Message) -> dict[str, Any]:
 
 
 def tool_call_field(call: ToolCall) -> dict[str, Any]:
+    """A call as the chat API takes it."""
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
 def content_field(message: Message) -> str | list[dict[str, Any]] | None:
+    """A message's content as the chat API takes it; None for a message that only calls tools."""
     if isinstance(message.content, str):
         return message.content or (None if message.tool_calls else "")
     return [_part_field(part) for part in message.content]
@@ -116,6 +119,7 @@ def _part_field(part: Part) -> dict[str, Any]:
 
 
 def tool_field(tool: Tool) -> dict[str, Any]:
+    """A tool as the chat API takes it."""
     function: dict[str, Any] = {"name": tool.name, "parameters": dict(tool.parameters)}
     if tool.description:
         function["description"] = tool.description

@@ -209,3 +209,16 @@ def test_events_are_read_alike_wherever_the_bytes_are_cut(cuts: list[int]) -> No
     buffer = EventBuffer()
     events = [event for a, b in pairwise(marks) for event in buffer.feed(data[a:b])]
     assert events + buffer.finish() == ['{"a": "ü"}', "one\ntwo", "[DONE]"]
+
+
+@pytest.mark.parametrize("piece", [b"data: " + b"x" * 65_000, b"data: " + b"x" * 65_000 + b"\n"])
+def test_an_event_without_end_is_refused_however_it_is_cut_into_lines(piece: bytes) -> None:
+    buffer = EventBuffer()
+    with pytest.raises(ValueError, match="more than 8 MiB"):
+        list(map(buffer.feed, [piece] * 200))
+
+
+def test_many_events_may_be_larger_together_than_one_may_be() -> None:
+    buffer = EventBuffer()
+    event = b"data: " + b"x" * 100_000 + b"\n\n"
+    assert sum(len(buffer.feed(event)) for _ in range(100)) == 100
