@@ -112,7 +112,8 @@ def _element(element: object, where: str) -> Iterator[str]:
     elif key in _WORDS:
         yield from _simple(_WORDS[key], value, element)
     else:
-        raise ColangLoadError(f"`{key}` is no element of a flow, in {where}; known are {', '.join(_WORDS)}")
+        known = ", ".join((*_WORDS, "if", "while", "any"))
+        raise ColangLoadError(f"`{key}` is no element of a flow, in {where}; known are {known}")
 
 
 def _simple(word: str, value: object, element: Mapping[str, Any]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from os import environ
 from typing import TypeAlias
 
 from rails_engine.config.flow_refs import FlowRef, parse_flow_ref
+from rails_engine.config.outline import flow_fault
 from rails_engine.config.problems import KeyPath, Severity
 from rails_engine.config.schema import ConfigData
 from rails_engine.config.spelling import nearest
@@ -26,6 +27,23 @@ PROMPT_OF_RAIL = {
     "topic safety check input": "topic_safety_check_input",
     "patronus lynx check output hallucination": "patronus_lynx_check_output_hallucination",
 }
+BUILT_IN_TASKS = (
+    *PROMPT_OF_RAIL.values(),
+    "general",
+    "generate_user_intent",
+    "generate_next_steps",
+    "generate_bot_message",
+    "generate_intent_steps_message",
+    "generate_value",
+    "generate_user_intent_from_user_action",
+    "generate_user_intent_and_bot_action_from_user_action",
+    "generate_value_from_instruction",
+    "generate_flow_from_instructions",
+    "generate_flow_from_name",
+    "generate_flow_continuation",
+    "generate_flow_continuation_from_flow_nld",
+    "self_check_hallucination",
+)
 _NEEDS_MODEL = {"content safety check input", "content safety check output", "topic safety check input"}
 _REWRITES_OUTPUT = {
     "mask sensitive data on output",
@@ -206,6 +224,38 @@ def _jailbreak(config: ConfigData) -> Iterator[Finding]:
         yield Finding("warning", own, "no jailbreak detection flow is listed under rails.input.flows")
 
 
+def _actions_server(config: ConfigData) -> Iterator[Finding]:
+    url = config.actions_server_url
+    if url and not url.startswith(("http://", "https://")):
+        yield Finding(
+            "error", ("actions_server_url",), f"{url!r} is no address; write it as `http://host:port`"
+        )
+
+
+def _yaml_flows(config: ConfigData) -> Iterator[Finding]:
+    for index, flow in enumerate(config.flows):
+        fault = flow_fault(flow)
+        if fault:
+            yield Finding("error", ("flows", index), fault)
+
+
+def _prompts_of_no_task(config: ConfigData) -> Iterator[Finding]:
+    """A task of one's own is fine; one that is nearly a built-in task is likely meant as that."""
+    for index, prompt in enumerate(config.prompts or ()):
+        name = prompt.task.split(" $")[0]
+        meant = nearest(name, BUILT_IN_TASKS)
+        if meant and meant != name:
+            message = f"no built-in task is called `{name}`; did you mean `{meant}`?"
+            yield Finding("warning", ("prompts", index, "task"), message)
+
+
+def _nothing_is_reported(config: ConfigData) -> Iterator[Finding]:
+    for name, section in (("tracing", config.tracing), ("metrics", config.metrics)):
+        if section.enabled:
+            message = f"`{name}` is not built yet, so nothing is written; `options.log` tells about a turn"
+            yield Finding("warning", (name, "enabled"), message)
+
+
 CHECKS: tuple[Check, ...] = (
     _colang_version,
     _keys_in_environment,
@@ -218,4 +268,8 @@ CHECKS: tuple[Check, ...] = (
     _passthrough_or_single_call,
     _policies,
     _jailbreak,
+    _actions_server,
+    _yaml_flows,
+    _prompts_of_no_task,
+    _nothing_is_reported,
 )

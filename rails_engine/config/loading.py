@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from colang import Source
-from rails_engine.config.document import MarkedDict, parse
+from rails_engine.config.document import MarkedDict, locate, parse
 from rails_engine.config.folder import FolderFiles, read_text, scan
 from rails_engine.config.imports import resolve_import
 from rails_engine.config.keys import own_keys
 from rails_engine.config.merge import merge
 from rails_engine.config.outline import TWO, imports_of
-from rails_engine.config.problems import ConfigProblemsError, Problem
+from rails_engine.config.problems import ConfigProblemsError, Place, Problem
 from rails_engine.config.schema import ConfigData
 from rails_engine.errors import InvalidRailsConfigurationError
 
@@ -95,14 +95,23 @@ def _add_yaml(draft: Draft, text: str, name: str) -> None:
 
 
 def _add_documents(draft: Draft, files: FolderFiles) -> None:
-    folder = (draft.data.get("knowledge_base") or {}).get("folder") or _DEFAULT_KB
+    """Put the documents of the folder before those under `docs`; what has the wrong shape is left to the schema."""
+    listed = draft.data.get("docs") or []
+    section = draft.data.get("knowledge_base") or {}
+    folder = (section.get("folder") if isinstance(section, dict) else None) or _DEFAULT_KB
+    if not isinstance(listed, list) or not isinstance(folder, str):
+        return
     found = [
         {"format": "md", "content": read_text(file)}
         for file in files.documents
         if _is_in(folder, file.relative_to(files.root))
     ]
     if found:
-        draft.data["docs"] = [*found, *(draft.data.get("docs") or ())]
+        draft.data["docs"] = [*found, *listed]
+    elif folder != _DEFAULT_KB:
+        key = ("knowledge_base", "folder")
+        message = f"there is no document (.md) below `{folder}`"
+        draft.problems.append(Problem("warning", message, key, locate(draft.data, key)))
 
 
 def _is_in(folder: str, file: Path) -> bool:
@@ -116,6 +125,8 @@ def _keep_own_keys(draft: Draft) -> None:
     """Move the user's own top-level keys to `custom_data`; what stands there already wins."""
     own = own_keys(draft.data, ConfigData)
     custom = draft.data.get("custom_data") or {}
+    if not isinstance(custom, dict):
+        return
     for key in own:
         place = draft.data.places.get(key)
         if key in custom:
@@ -136,11 +147,11 @@ def _with_imports(draft: Draft, root: Path | None, seen: set[Path]) -> Draft:
     two = str(own.get("colang_version")) == TWO
     imported = Draft(MarkedDict())
     paths: dict[str, str] = {}
-    for name in own.get("import_paths") or ():
-        path = _resolved(str(name), root, optional=two)
+    for index, name in enumerate(_import_paths(own)):
+        path = _resolved(name, root, optional=two, place=locate(own, ("import_paths", index)))
         if path is None:
             continue
-        paths[str(name)] = str(path)
+        paths[name] = str(path)
         if path.resolve() not in seen:
             seen.add(path.resolve())
             below = _draft_of_folder(scan(path), seen)
@@ -150,17 +161,24 @@ def _with_imports(draft: Draft, root: Path | None, seen: set[Path]) -> Draft:
         result.data["imported_paths"] = {**(result.data.get("imported_paths") or {}), **paths}
     named = imports_of(draft.sources) if two else []
     if named:
-        given = result.data.get("import_paths") or []
+        given = _import_paths(result.data)
         result.data["import_paths"] = [*given, *(name for name in named if name not in given)]
     return result
 
 
-def _resolved(name: str, root: Path | None, *, optional: bool) -> Path | None:
+def _import_paths(data: MarkedDict) -> list[str]:
+    """The names under `import_paths`; what is no list of names is left to the schema, which refuses it."""
+    given = data.get("import_paths")
+    return [name for name in given if isinstance(name, str)] if isinstance(given, list) else []
+
+
+def _resolved(name: str, root: Path | None, *, optional: bool, place: Place | None) -> Path | None:
     try:
         path = resolve_import(name, root)
-    except InvalidRailsConfigurationError:
+    except InvalidRailsConfigurationError as error:
         if not optional:
-            raise
+            problem = Problem("error", str(error), ("import_paths",), place)
+            raise ConfigProblemsError([problem]) from error
         return None
     return None if optional and not path.is_dir() else path
 

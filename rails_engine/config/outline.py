@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from colang import Dialect, Source, dialect_of
-from colang.v1 import definitions_of
+from colang import ColangError, Dialect, Source, dialect_of
+from colang.v1 import definitions_of, flows_of_yaml
 from colang.v2 import parse_all
 
 ONE = Dialect.ONE.value
@@ -63,6 +63,19 @@ def _defined(sources: tuple[Source, ...]) -> tuple[_Pairs, _Pairs, tuple[tuple[s
     found = definitions_of(sources)
     flows = tuple((flow.name, flow.text) for flow in found.flows)
     return tuple(found.user_messages.items()), tuple(found.bot_messages.items()), flows
+
+
+def flow_fault(entry: Any) -> str | None:
+    """Why an item of `flows` is no flow of Colang 1.0 written as YAML; None where it is one, or was read from a source."""
+    if not isinstance(entry, dict):
+        return "a flow is a mapping with a list of `elements`, and perhaps `id` and `priority`"
+    if SOURCE_CODE in entry:
+        return None
+    try:
+        flows_of_yaml([entry])
+    except ColangError as error:
+        return str(error)
+    return None
 
 
 def imports_of(sources: Iterable[Source]) -> list[str]:

@@ -15,6 +15,7 @@ from rails_engine.config.loading import Draft
 from rails_engine.config.outline import ONE, spoken
 from rails_engine.config.problems import KeyPath, Place, Problem
 from rails_engine.config.schema import ConfigData
+from rails_engine.config.wording import worded
 
 _log = logging.getLogger(__name__)
 _Config = TypeVar("_Config", bound=ConfigData)
@@ -54,17 +55,18 @@ def _other_dialect(draft: Draft) -> list[Problem]:
 def _of_validation(error: ValidationError, draft: Draft) -> Iterable[Problem]:
     for detail in error.errors(include_url=False):
         key = _schema_free(detail["loc"], draft.data)
-        message = detail["msg"].removeprefix("Value error, ")
-        yield Problem("error", message[:1].lower() + message[1:], key, locate(draft.data, key))
+        if detail["type"] == "missing":
+            key = key[:-1]
+        yield Problem("error", worded(detail), key, locate(draft.data, key))
 
 
 def _schema_free(location: KeyPath, data: Any) -> KeyPath:
-    """A location without the names of union members, which are no keys of the user's."""
+    """A location without the tags of union members, which are no keys of the user's."""
     key: list[str | int] = []
-    for part in location:
-        inside = isinstance(data, dict | list)
-        known = isinstance(data, dict) and part in data
-        if inside and not known and isinstance(data, list) and not isinstance(part, int):
+    for number, part in enumerate(location):
+        is_last = number == len(location) - 1
+        is_item = isinstance(data, list) and isinstance(part, int)
+        if not (is_item or (isinstance(data, dict) and (part in data or is_last))):
             continue
         key.append(part)
         try:

@@ -23,7 +23,7 @@ def distance(a: str, b: str) -> int:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name within two edits of `name`, nearest first; None if there is none.
+    """The known name within two edits of `name`, nearest first and then nearest in length; None if there is none.
 
     For names of up to four letters one edit must do, or every short key would resemble every other. Case, hyphens and
     underscores make no difference: `timeoutS` and `timeout-s` are spellings of `timeout_s`.
@@ -34,9 +34,13 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     if same is not None:
         return same
     limit = MAX_EDITS if len(name) > 4 else 1
-    close = [(distance(name, other), other) for other in names if abs(len(name) - len(other)) <= limit]
+    close = [
+        (distance(name, other), abs(len(name) - len(other)), other)
+        for other in names
+        if abs(len(name) - len(other)) <= limit
+    ]
     best = min(close, default=None)
-    return best[1] if best and best[0] <= limit else None
+    return best[2] if best and best[0] <= limit else None
 
 
 def _letters(name: str) -> str:

@@ -85,7 +85,7 @@ def test_nothing_at_all_is_refused() -> None:
         ("colang_version: '2.0'", 'config.yml:1:1: error: colang_version: "2.0" is no Colang version'),
         (
             "rails:\n  input: {parallel: maybe}",
-            "config.yml:2:11: error: rails.input.parallel: input should be",
+            "config.yml:2:11: error: rails.input.parallel: `true` or `false` is expected",
         ),
         ("models: [\n a: b", "this is no valid YAML"),
         ("just words", "config.yml:1:1: error: expected a mapping of configuration keys"),

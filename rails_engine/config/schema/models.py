@@ -52,6 +52,10 @@ class Model(Section):
         """Move a name out of `parameters`: it stands in exactly one place."""
         if not isinstance(data, dict):
             return data
+        if not isinstance(data.get("parameters") or {}, dict) or not isinstance(
+            data.get("model"), str | None
+        ):
+            return data
         parameters = dict(data.get("parameters") or {})
         names = [data.get("model"), *(parameters.pop(key, None) for key in _NAME_PARAMETERS)]
         given = [name for name in names if isinstance(name, str) and name.strip()]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Any, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from rails_engine.config.schema.base import Section
 
@@ -23,6 +23,15 @@ class MessageTemplate(Section):
     content: str = Field(description="A template.")
 
 
+def _kind(value: Any) -> str:
+    return "text" if isinstance(value, str) else "mapping"
+
+
+_MessageOfPrompt: TypeAlias = Annotated[
+    Annotated[MessageTemplate, Tag("mapping")] | Annotated[str, Tag("text")], Discriminator(_kind)
+]
+
+
 class TaskPrompt(Section):
     """The prompt of one task: a text template, or a list of message templates.
 
@@ -31,7 +40,7 @@ class TaskPrompt(Section):
 
     task: str = Field(description="The task that the prompt is for.")
     content: str | None = Field(default=None, description="The prompt as one text template.")
-    messages: list[MessageTemplate | str] | None = Field(
+    messages: list[_MessageOfPrompt] | None = Field(
         default=None, description="The prompt as messages; a text stands for messages of the conversation."
     )
     models: list[str] | None = Field(

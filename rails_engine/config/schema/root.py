@@ -93,7 +93,7 @@ class ConfigData(Section):
     @classmethod
     def _unquoted_version(cls, value: Any) -> Any:
         """`colang_version: 1.0` without quotes is a number in YAML, and means the same."""
-        return str(value) if isinstance(value, float) else value
+        return str(value) if isinstance(value, int | float) else value
 
     @field_validator("models", "flows", "docs", "import_paths", mode="before")
     @classmethod
