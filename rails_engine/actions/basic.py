@@ -11,7 +11,8 @@ from rails_engine.actions.decorator import ActionResult, action
 class ChunkSource(Protocol):
     """A knowledge base, as far as it is asked here."""
 
-    async def search_relevant_chunks(self, text: str, max_results: int = ...) -> list[dict[str, Any]]: ...
+    async def search_relevant_chunks(self, text: str, max_results: int = ...) -> list[dict[str, Any]]:
+        """The chunks nearest to `text`, best first, at most `max_results`; the text of each stands under `body`."""
 
 
 @action(is_system_action=True)

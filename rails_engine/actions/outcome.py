@@ -9,12 +9,16 @@ from typing import Any, Self
 
 
 class RailDecision(StrEnum):
+    """What a rail decides."""
+
     ALLOW = "allow"
     BLOCK = "block"
     TRANSFORM = "transform"
 
 
 class TransformTarget(StrEnum):
+    """The context variable that a rail may put another text into."""
+
     USER_MESSAGE = "user_message"
     BOT_MESSAGE = "bot_message"
     RELEVANT_CHUNKS = "relevant_chunks"
@@ -22,6 +26,8 @@ class TransformTarget(StrEnum):
 
 @dataclass(frozen=True)
 class TransformSpec:
+    """One rewrite: the text that the target is to hold from here on."""
+
     target: TransformTarget
     text: str
 
@@ -55,14 +61,17 @@ class RailOutcome:
 
     @classmethod
     def allow(cls, *, reason: str | None = None, metadata: Mapping[str, Any] | None = None) -> Self:
+        """The text may go on as it is."""
         return cls(RailDecision.ALLOW, reason, metadata or {})
 
     @classmethod
     def block(cls, *, reason: str | None = None, metadata: Mapping[str, Any] | None = None) -> Self:
+        """The text must not go on. `reason` is for logs and flows, not for the user."""
         return cls(RailDecision.BLOCK, reason, metadata or {})
 
     @classmethod
     def failure(cls, *, reason: str | None = None, metadata: Mapping[str, Any] | None = None) -> Self:
+        """The rail could not judge: its policy (`on_error`) says what becomes of the text; unless that allows, it is blocked."""
         return cls(RailDecision.BLOCK, reason, metadata or {}, failed=True)
 
     @classmethod
@@ -85,10 +94,12 @@ class RailOutcome:
 
     @property
     def is_blocked(self) -> bool:
+        """True for `block`, and for a rail that could not judge."""
         return self.decision is RailDecision.BLOCK
 
     @property
     def is_transform(self) -> bool:
+        """True where other texts take the place of those judged."""
         return self.decision is RailDecision.TRANSFORM
 
     @property

@@ -66,6 +66,7 @@ class Action:
 
     @cached_property
     def takes_any(self) -> bool:
+        """True where it takes whatever it is given by name."""
         return any(p.kind is _VARIADIC for p in self._signature.parameters.values())
 
 
@@ -89,6 +90,7 @@ class ActionRegistry:
             self.add(action)
 
     def add(self, action: Action) -> None:
+        """Register an action under its name and every spelling of it."""
         with self._lock:
             self._by_name[action.name] = action
             self._by_spelling[spelling(action.name)] = action
@@ -122,6 +124,7 @@ class ActionRegistry:
         ]
 
     def get(self, name: str) -> Action | None:
+        """The action that a name means, as it is or in another spelling; None where there is none."""
         return self._by_name.get(name) or self._by_spelling.get(spelling(name))
 
     def require(self, name: str) -> Action:
@@ -138,6 +141,7 @@ class ActionRegistry:
         return found
 
     def names(self) -> list[str]:
+        """The names as they were registered, sorted."""
         return sorted(self._by_name)
 
     def copy(self) -> ActionRegistry:

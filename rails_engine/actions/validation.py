@@ -73,6 +73,7 @@ def _ask(validator: Callable[..., Any], value: Any, values: Mapping[str, Any]) -
 
 
 def max_length(value: str, max_len: int = MAX_LENGTH) -> bool:
+    """Fine where the text has at most `max_len` characters."""
     return len(value) <= max_len
 
 

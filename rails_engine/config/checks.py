@@ -61,6 +61,8 @@ _DIRECTIONS = ("input", "output")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
+    """A problem by its key; its place in the files is found later."""
+
     severity: Severity
     key: KeyPath
     message: str

@@ -35,10 +35,12 @@ class RailsConfig(ConfigData):
 
     @property
     def sources(self) -> tuple[Source, ...]:
+        """The Colang files, in the order in which they were read."""
         return self._sources
 
     @property
     def problems(self) -> tuple[Problem, ...]:
+        """The warnings of loading; an error would have ended it."""
         return self._problems
 
     def place(self, key: KeyPath) -> Place | None:

@@ -98,6 +98,11 @@ class _Bounds:
         self._open: set[int] = set()
 
     def check(self, node: yaml.Node, depth: int = 0) -> int:
+        """The number of nodes below and with `node`, aliases written out.
+
+        Raises:
+            ConfigProblemsError: too many or too deep, or an alias that contains itself.
+        """
         key = id(node)
         if key in self._open:
             raise _refuse("an alias refers to something that contains it", _place(self._file, node))
@@ -131,6 +136,11 @@ class _Builder:
         self.problems: list[Problem] = []
 
     def value(self, node: yaml.Node) -> Any:
+        """The data of a node.
+
+        Raises:
+            ConfigProblemsError: a tag is not allowed, or a scalar cannot be read.
+        """
         if not isinstance(node, yaml.ScalarNode) and node.tag not in _PLAIN_TAGS:
             raise _refuse(f"the tag {node.tag} is not allowed here", _place(self._file, node))
         if isinstance(node, yaml.MappingNode):
@@ -144,6 +154,7 @@ class _Builder:
             raise _refuse(f"cannot read this value: {problem}", _place(self._file, node)) from error
 
     def mapping(self, node: yaml.MappingNode) -> MarkedDict:
+        """A mapping, with the place of each of its keys."""
         self._warn_of_repeats(node)
         self._scalars.flatten_mapping(node)
         result = MarkedDict()

@@ -26,6 +26,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
+    """One problem. `place` is None where the configuration was not read from a file."""
+
     severity: Severity
     message: str
     key: KeyPath = ()
@@ -46,6 +48,7 @@ class ConfigProblemsError(ValidationError):
 
     @property
     def errors(self) -> tuple[Problem, ...]:
+        """The problems that keep the configuration from being used."""
         return tuple(problem for problem in self.problems if problem.severity == "error")
 
 

@@ -77,6 +77,7 @@ def _schema_free(location: KeyPath, data: Any) -> KeyPath:
 
 
 def log_warnings(problems: Iterable[Problem]) -> None:
+    """Write the warnings among `problems` to the log; errors are raised elsewhere."""
     for problem in problems:
         if problem.severity == "warning":
             _log.warning("%s", problem)

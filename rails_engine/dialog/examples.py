@@ -45,6 +45,7 @@ def intent_examples(scene: Scene, said: str, most: int) -> list[Example]:
 
 
 def is_user_intent(flow: colang.FlowInfo) -> bool:
+    """True for a flow that stands for something a user may mean, by its name or its `@meta(user_intent=...)`."""
     return flow.name.startswith("user ") or bool(flow.meta.get("user_intent"))
 
 

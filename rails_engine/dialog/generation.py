@@ -158,6 +158,7 @@ class Asking:
     stop: tuple[str, ...] = ()
 
     def completion(self, scene: Scene) -> Completion:
+        """The model call that this asks for; without a temperature of its own, with the configuration's lowest."""
         everything = {"context": dict(scene.context), "history": scene.log_events(), **self.variables}
         return Completion(
             self.task, everything, self.temperature, steady=self.temperature is None, stop=self.stop

@@ -56,10 +56,12 @@ class Connection(asyncio.Protocol):
 
     @property
     def usable(self) -> bool:
+        """True while a request may be sent."""
         return self._transport is not None and not self._transport.is_closing()
 
     @property
     def transport(self) -> asyncio.Transport | None:
+        """The socket as asyncio knows it; None once the connection is lost."""
         return self._transport
 
     def send(self, request: bytes, answer: Incoming, until: float | None, idle_s: float | None) -> None:
@@ -129,10 +131,12 @@ class Connection(asyncio.Protocol):
     # --- called by the event loop ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See `asyncio.Protocol`."""
         self._transport = cast("asyncio.Transport", transport)
         _watch(transport.get_extra_info("socket"))
 
     def data_received(self, data: bytes) -> None:
+        """See `asyncio.Protocol`; what no answer was asked for ends the connection."""
         self._untouched = False
         if self._idle_s is not None and not self._paused:
             self._put_off()
@@ -145,6 +149,7 @@ class Connection(asyncio.Protocol):
                 self.abort()
 
     def eof_received(self) -> bool:
+        """See `asyncio.Protocol`; an answer without a length ends here."""
         try:
             self._parser.closed()
         except HTTPClientError as error:
@@ -152,6 +157,7 @@ class Connection(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """See `asyncio.Protocol`; an answer under way fails."""
         self._transport = None
         self._alarm.stop()
         if self._answer is not None:

@@ -24,8 +24,11 @@ _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 class Tap(Protocol):
     """What an answer comes out of."""
 
-    def pause(self) -> None: ...
-    def resume(self) -> None: ...
+    def pause(self) -> None:
+        """Read nothing more for now."""
+
+    def resume(self) -> None:
+        """Read on."""
 
 
 class Incoming:

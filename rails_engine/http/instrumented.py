@@ -29,6 +29,7 @@ class InstrumentedHTTPClient:
 
     @property
     def wrapped_client(self) -> HTTPClient:
+        """The client inside."""
         return self._client
 
     async def request(self, method: str, url: str, **parts: Unpack[RequestParts]) -> HTTPResponse:

@@ -74,10 +74,12 @@ class HTTPResponse:
 
     @property
     def is_success(self) -> bool:
+        """True for a status of 200 to 299."""
         return 200 <= self.status_code < 300
 
     @property
     def text(self) -> str:
+        """The content as UTF-8; what is none becomes the replacement character."""
         return self.content.decode("utf-8", "replace")
 
     def json(self) -> Any:
@@ -136,4 +138,5 @@ class HTTPClient(Protocol):
 class ClosableHTTPClient(HTTPClient, Protocol):
     """A client whose connections somebody owns."""
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Close its connections."""

@@ -26,6 +26,7 @@ class Origin:
 
     @property
     def secure(self) -> bool:
+        """True for https."""
         return self.scheme == "https"
 
     @cached_property

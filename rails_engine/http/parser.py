@@ -61,27 +61,32 @@ class AnswerParser:
     # --- called by httptools ---
 
     def on_message_begin(self) -> None:
+        """An answer begins; one behind the last that was asked for is surplus."""
         if self._answer is not None and self._answer.complete:
             self.surplus = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """A header field; of one given twice both values count."""
         name = name.lower()
         before = self._fields.get(name)
         self._fields[name] = value if before is None else before + b", " + value
 
     def on_headers_complete(self) -> None:
+        """The head is whole; that of an interim answer (1xx) is passed over."""
         status = self._reader.get_status_code()
         if status >= 200 and self._answer is not None and not self._answer.complete:
             self._answer.head(status, self._fields, keep=self._reader.should_keep_alive())
         self._fields = {}
 
     def on_body(self, piece: bytes) -> None:
+        """A piece of the body."""
         self._since_body = 0
         answer = self._answer
         if answer is not None and not answer.complete:
             answer.body(piece)
 
     def on_message_complete(self) -> None:
+        """The answer is whole."""
         self._since_body = 0
         answer = self._answer
         # An interim answer (1xx) ends too, before the one that is waited for.

@@ -36,4 +36,5 @@ class RecordingHTTPClient:
         return answer
 
     async def close(self) -> None:
+        """See `ClosableHTTPClient.close`."""
         self.close_calls += 1

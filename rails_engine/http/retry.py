@@ -43,9 +43,11 @@ class RetryPolicy:
     """Wait `max_retry_after` where a server asks for longer, instead of giving up."""
 
     def can_retry_method(self, method: str) -> bool:
+        """True for methods that may be repeated without harm."""
         return method.upper() in self.retryable_methods
 
     def should_retry(self, response: HTTPResponse) -> bool:
+        """True for an answer after which another try may do better."""
         told = response.headers.get("x-should-retry", "").strip().lower()
         if self.honor_retry_override_header and told in ("true", "false"):
             return told == "true"
@@ -82,6 +84,7 @@ class RetryingHTTPClient:
 
     @property
     def wrapped_client(self) -> HTTPClient:
+        """The client inside."""
         return self._client
 
     async def request(self, method: str, url: str, **parts: Unpack[RequestParts]) -> HTTPResponse:

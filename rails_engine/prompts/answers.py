@@ -21,6 +21,7 @@ def strip_quotes(s: str) -> str:
 
 
 def get_first_nonempty_line(s: str) -> str | None:
+    """The first line that is neither blank nor a comment, trimmed; None where there is none."""
     lines = get_top_k_nonempty_lines(s, 1)
     return lines[0] if lines else None
 
@@ -45,10 +46,12 @@ def get_multiline_response(s: str) -> str:
 
 
 def get_first_user_intent(strings: list[str]) -> str | None:
+    """What follows the first `user intent: `; None where no line has it."""
     return _after(strings, "user intent: ")
 
 
 def get_first_bot_intent(strings: list[str]) -> str | None:
+    """What follows the first `bot intent: `; None where no line has it."""
     return _after(strings, "bot intent: ")
 
 
@@ -116,6 +119,7 @@ get_last_bot_utterance_event = _reader("StartUtteranceBotAction")
 
 
 def get_last_user_utterance(events: Sequence[Event]) -> str | None:
+    """Colang 1.0: what the user said last; None before that."""
     event = _last(events, "UserMessage")
     return event.get("text") if event else None
 
@@ -136,11 +140,13 @@ def get_retrieved_relevant_chunks(
 
 
 def extract_bot_thinking_from_events(events: Sequence[Event]) -> str | None:
+    """What the model thought before its last answer; None where it told nothing."""
     event = _last(events, "BotThinking")
     return event.get("content") if event else None
 
 
 def extract_tool_calls_from_events(events: Sequence[Event]) -> list[Any] | None:
+    """The last calls that the model asked for; None where it asked for none."""
     event = _last(events, "BotToolCalls")
     return event.get("tool_calls") if event else None
 
@@ -158,5 +164,6 @@ def get_colang_history(
 
 
 def remove_text_messages_from_history(history: str) -> str:
+    """A history without what was said, each line ended."""
     text = remove_text_messages(history)
     return text if not text or text.endswith("\n") else f"{text}\n"

@@ -62,21 +62,22 @@ class PromptLibrary:
     # --- registering ---
 
     def register_filter(self, filter_fn: Callable[..., Any], name: str | None = None) -> None:
+        """Let templates use a filter; one of the same name is replaced."""
         self.has_own_filters = True
         self._templates.register_filter(filter_fn, name or filter_fn.__name__)
 
     def register_output_parser(self, output_parser: Callable[[str], Any], name: str) -> None:
+        """Let prompts name a parser; one of the same name is replaced."""
         self._parsers[name] = output_parser
 
     def register_context(self, name: str, value_or_fn: Any) -> None:
         """Give every prompt a variable: a value, or a function that is called for each prompt."""
         self._context[name] = value_or_fn
 
-    register_prompt_context = register_context
-
     # --- finding ---
 
     def has(self, task: str) -> bool:
+        """True where a prompt serves the task."""
         return self._find(task) is not None
 
     def get(self, task: str) -> TaskPrompt:
@@ -108,13 +109,12 @@ class PromptLibrary:
 
     # --- filling in ---
 
-    def render(self, task: str, variables: Mapping[str, Any], *, model: str | None = None) -> Rendered:
+    def render(self, task: str, variables: Mapping[str, Any]) -> Rendered:
         """The prompt of `task`; of a `history` that is too long the oldest turns are left out.
 
         Raises:
             PromptError: there is no such prompt, it cannot be filled in, or it is too long without any history.
         """
-        del model
         prompt = self.get(task)
         known = {**self._own_variables(), **variables}
         rendered = self._rendered(prompt, known)
@@ -202,6 +202,7 @@ class PromptLibrary:
     # --- parsing ---
 
     def has_parser(self, task: str) -> bool:
+        """True where the answer has to be whole before it can be read."""
         prompt = self._find(task)
         return prompt is not None and prompt.output_parser is not None
 

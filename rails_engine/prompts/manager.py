@@ -35,24 +35,39 @@ class LLMTaskManager:
         return rendered.prompt
 
     def parse_task_output(self, task: str, output: str, forced_output_parser: str | None = None) -> Any:
+        """See `PromptLibrary.parse`."""
         return self.library.parse(_name(task), output, forced_output_parser)
 
     def has_output_parser(self, task: str) -> bool:
+        """See `PromptLibrary.has_parser`."""
         return self.library.has_parser(_name(task))
 
     def get_stop_tokens(self, task: str) -> list[str] | None:
+        """The texts at which the model is to stop; None where the prompt names none.
+
+        Raises:
+            PromptError: no prompt serves the task.
+        """
         return self.library.get(_name(task)).stop
 
     def get_max_tokens(self, task: str) -> int | None:
+        """The longest answer in tokens; None where the prompt sets no bound.
+
+        Raises:
+            PromptError: no prompt serves the task.
+        """
         return self.library.get(_name(task)).max_tokens
 
     def register_filter(self, filter_fn: Callable[..., Any], name: str | None = None) -> None:
+        """See `PromptLibrary.register_filter`."""
         self.library.register_filter(filter_fn, name)
 
     def register_output_parser(self, output_parser: Callable[[str], Any], name: str) -> None:
+        """See `PromptLibrary.register_output_parser`."""
         self.library.register_output_parser(output_parser, name)
 
     def register_prompt_context(self, name: str, value_or_fn: Any) -> None:
+        """See `PromptLibrary.register_context`."""
         self.library.register_context(name, value_or_fn)
 
 

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 
 class Task(StrEnum):
+    """The tasks that the engine and its library ask models for; a configuration may use names of its own beside these."""
+
     GENERAL = "general"
     GENERATE_USER_INTENT = "generate_user_intent"
     GENERATE_NEXT_STEPS = "generate_next_steps"

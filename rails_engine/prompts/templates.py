@@ -69,6 +69,7 @@ class Templates:
         self._compiled: dict[tuple[str, bool], Renderer] = {}
 
     def register_filter(self, function: Callable[..., Any], name: str) -> None:
+        """Let templates use a filter; those compiled so far are compiled anew."""
         self._environment.filters[name] = function
         self._compiled.clear()
 

@@ -73,7 +73,7 @@ def _nemoguard(response: str) -> Mapping[str, Any]:
     except ValueError as error:
         raise ValueError(f"the content safety model did not answer with JSON: {response[:200]!r}") from error
     if not isinstance(data, dict):
-        raise ValueError(f"the content safety model did not answer with a JSON object: {response[:200]!r}")  # noqa: TRY004
+        raise ValueError(f"the content safety model did not answer with a JSON object: {response[:200]!r}")  # noqa: TRY004 -- as bad JSON
     return data
 
 
@@ -103,7 +103,7 @@ def _lines(response: str) -> Mapping[str, Any]:
 def _of_fields(fields: Mapping[str, Any], key: str) -> Verdict:
     value = fields.get(key)
     if not isinstance(value, str):
-        raise ValueError(f"the content safety model's answer has no {key!r}: {dict(fields)!r}")  # noqa: TRY004
+        raise ValueError(f"the content safety model's answer has no {key!r}: {dict(fields)!r}")  # noqa: TRY004 -- as bad JSON
     if value.strip().lower() == "safe":
         return [True]
     names = fields.get("Safety Categories") or ""

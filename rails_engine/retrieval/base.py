@@ -52,7 +52,8 @@ class Index(Protocol):
     """Vectors to neighbours. Not thread safe; the owner serialises calls."""
 
     @property
-    def dimension(self) -> int: ...
+    def dimension(self) -> int:
+        """The length of each vector."""
 
     @property
     def ids(self) -> NDArray[np.int64]:

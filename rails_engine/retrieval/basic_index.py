@@ -52,28 +52,39 @@ class BasicEmbeddingsIndex(EmbeddingsIndex):
 
     @property
     def embedding_size(self) -> int:
+        """The length of each vector; 0 before the first item."""
         return self._rows[0].shape[0] if self._rows else 0
 
     @property
     def cache_config(self) -> Any:
+        """As it was given."""
         return self._cache_config
 
     @property
     def embeddings(self) -> list[list[float]]:
+        """The vectors of the items, in the order in which these were added."""
         return [row.tolist() for row in self._rows]
 
     @property
     def embeddings_index(self) -> NDArray[np.float32] | None:
+        """The vectors that are searched, float32 `[items, size]`; None before `build`."""
         return self._vectors
 
     async def add_item(self, item: IndexItem) -> None:
+        """Embed an item; it can be found after the next `build`.
+
+        Raises:
+            EmbeddingError: it could not be embedded.
+        """
         await self.add_items([item])
 
     async def add_items(self, items: list[IndexItem]) -> None:
+        """As `add_item`, for several at once."""
         self._items.extend(items)
         self._rows.extend(await self._embedder.embed([item.text for item in items], EmbeddingKind.PASSAGE))
 
     async def build(self) -> None:
+        """Make everything added so far searchable."""
         self._vectors = np.stack(self._rows) if self._rows else None
 
     async def search(

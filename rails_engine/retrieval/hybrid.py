@@ -31,16 +31,19 @@ class HybridSearcher:
         self._searchers = (vectors, *others)
 
     async def add(self, items: Sequence[Item]) -> None:
+        """See `Searcher.add`."""
         for searcher in self._searchers:
             await searcher.add(items)
 
     async def build(self) -> None:
+        """See `Searcher.build`."""
         for searcher in self._searchers:
             await searcher.build()
 
     async def search(
         self, text: str, limit: int, threshold: float | None = None, tenant: str | None = None
     ) -> list[Hit]:
+        """See `Searcher.search`."""
         candidates = max(limit, CANDIDATES)
         rankings = await asyncio.gather(
             *(searcher.search(text, candidates, threshold, tenant) for searcher in self._searchers)
@@ -86,14 +89,17 @@ class RerankedSearcher:
         self._candidates = candidates
 
     async def add(self, items: Sequence[Item]) -> None:
+        """See `Searcher.add`."""
         await self._searcher.add(items)
 
     async def build(self) -> None:
+        """See `Searcher.build`."""
         await self._searcher.build()
 
     async def search(
         self, text: str, limit: int, threshold: float | None = None, tenant: str | None = None
     ) -> list[Hit]:
+        """See `Searcher.search`."""
         hits = await self._searcher.search(text, max(limit, self._candidates), threshold, tenant)
         if len(hits) < 2:
             return hits

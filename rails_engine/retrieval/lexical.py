@@ -34,10 +34,12 @@ class LexicalSearcher:
         self._building = asyncio.Lock()
 
     async def add(self, items: Sequence[Item]) -> None:
+        """See `Searcher.add`."""
         self._items.extend(items)
         self._built = None
 
     async def build(self) -> None:
+        """See `Searcher.build`."""
         async with self._building:
             if self._built is None:
                 items = tuple(self._items)

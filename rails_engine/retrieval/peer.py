@@ -104,9 +104,11 @@ class ForeignEmbedder:
 
     @property
     def model_name(self) -> str:
+        """See `Embedder.model_name`."""
         return self._name
 
     async def dimension(self) -> int:
+        """See `Embedder.dimension`."""
         if self._dimension is None:
             await self.embed(["dimension"], EmbeddingKind.PASSAGE)
         return self._dimension or 0
@@ -138,9 +140,11 @@ class ForeignSearcher:
         self._index = index
 
     async def add(self, items: Sequence[Item]) -> None:
+        """See `Searcher.add`."""
         await self._index.add_items([IndexItem(item.text, dict(item.meta)) for item in items])
 
     async def build(self) -> None:
+        """See `Searcher.build`."""
         outcome: Any = self._index.build()
         if inspect.isawaitable(outcome):
             await outcome

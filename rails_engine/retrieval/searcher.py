@@ -57,9 +57,11 @@ class VectorSearcher:
 
     @property
     def embedder(self) -> Embedder:
+        """What embeds its texts and queries."""
         return self._embedder
 
     async def add(self, items: Sequence[Item]) -> None:
+        """See `Searcher.add`."""
         for item in items:
             self._items.setdefault(content_id(item.text), []).append(item)
         self._note_change()
@@ -76,6 +78,7 @@ class VectorSearcher:
         self._note_change()
 
     async def build(self) -> None:
+        """See `Searcher.build`."""
         async with self._building:
             if not self._changed and self._index is not None:
                 return
@@ -90,6 +93,7 @@ class VectorSearcher:
     async def search(
         self, text: str, limit: int, threshold: float | None = None, tenant: str | None = None
     ) -> list[Hit]:
+        """See `Searcher.search`."""
         if self._changed:
             await self.build()
         index = self._index

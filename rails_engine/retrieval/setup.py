@@ -95,6 +95,7 @@ class RetrievalSetup:
 
     @property
     def search_providers(self) -> SearchProviders:
+        """The providers that the configuration may name."""
         return self._search_providers
 
     def embedder(self, provider: EmbeddingSearchProvider | None = None) -> Embedder:

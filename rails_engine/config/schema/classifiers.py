@@ -17,11 +17,15 @@ class _Classifier(Section):
 
 
 class LocalHFClassifierConfig(_Classifier):
+    """A classifier that runs in this process."""
+
     engine: Literal["local"] = "local"
     task: Literal["text-classification", "token-classification"] = "text-classification"
 
 
 class RemoteHFClassifierConfig(_Classifier):
+    """A classifier behind an endpoint."""
+
     engine: Literal["vllm", "kserve", "fms"]
     base_url: str
     api_key_env_var: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")

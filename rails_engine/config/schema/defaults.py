@@ -45,6 +45,7 @@ bot action: bot say "Glad it helped. Is there anything else you would like to kn
 
 
 def default_instructions() -> list[Instruction]:
+    """What a model is told where the configuration says nothing else."""
     return [Instruction(type="general", content=_GENERAL)]
 
 

@@ -12,6 +12,8 @@ _NAME_PARAMETERS = ("model", "model_name")
 
 
 class CacheStatsConfig(Section):
+    """What a cache tells of itself."""
+
     enabled: bool = Field(default=False, description="Whether hits and misses are counted.")
     log_interval: float | None = Field(
         default=None, description="Seconds between log lines; None writes none."

@@ -12,6 +12,8 @@ DEFAULT_MAX_LENGTH = 16_000
 
 
 class Instruction(Section):
+    """Text that prompts begin with."""
+
     type: str = Field(description="`general`, or a name of your own.")
     content: str = Field(description="The text.")
 

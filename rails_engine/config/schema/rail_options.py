@@ -37,10 +37,14 @@ class MultilingualConfig(Section):
 
 
 class ReasoningConfig(Section):
+    """Whether a content-safety model reasons."""
+
     enabled: bool = Field(default=False, description="Let the model think before its verdict.")
 
 
 class ContentSafetyConfig(Section):
+    """What the content-safety rails do beside judging."""
+
     multilingual: MultilingualConfig = Field(
         default_factory=MultilingualConfig, description="Refusals in the user's language."
     )
@@ -66,15 +70,21 @@ class ContextBloatDetectionConfig(Section):
 
 
 class FactCheckingRailConfig(Section):
+    """Read and checked; the rail is not built in."""
+
     parameters: dict[str, Any] = Field(default_factory=dict)
     fallback_to_self_check: bool = False
 
 
 class GLiNERDetectionOptions(StrictSection):
+    """The kinds of personal data to look for in one direction."""
+
     entities: list[str] = Field(default_factory=list)
 
 
 class GLiNERDetection(StrictSection):
+    """Read and checked; the rail is not built in."""
+
     server_endpoint: str = "http://localhost:8000/v1/chat/completions"
     model: str = "nvidia/gliner-pii"
     api_key_env_var: str | None = None
@@ -101,6 +111,8 @@ class InjectionDetection(Section):
 
 
 class JailbreakDetectionConfig(Section):
+    """Where jailbreaks are looked for, and from which figures on a text is refused."""
+
     server_endpoint: str | None = Field(default=None, description="Where the heuristics are asked for.")
     length_per_perplexity_threshold: float = Field(
         default=89.79, gt=0, description="Length over perplexity; more is refused."
@@ -174,6 +186,8 @@ def _compile(index: int, pattern: str, options: Any) -> Any:
 
 
 class RegexDetection(Section):
+    """Patterns by direction."""
+
     input: RegexDetectionOptions = Field(
         default_factory=RegexDetectionOptions, description="Patterns for what users say."
     )
@@ -186,6 +200,8 @@ class RegexDetection(Section):
 
 
 class SensitiveDataDetectionOptions(Section):
+    """What is looked for in one direction, and how sure a recogniser has to be."""
+
     entities: list[str] = Field(
         default_factory=list, description="What to look for, such as `EMAIL_ADDRESS`."
     )

@@ -21,6 +21,7 @@ class ErrorPolicy(Section):
 
     @property
     def allows_on_error(self) -> bool:
+        """True where a rail that fails lets the text pass."""
         return self.fail_open or self.on_error == "allow"
 
     @model_validator(mode="after")
@@ -51,6 +52,8 @@ class GuardedDirection(ErrorPolicy):
 
 
 class InputRails(GuardedDirection):
+    """Rails over what users say."""
+
     speculative_generation: bool | None = Field(
         default=False, description="Ask the model while the input rails judge."
     )
@@ -75,6 +78,8 @@ class OutputRailsStreamingConfig(OpenSection):
 
 
 class OutputRails(GuardedDirection):
+    """Rails over answers."""
+
     streaming: OutputRailsStreamingConfig = Field(
         default_factory=OutputRailsStreamingConfig, description="Windows of streamed answers."
     )
@@ -85,6 +90,8 @@ class RetrievalRails(GuardedDirection):
 
 
 class ActionRails(Section):
+    """How actions run."""
+
     instant_actions: list[str] | None = Field(
         default=None, description="Actions of Colang 2.x that end at once; by default utterances."
     )
@@ -99,6 +106,8 @@ class ToolInputRails(GuardedDirection):
 
 
 class SingleCallConfig(Section):
+    """Colang 1.0: intent, next step and message from one call of the model."""
+
     enabled: bool = Field(
         default=False, description="Intent, next step and message in one call of the model."
     )
@@ -108,6 +117,8 @@ class SingleCallConfig(Section):
 
 
 class UserMessagesConfig(Section):
+    """Colang 1.0: how the intent of what a user said is found."""
+
     embeddings_only: bool = Field(
         default=False, description="Take the nearest intent without asking the model."
     )
@@ -123,6 +134,8 @@ class UserMessagesConfig(Section):
 
 
 class DialogRails(Section):
+    """How the dialog is led."""
+
     single_call: SingleCallConfig = Field(
         default_factory=SingleCallConfig, description="One call of the model for the whole turn."
     )
@@ -135,6 +148,8 @@ _DIRECTIONS = ("input", "output", "retrieval", "tool_output", "tool_input")
 
 
 class Rails(Section):
+    """The section `rails`."""
+
     config: RailsConfigData = Field(
         default_factory=RailsConfigData, description="The settings of each built-in rail."
     )

@@ -10,11 +10,15 @@ from rails_engine.config.schema.base import Section
 
 
 class Document(Section):
+    """A document of the knowledge base, as its folder or a caller gives it."""
+
     format: str = Field(description="The format, such as `md`.")
     content: str = Field(description="The text.")
 
 
 class EmbeddingsCacheConfig(Section):
+    """Where embeddings are kept between calls."""
+
     enabled: bool = Field(default=False, description="Whether embeddings are kept.")
     key_generator: str = Field(default="sha256", description="How a text becomes a key.")
     store: str = Field(
@@ -25,6 +29,8 @@ class EmbeddingsCacheConfig(Section):
 
 
 class EmbeddingSearchProvider(Section):
+    """What embeds and searches texts."""
+
     name: str = Field(default="default", description="`default`, or one that you registered.")
     parameters: dict[str, Any] = Field(
         default_factory=dict,
@@ -47,12 +53,16 @@ class RerankConfig(Section):
 
 
 class ChunkingConfig(Section):
+    """How documents are cut into chunks."""
+
     soft_characters: int = Field(default=400, gt=0, description="Gather paragraphs up to here.")
     max_tokens: int = Field(default=180, gt=0, description="Divide longer paragraphs at sentences.")
     overlap_tokens: int = Field(default=30, ge=0, description="Repeat so much of the part before.")
 
 
 class KnowledgeBaseConfig(Section):
+    """The documents that answers may be drawn from."""
+
     folder: str = Field(default="kb", description="The folder of documents.")
     embedding_search_provider: EmbeddingSearchProvider = Field(
         default_factory=EmbeddingSearchProvider, description="What searches the documents."
@@ -66,6 +76,8 @@ class KnowledgeBaseConfig(Section):
 
 
 class CoreConfig(Section):
+    """Settings of the dialog itself."""
+
     embedding_search_provider: EmbeddingSearchProvider = Field(
         default_factory=EmbeddingSearchProvider, description="What searches the examples of intents."
     )

@@ -10,6 +10,8 @@ from rails_engine.config.schema.base import OpenSection, Section
 
 
 class SpanFormat(StrEnum):
+    """How spans are named."""
+
     LEGACY = "legacy"
     OPENTELEMETRY = "opentelemetry"
 
@@ -25,6 +27,8 @@ def _default_adapters() -> list[LogAdapterConfig]:
 
 
 class TracingConfig(Section):
+    """Spans of turns."""
+
     enabled: bool = Field(
         default=False, description="Whether turns are traced; read and checked, no spans are written yet."
     )
@@ -36,6 +40,8 @@ class TracingConfig(Section):
 
 
 class MetricsConfig(Section):
+    """Figures of turns."""
+
     enabled: bool = Field(
         default=False, description="Whether turns are counted; read and checked, nothing is counted yet."
     )

@@ -1,4 +1,8 @@
-"""`rails.config` of the rails that call a vendor's service."""
+"""`rails.config` of the rails that call a vendor's service.
+
+The keys are read and checked, since configurations in use have them; the rails themselves are not built in. Times are in
+seconds.
+"""
 
 from __future__ import annotations
 
@@ -67,6 +71,7 @@ class GuardrailsAIRailConfig(Section):
     validators: list[GuardrailsAIValidatorConfig] = Field(default_factory=list)
 
     def get_validator_config(self, name: str) -> GuardrailsAIValidatorConfig | None:
+        """The validator of a name; None where the configuration lists none."""
         return next((validator for validator in self.validators if validator.name == name), None)
 
 

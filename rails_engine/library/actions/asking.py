@@ -126,7 +126,7 @@ class Asker:
         parsed = self.manager.library.parse(question.task, completion.text, "is_content_safe")
         safe, *violations = parsed if isinstance(parsed, list | tuple) and parsed else [parsed]
         if not isinstance(safe, bool):
-            raise ValueError(f"the output parser of `{question.task}` gave no verdict: {parsed!r}")  # noqa: TRY004
+            raise ValueError(f"the output parser of `{question.task}` gave no verdict: {parsed!r}")  # noqa: TRY004 -- as any answer without one
         return Judgement(None if isinstance(parsed, NoVerdict) else safe, tuple(violations), completion.text)
 
     async def agrees(self, question: Question) -> Judgement:

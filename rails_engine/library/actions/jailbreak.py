@@ -111,6 +111,6 @@ def _options(config: RailsConfig) -> JailbreakDetectionConfig:
 def _outcome(answer: Mapping[str, Any]) -> RailOutcome:
     verdict = answer.get("jailbreak")
     if not isinstance(verdict, bool):
-        raise ValueError(f"the endpoint's answer has no `jailbreak: true` or `false`: {dict(answer)!r}")  # noqa: TRY004
+        raise ValueError(f"the endpoint's answer has no `jailbreak: true` or `false`: {dict(answer)!r}")  # noqa: TRY004 -- as bad JSON
     metadata = {name: answer[name] for name in ("score",) if name in answer}
     return RailOutcome.block(metadata=metadata) if verdict else RailOutcome.allow(metadata=metadata)

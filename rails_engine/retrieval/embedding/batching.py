@@ -43,9 +43,11 @@ class BatchingEmbedder:
 
     @property
     def model_name(self) -> str:
+        """See `Embedder.model_name`."""
         return self._embedder.model_name
 
     async def dimension(self) -> int:
+        """See `Embedder.dimension`."""
         return await self._embedder.dimension()
 
     async def embed(self, texts: Sequence[str], kind: EmbeddingKind) -> NDArray[np.float32]:

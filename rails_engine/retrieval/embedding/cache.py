@@ -29,9 +29,11 @@ class CachingEmbedder:
 
     @property
     def model_name(self) -> str:
+        """See `Embedder.model_name`."""
         return self._embedder.model_name
 
     async def dimension(self) -> int:
+        """See `Embedder.dimension`."""
         if self._dimension is None:
             self._dimension = await self._embedder.dimension()
         return self._dimension

@@ -53,6 +53,7 @@ class _Loaded:
     device: torch.device
 
     def scores(self, question: str, passages: Sequence[str]) -> NDArray[np.float32]:
+        """How relevant each passage is to the question, float32 `[passages]`; logits, for ranking alone."""
         import torch
 
         pairs = self.tokenizer.encode_batch([(question, passage) for passage in passages])

@@ -53,9 +53,11 @@ class LocalEncoder:
 
     @property
     def model_name(self) -> str:
+        """See `Embedder.model_name`."""
         return f"local#{self._settings.folder.resolve().as_posix()}"
 
     async def dimension(self) -> int:
+        """See `Embedder.dimension`."""
         return (await self._model()).bert.shape.hidden
 
     async def embed(self, texts: Sequence[str], kind: EmbeddingKind) -> NDArray[np.float32]:
@@ -84,6 +86,7 @@ class _Loaded:
     prompts: Mapping[EmbeddingKind, str]
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit rows float32 `[texts, hidden]`; batched by length, so that little is padding."""
         rows = [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts))]
         vectors = np.empty((len(rows), self.bert.shape.hidden), np.float32)
         for batch in batches_by_length(rows):

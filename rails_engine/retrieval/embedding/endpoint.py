@@ -73,9 +73,11 @@ class EndpointEmbedder:
 
     @property
     def model_name(self) -> str:
+        """See `Embedder.model_name`."""
         return f"{self._endpoint.base_url or 'openai'}#{self._endpoint.model}"
 
     async def dimension(self) -> int:
+        """See `Embedder.dimension`."""
         if self._dimension is None:
             await self.embed(["dimension"], EmbeddingKind.PASSAGE)
         return self._dimension or 0

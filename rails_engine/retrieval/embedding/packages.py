@@ -28,9 +28,11 @@ class PackageEmbedder:
 
     @property
     def model_name(self) -> str:
+        """See `Embedder.model_name`."""
         return self._name
 
     async def dimension(self) -> int:
+        """See `Embedder.dimension`."""
         if self._dimension is None:
             await self.embed(["dimension"], EmbeddingKind.PASSAGE)
         return self._dimension or 0

@@ -36,9 +36,11 @@ class ServiceEmbedder:
 
     @property
     def model_name(self) -> str:
+        """See `Embedder.model_name`."""
         return f"{self._service.name}#{self._model}"
 
     async def dimension(self) -> int:
+        """See `Embedder.dimension`."""
         if self._dimension is None:
             await self.embed(["dimension"], EmbeddingKind.PASSAGE)
         return self._dimension or 0

@@ -40,9 +40,11 @@ class StaticEmbedder:
 
     @property
     def model_name(self) -> str:
+        """See `Embedder.model_name`."""
         return MODEL_NAME
 
     async def dimension(self) -> int:
+        """See `Embedder.dimension`."""
         return DIMENSION
 
     async def embed(self, texts: Sequence[str], kind: EmbeddingKind) -> NDArray[np.float32]:  # noqa: ARG002 -- symmetric

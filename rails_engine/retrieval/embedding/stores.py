@@ -44,12 +44,14 @@ class MemoryStore:
         self._bytes = 0
 
     async def get(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """See `VectorStore.get`."""
         found = {key: self._entries[key] for key in keys if key in self._entries}
         for key in found:
             self._entries.move_to_end(key)
         return found
 
     async def put(self, entries: Mapping[str, bytes]) -> None:
+        """See `VectorStore.put`."""
         for key, value in entries.items():
             self._bytes += len(value) - len(self._entries.pop(key, b""))
             self._entries[key] = value
@@ -57,6 +59,7 @@ class MemoryStore:
             self._bytes -= len(self._entries.popitem(last=False)[1])
 
     async def clear(self) -> None:
+        """See `VectorStore.clear`."""
         self._entries.clear()
         self._bytes = 0
 
@@ -71,12 +74,15 @@ class SqliteStore:
         self._connection: sqlite3.Connection | None = None
 
     async def get(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """See `VectorStore.get`."""
         return await asyncio.to_thread(self._get, keys)
 
     async def put(self, entries: Mapping[str, bytes]) -> None:
+        """See `VectorStore.put`."""
         await asyncio.to_thread(self._put, entries)
 
     async def clear(self) -> None:
+        """See `VectorStore.clear`."""
         await asyncio.to_thread(self._clear)
 
     def close(self) -> None:
@@ -148,17 +154,20 @@ class RedisStore:
         self._ttl_s = ttl_s
 
     async def get(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """See `VectorStore.get`."""
         async with self._client() as client:
             values = await client.mget([self._prefix + key for key in keys])
         return {key: value for key, value in zip(keys, values, strict=True) if isinstance(value, bytes)}
 
     async def put(self, entries: Mapping[str, bytes]) -> None:
+        """See `VectorStore.put`."""
         async with self._client() as client, client.pipeline(transaction=False) as pipeline:
             for key, value in entries.items():
                 pipeline.set(self._prefix + key, value, ex=self._ttl_s)
             await pipeline.execute()
 
     async def clear(self) -> None:
+        """See `VectorStore.clear`."""
         async with self._client() as client:
             async for key in client.scan_iter(match=f"{self._prefix}*", count=1000):
                 await client.unlink(key)

@@ -54,18 +54,22 @@ class FaissIndex:
 
     @property
     def dimension(self) -> int:
+        """See `Index.dimension`."""
         return self._dimension
 
     @property
     def kind(self) -> Kind:
+        """Which of FAISS's structures holds the vectors."""
         return self._kind
 
     @property
     def device(self) -> Literal["cpu", "cuda"]:
+        """Where they are searched."""
         return self._device
 
     @property
     def ids(self) -> NDArray[np.int64]:
+        """See `Index.ids`."""
         return self._table.ids[self._table.alive]
 
     def __len__(self) -> int:
@@ -80,6 +84,7 @@ class FaissIndex:
             self._structure.nprobe = settings.probes(self._structure.nlist)
 
     def add(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
+        """See `Index.add`."""
         rows = check_rows(vectors, self._dimension)
         if len(ids) > 1 and not (np.diff(ids) > 0).all():
             kept = last_of_each(ids)
@@ -97,12 +102,14 @@ class FaissIndex:
         self._sweep()
 
     def remove(self, ids: NDArray[np.int64]) -> None:
+        """See `Index.remove`."""
         self._table.kill(ids)
         self._sweep()
 
     def search(
         self, vectors: NDArray[np.float32], k: int, only: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """See `Index.search`."""
         queries = check_rows(vectors, self._dimension)
         allowed = self._allowed(only)
         if not len(queries) or not len(self._table) or (allowed is not None and not allowed.any()):
@@ -117,6 +124,7 @@ class FaissIndex:
         return self._table.to_ids(rows), np.where(rows < 0, -np.inf, scores).astype(np.float32)
 
     def save(self, folder: Path, model: str) -> None:
+        """See `Index.save`."""
         structure, ids = self._compact_copy()
 
         def write_ids(path: Path) -> None:
@@ -135,6 +143,7 @@ class FaissIndex:
         save_folder(folder, Content(self._kind.value, model, self._dimension, len(ids), writers))
 
     def load(self, folder: Path, model: str) -> None:
+        """See `Index.load`."""
         import faiss
 
         manifest, paths = open_folder(folder, self._kind.value, model)

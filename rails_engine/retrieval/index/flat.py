@@ -27,16 +27,19 @@ class ExactIndex:
 
     @property
     def dimension(self) -> int:
+        """See `Index.dimension`."""
         return self._dimension
 
     @property
     def ids(self) -> NDArray[np.int64]:
+        """See `Index.ids`."""
         return self._ids[: len(self)]
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def add(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
+        """See `Index.add`."""
         rows = check_rows(vectors, self._dimension)
         self._reserve(len(self) + len(rows))
         for id_, row in zip(ids.tolist(), rows, strict=True):
@@ -45,6 +48,7 @@ class ExactIndex:
             self._ids[place] = id_
 
     def remove(self, ids: NDArray[np.int64]) -> None:
+        """See `Index.remove`."""
         self._reserve(len(self))
         for id_ in ids.tolist():
             place = self._rows.pop(id_, None)
@@ -59,6 +63,7 @@ class ExactIndex:
     def search(
         self, vectors: NDArray[np.float32], k: int, only: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """See `Index.search`."""
         queries = check_rows(vectors, self._dimension)
         ids, matrix = self._visible(only)
         step = max(1, _SCORES_AT_ONCE // max(1, len(ids)))
@@ -68,6 +73,7 @@ class ExactIndex:
         return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
     def save(self, folder: Path, model: str) -> None:
+        """See `Index.save`."""
         count = len(self)
         writers = {
             "ids": lambda path: _write(path, self._ids[:count]),
@@ -76,6 +82,7 @@ class ExactIndex:
         save_folder(folder, Content(KIND, model, self._dimension, count, writers))
 
     def load(self, folder: Path, model: str) -> None:
+        """See `Index.load`."""
         manifest, paths = open_folder(folder, KIND, model)
         try:
             ids: NDArray[np.int64] = np.load(paths["ids"], allow_pickle=False)

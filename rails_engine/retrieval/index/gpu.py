@@ -30,13 +30,15 @@ _NO_GPU = (
 class Placed(Protocol):
     """A structure on a GPU. Rows are numbered in the order in which they were added."""
 
-    def add(self, vectors: Vectors) -> None: ...
+    def add(self, vectors: Vectors) -> None:
+        """Append vectors `[n, dimension]`."""
 
     def search(self, queries: Vectors, k: int) -> tuple[Vectors, NDArray[np.int64]]:
         """Scores and rows of the best, best first, each `[n, at most k]`; row -1 where there is none."""
         ...
 
-    def vectors(self, rows: NDArray[np.int64]) -> Vectors: ...
+    def vectors(self, rows: NDArray[np.int64]) -> Vectors:
+        """The vectors of these rows `[n, dimension]`, as the structure holds them: a quantized one gives back what it can."""
 
     def to_cpu(self) -> Any:
         """A FAISS structure with the same content in main memory."""

@@ -29,6 +29,7 @@ class RowTable:
 
     @property
     def dead(self) -> int:
+        """Rows whose ids were removed or replaced."""
         return self._dead
 
     @property

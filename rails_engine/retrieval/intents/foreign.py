@@ -20,6 +20,7 @@ class SearchedIntents:
         self._building = asyncio.Lock()
 
     async def build(self) -> None:
+        """See `Intents.build`."""
         async with self._building:
             if not self._built and self._items:
                 await self._searcher.add(self._items)
@@ -27,10 +28,12 @@ class SearchedIntents:
             self._built = True
 
     async def nearest(self, text: str, limit: int, threshold: float | None = None) -> list[Hit]:
+        """See `Intents.nearest`."""
         await self.build()
         return await self._searcher.search(text, limit, threshold) if self._items else []
 
     async def match(self, text: str, threshold: float | None = None) -> IntentMatch | None:
+        """See `Intents.match`."""
         if not self._items:
             return None
         hits = await self.nearest(text, RANKED, threshold)

@@ -52,12 +52,14 @@ class IntentIndex:
         self._building = asyncio.Lock()
 
     async def build(self) -> None:
+        """See `Intents.build`."""
         async with self._building:
             if self._built is None and self._items:
                 vectors = await self._embedded()
                 self._built = await asyncio.to_thread(self._fitted, vectors)
 
     async def nearest(self, text: str, limit: int, threshold: float | None = None) -> list[Hit]:
+        """See `Intents.nearest`."""
         built = await self._ready()
         if built is None:
             return []
@@ -70,6 +72,7 @@ class IntentIndex:
         ]
 
     async def match(self, text: str, threshold: float | None = None) -> IntentMatch | None:
+        """See `Intents.match`."""
         built = await self._ready()
         if built is None:
             return None

@@ -35,10 +35,12 @@ class IntentMatch:
 
     @property
     def intent(self) -> str:
+        """The best intent."""
         return self.ranked[0].intent
 
     @property
     def probability(self) -> float:
+        """The calibrated probability of the best intent, from 0 to 1."""
         return self.ranked[0].probability
 
     @property

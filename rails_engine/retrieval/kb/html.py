@@ -56,11 +56,13 @@ class _Reader(HTMLParser):
         self._in_pre = 0
 
     def outline(self) -> Outline:
+        """What was read."""
         self._flush()
         meta = {"title": self._title.strip()} if self._title.strip() and not self._any_heading else {}
         return self._builder.outline(meta)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 -- the parser's
+        """See `HTMLParser`."""
         if tag in _UNSEEN:
             self._unseen.append(tag)
         elif tag == "title":
@@ -77,6 +79,7 @@ class _Reader(HTMLParser):
         self._in_pre += tag == "pre"
 
     def handle_endtag(self, tag: str) -> None:
+        """See `HTMLParser`."""
         if self._unseen:
             if tag in self._unseen:
                 del self._unseen[self._unseen.index(tag) :]
@@ -88,6 +91,7 @@ class _Reader(HTMLParser):
             self._in_pre = max(0, self._in_pre - 1)
 
     def handle_data(self, data: str) -> None:
+        """See `HTMLParser`."""
         if self._in_title:
             self._title += data
         elif not self._unseen:
