@@ -18,6 +18,7 @@ def bundled_folder() -> Path:
 
 
 def bundled_names() -> list[str]:
+    """Their names, sorted; none where the folder was not installed."""
     folder = bundled_folder()
     return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 

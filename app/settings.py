@@ -19,4 +19,5 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """What the variables of this process say."""
         return cls(debug_mode=environment.get("DEBUG_MODE", "").lower() in {"1", "true", "yes", "on"})

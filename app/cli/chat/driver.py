@@ -22,7 +22,8 @@ class Screen(Protocol):
         """The next line; None when there will be no more."""
         ...
 
-    def show(self, text: str, tone: Tone) -> None: ...
+    def show(self, text: str, tone: Tone) -> None:
+        """Show a whole text."""
 
     def piece(self, text: str | None) -> None:
         """A piece of the bot's words while they are written; None ends them."""
@@ -48,7 +49,8 @@ class Conversation(Protocol):
         """
         ...
 
-    def restart(self) -> None: ...
+    def restart(self) -> None:
+        """Forget the state; the next `tell` begins anew."""
 
     def inspect(self, question: str) -> str:
         """Answer a question of the debugger."""
@@ -77,6 +79,7 @@ class Driver:
         self._reading: asyncio.Task[str | None] | None = None
 
     async def run(self) -> None:
+        """Hold the chat until its user leaves or the lines end; then the conversation is closed, whatever ended it."""
         try:
             await self.perform(self._session.begin())
             while not self._over:

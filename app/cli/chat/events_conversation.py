@@ -42,6 +42,7 @@ class EventsConversation:
         return None if self._seed is None else seeded(self._rails.program, self._seed)
 
     async def tell(self, events: Sequence[UmimEvent]) -> list[UmimEvent]:
+        """See `Conversation.tell`."""
         try:
             outcome, self._state = await self._rails.process_events_async(
                 [dict(e) for e in events], self._state
@@ -53,11 +54,14 @@ class EventsConversation:
         return list(outcome)
 
     def restart(self) -> None:
+        """See `Conversation.restart`."""
         self._state = self._beginning()
 
     async def close(self) -> None:
+        """See `Conversation.close`."""
         await self._rails.aclose()
 
     def inspect(self, question: str) -> str:
+        """See `Conversation.inspect`."""
         machine = self._state.snapshot.machine if self._state and self._state.snapshot else None
         return answer(question, picture(self._rails.program, machine))

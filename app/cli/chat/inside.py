@@ -29,6 +29,8 @@ class ModelCall(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TurnRecord:
+    """What went in, which models were asked, and what came out."""
+
     told: Sequence[UmimEvent]
     calls: Sequence[ModelCall]
     outcome: Sequence[UmimEvent]
@@ -42,6 +44,7 @@ class Inside:
         self._show = show
 
     def report(self, turn: TurnRecord) -> None:
+        """Show a turn that has ended."""
         for line in lines(turn, self._verbosity):
             self._show(line, Tone.INSIDE)
 

@@ -40,10 +40,12 @@ class InstanceRow:
 
     @property
     def active(self) -> bool:
+        """True unless it has finished or failed."""
         return self.status in ACTIVE
 
     @property
     def short_uid(self) -> str:
+        """Enough of the uid to tell instances apart: the first five characters behind the flow's name."""
         return self.uid.rpartition(")")[2][:5]
 
 
@@ -55,6 +57,7 @@ class Picture:
     instances: tuple[InstanceRow, ...] = ()
 
     def of(self, flow: str) -> list[InstanceRow]:
+        """The instances of a flow that are active."""
         return [instance for instance in self.instances if instance.flow == flow and instance.active]
 
 
@@ -70,8 +73,10 @@ def answer(question: str, picture: Picture) -> str:
 
 def _flows(picture: Picture, _: str, options: set[str]) -> str:
     rows = [flow for flow in picture.flows if "--all" in options or picture.of(flow.name)]
-    key: Callable[[FlowRow], Any] = lambda flow: (-flow.priority, flow.loop, flow.name)  # noqa: E731 -- one of two
-    rows.sort(key=(lambda flow: flow.name) if "--order-by-name" in options else key)
+    if "--order-by-name" in options:
+        rows.sort(key=lambda flow: flow.name)
+    else:
+        rows.sort(key=lambda flow: (-flow.priority, flow.loop, flow.name))
     table = [("Flow", "Loop", "Priority", "Instances", "Source")]
     table += [
         (flow.name, flow.loop, f"{flow.priority:g}", _uids(picture.of(flow.name)), flow.source)

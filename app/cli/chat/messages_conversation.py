@@ -24,15 +24,26 @@ Message = dict[str, Any]
 class Answering(Protocol):
     """What answers a list of messages, whole or piece by piece."""
 
-    async def answer(self, messages: Sequence[Message]) -> str: ...
+    async def answer(self, messages: Sequence[Message]) -> str:
+        """The whole answer.
 
-    def pieces(self, messages: Sequence[Message]) -> AsyncIterator[str]: ...
+        Raises:
+            ConversationError: there is none; the message is for the user.
+        """
+
+    def pieces(self, messages: Sequence[Message]) -> AsyncIterator[str]:
+        """The answer piece by piece.
+
+        Raises:
+            ConversationError: as `answer`, at any point of the iteration.
+        """
 
     def calls(self) -> Sequence[ModelCall]:
         """The model calls of the last answer."""
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Let go of connections."""
 
 
 class MessagesConversation:
@@ -50,6 +61,7 @@ class MessagesConversation:
         self._messages: list[Message] = []
 
     async def tell(self, events: Sequence[UmimEvent]) -> list[UmimEvent]:
+        """See `Conversation.tell`."""
         said = [
             event["final_transcript"] for event in events if event["type"] == "UtteranceUserActionFinished"
         ]
@@ -82,12 +94,15 @@ class MessagesConversation:
         return "".join(pieces)
 
     def restart(self) -> None:
+        """See `Conversation.restart`."""
         self._messages = []
 
     async def close(self) -> None:
+        """See `Conversation.close`."""
         await self._answering.close()
 
     def inspect(self, question: str) -> str:
+        """See `Conversation.inspect`."""
         return (
             f"!{question.split(maxsplit=1)[0]} looks into Colang 2.x flows, and this conversation has none."
         )

@@ -39,9 +39,11 @@ class Pipe:
         return await line or None
 
     def show(self, text: str, tone: Tone) -> None:
+        """See `Screen.show`; what is no part of the conversation goes to standard error."""
         _write(f"{text}\n", sys.stderr if tone in {Tone.ERROR, Tone.INSIDE} else sys.stdout)
 
     def piece(self, text: str | None) -> None:
+        """See `Screen.piece`."""
         _write("\n" if text is None else text, sys.stdout)
 
     @contextmanager

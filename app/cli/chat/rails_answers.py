@@ -18,6 +18,8 @@ _ERROR: Final = '{"error": '
 
 
 class RailsAnswers:
+    """Implements `Answering` with rails of this process."""
+
     def __init__(self, rails: LLMRails) -> None:
         self._rails = rails
 
@@ -46,7 +48,9 @@ class RailsAnswers:
             yield text
 
     def calls(self) -> Sequence[ModelCall]:
+        """See `Answering.calls`."""
         return self._rails.explain().llm_calls
 
     async def close(self) -> None:
+        """See `Answering.close`."""
         await self._rails.aclose()

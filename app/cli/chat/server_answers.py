@@ -65,6 +65,7 @@ class ServerAnswers:
         return ()
 
     async def close(self) -> None:
+        """See `Answering.close`."""
         await self._pool.close()
 
     @asynccontextmanager

@@ -27,6 +27,7 @@ class Performance:
     """Further arguments of its `Finished` event."""
 
     def show(self, arguments: Mapping[str, Any]) -> list[Show]:
+        """What the user sees of the action; nothing where it has no picture."""
         text = self.picture(arguments)
         return [Show(text, self.tone)] if text else []
 

@@ -18,6 +18,8 @@ class EventSyntaxError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TypedEvent:
+    """An event as it was typed."""
+
     name: str
     arguments: dict[str, Any]
 

@@ -46,6 +46,7 @@ class Terminal:
         self._end_progress: Callable[[], None] | None = None
 
     async def read(self) -> str | None:
+        """See `Screen.read`."""
         while True:
             try:
                 with patch_stdout():
@@ -62,12 +63,14 @@ class Terminal:
                 return line
 
     def show(self, text: str, tone: Tone) -> None:
+        """See `Screen.show`."""
         if self._end_progress is not None:
             self._end_progress()
         body = f"\n{printable(text)}\n" if tone is Tone.SPEECH else printable(text)
         self._print(body, tone, "\n")
 
     def piece(self, text: str | None) -> None:
+        """See `Screen.piece`."""
         if self._end_progress is not None:
             self._end_progress()
         self._print("\n" if text is None else printable(text), Tone.SPEECH, "")
@@ -91,6 +94,7 @@ class Terminal:
             self._working_since = self._end_progress = None
 
     def awaiting(self, results: bool) -> None:
+        """See `Screen.awaiting`."""
         self._awaiting_since = (self._awaiting_since or time.monotonic()) if results else None
 
     def _sign_of_life(self) -> str:

@@ -19,9 +19,11 @@ class Timers:
         return self._due.pop(uid, None) is not None
 
     def halt(self, now: float) -> None:
+        """Let no timer ring until `go_on`; halting twice is halting once."""
         self._halted_at = now if self._halted_at is None else self._halted_at
 
     def go_on(self, now: float) -> None:
+        """Let all timers go on with what they had left."""
         if self._halted_at is not None:
             lost = now - self._halted_at
             self._due = {uid: due + lost for uid, due in self._due.items()}

@@ -93,6 +93,7 @@ class Answer:
 
     @property
     def usage(self) -> dict[str, Any]:
+        """OpenAI's `usage` of this answer."""
         return usage_of([self])
 
     def frame(self, kind: str) -> dict[str, Any]:

@@ -124,16 +124,20 @@ class _Routes:
     # --- state ----------------------------------------------------------------------------------------------
 
     async def health(self) -> Response:
+        """`GET /health`: 200 while the engine works, 503 once it has broken."""
         return Response(status_code=200 if self.model.engine.healthy else 503)
 
     async def metrics(self) -> Response:
+        """`GET /metrics`: in the text format of Prometheus."""
         text = self.model.opened.engine.metrics.text()
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def list_models(self) -> dict[str, Any]:
+        """`GET /v1/models`: the model and the adapters that are loaded."""
         return {"object": "list", "data": [self._model(name) for name in self.model.models]}
 
     async def one_model(self, name: str) -> Response:
+        """`GET /v1/models/NAME`."""
         if name not in self.model.models:
             body = refusal(f"the model {name!r} does not exist", "not_found_error", "model_not_found")
             return JSONResponse(body, 404)
@@ -154,6 +158,7 @@ class _Routes:
     # --- answers --------------------------------------------------------------------------------------------
 
     async def chat(self, request: Request) -> Response:
+        """`POST /v1/chat/completions`, whole or as a stream."""
         body = await self._body(request)
         prepared = await asyncio.to_thread(self.model.chat, body)
         tools = bool(body.get("tools")) and body.get("tool_choice") != "none"
@@ -165,6 +170,7 @@ class _Routes:
         return JSONResponse(chat_completion(answer))
 
     async def complete(self, request: Request) -> Response:
+        """`POST /v1/completions`, of one prompt or several; a stream has one."""
         body = await self._body(request)
         prepared = await asyncio.to_thread(self.model.completions, body)
         answers = [Answer(self.model, one) for one in prepared]
@@ -179,6 +185,7 @@ class _Routes:
         return JSONResponse(completion(answers))
 
     async def embed(self, request: Request) -> Response:
+        """`POST /v1/embeddings`."""
         body = await self._body(request)
         prepared = await asyncio.to_thread(self.model.embeddings, body)
         answers = [Answer(self.model, one) for one in prepared]
@@ -195,17 +202,20 @@ class _Routes:
     # --- adapters -------------------------------------------------------------------------------------------
 
     async def load_adapter(self, request: Request) -> dict[str, str]:
+        """`POST /v1/load_lora_adapter`, from a folder of this machine."""
         body = await self._body(request)
         name, folder = _required(body, "lora_name"), _required(body, "lora_path")
         await self.model.engine.load_adapter(name, folder)
         return {"status": f"loaded {name}"}
 
     async def unload_adapter(self, request: Request) -> dict[str, str]:
+        """`POST /v1/unload_lora_adapter`."""
         name = _required(await self._body(request), "lora_name")
         await self.model.engine.drop_adapter(name)
         return {"status": f"unloaded {name}"}
 
     async def load_prefix(self, request: Request) -> dict[str, Any]:
+        """`POST /v1/load_prompt_prefix`, from a folder of this machine."""
         body = await self._body(request)
         name = _required(body, "prefix_name")
         prefix = await self.model.engine.load_prefix(name, _required(body, "prefix_path"))

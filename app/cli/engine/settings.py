@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypeAlias, TypeVar
 
 from app.cli.faults import UsageError
 from inference_backend import (
@@ -14,6 +14,12 @@ from inference_backend import (
     SchedulerSettings,
     SpeculationSettings,
 )
+
+QuantizationName: TypeAlias = Literal["fp8", "int8-weights", "smoothquant", "int4"]
+
+_QUANTIZATIONS: tuple[QuantizationName, ...] = ("fp8", "int8-weights", "smoothquant", "int4")
+
+T = TypeVar("T", bound=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ def engine_settings(options: EngineOptions) -> EngineSettings:
     return EngineSettings(
         str(options.model),
         device=one_of("--device", options.device, ("auto", "cpu", "cuda")),
-        quantization=quantization(options.quantization),
+        quantization=None if options.quantization is None else quantization(options.quantization),
         dtype=one_of("--dtype", options.dtype, ("auto", "float32", "float16", "bfloat16")),
         kv_memory_gib=options.kv_memory_gib,
         kv_dtype=one_of("--kv-dtype", options.kv_dtype, ("auto", "fp8", "int8")),
@@ -72,20 +78,22 @@ def engine_settings(options: EngineOptions) -> EngineSettings:
     )
 
 
-def quantization(name: str | None) -> Any:
-    return (
-        None
-        if name is None
-        else one_of("--quantization", name, ("fp8", "int8-weights", "smoothquant", "int4"))
-    )
+def quantization(name: str) -> QuantizationName:
+    """A quantization by its name.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    return one_of("--quantization", name, _QUANTIZATIONS)
 
 
-def one_of(option: str, value: str, known: tuple[str, ...]) -> Any:
-    """The value, known to be one of a few.
+def one_of(option: str, value: str, known: tuple[T, ...]) -> T:
+    """That one of `known` which `value` spells.
 
     Raises:
         UsageError: it is none of them.
     """
-    if value not in known:
-        raise UsageError(f"{option} is {value!r}, but must be one of {', '.join(known)}.")
-    return value
+    for name in known:
+        if name == value:
+            return name
+    raise UsageError(f"{option} is {value!r}, but must be one of {', '.join(known)}.")

@@ -15,6 +15,7 @@ DONE: Event = {"data": "[DONE]"}
 
 
 def event(value: Any) -> Event:
+    """A value as the data of one event."""
     return {"data": json.dumps(value, ensure_ascii=False, separators=(",", ":"))}
 
 
