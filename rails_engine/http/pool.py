@@ -17,6 +17,8 @@ from rails_engine.loops import PerLoop
 
 MAX_CONNECTIONS = 1000
 """Of one route in one event loop; further requests wait for one of them."""
+MAX_OPENING = 64
+"""Of one route in one event loop that are being opened at once, so that a burst of requests leaves each the time it needs."""
 MAX_LANES = 256
 """Routes remembered without a connection, in one event loop."""
 
@@ -40,6 +42,10 @@ class Lane:
         """No request and no connection of its own."""
         return not (self._open or self._opening or self._waiting)
 
+    @property
+    def _full(self) -> bool:
+        return self._opening >= MAX_OPENING or len(self._open) + self._opening >= self._at_most
+
     def kept(self) -> Connection | None:
         """A connection that is open and free."""
         while self._idle:
@@ -57,7 +63,7 @@ class Lane:
         """
         try:
             async with asyncio.timeout_at(until):
-                while len(self._open) + self._opening >= self._at_most:
+                while self._full:
                     connection = await self._turn()
                     if connection is not None and connection.usable:
                         return connection
@@ -83,6 +89,8 @@ class Lane:
         if not connection.usable:
             raise HTTPConnectionError("the server closed the connection at once")
         self._open.add(connection)
+        if not self._full:
+            self._pass_on(None)
         return connection
 
     async def _turn(self) -> Connection | None:
