@@ -13,10 +13,12 @@ from colang.v1.elements import ANYTHING, FlowCode, RunAction, Utter, WaitEvent, 
 
 Kind: TypeAlias = Hashable
 
+_FINISHED: Final = "InternalSystemActionFinished"
+
 NAMED: Final[Mapping[str, str]] = {
     "UserIntent": "intent",
     "BotIntent": "intent",
-    "InternalSystemActionFinished": "action_name",
+    _FINISHED: "action_name",
 }
 """Event type to the argument that names what it is about."""
 
@@ -40,6 +42,8 @@ class Kinds:
                 wanted = {name: value for name, value in element.properties.items() if value != ANYTHING}
                 if wanted:
                     self._compared.setdefault(element.type, []).append(wanted)
+        self._told_apart = frozenset({*NAMED, *self._compared})
+        self._ended = {name: (_FINISHED, name, True) for name in (*self._actions, OTHER)}
 
     def of_all(self, name: str) -> Kind | None:
         """The kind of every event of a type; None where that depends on more than its type."""
@@ -47,19 +51,16 @@ class Kinds:
 
     def of(self, name: str, arguments: Mapping[str, Any]) -> Kind:
         """The kind of an event."""
-        if name == "InternalSystemActionFinished":
-            return (
-                name,
-                _known(arguments.get("action_name"), self._actions),
-                arguments.get("status") == "success",
-            )
+        if name not in self._told_apart:
+            return name if name in self._types else OTHER
+        if name == _FINISHED:
+            action = _known(arguments.get("action_name"), self._actions)
+            return self._ended[action] if arguments.get("status") == "success" else (name, action, False)
         if name == "UserIntent":
             return (name, _known(arguments.get("intent"), self._intents))
         if name == "BotIntent":
             return (name, _known(arguments.get("intent"), self._utterances))
-        if name in self._compared:
-            return (name, *(same(wanted, arguments) for wanted in self._compared[name]))
-        return name if name in self._types else OTHER
+        return (name, *(same(wanted, arguments) for wanted in self._compared[name]))
 
 
 def _known(name: object, names: set[Any]) -> str:

@@ -26,6 +26,9 @@ INSTANCE_BOUND: Final = 200
 _TELLING: Final = frozenset({"UserMessage", "StartUtteranceBotAction"})
 """Events from which variables follow."""
 
+_MEANING_MORE: Final = _TELLING | {"StartInternalSystemAction", "ContextUpdate", "start_flow", "BotIntent"}
+"""Events that are more than something for flows to look at."""
+
 _ALIVE = frozenset({Status.ACTIVE, Status.INTERRUPTED})
 _FINISHED: Final = "InternalSystemActionFinished"
 _CREATED: Final = (_FINISHED, CREATE, True)
@@ -58,22 +61,22 @@ def hear(program: Program, state: State, name: str, arguments: Mapping[str, Any]
     Raises:
         as `step`.
     """
-    if name == "StartInternalSystemAction":
-        return None
-    if name == "ContextUpdate":
-        state.variables.update(arguments.get("data") or {})
-        state.pending.clear()
-        return None
-    if name in _TELLING or "type" not in arguments:
+    if name in _MEANING_MORE or "type" not in arguments:
+        if name == "StartInternalSystemAction":
+            return None
+        if name == "ContextUpdate":
+            state.variables.update(arguments.get("data") or {})
+            state.pending.clear()
+            return None
         _note(state, name, arguments)
+        if name == "start_flow" and arguments.get("flow_body"):
+            code = flow_of_body(str(arguments.get("flow_id")), str(arguments["flow_body"]))
+            return start_flow(program, state, code)
+        if name == "BotIntent" and arguments.get("intent") == STOP:
+            state.forget_flows()
+            return None
     else:
         state.variables["event"] = arguments
-    if name == "start_flow" and arguments.get("flow_body"):
-        code = flow_of_body(str(arguments.get("flow_id")), str(arguments["flow_body"]))
-        return start_flow(program, state, code)
-    if name == "BotIntent" and arguments.get("intent") == STOP:
-        state.forget_flows()
-        return None
     scope = Variables(state.variables, program.config)
     return _heard(program, state, scope, name, arguments, program.kinds.of(name, arguments))
 
@@ -117,11 +120,9 @@ def _heard(
     remembered = not state.added
     way = before.ways.get(kind) if remembered else None
     end = None
-    if way is not None:
-        end = way.straight
-        if end is None:
-            scope.growth = 0
-            end = recall(way, state, scope)
+    if way is not None and (end := way.straight) is None:
+        scope.growth = 0
+        end = recall(way, state, scope)
     if end is None:
         work = Work(program, state, Event(name, arguments))
         decide(work)

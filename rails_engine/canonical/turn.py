@@ -51,9 +51,13 @@ START: Final = "StartInternalSystemAction"
 LISTEN: Final = "Listen"
 
 _NOTHING: Final[EventDict] = {"type": ""}
+_NOT_FAILED: Final[EventDict] = {}
 
 _NOTED: Final = frozenset({"UtteranceUserActionFinished", "hide_prev_turn", LISTEN})
 """Events at which the turn does more than to write them down."""
+
+_ANSWERED: Final = frozenset({START, "StartInputRail"})
+"""Events that the turn itself may answer, before any flow does; exceptions are others."""
 
 PASSING: Final[Mapping[str, str]] = {"pass_input_rails": "input", "pass_output_rails": "output"}
 """Actions of the system flows that pass rails: what these ask is on record, they themselves are not."""
@@ -148,26 +152,43 @@ class CanonicalTurn:
             self.trace.events.append(event)
         elif "uid" in event:
             scene.events.append(event)
+        if kind in _NOTED or scene.shown is not None:
+            self._note(kind, event)
+        heard = self.trace.heard_beside
+        if not heard or event.get("uid") not in heard:
+            self._decision = hear(scene.program, scene.machine, kind, event)
+
+    def _note(self, kind: str, event: EventDict) -> None:
+        scene = self.scene
         if kind == "UtteranceUserActionFinished":
             self._before = scene.machine.standing
         elif kind == "hide_prev_turn" and self._before is not None:
             scene.machine.standing = self._before
         elif scene.shown is not None:
             _show(scene.shown, event)
-        heard = self.trace.heard_beside
-        if not heard or event.get("uid") not in heard:
-            self._decision = hear(scene.program, scene.machine, kind, event)
 
     def _until_action(self) -> EventDict | None:
         """Produce events up to the start of an action that takes time, which is returned, or up to `Listen`."""
-        while (last := self._last)["type"] != LISTEN:
+        while (kind := self._last["type"]) != LISTEN:
             if self._seen > EVENT_BOUND:
                 raise InvalidRequestError(f"Too many events: more than {EVENT_BOUND} in one turn")
-            if last["type"] == START and not _creates_event(last):
-                return last
-            for event in self._following(last):
-                self.see(event)
+            if kind == START and not _creates_event(self._last):
+                return self._last
+            if self.is_quiet and kind not in _ANSWERED and not kind.endswith("Exception"):
+                self._go_on_quietly()
+            else:
+                for event in self._following(self._last):
+                    self.see(event)
         return None
+
+    def _go_on_quietly(self) -> None:
+        """See the next event; the start of an action that nobody reads is nothing that the machine looks at either."""
+        event = self._next_quietly(self._decision)
+        if "uid" in event or event["type"] != START:
+            self.see(event)
+        else:
+            self._last, self._decision = event, None
+            self._seen += 1
 
     def _following(self, last: EventDict) -> list[EventDict]:
         """The events that follow from the last one at once."""
@@ -191,7 +212,7 @@ class CanonicalTurn:
         """The next event after those that flows create, which the machine hears at once."""
         scene = self.scene
         scene.machine.pending.clear()
-        if self._creates and isinstance(decision, Creating):
+        if self._creates and type(decision) is Creating:
             decision = create_all(scene.program, scene.machine, decision, self._created)
         if decision is None:
             return self._written({"type": LISTEN}, is_marker=True)
@@ -223,8 +244,10 @@ class CanonicalTurn:
         event = {"type": name, **arguments}
         if name == START:
             event["action_params"] = dict(arguments["action_params"])
-            event["is_system_action"] = self._runner.is_system(arguments["action_name"])
-        whole = self._written(event)
+            event["is_system_action"] = is_system = self._runner.is_system(arguments["action_name"])
+            if is_system and not self.is_recorded:
+                return event
+        whole = self.stamp(event)
         if command.flow_uid and self.is_recorded:
             self.trace.deciders[whole["uid"]] = command.flow_uid
         return whole
@@ -240,23 +263,25 @@ class CanonicalTurn:
         name, params = start["action_name"], start.get("action_params")
         arguments = resolved(params, self.scene.context) if params else {}
         outcome, failure = await self._outcome(name, arguments)
-        updates = dict(outcome.context_updates)
+        updates: Mapping[str, Any] = outcome.context_updates
         if key := start.get("action_result_key"):
-            updates[key] = outcome.value
-        events = [self.stamp(event) for event in outcome.events]
-        finished = self._written(_finished(start, outcome.value, failure, events))
+            updates = {**updates, key: outcome.value}
+        events = [self.stamp(event) for event in outcome.events] if outcome.events else []
+        finished = _finished(start, outcome.value, failure, events)
+        if self.is_recorded or not finished["is_system_action"]:
+            finished = self.stamp(finished)
         if not updates:
             return [finished, *events]
-        update = {"type": "ContextUpdate", "data": updates}
         if self.is_recorded:
-            return [self.stamp(update), finished, *events]
+            return [self.stamp({"type": "ContextUpdate", "data": dict(updates)}), finished, *events]
         self._seen += 1
-        hear(self.scene.program, self.scene.machine, "ContextUpdate", update)
+        machine = self.scene.machine
+        machine.variables.update(updates)
+        machine.pending.clear()
         return [finished, *events]
 
     def _is_creation(self, decision: Send) -> bool:
-        name = decision.event.arguments.get("action_name")
-        return name == "create_event" and self._creates
+        return self._creates and decision.event.arguments.get("action_name") == "create_event"
 
     def _created_quietly(self, decision: Send) -> EventDict:
         """The event that a flow creates; the machine alone hears that creating it is over."""
@@ -397,17 +422,18 @@ def _with_services(scene: CanonicalScene, services: Any) -> CanonicalScene:
 
 
 def _finished(start: EventDict, value: Any, failure: str | None, events: list[EventDict]) -> EventDict:
-    failed = {"failure_reason": "failed"} if failure else {}
+    name = start["action_name"]
+    failed = {"failure_reason": "failed"} if failure else _NOT_FAILED
     return {
         "type": "InternalSystemActionFinished",
         "action_uid": start.get("action_uid"),
-        "action_name": start["action_name"],
+        "action_name": name,
         "action_params": start.get("action_params") or {},
         "action_result_key": start.get("action_result_key"),
         "status": "failed" if failure else "success",
         "is_success": not failure,
         **failed,
         "return_value": value,
-        "events": None if start["action_name"] in WITHOUT_EVENTS else events,
+        "events": None if name in WITHOUT_EVENTS else events,
         "is_system_action": start.get("is_system_action", False),
     }
