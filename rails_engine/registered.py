@@ -120,7 +120,10 @@ class _Carrying:
         limits = limits_of(action.name, arguments, rail, self._resources.config)
         try:
             output = await self._runner.run(
-                action, arguments, self._injected(scene), limits.timeout_s if limits is not None else None
+                action,
+                arguments,
+                self._injected(scene),
+                limits.policy.timeout_s if limits is not None else None,
             )
             if limits is not None and limits.of_library:
                 require_verdict(output)

@@ -40,6 +40,15 @@ class Filling:
         ]
         self._others = [(name, arguments[name]) for name in varying if not _is_name(arguments[name])]
 
+    def filled(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments with these variables."""
+        filled = self._arguments.copy()
+        for name, variable, given in self._named:
+            filled[name] = variables.get(variable, given)
+        for name, given in self._others:
+            filled[name] = _value(given, variables)
+        return filled
+
     def into(self, target: dict[str, Any], variables: Mapping[str, Any]) -> None:
         """Write the arguments with these variables into `target`."""
         target.update(self._arguments)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from colang.expressions import Compiled
+from colang.v1.arguments import Filling
 
 ANYTHING: Final = "..."
 """A property or intent that anything matches."""
@@ -54,6 +55,10 @@ class RunAction:
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     result: str | None = None
+    filling: Filling = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "filling", Filling(self.arguments))
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,15 +109,18 @@ class RailOutcome:
 
     def view(self) -> dict[str, Any]:
         """The verdict as flows read it: plain data, with every field and property by name."""
+        decision, specs = self.decision, self.transforms
         return {
-            "decision": self.decision._value_,
+            "decision": decision._value_,
             "reason": self.reason,
             "metadata": dict(self.metadata),
-            "transforms": [{"target": spec.target.value, "text": spec.text} for spec in self.transforms],
+            "transforms": [{"target": spec.target.value, "text": spec.text} for spec in specs]
+            if specs
+            else [],
             "failed": self.failed,
-            "is_blocked": self.decision is RailDecision.BLOCK,
-            "is_transform": self.decision is RailDecision.TRANSFORM,
-            "transform_text": self.transforms[0].text if self.transforms else None,
+            "is_blocked": decision is RailDecision.BLOCK,
+            "is_transform": decision is RailDecision.TRANSFORM,
+            "transform_text": specs[0].text if specs else None,
         }
 
 

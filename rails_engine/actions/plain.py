@@ -45,7 +45,10 @@ def to_plain(value: Any, depth: int = 0) -> Any:
 def plain_outcome(outcome: RailOutcome, depth: int = 0) -> dict[str, Any]:
     """A verdict as flows read it."""
     view = outcome.view()
-    view["metadata"] = _mapping(view["metadata"], depth + 1)
+    metadata = view["metadata"]
+    for key, item in metadata.items():
+        if type(item) not in _ATOMS:
+            metadata[key] = to_plain(item, depth + 1)
     return view
 
 

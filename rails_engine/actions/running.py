@@ -54,11 +54,11 @@ class ActionRunner:
             ActionTimeoutError: it took longer than `timeout_s`; a plain function then goes on unheard.
             Exception: whatever the action raises.
         """
-        arguments = arguments_of(action, given, injected)
+        work = self._call(action, arguments_of(action, given, injected))
         if timeout_s is None:
-            return output_of(await self._call(action, arguments))
+            return output_of(await work)
         try:
-            return output_of(await within(timeout_s, self._call(action, arguments)))
+            return output_of(await within(timeout_s, work))
         except DeadlinePassedError as error:
             raise ActionTimeoutError(f"Action '{action.name}' did not end within {timeout_s:g} s.") from error
 
@@ -90,11 +90,10 @@ def arguments_of(action: Action, given: Mapping[str, Any], injected: Mapping[str
     Raises:
         ActionError: an argument has no parameter.
     """
-    parameters = action.parameters
-    arguments = {
-        name if name in parameters else _named(action, name): unwrapped(value)
-        for name, value in given.items()
-    }
+    parameters, arguments = action.parameters, {}
+    for name, value in given.items():
+        meant = name if name in parameters else _named(action, name)
+        arguments[meant] = value if type(value) is str else unwrapped(value)
     for name in parameters:
         if name not in arguments and name in injected:
             arguments[name] = injected[name]

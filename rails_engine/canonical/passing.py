@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from colang.v1 import FlowCode, Program, RunAction, WaitEvent, called, go_through, resolved
+from colang.v1 import FlowCode, Program, WaitEvent, called, go_through
 from rails_engine.canonical.turn import Answer, CanonicalTurn
 from rails_engine.config import RailsConfig
 from rails_engine.errors import ActionNotFoundError
@@ -65,12 +65,13 @@ async def _passes(
     try:
         element = next(walk)
         while is_system(element.name):
-            answer = await _answer(turn, element)
-            answers.append(answer)
-            outcome = answer.outcome
+            filled = element.filling.filled(variables)
+            outcome = await turn.carry_out(element.name, filled)
+            answers.append(Answer(element.name, filled, outcome))
             if outcome.failure is not None or outcome.failed_rail is not None or outcome.events:
                 break
-            variables.update(outcome.context_updates)
+            if outcome.context_updates:
+                variables.update(outcome.context_updates)
             element = walk.send(outcome.value)
     except ActionNotFoundError:
         pass  # the flow will meet it again, and say so
@@ -82,8 +83,3 @@ async def _passes(
     variables.update(before)
     turn.answers = answers
     return False
-
-
-async def _answer(turn: CanonicalTurn, element: RunAction) -> Answer:
-    arguments = resolved(element.arguments, turn.scene.machine.variables)
-    return Answer(element.name, arguments, await turn.carry_out(element.name, arguments))

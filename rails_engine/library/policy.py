@@ -12,6 +12,7 @@ from typing import Any
 
 from rails_engine.actions import ActionOutput, RailOutcome
 from rails_engine.config import RailsConfig
+from rails_engine.config.schema import ErrorPolicy
 from rails_engine.scene import RunningRail
 from rails_engine.values import value_class
 
@@ -39,11 +40,16 @@ _NO_RAILS = frozenset({"retrieve_relevant_chunks", "generate_bot_message", "crea
 
 @value_class
 class Limits:
-    """`of_library`: the action is one of a built-in rail, whose flows read a verdict."""
+    """`policy` says how long it may take and what its failure does; `of_library`: it is the action of a built-in rail,
+    whose flows read a verdict.
+    """
 
-    timeout_s: float
-    allows_on_error: bool
+    policy: ErrorPolicy
     of_library: bool
+
+    @property
+    def allows_on_error(self) -> bool:
+        return self.policy.allows_on_error
 
 
 def limits_of(
@@ -60,8 +66,7 @@ def limits_of(
         return None
     policies, flows = rails.policies, rail.flows if rail is not None else ()
     named = next((policies[flow] for flow in flows if flow in policies), None) if policies else None
-    chosen = named or guarded
-    return Limits(chosen.timeout_s, chosen.allows_on_error, of_library)
+    return Limits(named or guarded, of_library)
 
 
 def require_verdict(output: ActionOutput) -> None:

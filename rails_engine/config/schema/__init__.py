@@ -43,6 +43,7 @@ from rails_engine.config.schema.rail_options import (
 from rails_engine.config.schema.rails import (
     ActionRails,
     DialogRails,
+    ErrorPolicy,
     GuardedDirection,
     InputRails,
     OutputRails,
@@ -115,6 +116,7 @@ __all__ = [
     "DialogRails",
     "Document",
     "EmbeddingSearchProvider",
+    "ErrorPolicy",
     "EmbeddingsCacheConfig",
     "F5GuardrailsRailConfig",
     "FactCheckingRailConfig",

@@ -25,17 +25,18 @@ async def detect_regex_pattern(source: str, text: Any, config: RailsConfig) -> R
         raise ValueError(f"unknown source {source!r}; use input, output or retrieval")
     detection = config.rails.config.regex_detection
     options: RegexDetectionOptions | None = getattr(detection, source) if detection else None
-    text = readable(text, config)
-    found = await _found(options, text) if options and text else []
+    text = text if type(text) is str else readable(text, config)
+    found: list[str] = []
+    if options and text:
+        searching = options.engine == "backtracking"
+        found = await asyncio.to_thread(_backtracking, options, text) if searching else _found(options, text)
     metadata: dict[str, Any] = {
         "is_match": bool(found), "text": text, "detections": found, "source": source,
     }  # fmt: skip
     return RailOutcome.block(metadata=metadata) if found else RailOutcome.allow(metadata=metadata)
 
 
-async def _found(options: RegexDetectionOptions, text: str) -> list[str]:
-    if options.engine == "backtracking":
-        return await asyncio.to_thread(_backtracking, options, text)
+def _found(options: RegexDetectionOptions, text: str) -> list[str]:
     encoded = text.encode()
     pairs = zip(options.patterns, options.compiled_patterns, strict=True)
     return [pattern for pattern, compiled in pairs if compiled.search(encoded)]
