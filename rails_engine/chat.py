@@ -252,7 +252,7 @@ class Digest:
 
     def add(self, *messages: ChatMessage) -> None:
         """Take further messages in."""
-        text = "".join(map(_digested, messages))
+        text = "".join(map(_digested, messages)) if len(messages) != 1 else _digested(messages[0])
         self._hash.update(text.encode("utf-8", "surrogatepass"))
 
     def copy(self) -> Digest:

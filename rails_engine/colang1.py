@@ -169,7 +169,7 @@ class Colang1:
         """Run the turn that the request asks for, on a fork; keep it if it succeeds."""
         known = self._known(request)
         asked = inputs_of(request, known.length)
-        request = with_options_of_context(request, [*asked.past, *asked.now])
+        request = with_options_of_context(request, [*asked.past, *asked.now] if asked.past else asked.now)
         # A model that is given the messages as they are sees all of them, not only those that are new.
         first = 0 if self._resources.config.passthrough else known.length
         places = self._checks.places(request, first, asked.start)
@@ -181,7 +181,8 @@ class Colang1:
         if stream is not None:
             turn.scene = replace(turn.scene, shown=stream)
             stream.begin(lambda give: self._windows(turn, give))
-        turn.scene.events.extend(turn.stamp(event) for event in inputs.past)
+        if inputs.past:
+            turn.scene.events.extend(turn.stamp(event) for event in inputs.past)
         new = await self._run(turn, [turn.stamp(event) for event in inputs.now])
         trace.story = turn.scene.events
         after = Story(turn.scene.machine, continued(known.story.events, turn.scene.events))
@@ -195,11 +196,11 @@ class Colang1:
 
     def _run(self, turn: CanonicalTurn, inputs: Sequence[EventDict]) -> Awaitable[list[EventDict]]:
         """Run the turn; where the configuration says so, its model calls begin while the input rails judge."""
+        if not self._resources.config.rails.input.speculative_generation:
+            return turn.run(inputs)
         flows = turn.scene.context.get("_input_flows") or ()
-        wanted = self._resources.config.rails.input.speculative_generation
         if (
-            not wanted
-            or not flows
+            not flows
             or not turn.scene.context.get("_dialog")
             or rewrites(self._program, flows, "user_message")
         ):
@@ -252,9 +253,7 @@ class Colang1:
         params = (request.options.llm_params if request.options else None) or {}
         services = TurnServices(self._resources, trace.llm_calls.append, params)
         machine = story.machine.fork()
-        machine.variables.update(self._wanted(request))
-        # A rail that stopped its turn is still named in these.
-        machine.variables.update({name: None for name in TRIGGERED if machine.variables.get(name)})
+        self._ask(machine.variables, request)
         notes: dict[str, Any] = {}
         if self._resources.config.passthrough:
             notes["messages"] = [m for m in request.messages if m.get("role") not in {"context", "event"}]
@@ -276,26 +275,25 @@ class Colang1:
             or self._runner.reads_events()
         )
 
-    def _wanted(self, request: Request) -> dict[str, Any]:
-        """What the system flows ask before they run a kind of rail."""
-        rails = self._resources.config.rails
-        asked = (request.options or DEFAULT_OPTIONS).rails
-        given = _given_answer(request)
-        return {
-            "_input_flows": chosen(rails.input.flows, asked.input),
-            "_output_flows": chosen(rails.output.flows, asked.output),
-            "_retrieval_flows": chosen(rails.retrieval.flows, asked.retrieval),
-            "_tool_input_flows": chosen(rails.tool_input.flows, asked.tool_input),
-            "_tool_output_flows": chosen(rails.tool_output.flows, asked.tool_output),
-            "_pass_input": False,
-            "_pass_output": False,
-            "_input_passed": 0,
-            "_output_passed": 0,
-            "_dialog": asked.dialog,
-            "_answer_given": bool(given is not None and asked.output),
-            **({"bot_message": given} if given is not None else {}),
-            "generation_options": request.options.model_dump() if request.options else None,
-        }
+    def _ask(self, variables: dict[str, Any], request: Request) -> None:
+        """Set what the system flows look at before they run a kind of rail."""
+        rails, options = self._resources.config.rails, request.options
+        asked, given = (options or DEFAULT_OPTIONS).rails, _given_answer(request)
+        variables["_input_flows"] = chosen(rails.input.flows, asked.input)
+        variables["_output_flows"] = chosen(rails.output.flows, asked.output)
+        variables["_retrieval_flows"] = chosen(rails.retrieval.flows, asked.retrieval)
+        variables["_tool_input_flows"] = chosen(rails.tool_input.flows, asked.tool_input)
+        variables["_tool_output_flows"] = chosen(rails.tool_output.flows, asked.tool_output)
+        variables["_pass_input"] = variables["_pass_output"] = False
+        variables["_input_passed"] = variables["_output_passed"] = 0
+        variables["_dialog"] = asked.dialog
+        variables["_answer_given"] = bool(given is not None and asked.output)
+        if given is not None:
+            variables["bot_message"] = given
+        variables["generation_options"] = options.model_dump() if options is not None else None
+        for name in TRIGGERED:
+            if variables.get(name):  # a rail that stopped its turn is still named here
+                variables[name] = None
 
     # --- streaming -------------------------------------------------------------------------------------------------
 

@@ -72,6 +72,8 @@ class MessageChecks:
         It judges its last user message and the results of its tools.
         """
         messages = request.messages
+        if first >= start >= len(messages) - 1:
+            return []
         now = [p for p in range(start, len(messages)) if messages[p].get("role") == "user"][:-1]
         return [*range(first, start), *now]
 

@@ -39,19 +39,19 @@ def inputs_of(request: Request, known: int) -> Inputs:
         InvalidRequestError: a message is malformed.
     """
     messages = _asked(request)
-    start = _turn_start(messages, known)
+    start = turn_start(messages, known)
+    if start == len(messages):
+        start = next((p for p in range(start - 1, -1, -1) if messages[p].get("role") == "user"), known)
     past = [event for message in messages[known:start] for event in _past_events(message)]
     return Inputs(past, _now_events(messages[start:], start), known, start)
 
 
-def _turn_start(messages: Sequence[Mapping[str, Any]], known: int) -> int:
-    """Where the turn begins that the messages ask for: behind the last answer, or with the last user message."""
+def turn_start(messages: Sequence[Mapping[str, Any]], known: int = 0) -> int:
+    """The place behind the last answer; `known` where none comes after it."""
     start = len(messages)
     while start > known and messages[start - 1].get("role") not in ANSWERS:
         start -= 1
-    if start < len(messages):
-        return start
-    return next((p for p in range(len(messages) - 1, -1, -1) if messages[p].get("role") == "user"), known)
+    return start
 
 
 def _asked(request: Request) -> Sequence[Mapping[str, Any]]:
@@ -81,12 +81,13 @@ def with_options_of_context(request: Request, events: Sequence[Mapping[str, Any]
         ValueError: the options in the context are malformed (pydantic's ValidationError).
         TypeError: they are no mapping.
     """
-    if not any(event.get("type") == "ContextUpdate" for event in events):
+    updates = [event.get("data") for event in events if event.get("type") == "ContextUpdate"]
+    if not updates:
         return request if request.given is None else replace(request, given=None)
     context: dict[str, Any] = {}
-    for event in events:
-        if event.get("type") == "ContextUpdate" and isinstance(event.get("data"), Mapping):
-            context.update(event["data"])
+    for data in updates:
+        if isinstance(data, Mapping):
+            context.update(data)
     given = context.get("bot_message")
     return replace(
         request,

@@ -40,8 +40,10 @@ def chosen(configured: Sequence[str], choice: RailChoice) -> list[str]:
     Raises:
         InvalidRequestError: a name is not among them; to run fewer rails for a slip of the pen would fail open.
     """
-    if choice is True or choice is False:
-        return list(configured) if choice else []
+    if choice is True:
+        return [*configured]
+    if choice is False:
+        return []
     named = {" ".join(name.split()) for name in choice}
     unknown = named - {*configured, *map(_plain, configured)}
     if unknown:

@@ -40,13 +40,9 @@ def continued(before: Sequence[EventDict], events: Sequence[EventDict]) -> tuple
 
     The turn's own machinery is left out; of `before` it was already.
     """
-    quoted = [event for event in events[len(before) :] if _is_quoted(event)]
+    new = events[len(before) :] if before else events
+    quoted = [event for event in new if not (event.get("is_system_action") or is_marker(event["type"]))]
     return (*before, *quoted)[-HISTORY_BOUND:]
-
-
-def _is_quoted(event: EventDict) -> bool:
-    """Whether an event is part of what was said, meant and done, and none of the turn's own machinery."""
-    return not (event.get("is_system_action") or is_marker(event["type"]))
 
 
 @lru_cache(maxsize=1024)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from rails_engine.ahead import Ahead, AheadEndedError
@@ -13,6 +14,7 @@ from rails_engine.errors import ConfigurationError, LLMCallException, NoModelErr
 from rails_engine.knowledge import Knowledge
 from rails_engine.llm import (
     LLM,
+    NO_SAMPLING,
     Chunk,
     Gathering,
     LLMCall,
@@ -21,6 +23,7 @@ from rails_engine.llm import (
     Models,
     Observed,
     Reading,
+    Sampling,
     gathered,
     request_of,
 )
@@ -109,6 +112,10 @@ class TurnServices:
             self.resources.config.lowest_temperature if completion.steady else completion.temperature
         )
         tuned = self.llm_params if completion.tunable else {}
+        if temperature is None and rendered.max_tokens is None and not tuned:
+            messages, prompt = rendered.messages, rendered.prompt or ""
+            sampling = _stopping(completion.stop or rendered.stop)
+            return LLMRequest(messages, None if messages else prompt, sampling=sampling)
         asked = {"temperature": temperature, "max_tokens": rendered.max_tokens, **tuned}
         given = {name: value for name, value in asked.items() if value is not None}
         stop = None if given.get("stop") else list(completion.stop or rendered.stop)
@@ -116,6 +123,8 @@ class TurnServices:
 
     def parsed(self, task: str, text: str) -> str:
         """A model's text through the output parser of the task's prompt; as it is where nobody knows that parser."""
+        if not self.resources.prompts.has_parser(task):
+            return text
         try:
             return str(self.resources.prompts.parse(task, text))
         except PromptError as error:
@@ -179,6 +188,13 @@ class TurnServices:
         return taken or Observed(model, self.sink, task).stream(request)
 
 
+@lru_cache(maxsize=64)
+def _stopping(stop: tuple[str, ...]) -> Sampling:
+    """Nothing but where to stop; most prompts of a configuration ask for the same."""
+    return Sampling(stop=stop) if stop else NO_SAMPLING
+
+
+@lru_cache(maxsize=64)
 def _one_name(task: str) -> Foreign:
     """A user's model may raise anything; callers know one name for it."""
     passing = (ConfigurationError, LLMCallException, StreamStoppedError, AheadEndedError)

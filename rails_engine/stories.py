@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from rails_engine.chat import ChatMessage, Digest
-from rails_engine.replies import ANSWERS, Reply
+from rails_engine.replies import ANSWERS, Reply, turn_start
 from rails_engine.saved import Story, begin_story
 from rails_engine.values import value_class
 
@@ -36,10 +36,7 @@ class Stories:
 
     def longest(self, messages: Sequence[ChatMessage]) -> Known:
         """The conversation that the longest known beginning of `messages` led to."""
-        latest = len(messages)
-        while latest and messages[latest - 1].get("role") not in ANSWERS:
-            latest -= 1
-        whole = Digest()
+        latest, whole = turn_start(messages), Digest()
         if not latest:
             whole.add(*messages)
             return Known(begin_story(), 0, whole)
@@ -65,14 +62,15 @@ class Stories:
     def keep(self, asked: Digest, reply: Reply, story: Story) -> None:
         """Remember what the messages of `asked` led to, whichever way the caller writes the answer down.
 
-        With reasoning in front of it, as it was given out, or the text alone, as it was streamed.
+        `asked` is that of `longest`, and takes the answer in. With reasoning in front of it, as it was given out, or the text alone, as it was streamed.
         """
-        answers = [reply.as_message()]
+        answer = reply.as_message()
         if not reply.is_plain:
-            answers.append({"role": "assistant", "content": reply.text})
-        for answer in answers:
             growing = asked.copy()
             growing.add(answer)
             self._stories[growing.text()] = story
+            answer = {"role": "assistant", "content": reply.text}
+        asked.add(answer)
+        self._stories[asked.text()] = story
         while len(self._stories) > KEPT:
             self._stories.popitem(last=False)

@@ -43,7 +43,9 @@ class Speech:
         if given:
             return str(given).strip()
         said = scene.context.get("last_user_message")
-        chunks = await scene.services.relevant_chunks(str(said)) if said else None
+        if not said or scene.services.resources.knowledge.base is None:
+            return None
+        chunks = await scene.services.relevant_chunks(str(said))
         return "\n".join(chunks) if chunks else None
 
     async def _passed_through(self, scene: CanonicalScene, task: str) -> Outcome:

@@ -32,6 +32,9 @@ class Wording:
 
     def whole(self, text: str) -> str:
         """The message of a whole text."""
+        said = text.strip()
+        if self._quotes and not self._turns and not said.startswith('"'):
+            return said
         return self._taken(text, last=True)
 
     def feed(self, piece: str) -> str:

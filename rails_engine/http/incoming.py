@@ -133,7 +133,8 @@ class Incoming:
             HTTPClientError: what broke it.
         """
         while not (self.complete or self.error or (self.streaming and self.status)):
-            await self._more()
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
         if self.error is not None and not (self.streaming and self.status):
             raise self.error
 

@@ -46,6 +46,10 @@ class Lane:
     def _full(self) -> bool:
         return self._opening >= MAX_OPENING or len(self._open) + self._opening >= self._at_most
 
+    def serves(self, route: Route) -> bool:
+        """Whether this is the lane of this very route in the running loop, and open."""
+        return self._route is route and not self._closed and self.loop is asyncio.get_running_loop()
+
     def kept(self) -> Connection | None:
         """A connection that is open and free."""
         while self._idle:
@@ -157,16 +161,22 @@ class Pool:
         self._at_most = at_most
         self._contexts = Contexts()
         self._lanes: PerLoop[dict[str, Lane]] = PerLoop(dict)
+        self._last: Lane | None = None
+        """The one that was asked for last; most pools have no other."""
 
     def lane(self, route: Route) -> Lane:
         """The lane of `route` in the running loop."""
+        last = self._last
+        if last is not None and last.serves(route):
+            return last
         lanes = self._lanes.get()
         lane = lanes.get(route.key)
         if lane is None:
             if len(lanes) >= MAX_LANES:
                 for unused in [known for known, lane in lanes.items() if lane.unused]:
-                    del lanes[unused]
+                    lanes.pop(unused).close()
             lane = lanes[route.key] = Lane(route, self._contexts, self._at_most)
+        self._last = lane
         return lane
 
     async def close(self) -> None:
@@ -198,6 +208,16 @@ class Exchange:
         self._request = line.request(body)
         self._terms = terms
         self._connection: Connection | None = None
+
+    async def whole(self) -> Incoming:
+        """The whole answer; the connection is free again for others.
+
+        Raises:
+            as entering.
+        """
+        answer = await self.__aenter__()
+        self._left()
+        return answer
 
     async def __aenter__(self) -> Incoming:
         lane, terms = self._lane, self._terms

@@ -40,9 +40,7 @@ _NO_RAILS = frozenset({"retrieve_relevant_chunks", "generate_bot_message", "crea
 
 @value_class
 class Limits:
-    """`policy` says how long it may take and what its failure does; `of_library`: it is the action of a built-in rail,
-    whose flows read a verdict.
-    """
+    """How long an action may take and what its failure does. `of_library`: a flow of the library reads its verdict."""
 
     policy: ErrorPolicy
     of_library: bool

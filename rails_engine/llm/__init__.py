@@ -13,6 +13,7 @@ from rails_engine.llm.adapt import PublicModel, UserModel, as_llm, public_model
 from rails_engine.llm.answer import Completing, Completion, Gathering, complete, gathered
 from rails_engine.llm.base import (
     LLM,
+    NO_SAMPLING,
     Choice,
     Chunk,
     Constraint,
@@ -82,6 +83,7 @@ from rails_engine.llm.wire import text_of, tool_call_field
 
 __all__ = [
     "LLM",
+    "NO_SAMPLING",
     "PROVIDERS",
     "AnswerStore",
     "CacheInterface",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from typing import Any, Protocol, cast
 
 from rails_engine.llm.base import LLM, Chunk, LLMRequest, TokenLogprob, ToolCall, Usage
@@ -100,15 +100,15 @@ def tool_calls_of(chunks: list[Chunk]) -> tuple[ToolCall, ...]:
     return tuple(ToolCall(ids[i] or f"call_{i}", names[i], arguments[i]) for i in sorted(ids))
 
 
-async def complete(llm: LLM, request: LLMRequest) -> Completion:
+def complete(llm: LLM, request: LLMRequest) -> Awaitable[Completion]:
     """Run one request to its end.
 
     Raises:
         LLMClientError, ConfigurationError: as `LLM.stream`.
     """
     if not request.streaming and hasattr(llm, "complete"):
-        return await cast("Completing", llm).complete(request)
-    return await gathered(llm.stream(request))
+        return cast("Completing", llm).complete(request)
+    return gathered(llm.stream(request))
 
 
 async def gathered(stream: AsyncIterator[Chunk]) -> Completion:

@@ -63,16 +63,19 @@ class HttpChannel:
         self._pool = pool
         self._endpoint = endpoint
         self._line: RequestLine | None = None
+        self._terms = Terms(endpoint.connect_timeout_s, total_s=endpoint.timeout_s, resend=True)
 
     async def answer(self, body: Mapping[str, Any], timeout_s: float) -> Reply:
         """See `Channel.answer`."""
         line = self._ready()
-        terms = Terms(self._endpoint.connect_timeout_s, total_s=timeout_s, resend=True)
+        terms = self._terms
+        if terms.total_s != timeout_s:
+            terms = Terms(self._endpoint.connect_timeout_s, total_s=timeout_s, resend=True)
         try:
-            async with Exchange(self._pool, line, encoded(body), terms) as answer:
-                if answer.status != 200:
-                    raise await self._refused(answer)
-                return Reply(self._parsed(await answer.read()), answer.headers)
+            answer = await Exchange(self._pool, line, encoded(body), terms).whole()
+            if answer.status != 200:
+                raise await self._refused(answer)
+            return Reply(self._parsed(await answer.read()), answer.headers)
         except HTTPClientError as error:
             raise self._failed(error, timeout_s) from error
 

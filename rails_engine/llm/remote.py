@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator
 
 from rails_engine.errors import LLMResponseValidationError
 from rails_engine.llm.answer import Completion, completion_of, gathered
@@ -37,7 +36,7 @@ class RemoteLLM:
         """See `LLM.stream`."""
         body = body_of(request, self.endpoint)
         if not body.get("stream"):
-            yield await self._whole(body, request)
+            yield undivided(self._chunk(await self._channel.answer(body, self._timeout_s(request))))
             return
         events = self._channel.events(body, self._timeout_s(request))
         async with Reading(parted(self._chunks(events), streaming=True)) as answer:
@@ -49,13 +48,12 @@ class RemoteLLM:
         body = body_of(request, self.endpoint)
         if body.get("stream"):
             return await gathered(self.stream(request))
-        return completion_of(await self._whole(body, request))
-
-    async def _whole(self, body: Mapping[str, Any], request: LLMRequest) -> Chunk:
-        return undivided(self._chunk(await self._channel.answer(body, self._timeout_s(request))))
+        reply = await self._channel.answer(body, self._timeout_s(request))
+        return completion_of(undivided(self._chunk(reply)))
 
     def _timeout_s(self, request: LLMRequest) -> float:
-        return min(self.endpoint.timeout_s, request.deadline_s or self.endpoint.timeout_s)
+        longest, asked = self.endpoint.timeout_s, request.deadline_s
+        return longest if not asked else min(longest, asked)
 
     async def _chunks(self, events: AsyncIterator[Reply]) -> AsyncIterator[Chunk]:
         async with Reading(events) as answers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from rails_engine.llm.base import (
@@ -70,7 +71,7 @@ def _prompt_fields(request: LLMRequest, endpoint: Endpoint) -> dict[str, Any]:
         return {"prompt": text}
     if request.prompt is not None:
         return {"messages": [{"role": "user", "content": request.prompt}]}
-    return {"messages": [message_field(message) for message in request.messages]}
+    return {"messages": list(map(message_field, request.messages))}
 
 
 def as_text(messages: Sequence[Message]) -> str:
@@ -87,7 +88,11 @@ def text_of(message: Message) -> str:
 
 def message_field(message: Message) -> dict[str, Any]:
     """A message as the chat API takes it."""
-    result: dict[str, Any] = {"role": message.role, "content": content_field(message)}
+    content: Any = message.content
+    result = {
+        "role": message.role,
+        "content": content if content and type(content) is str else content_field(message),
+    }
     if message.tool_calls:
         result["tool_calls"] = [tool_call_field(call) for call in message.tool_calls]
     if message.tool_call_id is not None:
@@ -129,15 +134,17 @@ def tool_field(tool: Tool) -> dict[str, Any]:
 
 
 def _sampling_fields(sampling: Sampling, endpoint: Endpoint) -> dict[str, Any]:
-    fields = {
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "top_k": sampling.top_k,
-        "max_tokens": sampling.max_tokens,
-        "stop": list(sampling.stop) or None,
-        "seed": sampling.seed,
-    }
-    result = {name: value for name, value in fields.items() if value is not None}
+    result: dict[str, Any] = {"stop": list(sampling.stop)} if sampling.stop else {}
+    if sampling.temperature is not None:
+        result["temperature"] = sampling.temperature
+    if sampling.top_p is not None:
+        result["top_p"] = sampling.top_p
+    if sampling.top_k is not None:
+        result["top_k"] = sampling.top_k
+    if sampling.max_tokens is not None:
+        result["max_tokens"] = sampling.max_tokens
+    if sampling.seed is not None:
+        result["seed"] = sampling.seed
     if sampling.logprobs is not None:
         chat = {"logprobs": True, "top_logprobs": sampling.logprobs}
         result |= chat if endpoint.mode == "chat" else {"logprobs": sampling.logprobs}
@@ -160,7 +167,12 @@ def _constraint_fields(constraint: Constraint, endpoint: Endpoint) -> dict[str, 
 
 
 def _is_reasoning(model: str, endpoint: Endpoint) -> bool:
-    return endpoint.provider in _OPENAI_ENGINES and _REASONING_FAMILY.match(model) is not None
+    return endpoint.provider in _OPENAI_ENGINES and _of_reasoning_family(model)
+
+
+@lru_cache(maxsize=256)
+def _of_reasoning_family(model: str) -> bool:
+    return _REASONING_FAMILY.match(model) is not None
 
 
 def _for_reasoning_family(body: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from rails_engine.config import MessageTemplate, Model, RailsConfig, TaskPrompt
 from rails_engine.errors import PromptError
@@ -18,6 +18,7 @@ from rails_engine.prompts.templates import Templates
 from rails_engine.values import value_class
 
 HISTORY = "history"
+_SPEAKERS = ("system", "user", "assistant")
 _DEFAULT_TOOLS = "main"
 
 
@@ -36,7 +37,7 @@ class Rendered:
         """Characters of text."""
         if self.prompt is not None:
             return len(self.prompt)
-        return sum(_length(message) for message in self.messages)
+        return sum(map(_length, self.messages))
 
 
 def _length(message: Message) -> int:
@@ -116,7 +117,8 @@ class PromptLibrary:
             PromptError: there is no such prompt, it cannot be filled in, or it is too long without any history.
         """
         prompt = self.get(task)
-        known = {**self._own_variables(), **variables}
+        known = self._own_variables()
+        known.update(variables)
         rendered = self._rendered(prompt, known)
         if prompt.max_length is None or rendered.length <= prompt.max_length:
             return rendered
@@ -131,17 +133,20 @@ class PromptLibrary:
         return self._templates.text(template, {**self._own_variables(), **variables})
 
     def _own_variables(self) -> dict[str, Any]:
-        instructions = self._config.instructions or ()
-        general = next((item.content for item in instructions if item.type == "general"), "")
         sample = self._config.sample_conversation or ""
-        registered = {name: value() if callable(value) else value for name, value in self._context.items()}
-        return {
-            "general_instructions": general,
+        own = {
+            "general_instructions": "",
             "sample_conversation": sample,
             "sample_conversation_two_turns": self._two_turns(sample),
             "reasoning_enabled": _reasoning_enabled(self._config),
-            **registered,
         }
+        for item in self._config.instructions or ():
+            if item.type == "general":
+                own["general_instructions"] = item.content
+                break
+        for name, value in self._context.items():
+            own[name] = value() if callable(value) else value
+        return own
 
     def _two_turns(self, sample: str) -> str:
         """The beginning of the sample conversation, worked out again only when that has changed."""
@@ -155,11 +160,9 @@ class PromptLibrary:
             if prompt.content is not None and not prompt.messages:
                 text = self._templates.text(prompt.content, variables)
                 return Rendered(prompt.task, text, (), stop, max_tokens)
-            messages = [
-                message
-                for template in prompt.messages or ()
-                for message in self._messages(template, variables)
-            ]
+            messages: list[Message] = []
+            for template in prompt.messages or ():
+                messages += self._messages(template, variables)
         except PromptError as error:
             raise PromptError(f"prompt of task `{prompt.task}`: {error}") from error
         return Rendered(prompt.task, None, tuple(messages), stop, max_tokens)
@@ -167,6 +170,8 @@ class PromptLibrary:
     def _messages(self, template: MessageTemplate | str, variables: Mapping[str, Any]) -> Sequence[Message]:
         if isinstance(template, MessageTemplate):
             content = self._templates.value(template.content, variables)
+            if type(content) is str and template.type in _SPEAKERS:
+                return [Message(cast("Any", template.type), content)]
             kept = content if isinstance(content, list) else str(content)
             return [message_of({"role": template.type, "content": kept})]
         given = self._templates.value(template, variables)

@@ -149,9 +149,12 @@ class _Kept:
         self._last: tuple[list[Any], str] | None = None
 
     def __call__(self, variables: Mapping[str, Any]) -> Any:
-        values = [variables.get(name, _MISSING) for name in self._names]
-        if not all(type(value) is str or value is None or value is _MISSING for value in values):
-            return self._render(variables)
+        values = []
+        for name in self._names:
+            value = variables.get(name, _MISSING)
+            if type(value) is not str and value is not None and value is not _MISSING:
+                return self._render(variables)
+            values.append(value)
         last = self._last
         if last is not None and last[0] == values:
             return last[1]
