@@ -20,6 +20,8 @@ MAX_DEPTH = 1000
 """Most flows below each other."""
 MAX_GROWTH = 32_000_000
 """Most characters and elements that one step may create."""
+MAX_ERROR = 2000
+"""Longest text of an error that a flow can read: an error that quotes another would else double with each."""
 
 
 def check_text(length: int) -> None:

@@ -66,7 +66,6 @@ def _start_flow(run: Run, signal: Signal, handled: Handled) -> None:
 def _start_main(run: Run, _: Signal, handled: Handled) -> None:
     """`main` begins, or begins again: its variables stay."""
     main = run.state.own(run.state.main)
-    main.result = ()
     handled.everywhere = True
     handled.moves.append((main, launch(run, main, ()), 1.0))
 

@@ -63,9 +63,7 @@ def fail_head(run: Run, instance: Instance, head: Head, scores: Scores, *, lost:
         fail(run, instance, scores, again=lost or instance.waited)
         return None
     target, owner = head.handlers[-1]
-    branch = instance.heads[owner]
-    branch.handlers = tuple(handler for handler in branch.handlers if handler[1] != owner)
-    return revive(run, instance, branch, target, scores)
+    return revive(run, instance, instance.heads[owner], target, scores)
 
 
 def collect(run: Run, instance: Instance, head: Head, count: int) -> Head | None:

@@ -7,7 +7,7 @@ activated it ends, or a `deactivate` says so, the reference and whatever runs fo
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from colang import limits
 from colang.errors import ColangBudgetError
@@ -29,6 +29,9 @@ RESERVED = frozenset(
     }
 )
 """Arguments of StartFlow, FinishFlow and StopFlow that are no parameters of the flow."""
+
+Returned: TypeAlias = tuple[()] | tuple[Any]
+"""What a flow returned; nothing without a `return`, which is not the same as None."""
 
 
 # --- beginning ---------------------------------------------------------------------------------------------------
@@ -132,7 +135,9 @@ def flow_arguments(instance: Instance, uid: str) -> dict[str, Any]:
 # --- ending ------------------------------------------------------------------------------------------------------
 
 
-def finish(run: Run, instance: Instance, scores: Scores, *, deactivate: bool = False) -> None:
+def finish(
+    run: Run, instance: Instance, scores: Scores, *, deactivate: bool = False, returned: Returned = ()
+) -> None:
     """The flow reached its end, or a FinishFlow said so."""
     if instance.status not in RUNNING:
         return
@@ -142,7 +147,7 @@ def finish(run: Run, instance: Instance, scores: Scores, *, deactivate: bool = F
         return
     if starting:
         confirm_start(run, instance, scores)
-    _end(run, instance, Status.FINISHED, scores)
+    _end(run, instance, Status.FINISHED, scores, returned)
     _log_history(run, instance, scores)
     if instance.uid == run.state.main:
         _rest(run, instance)
@@ -167,23 +172,23 @@ def _settle(run: Run, instance: Instance, scores: Scores) -> None:
     confirm_start(run, instance, scores)
 
 
-def _end(run: Run, instance: Instance, status: Status, scores: Scores) -> None:
+def _end(run: Run, instance: Instance, status: Status, scores: Scores, returned: Returned = ()) -> None:
     """Stop what is below, deepest first, then the flow's own actions; then say that it has ended."""
     # The status comes first: what its children's ends set in motion must find this flow over.
     drop_heads(run, instance)
     instance.status = status
     release_children(run, instance, scores)
-    _close(run, instance, scores)
+    _close(run, instance, scores, returned)
 
 
-def _close(run: Run, instance: Instance, scores: Scores) -> None:
+def _close(run: Run, instance: Instance, scores: Scores, returned: Returned = ()) -> None:
     """The end of one instance that has no children left."""
     release_actions(run, instance)
     _leave_loop(run, instance)
     finished = instance.status is Status.FINISHED
     arguments = flow_arguments(instance, instance.uid)
-    if finished and instance.result:
-        arguments["return_value"] = instance.result[0]
+    if returned:
+        (arguments["return_value"],) = returned
     name = "FlowFinished" if finished else "FlowFailed"
     run.push(Signal(name, arguments, scores, flow_uid=instance.uid))
     # The first instance of an activated flow stays in the tables: it counts who has activated it.

@@ -20,15 +20,21 @@ class EngineFault(Exception):  # noqa: N818 - it never leaves the machine: it ca
     """An error outside of any slide: what was under way is abandoned and a ColangError event takes its place."""
 
     def __init__(self, error: ColangRuntimeError, instance: Instance, head: Head, kind: str = "") -> None:
-        super().__init__(str(error))
+        super().__init__(text_of(error))
         self.kind = kind or type(error).__name__
-        self.fault = fault_at(instance, head, str(error))
+        self.fault = fault_at(instance, head, error)
 
 
-def fault_at(instance: Instance, head: Head, text: str) -> Fault:
+def text_of(error: ColangError) -> str:
+    """An error in words, of at most `limits.MAX_ERROR` characters."""
+    text = str(error)
+    return text if len(text) <= limits.MAX_ERROR else f"{text[: limits.MAX_ERROR]} …"
+
+
+def fault_at(instance: Instance, head: Head, error: ColangError) -> Fault:
     """What the author is told of an error at the instruction where `head` stands."""
     spans = instance.flow.spans
-    return Fault(text, instance.flow.flow_id, spans[min(head.pc, len(spans) - 1)])
+    return Fault(text_of(error), instance.flow.flow_id, spans[min(head.pc, len(spans) - 1)])
 
 
 class Run:
@@ -69,8 +75,8 @@ class Run:
 
     def fail(self, instance: Instance, head: Head, error: ColangError) -> None:
         """Tell the program and its author of an error where `head` stands."""
-        self.push(Signal("ColangError", {"type": type(error).__name__, "error": str(error)}))
-        self.commands.append(fault_at(instance, head, str(error)))
+        self.push(Signal("ColangError", {"type": type(error).__name__, "error": text_of(error)}))
+        self.commands.append(fault_at(instance, head, error))
 
     def emit(self, name: str, arguments: dict[str, Any], flow_uid: str) -> None:
         """Have an event sent to the outside on behalf of a flow."""

@@ -73,7 +73,6 @@ def unshare(state: State, queue: Iterable[Signal], container: Any) -> Any:
         instance = state.own(shared.uid)
         instance.locals = copier.mapping(instance.locals)
         instance.arguments = copier.mapping(instance.arguments)
-        instance.result = tuple(copier.copy(value) for value in instance.result)
     for uid in list(state.actions):
         action = state.own_action(uid)
         action.arguments = copier.mapping(action.arguments)

@@ -177,8 +177,8 @@ def _branch(run: Run, instance: Instance, head: Head, instruction: Branch) -> He
 
 
 def _return(run: Run, instance: Instance, head: Head, instruction: Return) -> None:
-    instance.result = (instruction.value(run.at(instance)) if instruction.value else None,)
-    finish(run, instance, head.scores)
+    value = instruction.value(run.at(instance)) if instruction.value else None
+    finish(run, instance, head.scores, returned=(value,))
 
 
 def _fail(run: Run, instance: Instance, head: Head, _: Fail) -> Head | None:

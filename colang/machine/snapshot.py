@@ -135,7 +135,6 @@ def _instance_out(writer: _Writer, instance: Instance) -> dict[str, Any]:
         "locals": writer.mapping(instance.locals),
         "globals": sorted(instance.globals),
         "heads": [_head_out(head) for head in instance.heads.values()],
-        "result": [writer.value(value) for value in instance.result],
         "scopes": instance.scopes,
         "actions": instance.actions,
     }
@@ -153,7 +152,6 @@ def _instance_in(reader: _Reader, entry: Mapping[str, Any], code: FlowCode) -> I
     instance.locals = reader.mapping(entry["locals"])
     instance.globals = frozenset(entry["globals"])
     instance.heads = {head["number"]: _head_in(head) for head in entry["heads"]}
-    instance.result = tuple(reader.value(value) for value in entry["result"])
     instance.scopes = {
         scope: tuple((kind, uid) for kind, uid in members) for scope, members in entry["scopes"].items()
     }

@@ -114,7 +114,6 @@ class Instance:
         "priority",
         "reference",
         "renewed",
-        "result",
         "scopes",
         "shares",
         "status",
@@ -153,8 +152,6 @@ class Instance:
         """True once `start_new_flow_instance` was passed."""
         self.waited = False
         """True once it has stood at a wait of the author's."""
-        self.result: tuple[Any, ...] = ()
-        """The returned value, if there was a `return`."""
         self.scopes: dict[str, tuple[tuple[str, str], ...]] = {}
         """For each open scope what was started in it: ("flow" or "action", uid)."""
         self.actions: tuple[str, ...] = ()
@@ -184,7 +181,6 @@ class Instance:
         twin.priority = self.priority
         twin.reference = self.reference
         twin.renewed = self.renewed
-        twin.result = self.result
         twin.shares = self.shares
         twin.status = self.status
         twin.uid = self.uid

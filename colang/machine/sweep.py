@@ -86,6 +86,5 @@ class _Reached:
 def _values(instance: Instance) -> Iterable[Any]:
     yield from instance.locals.values()
     yield from instance.arguments.values()
-    yield from instance.result
     if instance.shares:
         yield FlowRef(instance.shares)

@@ -74,16 +74,15 @@ def _fit_dict(expected: dict[Any, Any], received: Any) -> int | None:
 
 
 def _fit_set(expected: set[Any], received: Any) -> int | None:
-    """Every expected element fits some received one."""
+    """Every expected element fits some received one; what a set can hold fits whole or not at all."""
     if not isinstance(received, (set, frozenset)):
         return None
-    exponent = max(0, len(received) - len(expected))
     for item in expected:
-        parts = [part for part in (fit(item, candidate) for candidate in received) if part is not None]
-        if not parts:
+        fits = [fit(item, candidate) for candidate in received]
+        if all(part is None for part in fits):
             return None
-        exponent += min(parts)
-    return exponent
+    # Two patterns may fit the same element.
+    return max(0, len(received) - len(expected))
 
 
 _FITS: Mapping[type, Callable[[Any, Any], int | None]] = {
