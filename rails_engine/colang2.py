@@ -26,6 +26,7 @@ from rails_engine.chat import (
     turns_of,
 )
 from rails_engine.context import reading_along
+from rails_engine.dialog import SKIPPED
 from rails_engine.engine import Engine, instant_actions
 from rails_engine.errors import InvalidStateError, StreamingNotSupportedError
 from rails_engine.forerun import rewrites
@@ -44,9 +45,6 @@ from rails_engine.trace import Trace, call_info, executed_rails, history_text, s
 from rails_engine.turn import Call
 from rails_engine.umim import EventDict
 from rails_engine.windows import Ruling, Windows, pass_through
-
-SKIPPED: Final = "_rails_skipped"
-"""The global variable with what the current request does not want to run, as the flows of `guardrails` read it."""
 
 KEPT: Final = 256
 """Conversations that are remembered by their messages."""
@@ -341,7 +339,7 @@ def _add_wanted(response: GenerationResponse, options: GenerationOptions, state:
     """Fill in what the options ask for."""
     context = state.context
     if options.output_vars is True:
-        response.output_data = dict(context)
+        response.output_data = {name: value for name, value in context.items() if not name.startswith("_")}
     elif options.output_vars:
         response.output_data = {name: context.get(name) for name in options.output_vars}
     if options.llm_output:

@@ -17,7 +17,7 @@ import colang
 from rails_engine.ahead import AheadEndedError
 from rails_engine.effects import Effects
 from rails_engine.forerun import AheadEffects
-from rails_engine.judge import Judge
+from rails_engine.judge import Heard, Judge
 from rails_engine.scene import Scene, Services
 from rails_engine.state import EVENT_BOUND, HISTORY_BOUND, Snapshot, State
 from rails_engine.trace import Trace
@@ -76,21 +76,20 @@ class Engine:
     def judge(self, before: Snapshot | None, services: Services, trace: Trace) -> Judge:
         """Who asks the rails beside the conversation as it stands in `before`, None for one not yet begun."""
 
-        async def beside(event: EventDict) -> list[EventDict]:
+        async def beside(event: EventDict) -> Heard:
             return await self._beside(before, event, services, trace)
 
         return Judge(self.program, beside, trace)
 
     async def _beside(
         self, before: Snapshot | None, event: EventDict, services: Services, trace: Trace
-    ) -> list[EventDict]:
+    ) -> Heard:
         """Start a flow beside the conversation: nothing of it is kept, and `main` does not begin for it."""
         call = Call([event], blocking=True, instant=_SPEECH, aside=str(event["flow_id"]))
-        turn = Turn(
-            self._scene(State(), before, services, trace), self.effects, call, Stage(self.source_uid, trace)
-        )
+        scene = self._scene(State(), before, services, trace)
+        turn = Turn(scene, self.effects, call, Stage(self.source_uid, trace))
         await turn.run(())
-        return turn.outputs
+        return Heard(turn.outputs, scene.context)
 
     async def close(self) -> None:
         """Give up the actions that are still on their way."""
@@ -109,7 +108,7 @@ class Engine:
         history = list(before.history) if before else []
         events = [dict(event) for event in before.events] if before else []
 
-        async def beside(event: EventDict) -> list[EventDict]:
+        async def beside(event: EventDict) -> Heard:
             now = Snapshot(self.program, machine, tuple(history), tuple(events))
             return await self._beside(now, event, services, trace)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 from colang import ColangError, Program
@@ -28,8 +28,29 @@ TOOL_INPUT: Final = "tool input"
 TOOL_OUTPUT: Final = "tool output"
 """The directions, as their flows are named: `<direction> rails` is the configuration's own, `_judge <direction>` asks it."""
 
-Beside: TypeAlias = Callable[[EventDict], Awaitable[Sequence[EventDict]]]
-"""Runs one event beside the conversation, and gives what the flows sent for it. Raises as a turn does."""
+CONTENT: Final[Mapping[str, str]] = {
+    "input": "user_message",
+    "output": "bot_message",
+    "retrieval": "relevant_chunks",
+    "tool input": "tool_messages",
+    "tool output": "tool_calls",
+}
+"""The global variable that the rails of a direction read and rewrite."""
+
+FAILED_RUNS: Final = "_failed_runs"
+"""The global variable with the flows of `guardrails`, by their uids, in which the action of a rail failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the flows sent for an event, and the global variables behind it."""
+
+    outputs: Sequence[EventDict]
+    variables: Mapping[str, Any]
+
+
+Beside: TypeAlias = Callable[[EventDict], Awaitable[Heard]]
+"""Runs one event beside the conversation. Raises as a turn does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +67,10 @@ class Judgement:
     said: str = ""
     exception: EventDict | None = None
     failed: bool = False
+    sent: tuple[EventDict, ...] = ()
+    """What the rails sent besides speech and verdict, the exception among it."""
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    """The global variables as the rails leave them."""
 
     @property
     def text(self) -> str:
@@ -101,34 +126,38 @@ class Judge:
         events = (judgement.exception,) if judgement.exception else ()
         return Ruling("", judgement.rail, judgement.failed, events, judgement.said)
 
+    async def listed(self, direction: str, number: int, content: Any) -> Judgement:
+        """The verdict of one rail of a direction, by its number in the list of `config.yml`."""
+        return await self._heard(
+            f"{direction} rails", f"_judge listed {direction}", {"content": content, "number": number}
+        )
+
     async def _verdict(self, direction: str, content: Any, given: dict[str, Any]) -> Judgement:
         if not self.has(direction):
             return Judgement(passed=True, content=content)
-        start: EventDict = {
-            "type": "StartFlow",
-            "flow_id": f"_judge {direction}",
-            "content": content,
-            **given,
-        }
-        ran = len(self.trace.actions)
+        return await self._heard(f"{direction} rails", f"_judge {direction}", {"content": content, **given})
+
+    async def _heard(self, hook: str, flow: str, given: Mapping[str, Any]) -> Judgement:
         try:
-            outputs = await self.beside(start)
+            heard = await self.beside({"type": "StartFlow", "flow_id": flow, **given})
         except (ColangError, ConfigurationError, LLMCallException) as error:
-            log.warning("the %s rails could not judge: %r", direction, error)
-            return Judgement(passed=False, rail=f"{direction} rails", failed=True)
-        failed = any(run.failure is not None for run in self.trace.actions[ran:])
-        return _judgement(f"{direction} rails", outputs, failed=failed)
+            log.warning("the %s could not judge: %r", hook, error)
+            return Judgement(passed=False, rail=hook, failed=True)
+        return replace(_judgement(hook, heard.outputs), variables=heard.variables)
 
 
-def _judgement(hook: str, outputs: Sequence[EventDict], *, failed: bool) -> Judgement:
+def _judgement(hook: str, outputs: Sequence[EventDict]) -> Judgement:
     """What the outputs amount to. Rails that came to no end have not let the content pass."""
     verdict = next((event for event in outputs if event["type"] == VERDICT), {})
+    said = "\n".join(str(event.get("final_script", "")) for event in outputs if event["type"] in _SPOKEN)
+    sent = tuple(event for event in outputs if event["type"] not in _UNSENT)
     if verdict.get("passed") is True:
-        return Judgement(passed=True, content=verdict.get("content"))
-    said = [str(event.get("final_script", "")) for event in outputs if event["type"] in _SPOKEN]
-    exception = next((event for event in outputs if event["type"].endswith("Exception")), None)
-    rail = str(verdict.get("rail") or hook)
-    return Judgement(False, "", rail, "\n".join(said), exception, failed or not verdict)
+        return Judgement(passed=True, content=verdict.get("content"), said=said, sent=sent)
+    exception = next((event for event in sent if event["type"].endswith("Exception")), None)
+    rail, failed = str(verdict.get("rail") or hook), not verdict or bool(verdict.get("failed"))
+    return Judgement(False, "", rail, said, exception, failed, sent)
 
 
 _SPOKEN: Final = frozenset({"UtteranceBotActionFinished"})
+
+_UNSENT: Final = _SPOKEN | {VERDICT}

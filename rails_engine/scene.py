@@ -27,6 +27,11 @@ GUARDING: Final = {
     "retrieval rails": "retrieval",
     "tool input rails": "tool_input",
     "tool output rails": "tool_output",
+    "listed input": "input",
+    "listed output": "output",
+    "listed retrieval": "retrieval",
+    "listed tool input": "tool_input",
+    "listed tool output": "tool_output",
 }
 """Colang 2.x: the flows that call the rails of a direction."""
 

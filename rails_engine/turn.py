@@ -26,6 +26,7 @@ import colang
 from colang import Command, Event, Fault, History, LogLine, PrintLine, Send
 from rails_engine import umim
 from rails_engine.effects import Effects
+from rails_engine.judge import FAILED_RUNS
 from rails_engine.scene import STREAMED, Outcome, Plan, RunningRail, Scene
 from rails_engine.teller import Teller
 from rails_engine.trace import ActionRun, Trace
@@ -34,8 +35,7 @@ from rails_engine.windows import Ruling, StreamStoppedError
 
 log = logging.getLogger(__name__)
 
-RAIL_FAILURE: Final = "rail_failure"
-"""The global variable that tells the flows of `guardrails` which action of a rail failed."""
+FAILED_RUNS_KEPT: Final = 100
 
 EVENT_BOUND: Final = 500
 """Events that one call processes at most; flows that answer each other for ever end here."""
@@ -292,7 +292,14 @@ class Turn:
             self._give_up(job, Event("FinishFlow", {"flow_instance_uid": rail.uid}))
         elif not passes:
             self._failed_flows.add(job.scene.flow_uid)
-            colang.set_globals(self._scene.machine, {RAIL_FAILURE: job.plan.name})
+            self._tell_of_failure(job.scene.flow_uid)
+
+    def _tell_of_failure(self, flow_uid: str) -> None:
+        """Every flow above learns of it: whichever of them runs the rails blocks."""
+        machine = self._scene.machine
+        runs = [uid for uid, name in colang.callers_of(machine, flow_uid) if name.startswith("run ")]
+        known = list(colang.globals_of(machine).get(FAILED_RUNS) or ())
+        colang.set_globals(machine, {FAILED_RUNS: [*known, *runs][-FAILED_RUNS_KEPT:]})
 
     def _give_up(self, job: Job, end: Event) -> None:
         """End a flow that waits for an action which has ended: nobody has to stop the action."""
@@ -309,7 +316,7 @@ def _refused(ruling: Ruling) -> Outcome:
     """What the rails refused of a streamed text: the rail's own words are said instead, and who asked for it fails."""
     said: tuple[EventDict, ...] = ()
     if ruling.said:
-        said = ({"type": "StartFlow", "flow_id": "bot say", "text": ruling.said},)
+        said = ({"type": "StartFlow", "flow_id": "_say for rails", "text": ruling.said},)
     return Outcome(events=ruling.events, starts=said, aborts=True)
 
 

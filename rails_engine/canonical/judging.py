@@ -50,8 +50,19 @@ class OutputCheck:
         finally:
             for task in tasks:
                 task.cancel()
-        rewritten = [ruling for task in tasks if (ruling := task.result()).text != text]
-        return rewritten[-1] if rewritten else Ruling(text)
+            await asyncio.wait(tasks)
+        # Of several that rewrite, each after the first is asked about what those before it have left.
+        current = text
+        for flow, task in zip(self.flows, tasks, strict=True):
+            ruling = task.result()
+            if ruling.text == text:
+                continue
+            if current != text:
+                ruling = await self._ruling(flow, current, reasoning)
+            if ruling.refused_by is not None:
+                return ruling
+            current = ruling.text
+        return Ruling(current)
 
     async def _ruling(self, flow: str, text: str, reasoning: str) -> Ruling:
         machine = self.turn.scene.machine.fork()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from rails_engine.canonical.actions import CanonicalActions
@@ -101,19 +102,45 @@ class CanonicalRunner:
         finally:
             for task in tasks:
                 task.cancel()
+            if tasks:
+                await asyncio.wait(tasks)
         done.sort(key=lambda verdict: flows.index(verdict.flow))
+        done = await self._one_after_the_other(turn, direction, done)
+        if done and done[-1].stopped:
+            return Outcome(events=tuple(done[-1].events))
         updates = {name: value for verdict in done for name, value in verdict.variables.items()}
         return Outcome(
             context_updates=updates, events=tuple(event for verdict in done for event in verdict.events)
         )
 
-    async def alone(self, turn: CanonicalTurn, direction: str, flow: str) -> Verdict:
-        """Run one rail on a fork of the conversation.
+    async def _one_after_the_other(
+        self, turn: CanonicalTurn, direction: str, found: Sequence[Verdict]
+    ) -> list[Verdict]:
+        """The verdicts as if each rail that rewrites had seen what those before it left; those up to a refusal."""
+        name = _WRITTEN[direction]
+        done: list[Verdict] = []
+        given: dict[str, Any] = {}
+        for verdict in found:
+            rewrites = name in verdict.variables
+            if rewrites and given:
+                verdict = await self.alone(turn, direction, verdict.flow, given)  # noqa: PLW2901 -- asked anew
+            done.append(verdict)
+            if verdict.stopped:
+                break
+            if rewrites:
+                given = {name: verdict.variables.get(name, given.get(name))}
+        return done
+
+    async def alone(
+        self, turn: CanonicalTurn, direction: str, flow: str, given: Mapping[str, Any] = MappingProxyType({})
+    ) -> Verdict:
+        """Run one rail on a fork of the conversation, with some variables as `given`.
 
         Raises:
             as `CanonicalTurn.run`.
         """
         machine = turn.scene.machine.fork()
+        machine.variables.update(given)
         before = dict(machine.variables)
         machine.forget_flows()
         machine.variables[f"triggered_{direction}_rail"] = flow
@@ -139,6 +166,7 @@ class CanonicalRunner:
         return Verdict(flow, stopped, events, changed)
 
 
+_WRITTEN: Mapping[str, str] = MappingProxyType({"input": "user_message", "output": "bot_message"})
 _PRIVATE = frozenset({"event", "triggered_input_rail", "triggered_output_rail"})
 
 

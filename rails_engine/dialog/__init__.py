@@ -8,6 +8,7 @@ not have the form is an error, never a guess.
 
 from rails_engine.dialog.completions import first_line
 from rails_engine.dialog.examples import likeness
+from rails_engine.dialog.side_by_side import SKIPPED
 from rails_engine.dialog.table import SYSTEM_ACTIONS
 
-__all__ = ["SYSTEM_ACTIONS", "first_line", "likeness"]
+__all__ = ["SKIPPED", "SYSTEM_ACTIONS", "first_line", "likeness"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rails_engine.dialog.side_by_side import spoken
 from rails_engine.judge import RETRIEVAL, Judgement
 from rails_engine.scene import Outcome, Scene
 
@@ -28,8 +29,7 @@ async def relevant_chunks(scene: Scene, _arguments: Mapping[str, Any]) -> Outcom
     if judgement.passed:
         return Outcome(judgement.text, updates)
     events = (judgement.exception,) if judgement.exception else ()
-    starts = ({"type": "StartFlow", "flow_id": "bot say", "text": judgement.said},) if judgement.said else ()
-    return Outcome(None, updates, events, starts=starts, aborts=True)
+    return Outcome(None, updates, events, starts=spoken(judgement.said), aborts=True)
 
 
 async def _judged(scene: Scene, text: str) -> Judgement:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from rails_engine.config import (
     parse_flow_ref,
 )
 from rails_engine.errors import InvalidRailsConfigurationError
+from rails_engine.judge import CONTENT
 from rails_engine.options import GenerationRailsOptions
 from rails_engine.request import chosen
 
@@ -58,13 +59,51 @@ def listed_rails(config: RailsConfig) -> Source | None:
     imports = ["core", "guardrails", *_modules(refs, own)]
     lines = [f"import {module}" for module in dict.fromkeys(imports)]
     for name, listed in refs.items():
-        lines += ["", f"flow {_RUNNERS[name]}", "  global $_rails_skipped"]
-        for ref in listed:
-            lines += [
-                f"  if $_rails_skipped is None or {_value(ref.text)} not in $_rails_skipped",
-                f"    await {_call(ref)}",
-            ]
+        at_once = directions[name].parallel and len(listed) > 1
+        lines += _side_by_side(name, listed) if at_once else _in_order(name, listed)
     return Source(NAME, "\n".join(lines) + "\n")
+
+
+def _in_order(name: str, listed: Sequence[FlowRef]) -> list[str]:
+    lines = ["", f"flow {_RUNNERS[name]}", "  global $_rails_skipped"]
+    for ref in listed:
+        lines += [
+            f"  if $_rails_skipped is None or {_value(ref.text)} not in $_rails_skipped",
+            f"    await {_call(ref)}",
+        ]
+    return lines
+
+
+def _side_by_side(name: str, listed: Sequence[FlowRef]) -> list[str]:
+    """The hook asks for all rails at once; each is judged beside the conversation, by its number in the list."""
+    direction, content = name.replace("_", " "), _RUNNERS[name].rpartition("$")[2]
+    rails = ", ".join(_value(ref.text) for ref in listed)
+    lines = [
+        "",
+        f"flow {_RUNNERS[name]}",
+        f'  await RailsSideBySideAction(direction="{direction}", rails=[{rails}])',
+        "",
+        f"flow _judge listed {direction} $content $number",
+        f"  global ${CONTENT[direction]}",
+        "  _forget failures",
+        "  activate _noting failed rails",
+        f"  ${CONTENT[direction]} = $content",
+        f"  when run listed {direction} $content $number",
+        f"    send RailsVerdict(passed=True, content=${CONTENT[direction]})",
+        "  else",
+        "    _refused",
+        "",
+        f"flow run listed {direction} $content $number",
+        "  global $_failed_runs",
+        f"  await listed {direction} $content $number",
+        "  if $self.uid in $_failed_runs",
+        "    abort",
+        "",
+        f"flow listed {direction} ${content} $number",
+    ]
+    for number, ref in enumerate(listed):
+        lines += [f"  if $number == {number}", f"    await {_call(ref)}"]
+    return lines
 
 
 def skipped_rails(config: RailsConfig, rails: GenerationRailsOptions) -> list[str]:

@@ -1,0 +1,117 @@
+"""Rails that run at once: each beside the conversation, on a fork of it; the first refusal ends the others.
+
+What rails that let pass have assigned is taken over in the order of their list. Several that rewrite would each rewrite
+what was there before; so every one after the first is asked again, about what those before it have left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from rails_engine.judge import CONTENT, Judgement
+from rails_engine.scene import Outcome, RunningRail, Scene
+from rails_engine.umim import EventDict
+
+SKIPPED: Final = "_rails_skipped"
+"""The global variable with what the current request does not want to run, as the flows of `guardrails` read it."""
+
+_NOT_TAKEN_OVER: Final = frozenset(
+    {*CONTENT.values(), "failed_rail", "last_bot_message", "last_user_message"}
+)
+
+
+async def rails_side_by_side(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
+    """`RailsSideBySideAction(direction, rails)`: the listed rails of a direction, all at once.
+
+    Where one refuses, what it said is said, and the flow that asked fails.
+    """
+    direction = str(arguments["direction"])
+    skipped = scene.context.get(SKIPPED) or ()
+    numbers = [number for number, rail in enumerate(arguments["rails"]) if rail not in skipped]
+    content = scene.context.get(CONTENT[direction])
+    done = await _at_once(scene, direction, numbers, content)
+    if done and done[-1].passed:
+        done = await _one_after_the_other(scene, direction, dict(zip(numbers, done, strict=True)), content)
+    if done and not done[-1].passed:
+        return _refused(scene, done[-1])
+    return _passed(scene, direction, done)
+
+
+def _passed(scene: Scene, direction: str, done: Sequence[Judgement]) -> Outcome:
+    updates: dict[str, Any] = {}
+    for judgement in done:
+        updates |= _assigned(scene.context, judgement.variables)
+    if done:
+        updates[CONTENT[direction]] = done[-1].content
+    said = "\n".join(judgement.said for judgement in done if judgement.said)
+    sent = tuple(event for judgement in done for event in judgement.sent)
+    return Outcome(None, updates, sent, starts=spoken(said))
+
+
+async def _one_after_the_other(
+    scene: Scene, direction: str, found: Mapping[int, Judgement], content: Any
+) -> list[Judgement]:
+    """The verdicts as if each had seen what the ones before it left; those up to a refusal, where there is one."""
+    done: list[Judgement] = []
+    current = content
+    for number, judgement in found.items():
+        rewrites = judgement.content != content
+        if rewrites and current != content:
+            judgement = await scene.judge.listed(direction, number, current)  # noqa: PLW2901 -- asked anew
+        current = judgement.content if rewrites else current
+        done.append(replace(judgement, content=current) if judgement.passed else judgement)
+        if not judgement.passed:
+            break
+    return done
+
+
+async def _at_once(scene: Scene, direction: str, numbers: Sequence[int], content: Any) -> list[Judgement]:
+    """The verdicts in the order of the list; the first refusal alone, where there is one."""
+    tasks = [asyncio.ensure_future(scene.judge.listed(direction, number, content)) for number in numbers]
+    try:
+        for finished in asyncio.as_completed(tasks):
+            judgement = await finished
+            if not judgement.passed:
+                return [judgement]
+        return [task.result() for task in tasks]
+    finally:
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+
+def _assigned(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """What a rail assigned to global variables of its own; what only the fork knows stays there."""
+    return {
+        name: value
+        for name, value in after.items()
+        if name not in _NOT_TAKEN_OVER
+        and not name.startswith("_")
+        and _is_plain(value)
+        and (name not in before or before[name] != value)
+    }
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(_is_plain(item) for item in value.values())
+    if isinstance(value, list | tuple | set | frozenset):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, str | int | float | bool)
+
+
+def _refused(scene: Scene, refusal: Judgement) -> Outcome:
+    """The rails refuse; where one could not judge and did not say so, whoever runs the rails does."""
+    if refusal.failed and not refusal.said and refusal.exception is None:
+        failure = RuntimeError(f"{refusal.rail} could not judge")
+        return Outcome(failure=failure, failed_rail=scene.rail or RunningRail("", ()))
+    return Outcome(None, {}, refusal.sent, starts=spoken(refusal.said), aborts=True)
+
+
+def spoken(text: str) -> tuple[EventDict, ...]:
+    """What makes the bot say what rails have said beside the conversation; it is not judged twice."""
+    return ({"type": "StartFlow", "flow_id": "_say for rails", "text": text},) if text else ()
