@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 from uuid import uuid4
 
 from rails_engine.errors import InvalidRequestError
+from rails_engine.outside import TOOL_RESULTS, results_of, with_content
 from rails_engine.umim import EventDict, started_action
 
 ChatMessage: TypeAlias = Mapping[str, Any]
@@ -23,9 +24,6 @@ POLLING_TIMER: Final = "llm_response_polling"
 
 TOOL_CALLS: Final = "BotToolCalls"
 """The calls of a model that have passed their rails, on their way to whoever runs the tools."""
-
-TOOL_RESULTS: Final = "UserToolMessages"
-"""What tools returned, all of a turn at once."""
 
 _TECHNICAL = {"type", "uid", "event_created_at", "source_uid", "action_uid"}
 
@@ -44,21 +42,17 @@ class TurnInput:
     def with_results(self, results: Sequence[Mapping[str, Any]]) -> TurnInput:
         """The same turn with these results instead, found by their ids; one that is not among them never came."""
         kept = {result.get("tool_call_id"): dict(result) for result in results}
+        ids = {result.get("tool_call_id") for result in self.results}
         events: list[EventDict] = []
         for event in self.events:
             if event["type"] == TOOL_RESULTS:
-                told = [
-                    kept[old["tool_call_id"]] for old in event["tool_messages"] if old["tool_call_id"] in kept
-                ]
+                told = [kept[old["tool_call_id"]] for old in results_of(event) if old.get("tool_call_id") in kept]
                 events.append({**event, "tool_messages": told})
-            elif "action_name" not in event or event.get("action_uid") not in self._ids():
+            elif event["type"] == _UTTERANCE or event.get("action_uid") not in ids:
                 events.append(event)
             elif event["action_uid"] in kept:
-                events.append({**event, "return_value": kept[event["action_uid"]].get("content")})
-        return TurnInput(tuple(events), self.end, tuple(kept.values()))
-
-    def _ids(self) -> set[Any]:
-        return {result["tool_call_id"] for result in self.results}
+                events.append(with_content(event, kept[event["action_uid"]].get("content")))
+        return replace(self, events=tuple(events), results=tuple(kept.values()))
 
 
 def turns_of(messages: Sequence[ChatMessage]) -> list[TurnInput]:
@@ -70,14 +64,16 @@ def turns_of(messages: Sequence[ChatMessage]) -> list[TurnInput]:
     turns: list[TurnInput] = []
     events: list[EventDict] = []
     results: list[dict[str, Any]] = []
+    brought: list[dict[str, Any]] = []
     calls: dict[str, Mapping[str, Any]] = {}
 
     def end(place: int) -> None:
         asked = [result for result in results if not str(result["name"]).endswith("Action")]
         told = [_results_event(asked, calls)] if asked else []
-        turns.append(TurnInput((*events, *told), place, tuple(results)))
+        turns.append(TurnInput((*events, *told), place, (*results, *brought)))
         events.clear()
         results.clear()
+        brought.clear()
 
     for number, message in enumerate(messages):
         if not isinstance(message, Mapping):
@@ -89,7 +85,8 @@ def turns_of(messages: Sequence[ChatMessage]) -> list[TurnInput]:
             results.append(_tool_result(message, number, calls))
             events.extend(_action_ends(results[-1]))
         else:
-            events.extend(events_of(message, number))
+            events.extend(told := events_of(message, number))
+            brought.extend(result for event in told for result in results_of(event))
     end(len(messages))
     return turns
 
@@ -194,12 +191,16 @@ def reply_of(outputs: Iterable[EventDict]) -> dict[str, Any]:
 
 
 def _tool_call(action: str, event: EventDict) -> dict[str, Any]:
-    arguments = {key: value for key, value in event.items() if key not in _TECHNICAL}
     return {
         "id": event.get("action_uid") or str(uuid4()),
         "type": "function",
-        "function": {"name": action, "arguments": arguments},
+        "function": {"name": action, "arguments": call_arguments(event)},
     }
+
+
+def call_arguments(event: Mapping[str, Any]) -> dict[str, Any]:
+    """What an order to start an action asks of it."""
+    return {key: value for key, value in event.items() if key not in _TECHNICAL}
 
 
 def last_exchange(messages: Sequence[ChatMessage]) -> tuple[list[str], str]:

@@ -16,6 +16,7 @@ def make_action(run: Run, instance: Instance, name: str, arguments: dict[str, An
     """An action that has not been started yet."""
     action = Action(run.state.random.uid(), name, arguments, instance.uid)
     action.owner = run.state.token
+    action.context.update(arguments)
     run.state.actions[action.uid] = action
     instance.actions = (*instance.actions, action.uid)
     return action

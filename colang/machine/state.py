@@ -210,7 +210,7 @@ class Action:
         """The flow instances that wait for it or started it; the last one to end stops it."""
         self.status = "initialized"
         self.context: dict[str, Any] = {}
-        """Everything received with its events."""
+        """What it was started with, and everything received with its events since."""
 
     def copy(self, owner: object) -> Action:
         """The action for the state whose token is `owner`; its start arguments are shared."""
