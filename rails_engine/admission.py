@@ -1,15 +1,19 @@
-"""What tools returned, judged before any flow of a Colang 2.x conversation sees it."""
+"""What tools returned and forms were given, judged before any flow of a Colang 2.x conversation sees it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+import colang
 from rails_engine.chat import TOOL_CALLS, ChatMessage, TurnInput
-from rails_engine.judge import TOOL_INPUT, Judge, Judgement
+from rails_engine.dialog import spoken
+from rails_engine.judge import INPUT, TOOL_INPUT, Judge, Judgement
+from rails_engine.outside import typed_texts, with_texts
 from rails_engine.prompts import HIDDEN
 from rails_engine.state import Snapshot
-from rails_engine.umim import started_action
+from rails_engine.umim import EventDict, started_action
 
 
 async def admitted(
@@ -26,6 +30,62 @@ async def admitted(
     if judgement.passed:
         return turn.with_results(judgement.content), None
     return turn.with_results([{**result, "content": HIDDEN} for result in turn.results]), judgement
+
+
+async def judged_events(
+    turn: TurnInput, before: Snapshot | None, judge: Judge
+) -> tuple[TurnInput, list[EventDict]]:
+    """The events of a host as rails leave them, and the exceptions of those that refused some.
+
+    What is refused never came: the flows that wait for it fail, and the bot says what the rail has said.
+    """
+    turn, unread = await read_forms(turn, judge)
+    asked = {str(result.get("tool_call_id")) for result in turn.results}
+    shown, refused = await admitted(turn, (), before, judge)
+    if refused is not None:
+        shown = turn.with_results(())
+    failing = (
+        [uid for call in asked for uid in colang.owners_of(before.machine, call)]
+        if refused and before
+        else []
+    )
+    stops: list[EventDict] = [{"type": "StopFlow", "flow_instance_uid": uid} for uid in failing]
+    refusals = [each for each in (unread, refused) if each is not None]
+    said: list[EventDict] = [event for each in refusals for event in spoken(each.said)]
+    exceptions = [each.exception for each in refusals if each.exception is not None]
+    return replace(shown, events=(*shown.events, *said, *stops)), exceptions
+
+
+async def read_forms(turn: TurnInput, judge: Judge) -> tuple[TurnInput, Judgement | None]:
+    """The turn with what users wrote into forms as the input rails leave it; a form that they refuse never came.
+
+    Also the first refusal, where there is one.
+    """
+    events, refusal = [], None
+    for event in turn.events:
+        texts = [text for text in typed_texts(event) if text.strip()]
+        left, refused = await _left(texts, judge) if texts and judge.has(INPUT) else ({}, None)
+        refusal = refusal or refused
+        if refused is None:
+            events.append(with_texts(event, left) if left else event)
+    return replace(turn, events=tuple(events)), refusal
+
+
+async def _left(texts: Sequence[str], judge: Judge) -> tuple[dict[str, str], Judgement | None]:
+    """The texts that the rails rewrite. They are judged together, and one by one where something is rewritten."""
+    together = "\n".join(texts)
+    judgement = await judge.input(together)
+    if not judgement.passed:
+        return {}, judgement
+    if judgement.text == together:
+        return {}, None
+    left: dict[str, str] = {}
+    for text in texts:
+        judgement = await judge.input(text)
+        if not judgement.passed:
+            return {}, judgement
+        left[text] = judgement.text
+    return left, None
 
 
 def calls_made(messages: Sequence[ChatMessage], before: Snapshot | None) -> list[Mapping[str, Any]]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 from uuid import uuid4
 
 from rails_engine.errors import InvalidRequestError
-from rails_engine.outside import TOOL_RESULTS, results_of, with_content
+from rails_engine.outside import INTERNAL, TOOL_RESULTS, results_of, with_content
 from rails_engine.umim import EventDict, started_action
 
 ChatMessage: TypeAlias = Mapping[str, Any]
@@ -41,18 +42,34 @@ class TurnInput:
 
     def with_results(self, results: Sequence[Mapping[str, Any]]) -> TurnInput:
         """The same turn with these results instead, found by their ids; one that is not among them never came."""
-        kept = {result.get("tool_call_id"): dict(result) for result in results}
-        ids = {result.get("tool_call_id") for result in self.results}
+        kept = _by_call(results)
+        ids = _by_call(self.results)
         events: list[EventDict] = []
         for event in self.events:
+            uid = str(event.get("action_uid"))
             if event["type"] == TOOL_RESULTS:
-                told = [kept[old["tool_call_id"]] for old in results_of(event) if old.get("tool_call_id") in kept]
-                events.append({**event, "tool_messages": told})
-            elif event["type"] == _UTTERANCE or event.get("action_uid") not in ids:
+                asked = (str(old.get("tool_call_id")) for old in results_of(event))
+                events.append({**event, "tool_messages": [kept[uid][-1] for uid in asked if uid in kept]})
+            elif uid not in ids or not ("action_name" in event or results_of(event)):
                 events.append(event)
-            elif event["action_uid"] in kept:
-                events.append(with_content(event, kept[event["action_uid"]].get("content")))
-        return replace(self, events=tuple(events), results=tuple(kept.values()))
+            elif uid in kept:
+                told = kept[uid].popleft() if len(kept[uid]) > 1 else kept[uid][0]
+                events.append(with_content(event, told.get("content")))
+        return replace(self, events=tuple(events), results=tuple(map(dict, results)))
+
+
+def _by_call(results: Iterable[Mapping[str, Any]]) -> dict[str, deque[Mapping[str, Any]]]:
+    """Results by the ids of their calls; an action may tell of its progress before its end."""
+    found: dict[str, deque[Mapping[str, Any]]] = {}
+    for result in results:
+        found.setdefault(str(result.get("tool_call_id")), deque()).append(result)
+    return found
+
+
+def turn_of(events: Iterable[Mapping[str, Any]]) -> TurnInput:
+    """The turn of a host that gives events instead of messages."""
+    given = tuple(dict(event) for event in events)
+    return TurnInput(given, 0, tuple(result for event in given for result in results_of(event)))
 
 
 def turns_of(messages: Sequence[ChatMessage]) -> list[TurnInput]:
@@ -103,7 +120,12 @@ def events_of(message: ChatMessage, number: int) -> list[EventDict]:
     if role == "context":
         return [{"type": "ContextUpdate", "data": dict(_mapping(message, "content", number))}]
     if role == "event":
-        return [dict(_mapping(message, "event", number))]
+        event = dict(_mapping(message, "event", number))
+        if event["type"] in INTERNAL:
+            raise InvalidRequestError(
+                f"messages[{number}].event: `{event['type']}` is an event between flows; send it from a flow"
+            )
+        return [event]
     return []
 
 
@@ -143,8 +165,15 @@ def call_name(call: Mapping[str, Any]) -> str | None:
 
 
 def _action_ends(result: Mapping[str, Any]) -> list[EventDict]:
-    """What a flow hears that waits for an action: the call's id is the action's uid, its name the action's."""
-    if result["name"] is None:
+    """What a flow hears that waits for an action: the call's id is the action's uid, its name the action's.
+
+    What users say is no tool's to tell, and how flows go neither.
+    """
+    if (
+        result["name"] is None
+        or result["name"].endswith("UserAction")
+        or f"{result['name']}Finished" in INTERNAL
+    ):
         return []
     return [
         {

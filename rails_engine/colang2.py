@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import colang
 from rails_engine import state as states
-from rails_engine.admission import admitted, refusal_reply
+from rails_engine.admission import admitted, judged_events, read_forms, refusal_reply
 from rails_engine.ahead import Ahead
 from rails_engine.chat import (
     ChatMessage,
@@ -23,6 +23,7 @@ from rails_engine.chat import (
     digest,
     last_exchange,
     reply_of,
+    turn_of,
     turns_of,
 )
 from rails_engine.context import reading_along
@@ -34,6 +35,7 @@ from rails_engine.judge import INPUT, OUTPUT, Judge, Judgement
 from rails_engine.library import skipped_rails
 from rails_engine.llm import Reading
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, RailsResult, RailStatus, RailType
+from rails_engine.outside import typed_texts
 from rails_engine.request import Request
 from rails_engine.response import GenerationLog, GenerationResponse
 from rails_engine.services import Resources, TurnServices
@@ -106,7 +108,15 @@ class Colang2:
             LLMCallException: the main model failed; the state is as it was.
         """
         live = open_state(state) or State()
-        return await self._engine.run(live, call, self._services(trace, None), trace), live
+        services = self._services(trace, None)
+        before = live.open(self.program)
+        turn, refusals = turn_of(call.events), []
+        if turn.results or any(map(typed_texts, turn.events)):
+            judge = self._engine.judge(before, services, trace)
+            turn, refusals = await judged_events(turn, before, judge)
+        call = replace(call, events=turn.events)
+        outputs = await self._engine.run(live, call, services, trace)
+        return [*refusals, *outputs], live
 
     async def generate(
         self, request: Request, trace: Trace, outlet: Outlet | None = None
@@ -203,7 +213,8 @@ class Colang2:
 
     def _judge(self, request: Request, trace: Trace) -> Judge:
         known = request.state.open(self.program) if request.state is not None else None
-        return self._engine.judge(known, self._services(trace, request.options), trace)
+        services = self._services(trace, request.options)
+        return self._engine.judge(known, services, trace, self._skipped(request.options))
 
     async def _answer(
         self, request: Request, trace: Trace, teller: Teller | None = None
@@ -212,12 +223,13 @@ class Colang2:
         services = self._services(trace, request.options)
         state = request.state or await self._reached(request.messages, turns, services)
         turn = turns[-1]
-        if (request.options or DEFAULT_OPTIONS).rails.tool_input:
-            before = state.open(self.program)
-            judge = self._engine.judge(before, services, trace)
+        rails, before = (request.options or DEFAULT_OPTIONS).rails, state.open(self.program)
+        judge = self._engine.judge(before, services, trace, self._skipped(request.options))
+        turn, refusal = await read_forms(turn, judge) if rails.input else (turn, None)
+        if refusal is None and rails.tool_input:
             turn, refusal = await admitted(turn, request.messages, before, judge)
-            if refusal is not None:
-                return state, refusal_reply(refusal)
+        if refusal is not None:
+            return state, refusal_reply(refusal)
         turn = self._chosen(turn, request.options, state)
         reply = reply_of(await self._run(state, self._call(turn, teller), services, trace))
         if request.state is None:
@@ -226,12 +238,15 @@ class Colang2:
 
     def _chosen(self, turn: TurnInput, options: GenerationOptions | None, state: State) -> TurnInput:
         """The turn, told first which rails its request does not want; as it is where that has not changed."""
-        rails = (options or DEFAULT_OPTIONS).rails
-        skipped = skipped_rails(self._resources.config, rails) or None
-        if skipped == state.context.get(SKIPPED):
+        wanted = self._skipped(options)
+        if wanted[SKIPPED] == state.context.get(SKIPPED):
             return turn
-        update: EventDict = {"type": "ContextUpdate", "data": {SKIPPED: skipped}}
+        update: EventDict = {"type": "ContextUpdate", "data": wanted}
         return replace(turn, events=(update, *turn.events))
+
+    def _skipped(self, options: GenerationOptions | None) -> dict[str, Any]:
+        """The global variable that says which rails a request does not want."""
+        return {SKIPPED: skipped_rails(self._resources.config, (options or DEFAULT_OPTIONS).rails) or None}
 
     async def _run(self, state: State, call: Call, services: TurnServices, trace: Trace) -> list[EventDict]:
         """Run the turn; where the configuration says so, its model calls begin while the input rails judge."""

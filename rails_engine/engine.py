@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 import colang
 from rails_engine.ahead import AheadEndedError
@@ -73,20 +74,35 @@ class Engine:
         except Exception as error:  # noqa: BLE001 -- the turn itself will meet it again, and say so
             log.debug("the copy of the turn ended: %r", error)
 
-    def judge(self, before: Snapshot | None, services: Services, trace: Trace) -> Judge:
-        """Who asks the rails beside the conversation as it stands in `before`, None for one not yet begun."""
+    def judge(
+        self,
+        before: Snapshot | None,
+        services: Services,
+        trace: Trace,
+        given: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Judge:
+        """Who asks the rails beside the conversation as it stands in `before`, None for one not yet begun.
+
+        `given` are global variables that count instead of the conversation's own.
+        """
 
         async def beside(event: EventDict) -> Heard:
-            return await self._beside(before, event, services, trace)
+            return await self._beside(before, event, services, trace, given)
 
         return Judge(self.program, beside, trace)
 
     async def _beside(
-        self, before: Snapshot | None, event: EventDict, services: Services, trace: Trace
+        self,
+        before: Snapshot | None,
+        event: EventDict,
+        services: Services,
+        trace: Trace,
+        given: Mapping[str, Any] = MappingProxyType({}),
     ) -> Heard:
         """Start a flow beside the conversation: nothing of it is kept, and `main` does not begin for it."""
         call = Call([event], blocking=True, instant=_SPEECH, aside=str(event["flow_id"]))
         scene = self._scene(State(), before, services, trace)
+        colang.set_globals(scene.machine, given)
         turn = Turn(scene, self.effects, call, Stage(self.source_uid, trace))
         await turn.run(())
         return Heard(turn.outputs, scene.context)

@@ -118,6 +118,10 @@ class Judge:
         """The verdict of the tool-input rails on messages that answer `calls`; without any rails, they pass."""
         return await self._verdict(TOOL_INPUT, [dict(each) for each in results], {"calls": list(calls)})
 
+    async def tool_output(self, calls: Sequence[Mapping[str, Any]]) -> Judgement:
+        """The verdict of the tool-output rails on calls; without any rails, they pass."""
+        return await self._verdict(TOOL_OUTPUT, [dict(each) for each in calls], {})
+
     async def window(self, text: str, asked: str | None, thought: str) -> Ruling:
         """The verdict of the output rails on a window of a streamed answer."""
         judgement = await self.output(text, asked, thought)

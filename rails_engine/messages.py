@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from rails_engine.config.schema import LimitsConfig
 from rails_engine.errors import InvalidRequestError, NoMessagesError
+from rails_engine.outside import INTERNAL
 
 ROLES: Final = frozenset(
     {"user", "assistant", "system", "developer", "context", "event", "tool", "function", "exception"}
@@ -115,6 +116,21 @@ def require_plain_events(events: Sequence[Any], limits: LimitsConfig = DEFAULT_L
         _require_size(size, limits)
 
 
+def require_foreign_events(events: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse what the flows of Colang 2.x say among themselves, and the variables that the engine keeps for itself.
+
+    Raises:
+        InvalidRequestError: an event is of that kind, or sets such a variable.
+    """
+    for number, event in enumerate(events):
+        if event["type"] in INTERNAL:
+            raise InvalidRequestError(
+                f"events[{number}]: `{event['type']}` is an event between flows; send it from a flow"
+            )
+        if event["type"] == "ContextUpdate":
+            _require_free_names(event.get("data"), f"events[{number}].data")
+
+
 def _require_size(size: int, limits: LimitsConfig) -> None:
     if size > limits.max_characters:
         raise InvalidRequestError(
@@ -156,8 +172,21 @@ def _require_mapping(value: Any, role: str, where: str) -> None:
     unnamed = next((name for name in value if not isinstance(name, str)), None)
     if unnamed is not None:
         raise InvalidRequestError(f"{where} has the key {unnamed!r:.80}; keys are texts")
+    if role == "context":
+        _require_free_names(value, where)
     if role == "event" and not (isinstance(value.get("type"), str) and value["type"]):
         raise InvalidRequestError(f"{where} has no `type`, the name of the event, such as {EVENT_EXAMPLE}")
+    if role == "event" and value["type"] == "ContextUpdate":
+        _require_free_names(value.get("data"), f"{where}.data")
+
+
+def _require_free_names(variables: Any, where: str) -> None:
+    """Refuse to set what the engine keeps for itself, such as which rails a request may skip."""
+    taken = next((name for name in variables if str(name).startswith("_")), None) if variables else None
+    if taken is not None:
+        raise InvalidRequestError(
+            f"{where} sets {taken!r:.80}; names that begin with `_` are the engine's own, leave out the underscore"
+        )
 
 
 def _require_parts(content: Any, where: str) -> None:

@@ -17,6 +17,28 @@ from rails_engine.umim import EventDict
 TOOL_RESULTS: Final = "UserToolMessages"
 """What tools returned, all of a turn at once."""
 
+INTERNAL: Final = frozenset(
+    {
+        "StartFlow",
+        "FinishFlow",
+        "StopFlow",
+        "PauseFlow",
+        "ResumeFlow",
+        "FlowStarted",
+        "FlowFinished",
+        "FlowFailed",
+        "UnhandledEvent",
+        "UserIntentLog",
+        "BotIntentLog",
+        "UserActionLog",
+        "BotActionLog",
+    }
+)
+"""Events by which the flows of Colang 2.x steer each other; none comes from outside."""
+
+ACTION_CALL: Final = "action"
+"""The type of a call that a flow makes by itself, as rails see it; calls of models are of the type `function`."""
+
 _NEWS = re.compile(r"(?P<action>\w*?Action)(?:Started|Finished|\w*Updated)")
 _INTERACTIVE = ("BotAction", "UserAction", "SceneAction", "CameraAction", "SensingAction")
 _FORMS = ("SceneAction",)

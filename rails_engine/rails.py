@@ -26,6 +26,7 @@ from rails_engine.messages import (
     NOTHING_SAID,
     prompt_message,
     require_events,
+    require_foreign_events,
     require_messages,
     require_plain_events,
 )
@@ -208,6 +209,7 @@ class LLMRails(Registers):
             LLMCallException: the main model failed; the state is as it was.
         """
         require_plain_events(events, self.config.limits)
+        require_foreign_events(events)
         trace = Trace()
         try:
             blocking = blocking or self._runtime.disable_async_execution

@@ -60,8 +60,8 @@ class Outcome:
 
     `context_updates` are written to the global variables; `events` are sent as if a flow had sent them. Where the
     effect ran for a rail and failed, `failed_rail` is that rail, and `passes` says that its policy ends it there and
-    lets the text pass. Under Colang 2.x `starts` are `StartFlow` events for the machine alone, and `aborts` fails the
-    flow that the effect ran for.
+    lets the text pass. Under Colang 2.x `starts` are `StartFlow` events for the machine alone, `aborts` fails the
+    flow that the effect ran for, and `asks` are the arguments with which the action is left to the caller.
     """
 
     value: Any = None
@@ -72,6 +72,7 @@ class Outcome:
     passes: bool = False
     starts: tuple[EventDict, ...] = ()
     aborts: bool = False
+    asks: Mapping[str, Any] | None = None
 
 
 @value_class
@@ -201,12 +202,16 @@ Effect: TypeAlias = Callable[[Scene, Mapping[str, Any]], Awaitable[Outcome]]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How one action is carried out; an asynchronous one does not hold up its turn."""
+    """How one action is carried out; an asynchronous one does not hold up its turn.
+
+    `holds`: it is the caller's to carry out, and held back until rails have seen it.
+    """
 
     name: str
     effect: Callable[[Any, Mapping[str, Any]], Awaitable[Outcome]]
     execute_async: bool = False
     is_system: bool = False
+    holds: bool = False
 
     async def run(self, scene: Any, arguments: Mapping[str, Any]) -> Outcome:
         """Carry it out. What an action raises becomes a failed outcome: the flow gets None and goes on.

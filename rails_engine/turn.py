@@ -25,8 +25,9 @@ from typing import Any, Final
 import colang
 from colang import Command, Event, Fault, History, LogLine, PrintLine, Send
 from rails_engine import umim
+from rails_engine.dialog import UTTERANCE, handed_over
 from rails_engine.effects import Effects
-from rails_engine.judge import FAILED_RUNS
+from rails_engine.judge import FAILED_RUNS, OUTPUT
 from rails_engine.scene import STREAMED, Outcome, Plan, RunningRail, Scene
 from rails_engine.teller import Teller
 from rails_engine.trace import ActionRun, Trace
@@ -202,12 +203,10 @@ class Turn:
             return True
         self._sent.append(event)
         action = umim.started_action(event.name)
-        if action is None:
-            self._output(event)
-        elif action in self._call.instant:
-            self._finish_instantly(action, event)
-        else:
+        if action is not None:
             self._start(action, event, command)
+        elif not self._withdraw(event) and not self._is_hearsay(event):
+            self._output(event)
         return True
 
     def _output(self, event: Event) -> None:
@@ -222,24 +221,75 @@ class Turn:
         self._inbox.append(end)
 
     def _start(self, action: str, start: Event, command: Send) -> None:
-        plan = self._effects.find(action)
+        plan = None if action in self._call.instant else self._effects.find(action)
+        if plan is None:
+            self._hand_over(action, start, command)
+            return
         if self._call.aside and not self._is_of(self._call.aside, command.flow_uid):
             return
-        if plan is None:
-            self._output(start)
-            return
-        arguments = {key: value for key, value in command.event.arguments.items() if key != "action_uid"}
-        record = ActionRun(action, arguments, time.time())
-        self._trace.actions.append(record)
-        services = self._scene.services.scoped(record.llm_calls.append)
-        uid = start.arguments["action_uid"]
-        scene = replace(self._scene, services=services, flow_uid=command.flow_uid, action_uid=uid)
-        job = Job(start, arguments, plan, scene, record)
+        job = self._job(plan, start, command)
+        self._trace.actions.append(job.record)
         if plan.execute_async:
             self._deferred.append(job)
             job.launch()
         else:
             self._local.append(job)
+
+    def _job(self, plan: Plan, start: Event, command: Send) -> Job:
+        arguments = {key: value for key, value in command.event.arguments.items() if key != "action_uid"}
+        record = ActionRun(plan.name, arguments, time.time())
+        services = self._scene.services.scoped(record.llm_calls.append)
+        uid = start.arguments["action_uid"]
+        scene = replace(self._scene, services=services, flow_uid=command.flow_uid, action_uid=uid)
+        return Job(start, arguments, plan, scene, record)
+
+    # --- what the caller gets to see -------------------------------------------------------------------------------
+
+    def _hand_over(self, action: str, start: Event, command: Send) -> None:
+        """Leave an action to the caller, or end it at once; rails that have not seen it yet come first."""
+        plan = None
+        if not self._call.aside:
+            callers = colang.callers_of(self._scene.machine, command.flow_uid)
+            scene = replace(self._scene, flow_uid=command.flow_uid)
+            plan = handed_over(scene, action, callers[0][1] if callers else "")
+        if plan is not None:
+            self._local.append(self._job(plan, start, command))
+        elif action in self._call.instant:
+            self._finish_instantly(action, start)
+        elif not self._call.aside or self._is_of(self._call.aside, command.flow_uid):
+            self._output(start)
+
+    def _handed_over(self, job: Job, arguments: Mapping[str, Any]) -> None:
+        """The rails have let an action go, with these arguments."""
+        rest = {key: value for key, value in job.start.arguments.items() if key not in job.arguments}
+        start = Event(job.start.name, {**rest, **arguments})
+        if job.plan.name in self._call.instant:
+            self._finish_instantly(job.plan.name, start)
+        else:
+            self._output(start)
+
+    def _withdraw(self, stop: Event) -> bool:
+        """Whether `stop` ends an action that the rails still hold back: then the caller hears of neither."""
+        uid = stop.arguments.get("action_uid")
+        held = [
+            job
+            for job in self._local
+            if job.plan.holds
+            and job.start.arguments["action_uid"] == uid
+            and job.plan.name not in self._call.instant  # that would have ended before
+        ]
+        for job in held:
+            self._local.remove(job)
+            if job.task is not None:
+                job.task.cancel()
+        return bool(held) and stop.name.startswith("Stop")
+
+    def _is_hearsay(self, event: Event) -> bool:
+        """Whether a flow tells by itself of something said: output rails have seen what was said, not this."""
+        if not event.name.startswith(f"{UTTERANCE}") or not self._scene.judge.has(OUTPUT):
+            return False
+        log.warning("a flow sent %s; with output rails only what `bot say` says is told", event.name)
+        return True
 
     def _is_of(self, flow_id: str, flow_uid: str) -> bool:
         """Whether an instance runs for a flow of this name."""
@@ -269,6 +319,9 @@ class Turn:
                 self._finish(job, _outcome(job))
 
     def _finish(self, job: Job, outcome: Outcome) -> None:
+        if outcome.asks is not None:
+            self._handed_over(job, outcome.asks)
+            return
         job.record.finished_at, job.record.value = time.time(), outcome.value
         job.record.failure = outcome.failure
         if outcome.context_updates:

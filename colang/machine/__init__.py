@@ -22,6 +22,7 @@ from colang.machine.views import (
     globals_of,
     instances,
     locals_of,
+    owners_of,
     set_globals,
     takes_result,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "instances",
     "locals_of",
     "new_state",
+    "owners_of",
     "remove_flows",
     "set_globals",
     "step",

@@ -116,6 +116,12 @@ def callers_of(state: State, flow_uid: str) -> list[tuple[str, str]]:
     return found
 
 
+def owners_of(state: State, action_uid: str) -> tuple[str, ...]:
+    """The flow instances that started an action, or wait for it with whoever did; none for an unknown one."""
+    action = state.actions.get(action_uid)
+    return action.owners if action is not None else ()
+
+
 def locals_of(state: State, flow_uid: str) -> Mapping[str, Any]:
     """The local variables of a flow instance; empty if there is none."""
     instance = state.instances.get(flow_uid)

@@ -32,6 +32,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "rails_engine": (
         "background errors loops options parts response rim streaming_handler umim values verbose",
+        "outside",
         "chat config context http saved state streaming",
         "actions buffers helpers llm messages request retrieval verdicts windows",
         "ahead knowledge prompts replies trace",

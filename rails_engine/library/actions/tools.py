@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rails_engine.actions import RailOutcome, action
+from rails_engine.outside import ACTION_CALL
 
 MAX_RESULT_CHARS = 200_000
 
@@ -17,7 +18,10 @@ async def tool_call_validation(
     tool_calls: Sequence[Mapping[str, Any]] | None = None,
     tools: Sequence[Mapping[str, Any]] | None = None,
 ) -> RailOutcome:
-    """Whether each call names a declared tool and its arguments fit the tool's schema."""
+    """Whether each call names a declared tool and its arguments fit the tool's schema.
+
+    Actions that the flows themselves call are of type `action`: nobody declares those to a model.
+    """
     calls = tool_calls if tool_calls is not None else context.get("tool_calls") or ()
     declared = {name: spec for spec in declared_tools(context, tools) if (name := spec.get("name"))}
     reason = next((fault for call in calls if (fault := call_fault(call, declared))), None)
@@ -40,6 +44,8 @@ def call_fault(call: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]
     """What is wrong with a call; None if nothing is."""
     function = call.get("function") or call
     name = str(function.get("name"))
+    if call.get("type") == ACTION_CALL:
+        return None
     if name not in declared:
         return f"the tool {name!r} was not offered"
     given = function.get("arguments", function.get("args"))

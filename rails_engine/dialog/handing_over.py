@@ -1,0 +1,63 @@
+"""What flows leave to the caller: the rails see it before the caller does.
+
+Calls of tools go past the tool-output rails. What the bot says has been past the output rails where `bot say` says it;
+where a flow starts the utterance by itself it is judged here. A refusal fails the flow that asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
+
+from rails_engine.dialog.side_by_side import spoken
+from rails_engine.judge import OUTPUT, TOOL_OUTPUT, Judgement
+from rails_engine.outside import ACTION_CALL, is_tool
+from rails_engine.scene import Outcome, Plan, Scene
+
+UTTERANCE: Final = "UtteranceBotAction"
+SAYING: Final = "_bot_say"
+"""The flow of `core` by which everything is said; `guardrails` has it judged there."""
+
+
+def handed_over(scene: Scene, action: str, flow_id: str) -> Plan | None:
+    """How an action that no Python carries out reaches the caller; None where there is nothing to judge about it."""
+    if scene.rail is not None and scene.rail.direction:
+        return None  # rails are trusted, and would else wait for themselves
+    if action == UTTERANCE:
+        own = flow_id == SAYING and scene.program.flows[SAYING].is_of_library
+        return None if own or not scene.judge.has(OUTPUT) else Plan(action, _say, holds=True)
+    if is_tool(action) and scene.judge.has(TOOL_OUTPUT):
+        return Plan(action, partial(_call, action), holds=True)
+    return None
+
+
+async def _say(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
+    judgement = await scene.judge.output(str(arguments.get("script", "")))
+    return Outcome(asks={**arguments, "script": judgement.text}) if judgement.passed else _refused(judgement)
+
+
+async def _call(action: str, scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
+    function = {"name": action, "arguments": dict(arguments)}
+    call = {"id": scene.action_uid, "type": ACTION_CALL, "function": function}
+    judgement = await scene.judge.tool_output([call])
+    if not judgement.passed:
+        return _refused(judgement)
+    return Outcome(asks=_arguments(judgement.content, scene.action_uid))
+
+
+def _refused(judgement: Judgement) -> Outcome:
+    return Outcome(None, {}, judgement.sent, starts=spoken(judgement.said), aborts=True)
+
+
+def _arguments(calls: Any, uid: str) -> Mapping[str, Any]:
+    """The arguments that the rails have left.
+
+    Raises:
+        ValueError: they have taken the call out of the list, or its arguments are no mapping.
+    """
+    kept = next((call for call in calls or () if isinstance(call, Mapping) and call.get("id") == uid), {})
+    arguments = (kept.get("function") or {}).get("arguments")
+    if not isinstance(arguments, Mapping):
+        raise ValueError("the tool-output rails have left nothing of the call")  # noqa: TRY004 -- what they did, no type
+    return arguments
