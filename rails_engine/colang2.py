@@ -110,7 +110,7 @@ class Colang2:
         live = open_state(state) or State()
         services = self._services(trace, None)
         before = live.open(self.program)
-        turn, refusals = turn_of(call.events), []
+        turn, refusals = turn_of(call.events), list[EventDict]()
         if turn.results or any(map(typed_texts, turn.events)):
             judge = self._engine.judge(before, services, trace)
             turn, refusals = await judged_events(turn, before, judge)

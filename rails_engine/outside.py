@@ -77,7 +77,8 @@ def results_of(event: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The tool results that an event brings, as `{tool_call_id, name, content}`."""
     if event["type"] == TOOL_RESULTS:
         messages = event.get("tool_messages")
-        return [dict(each) for each in messages if isinstance(each, Mapping)] if _is_list(messages) else []
+        told = messages if isinstance(messages, list | tuple) else ()
+        return [dict(each) for each in told if isinstance(each, Mapping)]
     action = action_of(event["type"])
     payload = _payload(event)
     if action is None or not is_tool(action) or not payload:
