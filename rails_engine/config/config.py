@@ -77,7 +77,7 @@ class RailsConfig(ConfigData):
         yaml_content: str | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> Self:
-        """Load from texts and a mapping, merged in the order YAML, mapping.
+        """Load from texts and a mapping; of two single values that of the YAML wins over that of the mapping.
 
         Raises:
             InvalidRailsConfigurationError: as `from_path`.

@@ -52,20 +52,18 @@ def draft_of_path(config_path: str) -> Draft:
 def draft_of_content(
     colang_content: str | None, yaml_content: str | None, config: Mapping[str, Any] | None
 ) -> Draft:
-    """The given texts and mapping, with everything they import.
+    """The given mapping with the texts laid over it, and everything they import.
 
     Raises:
         InvalidRailsConfigurationError: none is given, or one of them cannot be read.
     """
     if colang_content is None and yaml_content is None and config is None:
         raise InvalidRailsConfigurationError("give at least one of colang_content, yaml_content and config")
-    draft = Draft(MarkedDict())
+    if not isinstance(config, Mapping | None):
+        raise InvalidRailsConfigurationError(f"expected a mapping, got {type(config).__name__}")
+    draft = Draft(merge({}, config or {}))
     if yaml_content is not None:
         _add_yaml(draft, yaml_content, "config.yml")
-    if config is not None:
-        if not isinstance(config, Mapping):
-            raise InvalidRailsConfigurationError(f"expected a mapping, got {type(config).__name__}")
-        draft.data = merge(draft.data, config)
     if colang_content:
         draft.sources.append(Source("main.co", colang_content))
     _keep_own_keys(draft)

@@ -43,18 +43,26 @@ def test_each_dialect_has_its_own_sample_conversation() -> None:
     assert "user action:" in (load('colang_version: "2.x"').sample_conversation or "")
 
 
+def test_yaml_is_laid_over_a_mapping() -> None:
+    mapping = {
+        "lowest_temperature": 0.9,
+        "custom_data": {"k": "mapping", "own": 1},
+        "rails": {"input": {"flows": ["a"]}},
+    }
+    config = RailsConfig.from_content(
+        yaml_content="custom_data: {k: yaml}\nrails: {input: {flows: [b]}}", config=mapping
+    )
+    assert config.lowest_temperature == 0.9
+    assert config.custom_data == {"k": "yaml", "own": 1}
+    assert config.rails.input.flows == ["a", "b"]
+    assert mapping["custom_data"] == {"k": "mapping", "own": 1}
+
+
 def test_colang_is_kept_as_a_source() -> None:
     config = RailsConfig.from_content("define user greet\n  'hi'\n", "models: []")
     assert [(source.name, source.text) for source in config.sources] == [
         ("main.co", "define user greet\n  'hi'\n")
     ]
-
-
-def test_a_mapping_is_laid_over_the_yaml() -> None:
-    config = RailsConfig.from_content(
-        yaml_content="lowest_temperature: 0.5", config={"lowest_temperature": 0.2}
-    )
-    assert config.lowest_temperature == 0.2
 
 
 def test_nothing_at_all_is_refused() -> None:
