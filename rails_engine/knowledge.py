@@ -17,7 +17,8 @@ class Knowledge:
 
     def __init__(self, config: RailsConfig) -> None:
         self._config = config
-        self._providers: dict[str, type[Any]] = {}
+        self.providers: dict[str, type[Any]] = {}
+        """The search providers that were registered, by name."""
         self._setup: RetrievalSetup | None = None
         self._base: KnowledgeBase | None = None
         self._progress: Progress | None = None
@@ -29,7 +30,7 @@ class Knowledge:
             from rails_engine.retrieval import RetrievalSetup, SearchProviders
 
             providers = SearchProviders()
-            for name, provider in self._providers.items():
+            for name, provider in self.providers.items():
                 providers.register(name, provider)
             self._setup = RetrievalSetup(self._config, providers, self._tell)
         return self._setup
@@ -78,7 +79,7 @@ class Knowledge:
 
     def register(self, name: str, provider: type[Any]) -> None:
         """Let the configuration name a search provider; counts until the first search."""
-        self._providers[name] = provider
+        self.providers[name] = provider
         if self._setup is not None:
             self._setup.search_providers.register(name, provider)
 

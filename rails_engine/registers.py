@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from rails_engine.assembly import Assembly
+from rails_engine.config import Model
 from rails_engine.llm import as_llm
 
 
@@ -47,6 +48,33 @@ class Registers:
         """Let the configuration name a search provider of the caller's (an `EmbeddingsIndex`)."""
         self._parts.resources.knowledge.register(name, cls)
         return self
+
+    @property
+    def embedding_search_providers(self) -> dict[str, type[Any]]:
+        """The search providers that were registered, by name."""
+        return dict(self._parts.resources.knowledge.providers)
+
+    @property
+    def default_embedding_engine(self) -> str | None:
+        """The engine of the model of type `embeddings`; None where the built-in embedder is used."""
+        model = self._embeddings()
+        return model.engine if model is not None else None
+
+    @property
+    def default_embedding_model(self) -> str | None:
+        """The name of the model of type `embeddings`; None where the built-in embedder is used."""
+        model = self._embeddings()
+        return model.model if model is not None else None
+
+    @property
+    def default_embedding_params(self) -> dict[str, Any]:
+        """The parameters of the model of type `embeddings`."""
+        model = self._embeddings()
+        return dict(model.parameters) if model is not None else {}
+
+    def _embeddings(self) -> Model | None:
+        models = self._parts.resources.config.models
+        return next((model for model in models if model.type == "embeddings"), None)
 
     def register_embedding_provider(self, cls: type[Any], name: str | None = None) -> Self:
         """Let models of type `embeddings` name an engine of the caller's (an `EmbeddingModel`)."""

@@ -101,3 +101,15 @@ def test_chunks_are_there_before_anything_is_indexed() -> None:
         RailsConfig.from_content(COLANG, config=CONFIG | {"knowledge_base": {}}), llm=ScriptedLLM([])
     )
     assert [chunk.title for chunk in rails.kb.chunks] == ["Otters", "Bears"]
+
+
+def test_code_can_ask_which_embeddings_are_used() -> None:
+    model = {"type": "embeddings", "engine": "openai", "model": "small", "parameters": {"dimensions": 8}}
+    rails = LLMRails(RailsConfig.from_content(config={"models": [model]}))
+    rails.register_embedding_search_provider("own", Own)
+    assert rails.embedding_search_providers == {"own": Own}
+    assert (rails.default_embedding_engine, rails.default_embedding_model) == ("openai", "small")
+    assert rails.default_embedding_params == {"dimensions": 8}
+    plain = LLMRails(RailsConfig.from_content(config={"models": []}))
+    assert (plain.default_embedding_engine, plain.default_embedding_model) == (None, None)
+    assert plain.default_embedding_params == {}
