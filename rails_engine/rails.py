@@ -397,13 +397,14 @@ class LLMRails(Registers):
         return self._canonical().flows if self._one is not None else self._dialog().program.flows
 
     async def aclose(self) -> None:
-        """Give up actions still on their way, close the connections to models, embedding endpoints and the actions server.
+        """Give up actions still on their way, close the connections to models, endpoints and the actions server.
 
         Await it on the loop that used them.
         """
         if self._two is not None:
             await self._two.close()
         await self._parts.resources.models.close()
+        await self._parts.resources.http.close()
         await self._parts.resources.knowledge.close()
         await self._parts.registered.close()
 

@@ -214,6 +214,7 @@ _MEANINGS: Mapping[str, Callable[[Surroundings, Resources], Any]] = {
     "llms": lambda scene, resources: {kind: _model(scene, resources, kind) for kind in resources.models},
     "llm_task_manager": lambda _scene, resources: resources.task_manager,
     "model_caches": lambda _scene, _resources: {},
+    "http_client": lambda _scene, resources: resources.http,
     "kb": lambda _scene, resources: resources.knowledge.base,
 }
 """Parameter name to what is handed to it."""

@@ -11,6 +11,7 @@ from typing import Any
 from rails_engine.ahead import Ahead, AheadEndedError
 from rails_engine.config import RailsConfig
 from rails_engine.errors import ConfigurationError, LLMCallException, NoModelError, PromptError
+from rails_engine.http import PooledHTTPClient
 from rails_engine.knowledge import Knowledge
 from rails_engine.llm import (
     LLM,
@@ -36,6 +37,9 @@ from rails_engine.windows import StreamStoppedError
 
 log = logging.getLogger(__name__)
 
+MAX_ANSWER_BYTES = 4 << 20
+"""Of one answer that an action asks a service for."""
+
 NO_MODEL = (
     "no main model: add one to `models` in config.yml, pass one as `LLMRails(config, llm=…)`, "
     "or use flows that need none"
@@ -50,6 +54,8 @@ class Resources:
     models: Models
     prompts: PromptLibrary
     knowledge: Knowledge
+    http: PooledHTTPClient = field(default_factory=lambda: PooledHTTPClient(limit=MAX_ANSWER_BYTES))
+    """What actions call services with; it keeps its connections."""
 
     @property
     def task_manager(self) -> LLMTaskManager:

@@ -48,9 +48,12 @@ ACTIONS: tuple[Callable[..., Any], ...] = (
 )
 
 
+_EVERYDAY: tuple[Callable[..., Any], ...] = (actions.current_date_time, actions.wolfram_alpha_request)
+
+
 def register_library(registry: ActionRegistry) -> None:
-    """Register the actions of every built-in rail."""
-    for function in ACTIONS:
+    """Register the actions of every built-in rail, and those that are no rails."""
+    for function in (*ACTIONS, *_EVERYDAY):
         registry.register(function)
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rails_engine.actions import ActionRegistry, ActionRunner, RailOutcome
 from rails_engine.config import RailsConfig
 from rails_engine.errors import ConfigurationError, LLMServerError
+from rails_engine.http import HTTPResponse, RecordingHTTPClient
 from rails_engine.library import ACTIONS, register_library
 from rails_engine.library.actions import EndpointError
 from rails_engine.library.actions.recognizers import analyzer_of
@@ -60,7 +61,7 @@ class Bench:
             "llm_task_manager": LLMTaskManager(self.config, PromptLibrary(self.config)),
             "context": {"user_message": "hello", "bot_message": "answer", **(context or {})},
             "events": [],
-            **{key: given.pop(key) for key in ("http", "events") if key in given},
+            **{key: given.pop(key) for key in ("http_client", "events") if key in given},
         }
         runner = ActionRunner(1)
         try:
@@ -297,31 +298,28 @@ def test_any_text_can_be_measured(text: str) -> None:
 HEURISTICS = "rails: {config: {jailbreak_detection: {server_endpoint: 'http://h/x', nim_base_url: 'http://n/v1', api_key: k}}}"
 
 
+def verdict(jailbreak: object, **more: Any) -> HTTPResponse:
+    return HTTPResponse(200, content=json.dumps({"jailbreak": jailbreak, **more}).encode())
+
+
 async def test_jailbreak_endpoints() -> None:
-    calls: list[tuple[str, Mapping[str, Any], Mapping[str, str]]] = []
-
-    async def http(url: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Mapping[str, Any]:
-        calls.append((url, body, headers))
-        return {"jailbreak": len(calls) == 1, "score": 0.9}
-
+    client = RecordingHTTPClient([verdict(True, score=0.9), verdict(False)])
     bench = Bench(extra=HEURISTICS)
-    first = await bench.run("jailbreak_detection_heuristics", http=http)
-    second = await bench.run("jailbreak_detection_model", http=http)
+    first = await bench.run("jailbreak_detection_heuristics", http_client=client)
+    second = await bench.run("jailbreak_detection_model", http_client=client)
     assert (first.is_blocked, second.is_blocked, first.metadata) == (True, False, {"score": 0.9})
-    assert calls == [
-        ("http://h/x", {"prompt": "hello", "lp_threshold": 89.79, "ps_ppl_threshold": 1845.65}, {}),
-        ("http://n/v1/classify", {"input": "hello"}, {"Authorization": "Bearer k"}),
+    assert [(asked.method, asked.url, asked.json, asked.headers) for asked in client.requests] == [
+        ("POST", "http://h/x", {"prompt": "hello", "lp_threshold": 89.79, "ps_ppl_threshold": 1845.65}, {}),
+        ("POST", "http://n/v1/classify", {"input": "hello"}, {"Authorization": "Bearer k"}),
     ]
 
 
 async def test_a_jailbreak_endpoint_that_is_missing_down_or_odd() -> None:
-    async def odd(*_: Any) -> Mapping[str, Any]:
-        return {"jailbreak": "no"}
-
+    odd = RecordingHTTPClient([verdict("no")])
     with pytest.raises(ConfigurationError, match="server_endpoint"):
         await Bench().run("jailbreak_detection_heuristics")
     with pytest.raises(ValueError, match="no `jailbreak: true`"):
-        await Bench(extra=HEURISTICS).run("jailbreak_detection_heuristics", http=odd)
+        await Bench(extra=HEURISTICS).run("jailbreak_detection_heuristics", http_client=odd)
     down = HEURISTICS.replace("http://h/x", "http://127.0.0.1:9/x")
     with pytest.raises(EndpointError, match=r"127\.0\.0\.1:9"):
         await Bench(extra=down).run("jailbreak_detection_heuristics")

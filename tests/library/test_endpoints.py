@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from rails_engine.library.actions import EndpointError, post_json
+from tests.library.fronts import guarded, said
 
 ANSWERS = {
     "/refused": web.Response(status=403, text="no key"),
@@ -36,7 +37,10 @@ async def address() -> AsyncIterator[str]:
 
 
 async def test_a_body_goes_out_and_an_object_comes_back(address: str) -> None:
-    assert await post_json(f"{address}/fine", {"a": 1}, {"X-Key": "k"}) == {"body": {"a": 1}, "key": "k"}
+    assert await post_json(None, f"{address}/fine", {"a": 1}, {"X-Key": "k"}) == {
+        "body": {"a": 1},
+        "key": "k",
+    }
 
 
 @pytest.mark.parametrize(
@@ -51,5 +55,25 @@ async def test_a_body_goes_out_and_an_object_comes_back(address: str) -> None:
 )
 async def test_what_is_no_verdict_names_the_endpoint(address: str, path: str, told: str) -> None:
     with pytest.raises(EndpointError, match=told) as caught:
-        await post_json(f"{address}{path}", {}, {"X-Key": "k"})
+        await post_json(None, f"{address}{path}", {}, {"X-Key": "k"})
     assert f"{address}{path}" in str(caught.value)
+
+
+async def test_the_turns_of_a_configuration_share_a_connection() -> None:
+    connections: set[object] = set()
+
+    async def judge(request: web.Request) -> web.Response:
+        connections.add(request.transport)
+        return web.json_response({"jailbreak": False})
+
+    app = web.Application()
+    app.router.add_post("/classify", judge)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    nim = f"config: {{jailbreak_detection: {{nim_base_url: 'http://127.0.0.1:{runner.addresses[0][1]}'}}}}"
+    rails = guarded("1.0", f"input: {{flows: [jailbreak detection model]}}, {nim}")
+    assert [await said(rails, text) for text in ("one", "two", "three")] == ["fine"] * 3
+    assert len(connections) == 1
+    await rails.aclose()
+    await runner.cleanup()

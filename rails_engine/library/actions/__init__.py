@@ -3,6 +3,7 @@
 A rail that asks a model goes through `asking`: the prompt of its task, the model of its type, the answer through the
 prompt's parser. `regex`, `context_bloat` and `tools` are plain Python, `injection` and
 `sensitive_data` need packages of their own, `jailbreak` calls an endpoint or measures with a function of the caller's.
+`everyday` has actions that are no rails.
 """
 
 from rails_engine.library.actions.content_safety import (
@@ -11,7 +12,8 @@ from rails_engine.library.actions.content_safety import (
     detect_language,
 )
 from rails_engine.library.actions.context_bloat import context_bloat_detection
-from rails_engine.library.actions.endpoints import EndpointError, JsonPoster, post_json
+from rails_engine.library.actions.endpoints import EndpointError, post_json
+from rails_engine.library.actions.everyday import current_date_time, wolfram_alpha_request
 from rails_engine.library.actions.injection import injection_detection, require_rules
 from rails_engine.library.actions.jailbreak import jailbreak_detection_heuristics, jailbreak_detection_model
 from rails_engine.library.actions.llama_guard import llama_guard_check_input, llama_guard_check_output
@@ -32,10 +34,10 @@ from rails_engine.library.actions.topic_safety import topic_safety_check_input
 
 __all__ = [
     "EndpointError",
-    "JsonPoster",
     "content_safety_check_input",
     "content_safety_check_output",
     "context_bloat_detection",
+    "current_date_time",
     "detect_language",
     "detect_regex_pattern",
     "detect_sensitive_data",
@@ -55,4 +57,5 @@ __all__ = [
     "tool_call_validation",
     "tool_result_validation",
     "topic_safety_check_input",
+    "wolfram_alpha_request",
 ]

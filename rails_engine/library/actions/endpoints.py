@@ -1,43 +1,46 @@
-"""JSON calls of rails to the endpoints that a configuration names."""
+"""JSON calls of rails to the endpoints that a configuration names.
+
+Actions are handed `http_client`, one client for all turns of a configuration, which keeps its connections; a caller may
+register another one under that name.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
-from rails_engine.http import HTTPClientError, PooledHTTPClient
+from rails_engine.http import HTTPClient, HTTPClientError, http_call
 
-TIMEOUT_S = 30.0
 MAX_ANSWER_BYTES = 4 << 20
-
-JsonPoster: TypeAlias = Callable[[str, Mapping[str, Any], Mapping[str, str]], Awaitable[Mapping[str, Any]]]
-"""Takes an address, a body and headers; gives the JSON object that comes back."""
 
 
 class EndpointError(RuntimeError):
     """The endpoint of a rail could not be reached, or did not answer as asked."""
 
 
-async def post_json(url: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Mapping[str, Any]:
-    """POST `body` and read the JSON object that comes back. Redirects are not followed.
+async def post_json(
+    client: HTTPClient | None, url: str, body: Mapping[str, Any], headers: Mapping[str, str]
+) -> Mapping[str, Any]:
+    """POST `body` and read the JSON object that comes back. Redirects are not followed. Without a client one is made.
 
     Raises:
         EndpointError: no connection, no answer in time, another status than 200, too much, or no JSON object.
     """
-    client = PooledHTTPClient(timeout=TIMEOUT_S, limit=MAX_ANSWER_BYTES)
     try:
-        answer = await client.request("POST", url, json=dict(body), headers=headers)
+        answer = await http_call(
+            client, "POST", url, raise_for_status=False, json=dict(body), headers=headers
+        )
     except HTTPClientError as error:
         raise EndpointError(str(error)) from error
-    finally:
-        await client.close()
     return _read(url, answer.status_code, answer.content)
 
 
 def _read(url: str, status: int, text: bytes) -> Mapping[str, Any]:
     if status != 200:
         raise EndpointError(f"{url}: HTTP {status}: {text[:200]!r}")
+    if len(text) > MAX_ANSWER_BYTES:
+        raise EndpointError(f"{url}: more than {MAX_ANSWER_BYTES >> 20} MiB")
     try:
         data = json.loads(text)
     except ValueError as error:

@@ -17,7 +17,8 @@ from rails_engine.actions import RailOutcome, action
 from rails_engine.config import RailsConfig
 from rails_engine.config.schema import JailbreakDetectionConfig
 from rails_engine.errors import ConfigurationError
-from rails_engine.library.actions.endpoints import JsonPoster, post_json
+from rails_engine.http import HTTPClient
+from rails_engine.library.actions.endpoints import post_json
 from rails_engine.library.actions.reading import readable
 
 EDGE_WORDS = 20
@@ -30,7 +31,7 @@ Perplexity: TypeAlias = Callable[[str], float | Awaitable[float]]
 async def jailbreak_detection_heuristics(
     config: RailsConfig,
     context: Mapping[str, Any],
-    http: JsonPoster | None = None,
+    http_client: HTTPClient | None = None,
     perplexity: Perplexity | None = None,
 ) -> RailOutcome:
     """Whether the heuristics take the user's message for a jailbreak attempt.
@@ -53,12 +54,12 @@ async def jailbreak_detection_heuristics(
         "lp_threshold": options.length_per_perplexity_threshold,
         "ps_ppl_threshold": options.prefix_suffix_perplexity_threshold,
     }
-    return _outcome(await (http or post_json)(options.server_endpoint, body, {}))
+    return _outcome(await post_json(http_client, options.server_endpoint, body, {}))
 
 
 @action(is_system_action=True)
 async def jailbreak_detection_model(
-    config: RailsConfig, context: Mapping[str, Any], http: JsonPoster | None = None
+    config: RailsConfig, context: Mapping[str, Any], http_client: HTTPClient | None = None
 ) -> RailOutcome:
     """Whether the classifier at `nim_base_url`, or at `server_endpoint`, takes the message for a jailbreak attempt.
 
@@ -72,9 +73,9 @@ async def jailbreak_detection_model(
         key = options.get_api_key()
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         url = f"{options.nim_base_url.rstrip('/')}/{(options.nim_server_endpoint or '').lstrip('/')}"
-        return _outcome(await (http or post_json)(url, {"input": text}, headers))
+        return _outcome(await post_json(http_client, url, {"input": text}, headers))
     if options.server_endpoint:
-        return _outcome(await (http or post_json)(options.server_endpoint, {"prompt": text}, {}))
+        return _outcome(await post_json(http_client, options.server_endpoint, {"prompt": text}, {}))
     raise ConfigurationError(
         "jailbreak detection model needs `nim_base_url` or `server_endpoint` under rails.config.jailbreak_detection"
     )
