@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from colang import Event, Send, Source
 from colang.errors import ColangBudgetError, ColangRuntimeError, ColangStateError
-from colang.v1 import Program, State, definitions_of, flow_of_body, make_program, start_flow, step
+from colang.v1 import Program, State, definitions_of, flow_of_body, go_through, make_program, start_flow, step
 from colang.v1.machine import INSTANCE_BOUND
 from colang.v1.snapshot import check_state, restore, snapshot_of
 
@@ -81,6 +81,39 @@ def test_a_flow_under_way_is_not_started_again_unless_it_is_parallel() -> None:
 def test_a_continuous_flow_is_dropped_by_another_intent() -> None:
     talk = Talk(flow(TEA, "define continuous flow"), flow("user cake\nbot serve"))
     assert [talk.user("tea"), talk.user("cake"), talk.user("bill")] == [["pour"], ["serve"], []]
+
+
+def test_what_was_given_up_for_an_extension_waits_for_it_but_not_for_its_first_step() -> None:
+    body = "event Go\nexecute slow\nbot done"
+    for extension, said in (
+        ("user cake\nbot serve", ["serve"]),
+        ("user tea\nuser cake\nbot serve", ["serve", "slow()", "done"]),
+    ):
+        talk = Talk(flow(body), flow(extension, "define extension flow"))
+        talk.user("tea")
+        step(talk.program, talk.state, Event("Go"))
+        assert talk.user("cake") == said
+
+
+def test_a_flow_that_only_assigns_asks_and_acts_is_gone_through_by_itself() -> None:
+    work = program(flow("$n = 1\nif $n\n  $found = execute look(n=$n)\n$n = 2", "define flow straight"))
+    variables: dict[str, Any] = {}
+    walk = go_through(work, variables, work.flows["straight"])
+    assert next(walk).name == "look"
+    with pytest.raises(StopIteration) as end:
+        walk.send("it")
+    assert end.value.value is True
+    assert variables == {"n": 2, "found": "it"}
+
+
+@pytest.mark.parametrize("line", ["bot pour", "user tea", "do sub", "create event Ping(x=1)", "event Ping"])
+def test_a_flow_that_does_more_is_left_where_it_does(line: str) -> None:
+    work = program(flow(f"$n = 1\n{line}\n$n = 2", "define flow f"), flow("bot a", "define subflow sub"))
+    variables: dict[str, Any] = {}
+    with pytest.raises(StopIteration) as end:
+        next(go_through(work, variables, work.flows["f"]))
+    assert end.value.value is False
+    assert variables == {"n": 1}
 
 
 @pytest.mark.parametrize(("priority", "said"), [(2, "total"), (1, "pour"), (0.5, "pour")])
@@ -205,7 +238,18 @@ LINES = st.one_of(
     INTENTS.map("user {}".format),
     st.tuples(INTENTS, INTENTS).map(lambda pair: f"user {pair[0]} or {pair[1]}"),
     st.sampled_from(
-        ["user ...", "bot ...", "stop", "return", "do sub", "event Ping", "create event Ping(x=1)"]
+        [
+            "user ...",
+            "bot ...",
+            "stop",
+            "return",
+            "do sub",
+            "event Ping",
+            "event Ping(x=1)",
+            "event Ping(x=2)",
+            "create event Ping(x=1)",
+            "$first = $first or $n",
+        ]
     ),
     INTENTS.map("bot {}".format),
     INTENTS.map("execute {}".format),
@@ -232,6 +276,7 @@ EVENTS = st.one_of(
     st.sampled_from(
         [
             Event("Ping", {"x": 1}),
+            Event("Ping", {"x": 2}),
             Event("BotIntent", {"intent": "stop"}),
             Event("StartUtteranceBotAction", {"script": "hi"}),
             Event("ContextUpdate", {"data": {"n": 1}}),
@@ -283,6 +328,7 @@ def test_what_a_program_has_learnt_changes_no_outcome(
             return  # the program never waits
         assert step(learning, state, event) == expected
         assert snapshot_of(state) == snapshot_of(other)
+        assert state.variables == other.variables
 
 
 def test_an_answer_that_is_met_for_the_first_time_leaves_nothing_of_the_try() -> None:
@@ -290,6 +336,21 @@ def test_an_answer_that_is_met_for_the_first_time_leaves_nothing_of_the_try() ->
     talk.state.variables["cups"] = 0
     assert [talk.user("tea") for _ in range(4)] == [["pour"], ["pour"], ["enough"], ["enough"]]
     assert talk.state.variables["cups"] == 4
+
+
+def test_a_variable_that_the_try_has_made_is_not_there_after_it() -> None:
+    talk = Talk(flow("user tea\n$first = $first or $cups\nif $cups > 2\n  bot enough\nelse\n  bot pour"))
+    firsts = []
+    for cups in (1, 3):
+        talk.state = State(variables={"cups": cups})
+        talk.user("tea")
+        firsts.append(talk.state.variables["first"])
+    assert firsts == [1, 3]
+
+
+def test_events_that_differ_in_what_a_flow_compares_are_learnt_apart() -> None:
+    talk = Talk(flow("event Ping(x=1)\nbot one"), flow("event Ping(x=2)\nbot two"))
+    assert [talk.hear("Ping", x=x) for x in (1, 2, 3, 1)] == [["one"], ["two"], [], ["one"]]
 
 
 def test_what_is_learnt_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
