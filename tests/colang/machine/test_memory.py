@@ -10,18 +10,18 @@ from colang.values import Regex
 
 NOISE = "flow noise\n  pass\n"
 KEPT = {
-    "a variable": ("", "$h"),
-    "a list": ("$l = [1, [$h]]", "$l[1][0]"),
-    "a dict": ('$d = {"h": $h}', '$d["h"]'),
+    "a variable": ("$kept = $h", "$kept"),
+    "a list": ("$kept = [1, [$h]]", "$kept[1][0]"),
+    "a dict": ('$kept = {"h": $h}', '$kept["h"]'),
     "the start arguments of an action": (
-        "start LampAction(of=$h) as $lamp",
-        '$lamp.start_event_arguments["of"]',
+        "start LampAction(of=$h) as $kept",
+        '$kept.start_event_arguments["of"]',
     ),
     "an event of an action": (
-        "start LampAction(of=$h) as $lamp\n  send $lamp.Change(of=$h) as $e",
-        '$e.arguments["of"]',
+        "start LampAction() as $lamp\n  send $lamp.Change(of=$h) as $kept",
+        '$kept.arguments["of"]',
     ),
-    "another flow's variable": ("start holder $h as $o", "$o.h"),
+    "a variable of a flow": ("start holder $h as $kept", "$kept.h"),
 }
 
 
@@ -36,13 +36,25 @@ def ticks(text: str, count: int) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize(("keep", "read"), KEPT.values(), ids=KEPT.keys())
 def test_an_ended_flow_is_kept_for_as_long_as_something_leads_to_it(keep: str, read: str) -> None:
-    forget = "" if read == "$h" else "  $h = None\n"
+    # Nothing but `$kept` leads to the helper: who awaits a flow keeps it in a variable that no author sees.
     text = (
-        f"flow main\n  start helper as $h\n  {keep or 'pass'}\n{forget}"
+        'flow main\n  global $kept\n  send StartFlow(flow_id="setup")\n'
         f"  while True\n    match Tick()\n    noise\n    send Seen(status={read}.status.value)\n"
+        f"flow setup\n  global $kept\n  start helper as $h\n  {keep}\n"
         f"flow helper\n  pass\nflow holder $h\n  pass\n{NOISE}"
     )
-    assert ticks(text, 200) == [{"status": "finished"}] * 200
+    assert [seen["status"] for seen in ticks(text, 200) if "status" in seen] == ["finished"] * 200
+
+
+def test_an_ended_flow_that_nothing_leads_to_is_forgotten() -> None:
+    text = (
+        'flow main\n  global $uid\n  send StartFlow(flow_id="setup")\n'
+        "  while True\n    match Tick()\n    noise\n    send Seen(known=$uid in flows_info())\n"
+        f"flow setup\n  global $uid\n  start helper as $h\n  $uid = $h.uid\nflow helper\n  pass\n{NOISE}"
+    )
+    known = [seen["known"] for seen in ticks(text, 200)]
+    assert known[0] is True
+    assert known[-1] is False
 
 
 def test_actions_that_nobody_here_started_do_not_pile_up() -> None:
