@@ -243,10 +243,11 @@ class Scheduler:
 
         At least one token is left to compute: its hidden state is what the first sample is drawn from.
         """
-        sequence.extend_names(self.block_size)
         known = len(sequence.tokens)
-        matchable = (known - 1) // self.block_size if self._caching and sequence.reusable else 0
-        found = self.cache.match(sequence.names[:matchable])
+        found: list[int] = []
+        if self._caching and sequence.reusable:
+            sequence.extend_names(self.block_size)
+            found = self.cache.match(sequence.names[: (known - 1) // self.block_size])
         missing = -(-known // self.block_size) - len(found)
         # A block in reserve per running sequence keeps a new prompt from preempting it at its next full block.
         if missing + self.cache.idle(found) + len(self.running) > self.cache.available and self.running:

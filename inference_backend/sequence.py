@@ -100,8 +100,13 @@ class Sequence:
 
     def extend_names(self, block_size: int) -> None:
         """Continue the hash chain over all full blocks of known tokens."""
-        full = len(self.tokens) // block_size
-        while len(self.names) < full:
-            start = len(self.names) * block_size
-            content = np.asarray(self.tokens[start : start + block_size], dtype=np.int32).tobytes()
-            self.names.append(chain_hash(self.names[-1] if self.names else self.root, content))
+        named, full = len(self.names), len(self.tokens) // block_size
+        if named == full:
+            return
+        # One conversion for all blocks: a long prompt has hundreds.
+        content = np.asarray(self.tokens[named * block_size : full * block_size], dtype=np.int32).tobytes()
+        size = len(content) // (full - named)
+        name = self.names[-1] if self.names else self.root
+        for start in range(0, len(content), size):
+            name = chain_hash(name, content[start : start + size])
+            self.names.append(name)

@@ -33,7 +33,9 @@ from inference_backend.kernels.values import (
     Output,
     Product,
     Quantized,
+    Queries,
     RopeTable,
+    Rotated,
 )
 
 __all__ = [
@@ -47,7 +49,9 @@ __all__ = [
     "Output",
     "Product",
     "Quantized",
+    "Queries",
     "RopeTable",
+    "Rotated",
     "add_rms_norm",
     "dense_linear",
     "fp8_linear",

@@ -18,6 +18,7 @@ from inference_backend.kernels.values import (
     Output,
     Product,
     Quantized,
+    Queries,
     RopeTable,
 )
 
@@ -95,19 +96,21 @@ def gelu_tanh_mul(gate_up: Output, *, form: ActivationFormat = "plain") -> Activ
 
 def rope_and_cache_kv(
     qkv: Output, spec: AttentionSpec, table: RopeTable | None, cache: LayerCache, inputs: AttentionInputs
-) -> Tensor:
+) -> Queries:
     """See `reference.rope_and_cache_kv`."""
     if not _on_gpu(qkv):
         return reference.rope_and_cache_kv(plain(qkv), spec, table, cache, inputs)
-    made: Tensor = _cuda().rope_and_cache_kv(qkv, spec, table, cache, inputs)
+    made: Queries = _cuda().rope_and_cache_kv(qkv, spec, table, cache, inputs)
     return made
 
 
 def paged_attention(
-    queries: Tensor, cache: LayerCache, inputs: AttentionInputs, spec: AttentionSpec
+    queries: Queries, cache: LayerCache, inputs: AttentionInputs, spec: AttentionSpec
 ) -> Tensor:
     """See `reference.paged_attention`."""
-    made: Tensor = (_cuda() if queries.is_cuda else reference).paged_attention(queries, cache, inputs, spec)
+    if isinstance(queries, Tensor) and not queries.is_cuda:
+        return reference.paged_attention(queries, cache, inputs, spec)
+    made: Tensor = _cuda().paged_attention(queries, cache, inputs, spec)
     return made
 
 

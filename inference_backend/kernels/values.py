@@ -39,6 +39,11 @@ class AttentionInputs:
     max_context: int
     by_length: bool = False
 
+    @property
+    def has_chunks(self) -> bool:
+        """Whether rows of more than one token may be among them."""
+        return self.by_length or self.decode_rows < len(self.context_lengths)
+
 
 @dataclass(frozen=True, slots=True)
 class AttentionSpec:
@@ -89,6 +94,27 @@ class LayerCache:
     def block_size(self) -> int:
         """Tokens in a block."""
         return int(self.keys.shape[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """A step's queries with its own keys and values, for attention that need not gather those from the cache.
+
+    Attributes:
+        queries: [T, H, D], contiguous.
+        keys, values: [T, K, D], as they were written to the cache; tokens may lie apart, heads and dimensions do not.
+    """
+
+    queries: Tensor
+    keys: Tensor
+    values: Tensor
+
+    def after(self, tokens: int) -> Rotated:
+        """All but the first so many tokens."""
+        return Rotated(self.queries[tokens:], self.keys[tokens:], self.values[tokens:])
+
+
+Queries: TypeAlias = Tensor | Rotated
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ bounds, never on values, and nothing waits for the device. Only this folder impo
 """
 
 from inference_backend.kernels.cuda.activation import gelu_tanh_mul, silu_mul
+from inference_backend.kernels.cuda.chunk_attention import ChunkTiling, chunk_attention
 from inference_backend.kernels.cuda.decode_attention import paged_attention_decode
 from inference_backend.kernels.cuda.gated_linear import gated_linear
 from inference_backend.kernels.cuda.int4_linear import int4_linear
@@ -33,6 +34,7 @@ from inference_backend.kernels.cuda.unpack import PackedSizes, StepTensors, unpa
 
 __all__ = [
     "MOST_ADAPTED_TOKENS",
+    "ChunkTiling",
     "Operands",
     "PackedSizes",
     "SamplingRows",
@@ -40,6 +42,7 @@ __all__ = [
     "Tiling",
     "add_rms_norm",
     "choose",
+    "chunk_attention",
     "dense_linear",
     "few_tokens_linear",
     "fp8_linear",

@@ -1,4 +1,4 @@
-"""What the two attention kernels share: where keys and values lie in the paged cache, and the online softmax."""
+"""What the attention kernels share: which row a tile is of, where keys and values lie, and the online softmax."""
 
 import triton
 import triton.language as tl
@@ -12,6 +12,21 @@ def cache_rows(table_ptr, at, inside, PAGE: tl.constexpr):
     else:
         block = tl.load(table_ptr + at // PAGE, mask=inside, other=0).to(tl.int64)
     return block * PAGE + at % PAGE
+
+
+@triton.jit
+def row_of(tile, starts_ptr, rows, BLOCK_Q: tl.constexpr):
+    """The row that tile number `tile` falls in: row r begins at tile (starts[r] - starts[0]) // BLOCK_Q + r."""
+    base = tl.load(starts_ptr)
+    low = 0
+    high = rows
+    while high - low > 1:
+        middle = (low + high) // 2
+        if (tl.load(starts_ptr + middle) - base) // BLOCK_Q + middle <= tile:
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 @triton.jit

@@ -10,25 +10,11 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from inference_backend.kernels.cuda.attention import cache_rows, online_step, scaled_scores, scaled_step
+from inference_backend.kernels.cuda.attention import cache_rows, online_step, row_of, scaled_scores, scaled_step
+from inference_backend.kernels.cuda.chunk_attention import chunk_attention
 from inference_backend.kernels.cuda.decode_attention import paged_attention_decode
 from inference_backend.kernels.cuda.launch import early_launch, launch_options, release_next, wait_previous
-from inference_backend.kernels.values import AttentionInputs, AttentionSpec, LayerCache
-
-
-@triton.jit
-def _row_of(tile, starts_ptr, rows, BLOCK_Q: tl.constexpr):
-    """The row that tile number `tile` falls in: row r begins at tile (starts[r] - starts[0]) // BLOCK_Q + r."""
-    base = tl.load(starts_ptr)
-    low = 0
-    high = rows
-    while high - low > 1:
-        middle = (low + high) // 2
-        if (tl.load(starts_ptr + middle) - base) // BLOCK_Q + middle <= tile:
-            low = middle
-        else:
-            high = middle
-    return low
+from inference_backend.kernels.values import AttentionInputs, AttentionSpec, LayerCache, Queries, Rotated
 
 
 @triton.jit(do_not_specialize=["table_stride", "rows"])
@@ -63,7 +49,7 @@ def _prefill_kernel(
     head = tl.program_id(0)
     tile = tl.program_id(1)
     wait_previous(PDL)
-    row = _row_of(tile, starts_ptr, rows, BLOCK_Q)
+    row = row_of(tile, starts_ptr, rows, BLOCK_Q)
     base = tl.load(starts_ptr)
     begin = tl.load(starts_ptr + row) - base
     queries = tl.load(starts_ptr + row + 1) - base - begin
@@ -204,17 +190,19 @@ def paged_attention_prefill(
 
 
 def paged_attention(
-    queries: Tensor, cache: LayerCache, inputs: AttentionInputs, spec: AttentionSpec
+    queries: Queries, cache: LayerCache, inputs: AttentionInputs, spec: AttentionSpec
 ) -> Tensor:
     """See `reference.paged_attention`."""
-    out = torch.empty_like(queries)
+    given = queries if isinstance(queries, Tensor) else queries.queries
+    out = torch.empty_like(given)
+    # By length, every row is looked at by both kernels, and each leaves the other's alone.
+    split = 0 if inputs.by_length else inputs.decode_rows
     if inputs.by_length:
-        paged_attention_decode(queries, cache, inputs, spec, out)
-        paged_attention_prefill(queries, cache, inputs, spec, out)
-        return out.view(len(queries), -1)
-    split = inputs.decode_rows
-    if split:
-        paged_attention_decode(queries[:split], cache, inputs, spec, out[:split])
-    if split < len(inputs.context_lengths):
-        paged_attention_prefill(queries[split:], cache, inputs, spec, out[split:])
-    return out.view(len(queries), -1)
+        paged_attention_decode(given, cache, inputs, spec, out)
+    elif split:
+        paged_attention_decode(given[:split], cache, inputs, spec, out[:split])
+    if isinstance(queries, Rotated):
+        chunk_attention(queries.after(split), cache, inputs, spec, out[split:])
+    elif inputs.has_chunks:
+        paged_attention_prefill(given[split:], cache, inputs, spec, out[split:])
+    return out.view(len(given), -1)

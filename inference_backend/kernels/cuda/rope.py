@@ -11,6 +11,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from inference_backend.kernels.cuda.chunk_attention import fits_chunks
 from inference_backend.kernels.cuda.launch import early_launch, launch_options, release_next, wait_previous
 from inference_backend.kernels.cuda.rounding import nearest_even
 from inference_backend.kernels.values import (
@@ -20,7 +21,9 @@ from inference_backend.kernels.values import (
     LayerCache,
     Output,
     Product,
+    Queries,
     RopeTable,
+    Rotated,
 )
 
 HEADS_PER_PROGRAM = 16
@@ -63,6 +66,16 @@ def _write(
 
 
 @triton.jit
+def _put(to_ptr, first, heads, count, low, high, dims, D: tl.constexpr):
+    """Heads [lanes, HALF] and [lanes, HALF] as they are, to a tensor of heads; `first` is the token's first head there."""
+    half: tl.constexpr = (D + 1) // 2
+    lane = (heads < count)[:, None]
+    at = to_ptr + (first + heads)[:, None] * D + dims[None, :]
+    tl.store(at, low, mask=lane & (dims < half)[None, :])
+    tl.store(at + half, high, mask=lane & (dims < D - half)[None, :])
+
+
+@triton.jit
 def _turned(x, row_ptr, base, at, columns_ptr, table_ptr, size, ROTATED: tl.constexpr, INTERLEAVED: tl.constexpr,
             PRODUCT: tl.constexpr):  # fmt: skip
     """Rotate `x`, the values at dimensions `at` of the heads at offsets `base`, reading each one's partner."""
@@ -92,6 +105,8 @@ def _rope_kernel(
     values_ptr,
     key_scale_ptr,
     value_scale_ptr,
+    own_keys_ptr,
+    own_values_ptr,
     positions_ptr,
     slots_ptr,
     table_ptr,
@@ -105,6 +120,8 @@ def _rope_kernel(
     INTERLEAVED: tl.constexpr,
     LIMIT: tl.constexpr,
     PRODUCT: tl.constexpr,
+    OWN_KEYS: tl.constexpr,
+    OWN_VALUES: tl.constexpr,
     HALF_BLOCK: tl.constexpr,
     GROUP: tl.constexpr,
     PDL: tl.constexpr,
@@ -156,13 +173,16 @@ def _rope_kernel(
                 )
     release_next(PDL)
     if part < query_parts:
-        at = queries_ptr + (token * H + heads)[:, None] * D + dims[None, :]
-        tl.store(at, low, mask=(heads < H)[:, None] & in_low)
-        tl.store(at + half, high, mask=(heads < H)[:, None] & in_high)
-    elif slot >= 0:
-        if is_value:
+        _put(queries_ptr, token * H, heads, H, low, high, dims, D)
+    elif is_value:
+        if OWN_VALUES:
+            _put(own_values_ptr, token * K, heads, K, low, high, dims, D)
+        if slot >= 0:
             _write(values_ptr, value_scale_ptr, heads, slot, low, high, dims, K, D, LIMIT)
-        else:
+    else:
+        if OWN_KEYS:
+            _put(own_keys_ptr, token * K, heads, K, low, high, dims, D)
+        if slot >= 0:
             _write(keys_ptr, key_scale_ptr, heads, slot, low, high, dims, K, D, LIMIT)
 
 
@@ -173,13 +193,23 @@ def cache_limit(cache: LayerCache) -> int:
 
 def rope_and_cache_kv(
     given: Output, spec: AttentionSpec, table: RopeTable | None, cache: LayerCache, inputs: AttentionInputs
-) -> Tensor:
-    """See `reference.rope_and_cache_kv`; a token whose slot is negative (padding) is not written."""
+) -> Queries:
+    """See `reference.rope_and_cache_kv`; a token whose slot is negative (padding) is not written.
+
+    Where a prompt chunk is among the rows, its keys and values come back beside the queries, if attention takes them.
+    """
     if isinstance(given, Deferred):
         given = given.plain
     qkv = given.data if isinstance(given, Product) else given
-    tokens = len(qkv)
-    queries = torch.empty((tokens, spec.heads, spec.head_dim), dtype=qkv.dtype, device=qkv.device)
+    tokens, dim = len(qkv), spec.head_dim
+    queries = qkv.new_empty((tokens, spec.heads, dim))
+    own = keys = values = None
+    if inputs.has_chunks and fits_chunks(spec, cache, qkv):
+        keys = qkv.new_empty((tokens, spec.kv_heads, dim))
+        # Values are not rotated: where they need no scales either, the projection has them already.
+        held = qkv.unflatten(1, (-1, dim))[:, spec.heads + spec.kv_heads :]
+        values = torch.empty_like(keys) if isinstance(given, Product) else None
+        own = Rotated(queries, keys, held if values is None else values)
     group = min(HEADS_PER_PROGRAM, triton.next_power_of_2(spec.heads))
     parts = triton.cdiv(spec.heads, group) + 2 * triton.cdiv(spec.kv_heads, group)
     if tokens:
@@ -190,6 +220,8 @@ def rope_and_cache_kv(
             cache.values,
             cache.key_scales if cache.key_scales is not None else qkv,
             cache.value_scales if cache.value_scales is not None else qkv,
+            keys if keys is not None else qkv,
+            values if values is not None else qkv,
             inputs.positions,
             inputs.slot_mapping,
             table.cos_sin if table is not None else qkv,
@@ -198,15 +230,17 @@ def rope_and_cache_kv(
             qkv.stride(0),
             H=spec.heads,
             K=spec.kv_heads,
-            D=spec.head_dim,
+            D=dim,
             ROTATED=table.rotated if table is not None else 0,
             INTERLEAVED=table.interleaved if table is not None else False,
             LIMIT=cache_limit(cache),
             PRODUCT=isinstance(given, Product),
-            HALF_BLOCK=triton.next_power_of_2((spec.head_dim + 1) // 2),
+            OWN_KEYS=keys is not None,
+            OWN_VALUES=values is not None,
+            HALF_BLOCK=triton.next_power_of_2((dim + 1) // 2),
             GROUP=group,
             PDL=early_launch(),
             num_warps=4,
             **launch_options(),
         )
-    return queries
+    return own if own is not None else queries

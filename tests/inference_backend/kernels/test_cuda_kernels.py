@@ -17,6 +17,7 @@ from inference_backend.kernels import (
     Product,
     Quantized,
     RopeTable,
+    Rotated,
     pack_int4,
     reference,
     reference_linear,
@@ -185,9 +186,15 @@ def test_rope_and_cache(
     for store in ("keys", "values", "key_scales", "value_scales"):
         if getattr(ours, store) is not None:
             getattr(theirs, store).view(torch.uint8).copy_(getattr(ours, store).view(torch.uint8))
-    q = cuda.rope_and_cache_kv(qkv, spec, table, ours, inputs)
+    turned = cuda.rope_and_cache_kv(qkv, spec, table, ours, inputs)
     expected = reference.rope_and_cache_kv(qkv, spec, table, theirs, inputs)
-    assert apart(q, expected) < TOLERANCE[dtype]
+    assert isinstance(turned, Rotated) == (kind == dtype)
+    if isinstance(turned, Rotated):
+        places = inputs.slot_mapping
+        assert torch.equal(turned.keys, ours.keys.flatten(0, 1)[places])
+        assert torch.equal(turned.values, ours.values.flatten(0, 1)[places])
+        turned = turned.queries
+    assert apart(turned, expected) < TOLERANCE[dtype]
     every = torch.arange(40, device=device)[None]
     for out, right in zip(
         reference.read_blocks(ours, every, dtype), reference.read_blocks(theirs, every, dtype), strict=True
@@ -259,6 +266,55 @@ def test_prefill_attention(
     q = torch.randn(tokens, spec.heads, spec.head_dim, device=device).to(dtype)
     out = cuda.paged_attention_prefill(q, cache, inputs, spec)
     assert apart(out, reference.paged_attention_prefill(q, cache, inputs, spec)) < TOLERANCE[dtype]
+
+
+CHUNK_SPECS = [
+    AttentionSpec(heads=8, kv_heads=2, head_dim=64, scale=0.125),
+    AttentionSpec(heads=3, kv_heads=3, head_dim=64, scale=0.2),
+    AttentionSpec(heads=6, kv_heads=2, head_dim=64, scale=0.125, window=19),
+    AttentionSpec(heads=4, kv_heads=1, head_dim=128, scale=0.3, soft_cap=5.0),
+]
+MANY_BLOCKS = 128
+CHUNK_ROWS = [
+    *ROWS,
+    *([[(150, 150), (1, 1), (64, 64), (65, 400)], [(700, 700), (300, 1000)]] if GPU else [[(1, 9), (20, 20), (17, 49)]]),
+]
+
+
+def written(inputs: AttentionInputs, spec: AttentionSpec, dtype: torch.dtype) -> tuple[LayerCache, Rotated]:
+    """A full cache, and a step's queries with the keys and values that it has written there; heads lie as in a projection."""
+    device, tokens = inputs.positions.device, len(inputs.positions)
+    cache = make_cache(device, spec, dtype, MANY_BLOCKS)
+    packed = torch.randn(tokens, spec.heads + 2 * spec.kv_heads, spec.head_dim, device=device).to(dtype)
+    queries, keys, values = packed.split([spec.heads, spec.kv_heads, spec.kv_heads], dim=1)
+    reference.write_cache(keys, values, cache, inputs.slot_mapping)
+    return cache, Rotated(queries.contiguous(), keys, values)
+
+
+@pytest.mark.parametrize("dtype", HALF)
+@pytest.mark.parametrize("spec", CHUNK_SPECS)
+@pytest.mark.parametrize("rows", CHUNK_ROWS)
+def test_attention_with_the_chunks_own_keys_at_hand(
+    device: torch.device, dtype: torch.dtype, spec: AttentionSpec, rows: list[tuple[int, int]]
+) -> None:
+    rows = sorted(rows, key=lambda row: row[0] > 1)
+    inputs = make_inputs(device, rows, MANY_BLOCKS)
+    cache, rotated = written(inputs, spec, dtype)
+    out = cuda.paged_attention(rotated, cache, inputs, spec)
+    assert apart(out, reference.paged_attention(rotated.queries, cache, inputs, spec)) < TOLERANCE[dtype]
+    # The same where a graph learns only from the device which rows are long, with rows and tokens to spare.
+    told = replace(inputs, by_length=True, decode_rows=0)
+    assert torch.equal(cuda.paged_attention(rotated, cache, told, spec), out)
+
+
+@pytest.mark.parametrize("spec", CHUNK_SPECS)
+def test_a_rows_nan_stays_in_it(device: torch.device, spec: AttentionSpec) -> None:
+    inputs = make_inputs(device, [(21, 21), (30, 30)])
+    cache, rotated = written(inputs, spec, torch.float16)
+    alone = cuda.paged_attention(rotated, cache, inputs, spec)[:21].clone()
+    rotated.values[21:] = float("nan")
+    rotated.keys[21:] = float("nan")
+    assert torch.equal(cuda.paged_attention(rotated, cache, inputs, spec)[:21], alone)
 
 
 FP8_ON_A_GPU = pytest.param("fp8", marks=pytest.mark.gpu)  # Triton's interpreter multiplies no float8

@@ -1,0 +1,166 @@
+"""Causal attention of prompt chunks whose own keys and values still lie side by side, as the projection left them.
+
+The loop is that of `prefill_attention.py`, but only the keys of earlier steps are gathered from the paged cache. Those
+of the chunk itself, nearly all of them in a long prompt step, come through the tensor memory accelerator: one
+instruction a tile, where gathering costs each thread an address for every 16 bytes, as much work as the softmax.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+from triton.tools.tensor_descriptor import TensorDescriptor
+
+from inference_backend.kernels.cuda.attention import cache_rows, online_step, row_of, scaled_scores
+from inference_backend.kernels.cuda.launch import early_launch, launch_options, release_next, wait_previous
+from inference_backend.kernels.values import AttentionInputs, AttentionSpec, LayerCache, Rotated
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkTiling:
+    """Rows (queries times heads of a group) and keys of a tile, warps, and stages of the loops."""
+
+    rows: int
+    keys: int
+    warps: int
+    stages: int
+
+
+TILING: Final = ChunkTiling(rows=64, keys=64, warps=4, stages=2)
+
+
+@triton.jit
+def _causal(scores, at, place, WINDOW: tl.constexpr):
+    """Minus infinity where the key at position `at` is not visible from `place`."""
+    visible = at[None, :] <= place[:, None]
+    if WINDOW > 0:
+        visible = visible & (at[None, :] > place[:, None] - WINDOW)
+    return tl.where(visible, scores, float("-inf"))
+
+
+@triton.jit(do_not_specialize=["table_stride", "rows"])
+def _chunk_kernel(
+    q_ptr, k_desc, v_desc, keys_ptr, values_ptr, out_ptr, tables_ptr, lengths_ptr, starts_ptr, rows, table_stride,
+    scale,
+    K: tl.constexpr, GROUP: tl.constexpr, D: tl.constexpr, PAGE: tl.constexpr, BLOCK_Q: tl.constexpr,
+    BLOCK_G: tl.constexpr, BLOCK_N: tl.constexpr, WINDOW: tl.constexpr, SOFT_CAP: tl.constexpr,
+    BY_LENGTH: tl.constexpr, STAGES: tl.constexpr, PDL: tl.constexpr,
+):  # fmt: skip
+    head = tl.program_id(0)
+    tile = tl.program_id(1)
+    wait_previous(PDL)
+    row = row_of(tile, starts_ptr, rows, BLOCK_Q)
+    base = tl.load(starts_ptr)
+    begin = tl.load(starts_ptr + row) - base
+    queries = tl.load(starts_ptr + row + 1) - base - begin
+    first = (tile - begin // BLOCK_Q - row) * BLOCK_Q
+    if BY_LENGTH:
+        queries = tl.where(queries == 1, 0, queries)
+    if first < queries:
+        prefix = tl.load(lengths_ptr + row) - queries
+        lanes = tl.arange(0, BLOCK_Q * BLOCK_G)
+        dims = tl.arange(0, D)
+        query = first + lanes // BLOCK_G
+        member = lanes % BLOCK_G
+        ok = ((query < queries) & (member < GROUP))[:, None]
+        at_rows = (begin + query).to(tl.int64) * (K * GROUP) + head * GROUP + member
+        at_q = at_rows[:, None] * D + dims[None, :]
+        q = tl.load(q_ptr + at_q, mask=ok, other=0.0)
+        top = tl.full((BLOCK_Q * BLOCK_G,), float("-inf"), dtype=tl.float32)
+        total = tl.zeros((BLOCK_Q * BLOCK_G,), dtype=tl.float32)
+        acc = tl.zeros((BLOCK_Q * BLOCK_G, D), dtype=tl.float32)
+        # Positions are counted from the chunk's first token: the keys of earlier steps are at negative ones.
+        table = tables_ptr + row.to(tl.int64) * table_stride
+        oldest = 0
+        if WINDOW > 0:
+            oldest = tl.maximum(prefix + first - WINDOW + 1, 0)
+        for n in tl.range(oldest // BLOCK_N * BLOCK_N, prefix, BLOCK_N, num_stages=STAGES):
+            at = n + tl.arange(0, BLOCK_N)
+            inside = at < prefix
+            where = (cache_rows(table, at, inside, PAGE) * K + head)[:, None] * D + dims[None, :]
+            k = tl.load(keys_ptr + where, mask=inside[:, None], other=0.0)
+            v = tl.load(values_ptr + where, mask=inside[:, None], other=0.0)
+            scores = scaled_scores(tl.dot(q, k.T, input_precision="ieee"), scale, SOFT_CAP)
+            scores = tl.where(inside[None, :], _causal(scores, at - prefix, query, WINDOW), float("-inf"))
+            acc, top, total = online_step(scores, v, acc, top, total)
+        start = 0
+        # Tiles wholly before the first query need no causal mask; a window cuts through most tiles anyway.
+        unmasked = (first + 1) // BLOCK_N * BLOCK_N
+        if WINDOW > 0:
+            start = tl.maximum(first - WINDOW + 1, 0) // BLOCK_N * BLOCK_N
+            unmasked = start
+        for n in tl.range(start, unmasked, BLOCK_N, num_stages=STAGES):
+            k = k_desc.load([begin + n, head * D])
+            scores = scaled_scores(tl.dot(q, k.T, input_precision="ieee"), scale, SOFT_CAP)
+            v = v_desc.load([begin + n, head * D])
+            acc, top, total = online_step(scores, v, acc, top, total)
+        for n in tl.range(unmasked, tl.minimum(first + BLOCK_Q, queries), BLOCK_N, num_stages=STAGES):
+            k = k_desc.load([begin + n, head * D])
+            scores = scaled_scores(tl.dot(q, k.T, input_precision="ieee"), scale, SOFT_CAP)
+            at = n + tl.arange(0, BLOCK_N)
+            # A tile may reach into the next row, which no query sees; but that row's NaN times a weight of 0 is NaN.
+            v = tl.where((at < queries)[:, None], v_desc.load([begin + n, head * D]), 0.0)
+            scores = _causal(scores, at, query, WINDOW)
+            acc, top, total = online_step(scores, v, acc, top, total)
+        total = tl.where(total > 0, total, 1.0)
+        tl.store(out_ptr + at_q, (acc / total[:, None]).to(out_ptr.dtype.element_ty), mask=ok)
+    release_next(PDL)
+
+
+@lru_cache(maxsize=16)
+def _has_tensor_memory_accelerator(device: torch.device) -> bool:
+    return device.type == "cpu" or torch.cuda.get_device_capability(device)[0] >= 9
+
+
+def fits_chunks(spec: AttentionSpec, cache: LayerCache, qkv: Tensor) -> bool:
+    """Whether `chunk_attention` serves a layer: keys as they are cached, heads of a power of two, and the hardware.
+
+    A narrower cache is left to the gathering kernel: there every query is to see what later ones will see.
+    """
+    return (
+        cache.keys.dtype == qkv.dtype
+        and qkv.dtype != torch.float32
+        and qkv.stride(-1) == 1
+        and spec.head_dim in {64, 128, 256}
+        and _has_tensor_memory_accelerator(qkv.device)
+    )
+
+
+def chunk_attention(
+    rotated: Rotated,
+    cache: LayerCache,
+    inputs: AttentionInputs,
+    spec: AttentionSpec,
+    out: Tensor,
+    tiling: ChunkTiling = TILING,
+) -> Tensor:
+    """As `reference.paged_attention_prefill`, with the step's own keys and values at hand. Writes to `out`."""
+    group = spec.heads // spec.kv_heads
+    block_g = triton.next_power_of_2(group)
+    block_q = max(1, tiling.rows // block_g)
+    skipped = 0 if inputs.by_length else inputs.decode_rows
+    rows = len(inputs.context_lengths) - skipped
+    queries = rotated.queries
+    tiles = len(queries) // block_q + rows
+    block = [tiling.keys, spec.head_dim]
+    if rows:
+        _chunk_kernel[(spec.kv_heads, tiles)](
+            queries, _described(rotated.keys, block), _described(rotated.values, block),
+            cache.keys, cache.values, out, inputs.block_tables[skipped:], inputs.context_lengths[skipped:],
+            inputs.query_starts[skipped:], rows, inputs.block_tables.stride(0), spec.scale,
+            K=spec.kv_heads, GROUP=group, D=spec.head_dim, PAGE=cache.block_size, BLOCK_Q=block_q,
+            BLOCK_G=block_g, BLOCK_N=tiling.keys, WINDOW=spec.window or 0, SOFT_CAP=spec.soft_cap or 0.0,
+            BY_LENGTH=inputs.by_length, STAGES=tiling.stages, PDL=early_launch(),
+            num_warps=tiling.warps, **launch_options(),
+        )  # fmt: skip
+    return out
+
+
+def _described(heads: Tensor, block: list[int]) -> TensorDescriptor:
+    """A descriptor of [T, heads times dimensions] over [T, heads, dimensions] whose tokens may lie apart."""
+    tokens, count, width = heads.shape
+    return TensorDescriptor(heads, [tokens, count * width], [heads.stride(0), 1], block)
