@@ -15,6 +15,7 @@ from inference_backend.kernels.values import (
     AttentionSpec,
     Deferred,
     LayerCache,
+    Multiplier,
     Output,
     Product,
     Quantized,
@@ -114,9 +115,11 @@ def paged_attention(
     return made
 
 
-def dense_linear(x: Tensor, weight: Tensor) -> Output:
-    """`x` [..., n] by a floating-point weight [outputs, n]: [..., outputs]."""
-    made: Output = (_cuda() if x.is_cuda else reference).dense_linear(x, weight)
+def dense_linear(x: Tensor, weight: Tensor, by: Multiplier | None = None) -> Output:
+    """`x` [..., n] by a floating-point weight [outputs, n]: [..., outputs]; on a GPU, many tokens are multiplied `by`."""
+    if not x.is_cuda:
+        return reference.dense_linear(x, weight)
+    made: Output = _cuda().dense_linear(x, weight, by)
     return made
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -163,6 +163,18 @@ class Product:
         return (self.data.float() * self.rows * self.columns).to(self.data.dtype)
 
 
+class Multiplier(Protocol):
+    """Multiplies by weights of one shape in a way that was chosen when the model was loaded."""
+
+    def product(self, x: Tensor, weight: Tensor) -> Tensor:
+        """The product x [T, n] @ weight [outputs, n].T: [T, outputs]."""
+        ...
+
+    def add_product(self, total: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+        """`total` [T, outputs], to which the product has been added where it lies."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Deferred:
     """A product of floating-point numbers, left to the operation that takes it: value = x @ weight.T.
@@ -171,15 +183,25 @@ class Deferred:
 
     Attributes:
         x: [T, n]; weight: [outputs, n]; of one dtype.
+        by: who multiplies, if not torch.
     """
 
     x: Tensor
     weight: Tensor
+    by: Multiplier | None = None
 
     @property
     def plain(self) -> Tensor:
         """The product."""
+        if self.by is not None:
+            return self.by.product(self.x, self.weight)
         return functional.linear(self.x, self.weight)
+
+    def added_to(self, total: Tensor) -> Tensor:
+        """`total` [T, outputs], to which the product has been added where it lies."""
+        if self.by is not None:
+            return self.by.add_product(total, self.x, self.weight)
+        return total.addmm_(self.x, self.weight.t())
 
 
 Output: TypeAlias = Tensor | Product | Deferred

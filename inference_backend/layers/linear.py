@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from inference_backend import kernels
 from inference_backend.errors import CorruptCheckpointError
-from inference_backend.kernels import Activation, ActivationFormat, AdapterRows, Output, Quantized
+from inference_backend.kernels import Activation, ActivationFormat, AdapterRows, Multiplier, Output, Quantized
 from inference_backend.parallel import SINGLE, TensorGroup
 from inference_backend.weights import Part, WeightSource
 
@@ -144,11 +144,17 @@ class DenseLinear(Linear):
         super().__init__(spec, place)
         self.weight = nn.Parameter(weight.to(place.device, place.dtype), requires_grad=False)
         self.set_bias(bias, place)
+        self.multiplier: Multiplier | None = None
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether its product of many tokens is usually added to the residual by whoever takes it."""
+        return self.spec.split == "rows" and self.group.size == 1 and self.bias is None
 
     def product(self, x: Activation) -> Output:
         if isinstance(x, Quantized):
             x = x.plain()
-        return kernels.dense_linear(x, self.weight)
+        return kernels.dense_linear(x, self.weight, self.multiplier)
 
 
 class Scheme(Protocol):

@@ -21,6 +21,7 @@ from inference_backend.executors.cuda.memory import cache_blocks
 from inference_backend.executors.cuda.packing import SlotTable
 from inference_backend.executors.cuda.results import Flight, ReturnPath, Sampled
 from inference_backend.executors.cuda.sampling import draw
+from inference_backend.executors.cuda.tuning import tune_products
 from inference_backend.executors.cuda.warming import warm_step
 from inference_backend.executors.inputs import adapter_rows
 from inference_backend.executors.loading import load_model
@@ -83,6 +84,7 @@ class CudaExecutor:
         stage = (self._stage.number, self._stage.count)
         model = load_model(self.settings, self._device, self.group, stage, self._scheme)
         prepare_lora(model.model, self.settings.adapters)
+        tune_products(model.model, self.settings.scheduler)
         blocks = cache_blocks(model, self.settings)
         self._machine = make_machine(model, self.settings, self._stage, self._slots, blocks)
         self._returns = ReturnPath(self._device)

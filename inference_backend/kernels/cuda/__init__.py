@@ -7,11 +7,13 @@ bounds, never on values, and nothing waits for the device. Only this folder impo
 """
 
 from inference_backend.kernels.cuda.activation import gelu_tanh_mul, silu_mul
+from inference_backend.kernels.cuda.blaslt import TunedProducts, can_tune
 from inference_backend.kernels.cuda.chunk_attention import ChunkTiling, chunk_attention
 from inference_backend.kernels.cuda.decode_attention import paged_attention_decode
-from inference_backend.kernels.cuda.gated_linear import gated_linear
+from inference_backend.kernels.cuda.gated_linear import FEWEST_GATED_TOKENS, gated_linear
 from inference_backend.kernels.cuda.int4_linear import int4_linear
 from inference_backend.kernels.cuda.linear import (
+    FEW_TOKENS,
     Operands,
     Tiling,
     dense_linear,
@@ -33,6 +35,8 @@ from inference_backend.kernels.cuda.sampling import SamplingRows, choose, keep_t
 from inference_backend.kernels.cuda.unpack import PackedSizes, StepTensors, unpack_step
 
 __all__ = [
+    "FEWEST_GATED_TOKENS",
+    "FEW_TOKENS",
     "MOST_ADAPTED_TOKENS",
     "ChunkTiling",
     "Operands",
@@ -40,7 +44,9 @@ __all__ = [
     "SamplingRows",
     "StepTensors",
     "Tiling",
+    "TunedProducts",
     "add_rms_norm",
+    "can_tune",
     "choose",
     "chunk_attention",
     "dense_linear",

@@ -40,17 +40,18 @@ def scaled_scores(scores, scale, SOFT_CAP: tl.constexpr):
 
 
 @triton.jit
-def online_step(scores, values, acc, top, total):
+def online_step(scores, factor, values, acc, top, total):
     """One tile of the online softmax (Milakov and Gimelshein, 2018), in base 2.
 
-    `scores` float32 [M, N] are already times log2(e), -inf where unseen; `values` [N, D]; `acc` [M, D], `top` and
-    `total` [M] are the running output, largest score and sum of weights.
+    `scores` float32 [M, N], -inf where unseen, times `factor` above 0 are the exponents: multiplied here, the product
+    and the difference are one instruction. `values` [N, D]; `acc` [M, D], `top` and `total` [M] are the running
+    output, largest score and sum of weights.
     """
     new_top = tl.maximum(top, tl.max(scores, axis=1))
     # A row that has seen nothing yet keeps -inf; 0 stands in so that no inf - inf arises.
-    base = tl.where(new_top == float("-inf"), 0.0, new_top)
-    weights = tl.exp2(scores - base[:, None])
-    shrink = tl.exp2(top - base)
+    base = tl.where(new_top == float("-inf"), 0.0, new_top * factor)
+    weights = tl.exp2(scores * factor - base[:, None])
+    shrink = tl.exp2(top * factor - base)
     total = total * shrink + tl.sum(weights, axis=1)
     acc = tl.dot(weights.to(values.dtype), values, acc * shrink[:, None], input_precision="ieee")
     return acc, new_top, total

@@ -138,7 +138,7 @@ def _decode_kernel(
                 size = tl.load(value_scale_ptr + rows * K + head, mask=inside, other=0.0)
                 acc, top, total = scaled_step(scores, v, size, acc, top, total)
             else:
-                acc, top, total = online_step(scores, v, acc, top, total)
+                acc, top, total = online_step(scores, 1.0, v, acc, top, total)
         release_next(PDL)
         if (SPLITS == 1) | (active == 1):
             total = tl.where(total > 0, total, 1.0)

@@ -16,7 +16,7 @@ from triton.tools.tensor_descriptor import TensorDescriptor
 
 from inference_backend.kernels.values import Deferred
 
-FEWEST_TOKENS: Final = 2048  # below, tiles are too few to fill the card evenly, and cuBLAS has smaller ones
+FEWEST_GATED_TOKENS: Final = 2048  # of fewer, tiles fill the card unevenly, and cuBLAS has smaller ones
 TILE_TOKENS: Final = 128
 TILE_COLUMNS: Final = 128
 TILE_INPUTS: Final = 64
@@ -71,7 +71,7 @@ def fits_gated(product: Deferred) -> bool:
     """Whether `gated_linear` is there for this product, and faster than two operations."""
     x, weight = product.x, product.weight
     return (
-        len(x) >= FEWEST_TOKENS
+        len(x) >= FEWEST_GATED_TOKENS
         and x.dtype != torch.float32
         and x.is_contiguous()
         and len(weight) % (2 * TILE_COLUMNS) == 0

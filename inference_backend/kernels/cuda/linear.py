@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from inference_backend.kernels.cuda.launch import early_launch, launch_options, release_next, wait_previous
 from inference_backend.kernels.cuda.scratch import arrival_counters
-from inference_backend.kernels.values import Deferred, Output
+from inference_backend.kernels.values import Deferred, Multiplier, Output
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,12 +275,12 @@ def one_token_tiling_for(width: int) -> Tiling | None:
     return None
 
 
-def dense_linear(x: Tensor, weight: Tensor) -> Output:
+def dense_linear(x: Tensor, weight: Tensor, by: Multiplier | None = None) -> Output:
     """See `reference.dense_linear`; a product of many tokens is left to the operation that takes it."""
     if x.dim() != 2 or x.dtype == torch.float32 or not weight.is_contiguous() or not len(x):
         return functional.linear(x, weight)
     if len(x) > FEW_TOKENS:
-        return Deferred(x, weight)
+        return Deferred(x, weight, by)
     op = Operands(x, weight, None, None, None, x.dtype)
     if len(x) == 1 and (tiling := one_token_tiling_for(weight.shape[1])):
         return one_token_linear(op, tiling)

@@ -81,7 +81,7 @@ def _norm(
             given = given.plain
         else:
             # cuBLAS adds the product where it writes it: two passes over the tensor less than adding here.
-            given, residual = residual.addmm_(given.x, given.weight.t()), None
+            given, residual = given.added_to(residual), None
     x = given.data if isinstance(given, Product) else given
     shape, width = x.shape, x.shape[-1]
     if x.dim() != 2 or x.stride(-1) != 1:

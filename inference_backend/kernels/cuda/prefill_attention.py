@@ -10,7 +10,13 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from inference_backend.kernels.cuda.attention import cache_rows, online_step, row_of, scaled_scores, scaled_step
+from inference_backend.kernels.cuda.attention import (
+    cache_rows,
+    online_step,
+    row_of,
+    scaled_scores,
+    scaled_step,
+)
 from inference_backend.kernels.cuda.chunk_attention import chunk_attention
 from inference_backend.kernels.cuda.decode_attention import paged_attention_decode
 from inference_backend.kernels.cuda.launch import early_launch, launch_options, release_next, wait_previous
@@ -135,7 +141,7 @@ def _tile(
         size = tl.load(value_scale_ptr + rows * K + head, mask=inside, other=0.0)
         acc, top, total = scaled_step(scores, v, size, acc, top, total)
     else:
-        acc, top, total = online_step(scores, v, acc, top, total)
+        acc, top, total = online_step(scores, 1.0, v, acc, top, total)
     return acc, top, total
 
 

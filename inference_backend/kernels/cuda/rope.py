@@ -9,7 +9,6 @@ a part of a head turns, or pairs are interleaved, partners are read a second tim
 import torch
 import triton
 import triton.language as tl
-from torch import Tensor
 
 from inference_backend.kernels.cuda.chunk_attention import fits_chunks
 from inference_backend.kernels.cuda.launch import early_launch, launch_options, release_next, wait_previous

@@ -128,6 +128,21 @@ def test_operations_finish_deferred_products(device: torch.device, dtype: torch.
     assert apart(values_of(Deferred(x, weight)), product) < TOLERANCE[dtype]
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("added", [False, True])
+@pytest.mark.parametrize("dtype", HALF)
+def test_tuned_products(device: torch.device, dtype: torch.dtype, added: bool) -> None:
+    weights = [(torch.randn(384, 256, device=device) * 0.1).to(dtype) for _ in range(3)]
+    tuned = cuda.TunedProducts(weights[0], added=added)
+    tuned.tune(weights, [96, 200, 2500])
+    for tokens in (1, 65, 96, 97, 200, 333, 2500, 3000):
+        x = torch.randn(tokens, 256, device=device).to(dtype)
+        total = torch.randn(tokens, 384, device=device).to(dtype)
+        product, wide = Deferred(x, weights[1], tuned), x.double() @ weights[1].double().T
+        assert apart(product.plain, wide) < TOLERANCE[dtype]
+        assert apart(product.added_to(total.clone()), total.double() + wide) < TOLERANCE[dtype]
+
+
 @pytest.mark.parametrize("form", ["fp8", "int8"])
 def test_quantising_alone(device: torch.device, form: str) -> None:
     x = torch.randn(4, 130, device=device).to(torch.bfloat16)
@@ -277,7 +292,11 @@ CHUNK_SPECS = [
 MANY_BLOCKS = 128
 CHUNK_ROWS = [
     *ROWS,
-    *([[(150, 150), (1, 1), (64, 64), (65, 400)], [(700, 700), (300, 1000)]] if GPU else [[(1, 9), (20, 20), (17, 49)]]),
+    *(
+        [[(150, 150), (1, 1), (64, 64), (65, 400)], [(700, 700), (300, 1000)]]
+        if GPU
+        else [[(1, 9), (20, 20), (17, 49)]]
+    ),
 ]
 
 
