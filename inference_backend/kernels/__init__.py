@@ -37,6 +37,7 @@ from inference_backend.kernels.values import (
     Queries,
     RopeTable,
     Rotated,
+    Unturned,
 )
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "Queries",
     "RopeTable",
     "Rotated",
+    "Unturned",
     "add_rms_norm",
     "dense_linear",
     "fp8_linear",

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import typer
 
-from app.cli.engine.settings import EngineOptions, engine_settings
+from app.cli.engine.settings import EngineOptions, engine_settings, spare_collector
 from app.cli.faults import UsageError
 from inference_backend import (
     GPUS,
@@ -57,6 +57,7 @@ def run_bench(options: EngineOptions, workload: Workload) -> None:
     settings = replace(settings, scheduler=replace(settings.scheduler, prefix_caching=False))
     executor = make_executor(settings)
     engine = Engine(EngineParts(executor, settings.scheduler), executor.load())
+    spare_collector()
     _run(engine, Workload(min(workload.requests, 4), workload.prompt_tokens, 4, None), seed=1)
     _print(_run(engine, workload, seed=2), options, workload)
     executor.close()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import typer
 
 from app.cli.engine.server import KEEP_ALIVE_SECONDS, ServerOptions, create_app
-from app.cli.engine.settings import EngineOptions, engine_settings
+from app.cli.engine.settings import EngineOptions, engine_settings, spare_collector
 from app.cli.progress import progress
 from inference_backend import ChatModel, open_model
 
@@ -34,6 +34,7 @@ def run_server(options: EngineOptions, serving: Serving) -> None:
     settings = engine_settings(options)
     with progress(f"Loading {options.model} ..."):
         model = ChatModel(open_model(settings, serving.name))
+    spare_collector()
     app = create_app(model, ServerOptions(api_key=serving.api_key, adapter_routes=serving.adapter_routes))
     typer.echo(f"Serving {model.name} on http://{serving.host}:{serving.port}/v1")
     uvicorn.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
@@ -97,3 +98,12 @@ def one_of(option: str, value: str, known: tuple[T, ...]) -> T:
         if name == value:
             return name
     raise UsageError(f"{option} is {value!r}, but must be one of {', '.join(known)}.")
+
+
+def spare_collector() -> None:
+    """Take what lives as long as the process out of the garbage collector's sight, once a model is loaded.
+
+    With torch in the process a full collection looks at a million objects, and the GPU waits for it.
+    """
+    gc.collect()
+    gc.freeze()
