@@ -28,6 +28,7 @@ from colang.errors import (
     ColangValueError,
 )
 from colang.events import Command, Event, Fault, History, LogLine, PrintLine, Send
+from colang.guests import trespass
 from colang.imports import ImportPath
 from colang.machine import (
     FlowView,
@@ -112,4 +113,5 @@ __all__ = [
     "step",
     "takes_result",
     "to_json",
+    "trespass",
 ]

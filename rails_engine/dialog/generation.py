@@ -6,6 +6,7 @@ The tasks' names are public: configurations override their prompts.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,10 +15,20 @@ import colang
 from rails_engine.dialog import completions, examples, readers
 from rails_engine.dialog.flow_actions import short_id
 from rails_engine.dialog.speaking import VERBS, Speaking, open_passage, speaking
+from rails_engine.outside import INTERNAL
 from rails_engine.scene import Completion, Outcome, Scene
 
 INVENTIVE = 0.1
 """Temperature where the model chooses among several good answers."""
+
+log = logging.getLogger(__name__)
+
+KEPT: Final = frozenset(
+    {"bot_message", "tool_calls", "check_facts", "check_hallucination", "hallucination_warning"}
+)
+"""Global variables that output rails go by: flows that a model wrote do not set them."""
+
+_EXCUSE: Final = 'bot say "Sorry! There was an issue with what the model wrote."'
 
 APOLOGY = "Sorry! There was an issue in the LLM result form {action}!"
 """What users see where a model answered nothing."""
@@ -35,11 +46,12 @@ async def user_intent_and_bot_action(scene: Scene, arguments: Mapping[str, Any])
     variables = _intent_variables(scene, arguments)
     text = await _ask(scene, "generate_user_intent_and_bot_action_from_user_action", variables)
     lines = completions.lines_of(text)
+    action = completions.bot_action(lines)
     return Outcome(
         {
             "user_intent": completions.user_intent(text),
             "bot_intent": completions.bot_intent(lines),
-            "bot_action": completions.bot_action(lines),
+            "bot_action": action if _harmless(f"flow answer\n  {action}") else _EXCUSE,
         }
     )
 
@@ -106,7 +118,16 @@ def _own_flow(text: str, prefix: str, action: str) -> dict[str, Any]:
     if not lines:
         return _apology(action)
     name = f"{prefix}{short_id()}"
-    return {"name": name, "parameters": [], "body": "\n".join([f"flow {name}", *lines])}
+    body = "\n".join([f"flow {name}", *lines])
+    return {"name": name, "parameters": [], "body": body if _harmless(body) else f"flow {name}\n  {_EXCUSE}"}
+
+
+def _harmless(source: str) -> bool:
+    """Whether flows that a model wrote keep off what is not theirs; see `colang.trespass`."""
+    fault = colang.trespass(source, INTERNAL, KEPT)
+    if fault is not None:
+        log.warning("a flow that a model wrote %s, which it may not; it is not run:\n%s", fault, source)
+    return fault is None
 
 
 def _apology(action: str) -> dict[str, Any]:
@@ -119,9 +140,10 @@ async def flow_from_name(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
     name = str(arguments["name"])
     variables = {"flow_name": name, "examples": examples.similar_flows(scene, name)}
     text = await _ask(scene, "generate_flow_from_name", variables, stop=("\nflow",))
+    source = "\n".join([f"flow {name}", *completions.indented(text)])
     if text.strip().startswith("flow"):
-        return Outcome(text.strip())
-    return Outcome("\n".join([f"flow {name}", *completions.indented(text)]))
+        source = text.strip()
+    return Outcome(source if _harmless(source) else f"flow {name}\n  {_EXCUSE}")
 
 
 async def flow_continuation(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
@@ -135,7 +157,8 @@ async def flow_continuation(scene: Scene, arguments: Mapping[str, Any]) -> Outco
         return Outcome(_apology("GenerateFlowContinuationAction"))
     answer = completions.continuation(text)
     name = f"_dynamic_{short_id()} {answer.intent}"
-    body = f'@meta(bot_intent="{answer.intent}")\nflow {name}\n  {answer.action}'
+    action = answer.action if _harmless(f"flow {name}\n  {answer.action}") else _EXCUSE
+    body = f'@meta(bot_intent="{answer.intent}")\nflow {name}\n  {action}'
     return Outcome({"name": name, "parameters": [], "body": body}, judged)
 
 

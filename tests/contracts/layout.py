@@ -53,7 +53,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "dialect grammars layout source",
         "errors events problems tree",
         "format imports limits regex v2 walk",
-        "loader resolve values",
+        "guests loader resolve values",
         "expressions",
         "instructions v1",
         "lowering",
