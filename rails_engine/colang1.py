@@ -32,6 +32,7 @@ from rails_engine.chat import ChatMessage, Digest
 from rails_engine.context import reading_along
 from rails_engine.errors import StreamingNotSupportedError
 from rails_engine.incoming import Judged, MessageChecks
+from rails_engine.library import reach_of
 from rails_engine.llm import Reading
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, GenerationRailsOptions
 from rails_engine.prompts import FILTERS
@@ -77,6 +78,7 @@ class Colang1:
             f"_pass_{direction}": may_pass(program, resources.config, direction)
             for direction in ("input", "output")
         }
+        self._reach = reach_of(resources.config)
         self._checks = MessageChecks(resources.config, self._judge)
 
     @property
@@ -311,7 +313,7 @@ class Colang1:
         flows = turn.scene.context.get("_output_flows") or ()
         check = OutputCheck(self._runner, turn, flows, side_by_side=bool(output.parallel)) if flows else None
         rewriting = rewrites(self._program, flows, "bot_message")
-        return Windows(output.streaming, check, give, rewrites=rewriting)
+        return Windows(output.streaming, check, give, rewrites=rewriting, reach=self._reach)
 
     # --- what comes back -------------------------------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ from rails_engine.engine import Engine, instant_actions
 from rails_engine.errors import InvalidStateError, StreamingNotSupportedError
 from rails_engine.forerun import rewrites
 from rails_engine.judge import INPUT, OUTPUT, Judge, Judgement
-from rails_engine.library import skipped_rails
+from rails_engine.library import reach_of, skipped_rails
 from rails_engine.llm import Reading
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, RailsResult, RailStatus, RailType
 from rails_engine.outside import typed_texts
@@ -88,6 +88,7 @@ class Colang2:
         self._instant = instant_actions(resources.config.rails.actions.instant_actions)
         self._remembered = Remembered()
         self._rewriting: dict[str, bool] = {}
+        self._reach = reach_of(resources.config)
 
     @property
     def program(self) -> colang.Program:
@@ -128,7 +129,10 @@ class Colang2:
             LLMCallException: the main model failed.
         """
         streaming = self._resources.config.rails.output.streaming
-        teller = Teller(outlet, streaming, rewrites=self._may_rewrite(OUTPUT)) if outlet is not None else None
+        rewrites = self._may_rewrite(OUTPUT)
+        teller = (
+            Teller(outlet, streaming, rewrites=rewrites, reach=self._reach) if outlet is not None else None
+        )
         with reading_along(RelayingHandler(teller.push) if teller is not None else None):
             state, reply = await self._answer(request, trace, teller)
         if teller is not None:
@@ -176,7 +180,13 @@ class Colang2:
                     return await judge.window(text, said or "", thought)
 
                 rewriting = checked and self._may_rewrite(OUTPUT)
-                windows = Windows(settings, check if checked else None, outlet.give, rewrites=rewriting)
+                windows = Windows(
+                    settings,
+                    check if checked else None,
+                    outlet.give,
+                    rewrites=rewriting,
+                    reach=self._reach,
+                )
                 await pass_through(items, windows, outlet)
 
         return relay(produce)

@@ -80,15 +80,21 @@ class Passage:
 class Teller:
     """Gives out what is said, a line for each utterance. Without an outlet it is a stand-in that nobody reads.
 
-    `rewrites`: the output rails may change a text.
+    `rewrites`: the output rails may change a text; `reach`: characters that what they change may be long.
     """
 
     def __init__(
-        self, outlet: Outlet | None, settings: OutputRailsStreamingConfig, *, rewrites: bool = False
+        self,
+        outlet: Outlet | None,
+        settings: OutputRailsStreamingConfig,
+        *,
+        rewrites: bool = False,
+        reach: int = 0,
     ) -> None:
         self._outlet = outlet
         self._settings = settings
         self._rewrites = rewrites
+        self._reach = reach
         self._judge: Judge | None = None
         self._open: Passage | None = None
         self._pushed: Passage | None = None
@@ -147,7 +153,7 @@ class Teller:
 
     def _passage(self) -> Passage:
         check = self._ruling if self._checks() else None
-        windows = Windows(self._settings, check, self._piece, rewrites=self._rewrites)
+        windows = Windows(self._settings, check, self._piece, rewrites=self._rewrites, reach=self._reach)
         guarded = self._judge is not None and self._judge.has_flow(TOOL_OUTPUT)
         return Passage(self, windows, holds_reasoning=guarded or check is not None)
 

@@ -9,19 +9,25 @@ configurations that say so.
                                          ^^^^^ released, then ^^^
 
 Where a rail may rewrite, the end of each window stays held until it has been seen with the next: a name that two
-windows share would else go out by half before it is whole enough to be masked.
+windows share would else go out by half before it is whole enough to be masked. What a rail rewrote near the end stays
+held as the model wrote it, since it may go on.
 
     with a rail that rewrites:          [a b c]   [c d e]   [e ...
                                          ^^^ released, then ^^^
+
+So whatever a rail rewrites that is no longer than what stays held goes out rewritten as a whole, or not at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from itertools import accumulate
+from typing import Any, Final, TypeAlias
 
 from rails_engine.config.schema import OutputRailsStreamingConfig
+from rails_engine.joints import Cut, cut, shared
 from rails_engine.streaming import Frame, Outlet, rail_failure_frame, violation_frame
 from rails_engine.umim import EventDict
 
@@ -45,6 +51,14 @@ class Ruling:
         return rail_failure_frame(rail) if self.failed else violation_frame(rail)
 
 
+SURROUNDINGS: Final = 40
+"""Characters before what a rail rewrites that it may go by, such as the words `my number is`."""
+
+TRIES: Final = 3
+
+_LONGEST: Final = 500
+"""Characters; see `Windows._longest`."""
+
 Check: TypeAlias = Callable[[str, str], Awaitable[Ruling]]
 """From a window's text, and all reasoning so far, to the verdict."""
 
@@ -60,7 +74,8 @@ class StreamStoppedError(Exception):
 class Windows:
     """Takes frames in, gives them out. Without a check all pass at once.
 
-    `rewrites`: the check may answer with another text than it was given.
+    `rewrites`: the check may answer with another text than it was given. `reach`: characters that what it rewrites may
+    be long; at least so much stays held then.
     """
 
     def __init__(
@@ -70,12 +85,17 @@ class Windows:
         release: Callable[[Frame], None],
         *,
         rewrites: bool = False,
+        reach: int = 0,
     ) -> None:
         self._settings = settings
         self._check = check
         self._release = release
-        self._tail = _tail_of(settings) if rewrites and not settings.stream_first else 0
+        self._tail = _tail_of(settings)
+        self._reach = reach
+        self._holds = rewrites and not settings.stream_first and bool(self._tail or reach)
         self._judged = 0
+        self._left = ""
+        """What the rails have made of the held pieces that they have judged."""
         self._context: list[str] = []
         self._fresh: list[Frame] = []
         self._reasoning: list[str] = []
@@ -102,7 +122,7 @@ class Windows:
             return
         self._fresh.append(frame)
         self._reasoning.append(frame.metadata.get("reasoning_content", ""))
-        if len(self._context) + self._pieces_held() >= self._settings.chunk_size:
+        if self._is_full():
             await self._window(self._check)
 
     async def end(self) -> None:
@@ -111,11 +131,24 @@ class Windows:
         Raises:
             StreamStoppedError: the rails refused it.
         """
-        self._tail = 0
+        holds, self._holds = self._holds, False
         if self._check is not None and (self._context or self._pieces_held() > self._judged):
             await self._window(self._check)
+        elif holds:
+            self._let_out_as(self._fresh, self._left)
+            self._fresh = []
         self._let_out(self._fresh)
         self._fresh = []
+
+    def _is_full(self) -> bool:
+        held = self._pieces_held()
+        if len(self._context) + held < self._settings.chunk_size:
+            return False
+        if not self._holds:
+            return True
+        # While all of it would stay held there is nothing to ask about.
+        fresh, size = held - self._judged, sum(len(frame.text) for frame in self._fresh)
+        return fresh >= self._settings.chunk_size - self._tail and size > self._reach
 
     def _pieces_held(self) -> int:
         return sum(1 for frame in self._fresh if frame.text)
@@ -129,8 +162,8 @@ class Windows:
         ruling = await check(before + fresh, "".join(self._reasoning))
         if ruling.refused_by is not None:
             raise StreamStoppedError(ruling)
-        if self._tail:
-            self._let_out_but_tail(fresh, ruling.text, frames)
+        if self._holds:
+            await self._let_out_but_tail(fresh, ruling.text, frames, check)
         elif self._settings.stream_first or ruling.text == before + fresh:
             self._keep_context([frame.text for frame in frames if frame.text])
             if not self._settings.stream_first:
@@ -138,19 +171,49 @@ class Windows:
         else:
             self._let_out_rewritten(before, ruling.text, frames)
 
-    def _let_out_but_tail(self, text: str, allowed: str, frames: list[Frame]) -> None:
-        """Let a window out but for its last pieces, as far as the rails left them as they are."""
-        unchanged = _shared(text[::-1], allowed[::-1])
-        kept, pieces, size = len(frames), 0, 0
-        while kept and pieces < self._tail and size + len(frames[kept - 1].text) <= unchanged:
-            kept -= 1
-            pieces += bool(frames[kept].text)
-            size += len(frames[kept].text)
-        out, self._fresh, self._judged = frames[:kept], frames[kept:], pieces
-        if text != allowed:
-            rewritten = Frame(allowed[: len(allowed) - size])
-            out = [*(frame for frame in out if not frame.text), rewritten]
-        self._let_out(out)
+    async def _let_out_but_tail(self, text: str, allowed: str, frames: list[Frame], check: Check) -> None:
+        """Let a window out but for its end, and hold that as the model wrote it."""
+        borders = list(accumulate(len(frame.text) for frame in frames))
+        held = self._held_back(frames)
+        place = cut(text, allowed, borders, len(text) - held, min(held, SURROUNDINGS))
+        if place is None and len(text) > self._longest():
+            place = await self._tried(
+                text, allowed, [border for border in borders if border <= len(text) - held], check
+            )
+        kept = bisect_right(borders, place.raw) if place is not None else 0
+        out, self._fresh = frames[:kept], frames[kept:]
+        self._judged, self._left = self._pieces_held(), allowed
+        if place is not None:
+            self._left = allowed[place.allowed :]
+            self._let_out_as(out, allowed[: place.allowed])
+
+    async def _tried(self, text: str, allowed: str, borders: Sequence[int], check: Check) -> Cut:
+        """A place where rails that rewrite here and there agree to a cut; the end, if they do so nowhere.
+
+        One thing as long as that, or a text that is another one now, is no longer waited for.
+        """
+        for border in borders[: -1 - TRIES : -1]:
+            halves = [await check(half, "".join(self._reasoning)) for half in (text[:border], text[border:])]
+            if "".join(half.text for half in halves) == allowed and not any(
+                half.refused_by for half in halves
+            ):
+                return Cut(border, len(halves[0].text))
+        return Cut(len(text), len(allowed))
+
+    def _held_back(self, frames: Sequence[Frame]) -> int:
+        """How many characters stay held at the end of a window."""
+        pieces = [len(frame.text) for frame in frames if frame.text]
+        return max(self._reach, sum(pieces[len(pieces) - self._tail :]))
+
+    def _longest(self) -> int:
+        """Characters that are held at most where rails rewrite all that is held."""
+        return 4 * max(self._reach, _LONGEST)
+
+    def _let_out_as(self, frames: list[Frame], text: str) -> None:
+        """Let frames out with this text in place of theirs."""
+        if "".join(frame.text for frame in frames) != text:
+            frames = [*(frame for frame in frames if not frame.text), Frame(text)]
+        self._let_out(frames)
 
     def _keep_context(self, fresh: list[str]) -> None:
         """The last pieces of a window are seen again with the next one."""
@@ -159,7 +222,7 @@ class Windows:
 
     def _let_out_rewritten(self, before: str, text: str, frames: list[Frame]) -> None:
         """What follows the text that went out before; where the rails changed even that, from the first change on."""
-        new = text[_shared(before, text) :]
+        new = text[shared(before, text) :]
         self._let_out([*(frame for frame in frames if not frame.text), Frame(new)])
         self._context = []
         self._keep_context([new] if new else [])
@@ -174,12 +237,6 @@ class Windows:
 def _tail_of(settings: OutputRailsStreamingConfig) -> int:
     """How many pieces stay held; fewer than a window has, or nothing would ever go out."""
     return min(settings.context_size or max(1, settings.chunk_size // 4), settings.chunk_size - 1)
-
-
-def _shared(one: str, other: str) -> int:
-    """How many first characters two texts have in common."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 async def pass_through(pieces: AsyncIterator[Any], windows: Windows, outlet: Outlet) -> None:

@@ -19,7 +19,7 @@ from rails_engine.library.listed import (
     require_named_models,
     skipped_rails,
 )
-from rails_engine.library.policy import ALLOWED, FAILED, Limits, limits_of, require_verdict
+from rails_engine.library.policy import ALLOWED, FAILED, Limits, limits_of, reach_of, require_verdict
 
 COLANG_1 = Path(__file__).parent / "colang_1"
 COLANG_2 = Path(__file__).parent / "colang_2"
@@ -85,6 +85,7 @@ __all__ = [
     "limits_of",
     "listed_rails",
     "prepare_library",
+    "reach_of",
     "register_library",
     "require_listed_flows",
     "require_named_models",

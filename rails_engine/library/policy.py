@@ -8,6 +8,7 @@ built-in rail by itself, where no direction is being guarded, is held to the dir
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from rails_engine.actions import ActionOutput, RailOutcome
@@ -36,6 +37,19 @@ _WITH_SOURCE = frozenset(
     {"detect_regex_pattern", "context_bloat_detection", "detect_sensitive_data", "mask_sensitive_data"}
 )
 _NO_RAILS = frozenset({"retrieve_relevant_chunks", "generate_bot_message", "create_event"})
+
+
+REACHES: Mapping[str, int] = MappingProxyType({"mask sensitive data on output": 256})
+"""Built-in rails that rewrite parts of answers: how long such a part may be, in characters, with what is around it."""
+
+
+def reach_of(config: RailsConfig) -> int:
+    """How much of the end of a streamed window stays held where rails rewrite, in characters; 0 for no rule of its own."""
+    stated = config.rails.output.streaming.reach
+    if stated is not None:
+        return stated
+    used = [*config.rails.output.flows, *(source.text for source in config.sources)]
+    return max((reach for rail, reach in REACHES.items() if any(rail in text for text in used)), default=0)
 
 
 @value_class

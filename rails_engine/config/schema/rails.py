@@ -75,6 +75,11 @@ class OutputRailsStreamingConfig(OpenSection):
         default=50, ge=0, description="Pieces of the window before that are seen with it."
     )
     stream_first: bool = Field(default=False, description="Release text before its verdict.")
+    reach: int | None = Field(
+        default=None,
+        ge=0,
+        description="Characters that what rails rewrite may be long; held back at the end of each window.",
+    )
 
 
 class OutputRails(GuardedDirection):

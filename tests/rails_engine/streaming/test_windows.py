@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass, field
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rails_engine.canonical.wording import Wording
 from rails_engine.config.schema import OutputRailsStreamingConfig
 from rails_engine.streaming import Frame
-from rails_engine.windows import Ruling, StreamStoppedError, Windows
+from rails_engine.windows import Check, Ruling, StreamStoppedError, Windows
 
 PIECES = st.lists(st.text("abx ", max_size=4), max_size=25)
 SIZES = st.builds(
@@ -38,13 +39,20 @@ class Rail:
 
 
 def run(
-    settings: OutputRailsStreamingConfig, pieces: list[str], rail: Rail, *, rewrites: bool = False
+    settings: OutputRailsStreamingConfig,
+    pieces: list[str],
+    rail: Check,
+    *,
+    rewrites: bool = False,
+    reach: int = 0,
 ) -> tuple[str, bool]:
     """The text that went out, and whether the rail stopped it."""
     out: list[str] = []
 
     async def stream() -> bool:
-        windows = Windows(settings, rail, lambda frame: out.append(frame.text), rewrites=rewrites)
+        windows = Windows(
+            settings, rail, lambda frame: out.append(frame.text), rewrites=rewrites, reach=reach
+        )
         try:
             for piece in pieces:
                 await windows.take(Frame(piece))
@@ -124,6 +132,100 @@ def test_rails_that_may_rewrite_and_do_not_see_everything_and_let_it_out(
     assert whole.startswith(released)
     assert stopped == ("xx" in whole) or settings.chunk_size == 1
     assert stopped or released == whole
+
+
+@dataclass
+class Masking:
+    """Masks what a pattern finds, and keeps what it saw."""
+
+    pattern: str
+    seen: list[str] = field(default_factory=list)
+
+    async def __call__(self, text: str, reasoning: str) -> Ruling:
+        del reasoning
+        self.seen.append(text)
+        return Ruling(self.masked(text))
+
+    def masked(self, text: str) -> str:
+        return re.sub(self.pattern, "<MASKED>", text)
+
+
+LONGEST = 12
+"""Characters of the longest thing that one of the patterns finds, with what it looks at around it."""
+PATTERNS = st.sampled_from(
+    [
+        r"\d{3,10}",  # grows: a part of it is one as well
+        r"a+@b{1,4}",
+        r"(?<=no )\d{1,6}(?! ok)",  # looks at what stands around it
+        r"x y z",
+        r"a\w{0,8} z",
+    ]
+)
+
+
+TEXTS = st.lists(
+    st.sampled_from(["no 12", "12", "345", "a", "aa@b", "b", " ok", " ", "x y z", "x", "ab z", "no "]),
+    max_size=30,
+).map("".join)
+
+
+def split(text: str, sizes: list[int]) -> list[str]:
+    """The text in pieces of these sizes, and the rest of it."""
+    pieces = []
+    for size in sizes:
+        pieces.append(text[:size])
+        text = text[size:]
+    return [*pieces, text]
+
+
+@given(
+    st.integers(1, 8),
+    st.integers(0, 4),
+    PATTERNS,
+    TEXTS,
+    st.lists(st.integers(0, 6), max_size=40),
+)
+def test_whatever_is_within_the_reach_is_masked_as_if_the_text_had_been_whole(
+    chunk: int, context: int, pattern: str, text: str, sizes: list[int]
+) -> None:
+    assume(all(len(found) < LONGEST for found in re.findall(pattern.replace("+", "{1,}"), text)))
+    settings = OutputRailsStreamingConfig(chunk_size=chunk, context_size=context)
+    rail = Masking(pattern)
+    released, _ = run(settings, split(text, sizes), rail, rewrites=True, reach=LONGEST + 4)
+    assert released == rail.masked(text)
+
+
+@given(st.integers(2, 8), st.text("ab ", max_size=120))
+def test_a_text_goes_out_before_it_is_whole_where_rails_reach_less_far(chunk: int, text: str) -> None:
+    settings = OutputRailsStreamingConfig(chunk_size=chunk, context_size=1)
+    out: list[int] = []
+    rail = Masking("b")
+
+    async def stream() -> None:
+        windows = Windows(settings, rail, lambda _: out.append(place), rewrites=True, reach=5)
+        for place, piece in enumerate(text):  # noqa: B007 -- what the release refers to
+            await windows.take(Frame(piece))
+        await windows.end()
+
+    asyncio.run(stream())
+    # Where nothing is rewritten, no more is held than a window and the reach.
+    if "b" not in text and len(text) > chunk + 12:
+        assert out[0] < chunk + 12
+
+
+def test_one_thing_without_end_is_not_held_for_ever() -> None:
+    settings = OutputRailsStreamingConfig(chunk_size=5, context_size=1)
+    rail = Masking("1+")
+    released, _ = run(settings, ["1"] * 2500, rail, rewrites=True, reach=10)
+    assert "1" not in released
+    assert max(map(len, rail.seen)) < 2100
+
+
+def test_the_end_is_what_the_rails_left_of_it_though_nothing_follows() -> None:
+    settings = OutputRailsStreamingConfig(chunk_size=2, context_size=1)
+    rail = Masking("secret")
+    released, _ = run(settings, ["a ", "secret"], rail, rewrites=True, reach=4)
+    assert (released, rail.seen) == ("a <MASKED>", ["a secret"])
 
 
 MODEL_TEXTS = st.text('ab "\n\\nuser bot', max_size=40)
