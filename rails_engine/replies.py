@@ -197,7 +197,7 @@ def reply_of(events: Iterable[EventDict]) -> Reply:
         elif kind == "StartToolCallBotAction":
             reply.tool_calls = list(event.get("tool_calls") or ())
         elif kind == "BotThinking":
-            reply.reasoning = str(event.get("content", ""))
+            reply.reasoning = reply.reasoning or str(event.get("content", ""))
         elif kind.endswith("Exception"):
             reply.exception = event
     return reply

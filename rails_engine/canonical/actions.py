@@ -16,7 +16,7 @@ from colang.v1 import flow_of_body
 from rails_engine.canonical import texts
 from rails_engine.canonical.scene import CanonicalScene
 from rails_engine.canonical.similar import Examples, Near, in_prompt
-from rails_engine.canonical.speech import Speech
+from rails_engine.canonical.speech import REASONING, Speech
 from rails_engine.canonical.wording import NOTHING_TO_SAY
 from rails_engine.scene import Completion, Outcome
 from rails_engine.umim import EventDict
@@ -137,8 +137,13 @@ def _utterance(near: Near) -> str:
 
 
 async def _ask(scene: CanonicalScene, task: str, variables: Mapping[str, Any]) -> str:
+    """What a model answers to a task. Its reasoning is kept for a message that no model is asked for."""
     everything = {"history": scene.history, **variables}
-    return await scene.services.complete(Completion(task, everything, steady=True, tunable=False))
+    services = scene.services
+    request = services.request(Completion(task, everything, steady=True, tunable=False))
+    answer = await services.call(services.resources.model(task), request, task)
+    scene.notes[REASONING] = answer.reasoning
+    return services.parsed(task, answer.text)
 
 
 def _parsable(text: str) -> str | None:

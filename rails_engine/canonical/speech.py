@@ -6,7 +6,7 @@ import json
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from rails_engine.ahead import AheadEndedError
 from rails_engine.canonical import texts
@@ -17,6 +17,9 @@ from rails_engine.llm import LLM, Chunk, LLMRequest, message_of, text_of
 from rails_engine.llm import Completion as Answer
 from rails_engine.scene import Completion, Outcome
 from rails_engine.umim import EventDict
+
+REASONING: Final = "reasoning"
+"""The note of what the model thought that was last asked for an intent, a step or a value."""
 
 Passthrough: TypeAlias = Callable[[Mapping[str, Any], list[EventDict]], Awaitable[Any]]
 
@@ -65,14 +68,16 @@ class Speech:
     async def message(self, scene: CanonicalScene, intent: EventDict) -> Outcome:
         """The text of a bot intent."""
         name = str(intent.get("intent", ""))
+        thought = scene.notes.pop(REASONING, "")
         predefined = scene.program.bot_messages.get(name)
         if predefined:
             text = scene.services.fill(texts.template_of(random.choice(predefined)), scene.context)
-            return _said(text, predefined=True)
+            # What no output rail will see is not shown.
+            return _predefined(text, "" if scene.config.rails.output.flows else thought)
         if name.startswith("$"):
-            return _said(str(scene.context.get(name[1:])), predefined=False)
+            return _said(str(scene.context.get(name[1:])), thought)
         if scene.notes.get("single_call") and scene.notes["bot_intent"] == name:
-            return _said(scene.notes["bot_message"], predefined=False)
+            return _said(scene.notes["bot_message"], thought)
         if scene.config.passthrough:
             return await self._passed_through(scene, "generate_bot_message")
         near = self._examples.messages(name)
@@ -100,7 +105,7 @@ class Speech:
         model = scene.services.resources.model(task)
         scene.machine.variables["_last_bot_prompt"] = _prompt_of(request)
         if scene.shown is None:
-            answer = await scene.services.call(model, request, task)
+            answer = _heeded(await scene.services.call(model, request, task), request, scene)
             text = wording.whole(scene.services.parsed(task, answer.text))
             return _spoken(answer, text or wording.nothing)
         return await _shown(scene, scene.shown, Asking(model, request, task), wording)
@@ -129,7 +134,7 @@ async def _shown(scene: CanonicalScene, shown: Shown, asking: Asking, wording: W
         await give(wording.feed(chunk.text) if piecewise else "", chunk.reasoning)
 
     request = replace(asking.request, streaming=True)
-    answer = await services.stream(asking.model, request, task, take)
+    answer = _heeded(await services.stream(asking.model, request, task, take), request, scene)
     await give(wording.finish() if piecewise else wording.whole(services.parsed(task, answer.text)))
     released = await shown.end(answer)
     if not released or answer.tool_calls:
@@ -148,10 +153,21 @@ def _given_messages(scene: CanonicalScene) -> list[Mapping[str, Any]]:
     return messages
 
 
-def _said(text: str, *, predefined: bool) -> Outcome:
-    """A text of the configuration's author skips the output rails; one of a model, or a variable, does not."""
-    updates = {"skip_output_rails": True} if predefined else {}
-    return Outcome(context_updates=updates, events=({"type": "BotMessage", "text": text},))
+def _predefined(text: str, thought: str) -> Outcome:
+    """A text of the configuration's author, which skips the output rails."""
+    spoken = _said(text, thought)
+    return replace(spoken, context_updates={**spoken.context_updates, "skip_output_rails": True})
+
+
+def _said(text: str, thought: str) -> Outcome:
+    """A text that no model was asked for, with the reasoning that led the turn to it."""
+    return _spoken(Answer(reasoning=thought), text)
+
+
+def _heeded(answer: Answer, request: LLMRequest, scene: CanonicalScene) -> Answer:
+    """An answer without calls of tools that nobody offered; in passthrough mode the answer is the model's own."""
+    is_own = bool(request.tools) or scene.config.passthrough
+    return answer if is_own or not answer.tool_calls else replace(answer, tool_calls=())
 
 
 def _spoken(answer: Answer, text: str) -> Outcome:

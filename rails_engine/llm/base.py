@@ -68,12 +68,16 @@ class Message:
 
 @value_class
 class Tool:
-    """A function that the model may call; `parameters` is its JSON Schema."""
+    """A function that the model may call; `parameters` is its JSON Schema.
+
+    `given` is the whole as its caller wrote it, where it came in the form that endpoints take: it is sent as it is.
+    """
 
     name: str
     description: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     strict: bool | None = None
+    given: Mapping[str, Any] | None = None
 
 
 @value_class

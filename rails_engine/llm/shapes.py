@@ -122,12 +122,14 @@ def _part(part: Mapping[str, Any]) -> Part:
 
 def tool_of(tool: Mapping[str, Any]) -> Tool:
     """A tool from the shape of the OpenAI API, nested or flat."""
-    function = tool.get("function") or tool
+    is_flat = "function" not in tool and "name" in tool
+    function = tool if is_flat else tool.get("function") or {}
     return Tool(
         function.get("name", ""),
         function.get("description") or "",
         function.get("parameters") or {},
         function.get("strict"),
+        None if is_flat else tool,
     )
 
 

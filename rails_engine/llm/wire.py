@@ -124,7 +124,9 @@ def _part_field(part: Part) -> dict[str, Any]:
 
 
 def tool_field(tool: Tool) -> dict[str, Any]:
-    """A tool as the chat API takes it."""
+    """A tool as the chat API takes it; one that a caller gave in this form is sent as it was given."""
+    if tool.given is not None:
+        return dict(tool.given)
     function: dict[str, Any] = {"name": tool.name, "parameters": dict(tool.parameters)}
     if tool.description:
         function["description"] = tool.description
