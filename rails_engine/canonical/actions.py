@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -70,7 +71,7 @@ class CanonicalActions:
             "potential_user_intents": ", ".join(dict.fromkeys(each.intent for each in near)),
             "relevant_chunks": scene.context.get("relevant_chunks"),
         }
-        text = await _ask(scene, "generate_intent_steps_message", variables)
+        text = await _ask(scene, "generate_intent_steps_message", variables, tunable=True)
         intent, bot_intent, message = texts.single_call_of(text)
         name, said = bot_intent or texts.GENERAL_RESPONSE, message or NOTHING_TO_SAY
         scene.notes.update(single_call=True, bot_intent=name, bot_message=said)
@@ -136,12 +137,18 @@ def _utterance(near: Near) -> str:
     return f'user "{near.text}"\n  {near.intent}'
 
 
-async def _ask(scene: CanonicalScene, task: str, variables: Mapping[str, Any]) -> str:
-    """What a model answers to a task. Its reasoning is kept for a message that no model is asked for."""
+async def _ask(
+    scene: CanonicalScene, task: str, variables: Mapping[str, Any], *, tunable: bool = False
+) -> str:
+    """What a model answers to a task. Its reasoning is kept for a message that no model is asked for.
+
+    `tunable`: the caller's `llm_params` go into it, but for the temperature.
+    """
     everything = {"history": scene.history, **variables}
     services = scene.services
-    request = services.request(Completion(task, everything, steady=True, tunable=False))
-    answer = await services.call(services.resources.model(task), request, task)
+    request = services.request(Completion(task, everything, steady=True, tunable=tunable))
+    steady = replace(request.sampling, temperature=scene.config.lowest_temperature)
+    answer = await services.call(services.resources.model(task), replace(request, sampling=steady), task)
     scene.notes[REASONING] = answer.reasoning
     return services.parsed(task, answer.text)
 

@@ -75,7 +75,7 @@ class CanonicalRunner:
             return await pass_rails(turn, self.is_system, PASSING[name])
         if plan is None:
             plan = self._own.get(name) or self._elsewhere(name)
-        outcome = await plan.run(turn.scene, arguments)
+        outcome = await plan.run(turn.scene, _counted(arguments))
         if isinstance(outcome.failure, ActionNotFoundError):
             raise outcome.failure
         return outcome
@@ -164,6 +164,15 @@ class CanonicalRunner:
             if name not in _PRIVATE and before.get(name) is not value
         }
         return Verdict(flow, stopped, events, changed)
+
+
+def _counted(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Arguments without names, which are counted from 1 in a flow, counted from 0 as actions take them."""
+    if "$1" not in arguments:
+        return arguments
+    return {
+        f"${int(name[1:]) - 1}" if name.startswith("$") else name: value for name, value in arguments.items()
+    }
 
 
 _WRITTEN: Mapping[str, str] = MappingProxyType({"input": "user_message", "output": "bot_message"})

@@ -12,7 +12,7 @@ from rails_engine.llm.base import (
     Chunk,
     LLMRequest,
 )
-from rails_engine.llm.layer import address_of
+from rails_engine.llm.layer import address_of, users_object
 from rails_engine.llm.public import (
     LLMModel,
     LLMResponse,
@@ -34,10 +34,16 @@ from rails_engine.llm.think import parted, undivided
 
 
 class PublicModel:
-    """An `LLM` of ours as users' code sees it: implements `LLMModel`."""
+    """An `LLM` of ours as users' code sees it: implements `LLMModel`. What a user's own model has besides, it has too."""
 
     def __init__(self, llm: LLM) -> None:
         self.llm = llm
+
+    def __getattr__(self, name: str) -> Any:
+        own = users_object(self.llm) if "llm" in self.__dict__ else None
+        if own is None:
+            raise AttributeError(f"a model has no attribute {name!r}")
+        return getattr(own, name)
 
     @property
     def model_name(self) -> str:
@@ -92,6 +98,10 @@ class UserModel:
 
     def __init__(self, model: LLMModel) -> None:
         self.model = model
+
+    @property
+    def users(self) -> object:
+        return self.model
 
     @property
     def model_name(self) -> str:

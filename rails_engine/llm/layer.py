@@ -23,8 +23,17 @@ class Layer:
     def provider_url(self) -> str | None:
         return address_of(self._inner)
 
+    @property
+    def users(self) -> object | None:
+        return users_object(self._inner)
+
 
 def address_of(llm: LLM) -> str | None:
     """Where a model is, for those that are somewhere else."""
     url = getattr(llm, "provider_url", None)
     return url if isinstance(url, str) else None
+
+
+def users_object(llm: LLM) -> object | None:
+    """The object that a user passed as a model, where this is one."""
+    return getattr(llm, "users", None)

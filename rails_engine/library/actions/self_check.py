@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rails_engine.actions import RailOutcome, action
@@ -96,7 +97,9 @@ async def self_check_hallucination(
     asker = Asker(config, llm_task_manager, llm, llms or {})
     samples = await _samples(asker.model(None), prompt)
     given = {"statement": statement, "paragraph": ". ".join(samples)}
-    judged = await asker.agrees(_question(asker, "self_check_hallucination", context, given))
+    judged = await asker.agrees(
+        replace(_question(asker, "self_check_hallucination", context, given), max_tokens=None)
+    )
     return judged.outcome({"is_hallucination": not judged.passes})
 
 
