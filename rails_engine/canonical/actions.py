@@ -15,7 +15,7 @@ from uuid import uuid4
 from colang import ColangError
 from colang.v1 import flow_of_body
 from rails_engine.canonical import texts
-from rails_engine.canonical.scene import CanonicalScene
+from rails_engine.canonical.scene import RESULT, CanonicalScene
 from rails_engine.canonical.similar import Examples, Near, in_prompt
 from rails_engine.canonical.speech import REASONING, Speech
 from rails_engine.canonical.wording import NOTHING_TO_SAY
@@ -104,10 +104,9 @@ class CanonicalActions:
 
     async def generate_value(self, scene: CanonicalScene, arguments: Mapping[str, Any]) -> Outcome:
         """A value that the comment above the assignment asks for; always text."""
-        started = scene.last("StartInternalSystemAction") or {}
         variables = {
             "instructions": arguments.get("instructions") or "",
-            "var_name": started.get("action_result_key") or "value",
+            "var_name": scene.notes.get(RESULT) or "value",
             "examples": "",
         }
         return Outcome(texts.value_of(await _ask(scene, "generate_value", variables)))

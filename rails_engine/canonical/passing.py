@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from colang.v1 import FlowCode, Program, WaitEvent, called, go_through
+from rails_engine.canonical.scene import RESULT
 from rails_engine.canonical.turn import Answer, CanonicalTurn
 from rails_engine.config import RailsConfig
 from rails_engine.errors import ActionNotFoundError
@@ -66,6 +67,7 @@ async def _passes(
         element = next(walk)
         while is_system(element.name):
             filled = element.filling.filled(variables)
+            turn.scene.notes[RESULT] = element.result
             outcome = await turn.carry_out(element.name, filled)
             answers.append(Answer(element.name, filled, outcome))
             if outcome.failure is not None or outcome.failed_rail is not None or outcome.events:

@@ -26,6 +26,9 @@ TRIGGERED: Final = {
 }
 """The variable in which the system flows keep the rail that is being run, for each direction."""
 
+RESULT: Final = "result"
+"""The note of the variable that the result of the running action goes to."""
+
 
 class Shown(Protocol):
     """Where an answer goes while it comes to be, where somebody reads along."""

@@ -27,7 +27,7 @@ from colang.v1 import (
 )
 from rails_engine.canonical.actions import failure_events
 from rails_engine.canonical.program import is_own
-from rails_engine.canonical.scene import CanonicalScene, Shown
+from rails_engine.canonical.scene import RESULT, CanonicalScene, Shown
 from rails_engine.canonical.texts import INTERNAL_ERROR
 from rails_engine.config import parse_flow_ref
 from rails_engine.errors import ActionNotFoundError, InvalidRequestError
@@ -262,9 +262,10 @@ class CanonicalTurn:
     async def _act(self, start: EventDict) -> list[EventDict]:
         name, params = start["action_name"], start.get("action_params")
         arguments = resolved(params, self.scene.context) if params else {}
+        key = self.scene.notes[RESULT] = start.get("action_result_key")
         outcome, failure = await self._outcome(name, arguments)
         updates: Mapping[str, Any] = outcome.context_updates
-        if key := start.get("action_result_key"):
+        if key:
             updates = {**updates, key: outcome.value}
         events = [self.stamp(event) for event in outcome.events] if outcome.events else []
         finished = _finished(start, outcome.value, failure, events)

@@ -122,11 +122,11 @@ def to_messages(colang_history: str) -> list[Message]:
 
 
 def to_intent_messages(colang_history: str) -> list[Message]:
-    """Chat messages with intents alone."""
+    """Chat messages with intents alone; that of the last turn may still be open."""
     messages: list[Message] = []
     for turn in turns_of(colang_history):
-        if turn.intent is not None:
-            messages.append(_message("user", f"User intent: {turn.intent}"))
+        if turn.text is not None or turn.intent is not None:
+            messages.append(_message("user", f"User intent: {turn.intent or ''}"))
         messages += [_message("assistant", _labelled(line)) for line in turn.lines if line.startswith("bot ")]
     return messages
 

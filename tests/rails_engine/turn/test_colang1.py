@@ -293,3 +293,37 @@ define flow
     assert first == bot("<think>hm</think>\nso it is")
     written = first if with_reasoning else bot("so it is")
     assert app.generate(messages=[user("why"), written, user("ta")]) == bot("You are welcome.")
+
+
+ASKED = """
+define user tea
+  "tea please"
+define bot serve
+  "$cups"
+define subflow count first
+  # How many cups?
+  $counted = ...
+define flow
+  user tea
+  # How many cups?
+  $cups = ...
+  bot serve
+"""
+
+
+@pytest.mark.parametrize("options", [None, {"log": {"internal_events": True}}], ids=["unread", "read"])
+@pytest.mark.parametrize(
+    ("listed", "answers", "names"),
+    [
+        ("", ("tea", "2"), ["cups"]),
+        ("rails: {input: {flows: [count first]}}", ("1", "tea", "2"), ["counted", "cups"]),
+    ],
+)
+async def test_a_model_that_is_asked_for_a_value_is_told_its_variable(
+    listed: str, answers: tuple[str, ...], names: list[str], options: dict[str, Any] | None
+) -> None:
+    prompt = "prompts: [{task: generate_value, content: 'V {{ var_name }} {{ instructions }}'}]\n"
+    app = rails(ASKED, *answers, yaml=f"models: []\n{prompt}{listed}")
+    await app.generate_async(messages=[user("tea please")], options=options)
+    asked = [call.prompt for call in app.explain().llm_calls if call.task == "generate_value"]
+    assert asked == [f"V {name} How many cups?" for name in names]
