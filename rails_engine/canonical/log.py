@@ -35,7 +35,15 @@ _SILENT_FLOWS = frozenset(
         "run retrieval rails",
     }
 )
-_SILENT_ACTIONS = frozenset({"create_event", "run_input_rails_in_parallel", "run_output_rails_in_parallel"})
+_SILENT_ACTIONS = frozenset(
+    {
+        "create_event",
+        "run_input_rails_in_parallel",
+        "run_output_rails_in_parallel",
+        "run_tool_output_rails_in_parallel",
+        "run_tool_input_rails_in_parallel",
+    }
+)
 _ANSWERS = frozenset({"BotMessage", "BotToolCalls"})
 _GENERATION = "generate bot message"
 _INTENT = "generate user intent"

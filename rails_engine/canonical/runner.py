@@ -10,9 +10,10 @@ from typing import Any, TypeAlias
 
 from rails_engine.canonical.actions import CanonicalActions
 from rails_engine.canonical.passing import pass_rails
-from rails_engine.canonical.scene import CanonicalScene
+from rails_engine.canonical.scene import TRIGGERED, CanonicalScene
 from rails_engine.canonical.turn import PASSING, CanonicalTurn
 from rails_engine.errors import ActionNotFoundError
+from rails_engine.helpers import snake_to_camelcase
 from rails_engine.registered import RegisteredActions
 from rails_engine.scene import Outcome, Plan
 from rails_engine.trace import Trace
@@ -49,6 +50,8 @@ class CanonicalRunner:
         self._parallel: Mapping[str, str] = {
             "run_input_rails_in_parallel": "input",
             "run_output_rails_in_parallel": "output",
+            "run_tool_output_rails_in_parallel": "tool_output",
+            "run_tool_input_rails_in_parallel": "tool_input",
         }
 
     def is_system(self, name: str) -> bool:
@@ -144,7 +147,7 @@ class CanonicalRunner:
         before = dict(machine.variables)
         machine.forget_flows()
         machine.variables[f"triggered_{direction}_rail"] = flow
-        kind = direction.capitalize()
+        kind = snake_to_camelcase(direction)
         begin = turn.stamp({"type": f"Start{kind}Rail", "flow_id": flow})
         scene = replace(turn.scene, machine=machine, events=[*turn.scene.events, begin], shown=None)
         trace = Trace()
@@ -175,8 +178,15 @@ def _counted(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     }
 
 
-_WRITTEN: Mapping[str, str] = MappingProxyType({"input": "user_message", "output": "bot_message"})
-_PRIVATE = frozenset({"event", "triggered_input_rail", "triggered_output_rail"})
+_WRITTEN: Mapping[str, str] = MappingProxyType(
+    {
+        "input": "user_message",
+        "output": "bot_message",
+        "tool_output": "tool_calls",
+        "tool_input": "tool_messages",
+    }
+)
+_PRIVATE = frozenset({"event", *TRIGGERED})
 
 
 def _ends_turn(event: EventDict) -> bool:

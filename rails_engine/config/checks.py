@@ -258,6 +258,12 @@ def _nothing_is_reported(config: ConfigData) -> Iterator[Finding]:
             yield Finding("warning", (name, "enabled"), message)
 
 
+def _retrieval_in_order(config: ConfigData) -> Iterator[Finding]:
+    if config.rails.retrieval.parallel and config.colang_version == "1.0":
+        message = "retrieval rails of Colang 1.0 run one after the other, so this has no effect"
+        yield Finding("warning", ("rails", "retrieval", "parallel"), message)
+
+
 CHECKS: tuple[Check, ...] = (
     _colang_version,
     _keys_in_environment,
@@ -274,4 +280,5 @@ CHECKS: tuple[Check, ...] = (
     _yaml_flows,
     _prompts_of_no_task,
     _nothing_is_reported,
+    _retrieval_in_order,
 )

@@ -48,6 +48,7 @@ WARNINGS = {
     "prompts: [{task: self_check_imput, content: x}]": "1:12: warning: prompts[0].task: no built-in task is called `self_check_imput`; did you mean `self_check_input`?",
     "tracing: {enabled: true}": "1:11: warning: tracing.enabled: `tracing` is not built yet",
     "metrics: {enabled: true}": "metrics.enabled: `metrics` is not built yet",
+    "rails: {retrieval: {parallel: true}}": "rails.retrieval.parallel: retrieval rails of Colang 1.0 run one after",
     "knowledge_base: {folder: facts}": "knowledge_base.folder: there is no document (.md) below `facts`",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -105,3 +106,46 @@ async def test_an_exception_of_a_tool_rail_is_the_answer() -> None:
     reply = await app.generate_async(messages=[user("x")], options=OPTIONS)
     assert reply.response[0]["role"] == "exception"
     assert reply.response[0]["content"]["type"] == "ToolOutputRailException"
+
+
+MEETING = """
+define subflow meets first
+  $met = execute meet
+define subflow meets second
+  $met = execute meet
+  if "Rome" in %s
+    bot refuse to respond
+    stop
+"""
+CALLED = {"id": "c0", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+
+
+@pytest.mark.parametrize(
+    ("direction", "told"), [("tool_output", "$tool_calls[0].function.name"), ("tool_input", "$tool_message")]
+)
+@pytest.mark.parametrize(("city", "stopped"), [("Oslo", []), ("Rome", ["meets second"])])
+async def test_tool_rails_run_side_by_side(direction: str, told: str, city: str, stopped: list[str]) -> None:
+    listed = f"{direction}: {{parallel: true, flows: [meets first, meets second]}}"
+    config = RailsConfig.from_content(MEETING % told, f"models: []\npassthrough: true\nrails: {{{listed}}}\n")
+    answers, results = [calling((city, {}))], []
+    if direction == "tool_input":
+        answers, results = (
+            [LLMResponse(content="done")],
+            [{"role": "assistant", "content": "", "tool_calls": [CALLED]}, result("c0", city)],
+        )
+    app = LLMRails(config, llm=FakeLLMModel(llm_responses=answers))
+    here = asyncio.Barrier(2)
+
+    async def meet() -> bool:
+        async with asyncio.timeout(5):
+            await here.wait()
+        return True
+
+    app.register_action(meet, "meet")
+    reply = await app.generate_async(
+        messages=[user("weather?"), *results], options={"log": {"activated_rails": True}}
+    )
+    judged = [rail for rail in reply.log.activated_rails if rail.type == direction]
+    assert (reply.response[0]["content"] == REFUSAL) is bool(stopped)
+    assert [rail.name for rail in judged if rail.stop] == stopped
+    assert stopped or [rail.name for rail in judged] == ["meets first", "meets second"]
