@@ -248,7 +248,8 @@ def last_exchange(messages: Sequence[ChatMessage]) -> tuple[list[str], str]:
 _UTTERANCE: Final = "UtteranceUserActionFinished"
 
 
-def _digested(message: ChatMessage) -> str:
+def as_text(message: ChatMessage) -> str:
+    """What tells a message from others, unambiguous also where several are strung together."""
     content = message.get("content")
     if len(message) == 2 and isinstance(content, str):
         # The usual message has nothing but a role and a text.
@@ -282,7 +283,7 @@ class Digest:
 
     def add(self, *messages: ChatMessage) -> None:
         """Take further messages in."""
-        text = "".join(map(_digested, messages)) if len(messages) != 1 else _digested(messages[0])
+        text = "".join(map(as_text, messages)) if len(messages) != 1 else as_text(messages[0])
         self._hash.update(text.encode("utf-8", "surrogatepass"))
 
     def copy(self) -> Digest:
@@ -298,5 +299,5 @@ class Digest:
 
 def digest(messages: Iterable[ChatMessage]) -> str:
     """The digest of a whole list."""
-    text = "".join(map(_digested, messages))
+    text = "".join(map(as_text, messages))
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()

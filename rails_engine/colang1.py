@@ -29,7 +29,7 @@ from rails_engine.canonical import (
     run_ahead,
 )
 from rails_engine.chat import ChatMessage, Digest
-from rails_engine.context import reading_along
+from rails_engine.context import read_along, reading_along
 from rails_engine.errors import StreamingNotSupportedError
 from rails_engine.incoming import Judged, MessageChecks
 from rails_engine.library import reach_of
@@ -98,8 +98,11 @@ class Colang1:
             LLMCallException: the main model failed.
         """
         stream = Stream(outlet) if outlet is not None else None
-        with reading_along(RelayingHandler(stream.piece) if stream is not None else None):
-            done = await self._turn(request, trace, stream)
+        if stream is None and not read_along():
+            done = await self._turn(request, trace)
+        else:
+            with reading_along(RelayingHandler(stream.piece) if stream is not None else None):
+                done = await self._turn(request, trace, stream)
         reply = done.reply
         if stream is not None:
             refusal = _refusal_of(reply, trace) if reply.exception else None
@@ -263,15 +266,14 @@ class Colang1:
             self._program, machine, list(story.events), services, request.options, notes=notes
         )
         turn = CanonicalTurn(scene, self._runner, trace)
-        turn.is_quiet = not (request.options or DEFAULT_OPTIONS).log.internal_events
+        turn.is_quiet = request.options is None or not request.options.log.internal_events
         return turn
 
     def _is_read(self, request: Request) -> bool:
         """Whether somebody may look at every event of a turn."""
-        resources, options = self._resources, request.options or DEFAULT_OPTIONS
+        resources, options = self._resources, request.options
         return (
-            options.log.wanted
-            or bool(options.output_vars)
+            (options is not None and (options.log.wanted or bool(options.output_vars)))
             or resources.config.rails.input.speculative_generation
             or resources.prompts.has_own_filters
             or self._runner.reads_events()
@@ -281,13 +283,12 @@ class Colang1:
         """Set what the system flows look at before they run a kind of rail."""
         rails, options = self._resources.config.rails, request.options
         asked, given = (options or DEFAULT_OPTIONS).rails, _given_answer(request)
-        variables["_input_flows"] = chosen(rails.input.flows, asked.input)
-        variables["_output_flows"] = chosen(rails.output.flows, asked.output)
+        variables["_input_flows"] = variables["_input_left"] = chosen(rails.input.flows, asked.input)
+        variables["_output_flows"] = variables["_output_left"] = chosen(rails.output.flows, asked.output)
         variables["_retrieval_flows"] = chosen(rails.retrieval.flows, asked.retrieval)
         variables["_tool_input_flows"] = chosen(rails.tool_input.flows, asked.tool_input)
         variables["_tool_output_flows"] = chosen(rails.tool_output.flows, asked.tool_output)
         variables["_pass_input"] = variables["_pass_output"] = False
-        variables["_input_passed"] = variables["_output_passed"] = 0
         variables["_dialog"] = asked.dialog
         variables["_answer_given"] = bool(given is not None and asked.output)
         if given is not None:

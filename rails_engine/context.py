@@ -90,6 +90,11 @@ class reading_along:  # noqa: N801 -- used as a function
         streaming_handler_var.reset(self._before)
 
 
+def read_along() -> bool:
+    """Whether somebody reads along already: the turn in which this one runs is streamed."""
+    return streaming_handler_var.get() is not None
+
+
 class LLMStats:
     """Counts of model calls by name: calls, seconds, tokens."""
 

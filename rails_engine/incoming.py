@@ -12,16 +12,22 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
-from rails_engine.chat import ChatMessage, digest
+from rails_engine.chat import ChatMessage, as_text, digest
 from rails_engine.config import RailsConfig
-from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, GenerationRailsOptions
+from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, GenerationRailsOptions, RailChoice
 from rails_engine.prompts import HIDDEN
 from rails_engine.request import Request
+from rails_engine.values import value_class
+
+T = TypeVar("T")
 
 KEPT: Final = 8192
-"""Messages whose verdict, or whose origin, is remembered."""
+"""Messages whose verdict, or whose origin, is remembered at least; of a call with more of them all are."""
+
+SHORT: Final = 128
+"""Characters up to which a message is remembered by its text, and not by a digest of it."""
 
 AT_ONCE: Final = 8
 """Messages of one request that are judged side by side."""
@@ -46,25 +52,45 @@ Judge: TypeAlias = Callable[[Request], Awaitable[Judged]]
 """Runs the rails that the request names over its last message, and no model but theirs."""
 
 
+@value_class
+class Question:
+    """A message for the rails of one direction: `choice` of them, over the last of `messages`."""
+
+    direction: str
+    choice: RailChoice
+    messages: tuple[ChatMessage, ...]
+
+    @property
+    def key(self) -> str:
+        """The same for questions that have the same answer."""
+        return "\n".join([self.direction, str(self.choice), *map(_name, self.messages)])
+
+    def request(self) -> Request:
+        """The request that runs these rails and nothing else; nothing of it is remembered."""
+        options = GenerationOptions(rails=_NO_RAILS.model_copy(update={self.direction: self.choice}))
+        return Request(self.messages, options, story={})
+
+
 class MessageChecks:
     """Judges messages by content, and remembers."""
 
     def __init__(self, config: RailsConfig, judge: Judge) -> None:
         self._rails = config.rails
         self._judge = judge
-        self._verdicts: OrderedDict[str, Any] = OrderedDict()
-        self._own: OrderedDict[str, None] = OrderedDict()
+        kept = max(KEPT, 2 * config.limits.max_messages)
+        self._verdicts: Recent[Any] = Recent(kept)
+        self._own: Recent[None] = Recent(kept)
 
     def said(self, text: str) -> None:
         """Remember an answer of this engine's own: it went through the rails when it was made."""
-        _keep(self._own, digest([{"role": "assistant", "content": text}]), None)
+        self._own.keep(_name({"role": "assistant", "content": text}), None)
 
     def learn(self, request: Request, judged: Judged) -> None:
         """Remember what a turn made of its last user message."""
         place = next((p for p in range(len(request.messages) - 1, -1, -1) if _is_user(request, p)), None)
         question = self._question(request, place) if place is not None else None
-        if question is not None and judged.certain:
-            _keep(self._verdicts, _key(question.messages[-1], question), judged.content)
+        if question is not None:
+            self._learn(question, judged)
 
     def places(self, request: Request, first: int, start: int) -> list[int]:
         """The places of the messages from `first` on that a turn that begins at `start` does not judge itself.
@@ -81,39 +107,37 @@ class MessageChecks:
         self, request: Request, places: Sequence[int], start: int
     ) -> tuple[Sequence[ChatMessage], ChatMessage | None]:
         """The messages with those at `places` as prompts may show them, and the first from `start` on that is refused."""
-        messages = list(request.messages)
-        questions = [(place, asked) for place in places if (asked := self._question(request, place))]
-        if not questions:
+        questions = {place: asked for place in places if (asked := self._question(request, place))}
+        verdicts = {place: self._verdicts.get(asked.key, _UNKNOWN) for place, asked in questions.items()}
+        unknown = [place for place, verdict in verdicts.items() if verdict is _UNKNOWN]
+        if unknown:
+            limit = asyncio.Semaphore(AT_ONCE)
+            judging = (self._judged(questions[place], limit) for place in unknown)
+            verdicts |= zip(unknown, await asyncio.gather(*judging), strict=True)
+        changed = {place: verdict for place, verdict in verdicts.items() if verdict is not _AS_IT_IS}
+        if not changed:
             return request.messages, None
-        limit = asyncio.Semaphore(AT_ONCE)
+        messages = list(request.messages)
+        for place, content in changed.items():
+            messages[place] = {**messages[place], "content": HIDDEN if content is None else content}
+        refused = next((p for p, content in changed.items() if content is None and p >= start), None)
+        return messages, request.messages[refused] if refused is not None else None
 
-        async def judged(place: int, question: Request) -> Any:
-            async with limit:
-                # Rails that wait for nothing must not keep other conversations waiting.
-                await asyncio.sleep(0)
-                return await self._content(messages[place], question)
+    async def _judged(self, question: Question, limit: asyncio.Semaphore) -> Any:
+        async with limit:
+            await asyncio.sleep(0)  # rails that wait for nothing must not keep other conversations waiting
+            return self._learn(question, await self._judge(question.request()))
 
-        contents = await asyncio.gather(*(judged(place, question) for place, question in questions))
-        for (place, _), content in zip(questions, contents, strict=True):
-            if content != messages[place].get("content"):
-                messages[place] = {**messages[place], "content": HIDDEN if content is None else content}
-        refused = [
-            p for (p, _), content in zip(questions, contents, strict=True) if content is None and p >= start
-        ]
-        return messages, request.messages[refused[0]] if refused else None
-
-    async def _content(self, message: ChatMessage, question: Request) -> Any:
-        key = _key(message, question)
-        if key in self._verdicts:
-            self._verdicts.move_to_end(key)
-            return self._verdicts[key]
-        judged = await self._judge(question)
+    def _learn(self, question: Question, judged: Judged) -> Any:
+        """The verdict, which is remembered if it is certain: new content, `_AS_IT_IS`, or None for a refusal."""
+        given = question.messages[-1].get("content")
+        verdict = _AS_IT_IS if judged.content == given else judged.content
         if judged.certain:
-            _keep(self._verdicts, key, judged.content)
-        return judged.content
+            self._verdicts.keep(question.key, verdict)
+        return verdict
 
-    def _question(self, request: Request, place: int) -> Request | None:
-        """The request that has a message judged; None where nobody has to."""
+    def _question(self, request: Request, place: int) -> Question | None:
+        """What is to be asked about a message; None where nobody has to."""
         message = request.messages[place]
         asked = (request.options or DEFAULT_OPTIONS).rails
         role, content = message.get("role"), message.get("content")
@@ -122,38 +146,60 @@ class MessageChecks:
         if role == "user" or (role in {"system", "developer"} and self._rails.input.check_system_messages):
             if not (self._rails.input.flows and asked.input):
                 return None
-            return _only(({"role": "user", "content": content},), input=asked.input)
+            said = message if role == "user" and len(message) == 2 else {"role": "user", "content": content}
+            return Question("input", asked.input, (said,))
         if role == "assistant":
-            if not (self._rails.output.flows and asked.output) or digest([message]) in self._own:
+            if not (self._rails.output.flows and asked.output) or self._own.has(_name(message)):
                 return None
-            return _only((_before(request.messages, place, "user"), message), output=asked.output)
+            return Question("output", asked.output, (_before(request.messages, place, "user"), message))
         if role == "tool" and self._rails.tool_input.flows and asked.tool_input:
             calling = _before(request.messages, place, "assistant")
-            return _only((calling, message), tool_input=asked.tool_input)
+            return Question("tool_input", asked.tool_input, (calling, message))
         return None
+
+
+_UNKNOWN: Final = object()
+_AS_IT_IS: Final = object()
+"""The verdict on a message that prompts may show as it is; most are of this kind, and need not be kept a second time."""
+
+
+class Recent(Generic[T]):
+    """What was kept or looked for last, by name, in bounds."""
+
+    def __init__(self, kept: int) -> None:
+        self._kept = kept
+        self._table: OrderedDict[str, T] = OrderedDict()
+
+    def has(self, name: str) -> bool:
+        """True if it is remembered."""
+        if name not in self._table:
+            return False
+        self._table.move_to_end(name)
+        return True
+
+    def get(self, name: str, otherwise: T) -> T:
+        """What was kept under the name, or `otherwise`."""
+        return self._table[name] if self.has(name) else otherwise
+
+    def keep(self, name: str, value: T) -> None:
+        """Remember it; what nobody has looked for longest goes."""
+        self._table[name] = value
+        self._table.move_to_end(name)
+        if len(self._table) > self._kept:
+            self._table.popitem(last=False)
 
 
 def _is_user(request: Request, place: int) -> bool:
     return request.messages[place].get("role") == "user"
 
 
-def _key(message: ChatMessage, question: Request) -> str:
-    return f"{digest([message])} {question.options}"
+def _name(message: ChatMessage) -> str:
+    """The same for messages of the same content."""
+    text = as_text(message)
+    return text if len(text) <= SHORT else digest([message])
 
 
 def _before(messages: Sequence[ChatMessage], place: int, role: str) -> ChatMessage:
     """The nearest message of that role before a place."""
     found = (messages[p] for p in range(place - 1, -1, -1) if messages[p].get("role") == role)
     return next(found, {"role": role, "content": ""})
-
-
-def _only(messages: tuple[ChatMessage, ...], **rails: Any) -> Request:
-    """A request that runs these rails and nothing else; nothing of it is remembered."""
-    options = GenerationOptions(rails=_NO_RAILS.model_copy(update=rails))
-    return Request(messages, options, story={})
-
-
-def _keep(table: OrderedDict[str, Any], key: str, value: Any) -> None:
-    table[key] = value
-    if len(table) > KEPT:
-        table.popitem(last=False)

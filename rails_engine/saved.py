@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from colang import ColangStateError, Event
@@ -51,6 +51,7 @@ def is_marker(kind: str) -> bool:
     return kind not in _SAID and _MARKERS.fullmatch(kind) is not None
 
 
+@cache
 def begin_story() -> Story:
     """A conversation that has not begun."""
     return Story(State(variables={"last_user_message": None, "last_bot_message": None}))

@@ -77,8 +77,7 @@ def hear(program: Program, state: State, name: str, arguments: Mapping[str, Any]
             return None
     else:
         state.variables["event"] = arguments
-    scope = Variables(state.variables, program.config)
-    return _heard(program, state, scope, name, arguments, program.kinds.of(name, arguments))
+    return _heard(program, state, name, arguments, program.kinds.of(name, arguments))
 
 
 def create_all(program: Program, state: State, decision: Send | None, create: Create) -> Send | None:
@@ -90,7 +89,6 @@ def create_all(program: Program, state: State, decision: Send | None, create: Cr
         as `step`.
     """
     variables = state.variables
-    scope = Variables(variables, program.config)
     state.pending.clear()
     while isinstance(decision, Creating):
         creation = decision.creation
@@ -98,19 +96,19 @@ def create_all(program: Program, state: State, decision: Send | None, create: Cr
         if event is None:
             break
         variables["event"] = CREATED
-        _heard(program, state, scope, _FINISHED, CREATED, _CREATED)
+        _heard(program, state, _FINISHED, CREATED, _CREATED)
         name = creation.type
         if name in _TELLING:
             _note(state, name, event)
         else:
             variables["event"] = event
-        decision = _heard(program, state, scope, name, event, creation.kind)
+        decision = _heard(program, state, name, event, creation.kind)
         state.pending.clear()
     return decision
 
 
 def _heard(
-    program: Program, state: State, scope: Variables, name: str, arguments: Mapping[str, Any], kind: Kind
+    program: Program, state: State, name: str, arguments: Mapping[str, Any], kind: Kind
 ) -> Send | None:
     """The decision that an event leads to: remembered, or worked out and from now on remembered."""
     before = state.standing
@@ -121,8 +119,7 @@ def _heard(
     way = before.ways.get(kind) if remembered else None
     end = None
     if way is not None and (end := way.straight) is None:
-        scope.growth = 0
-        end = recall(way, state, scope)
+        end = recall(way, state, Variables(state.variables, program.config))
     if end is None:
         work = Work(program, state, Event(name, arguments))
         decide(work)

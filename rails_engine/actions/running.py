@@ -54,21 +54,14 @@ class ActionRunner:
             ActionTimeoutError: it took longer than `timeout_s`; a plain function then goes on unheard.
             Exception: whatever the action raises.
         """
-        work = self._call(action, arguments_of(action, given, injected))
-        if timeout_s is None:
-            return output_of(await work)
+        arguments = arguments_of(action, given, injected)
         try:
-            return output_of(await within(timeout_s, work))
+            work = action.call(**arguments) if action.is_async else self._of_thread(action, arguments)
+            return output_of(await (work if timeout_s is None else within(timeout_s, work)))
         except DeadlinePassedError as error:
             raise ActionTimeoutError(f"Action '{action.name}' did not end within {timeout_s:g} s.") from error
-
-    async def _call(self, action: Action, arguments: Mapping[str, Any]) -> Any:
-        """What the action returns. What would end more than the action itself, such as `sys.exit()`, is its failure."""
-        try:
-            if action.is_async:
-                return await action.call(**arguments)
-            return await self._of_thread(action, arguments)
         except BaseException as error:  # the rim: native code and `sys.exit()` raise what is no Exception
+            # What would end more than the action itself is its failure.
             if isinstance(error, Exception | KeyboardInterrupt | GeneratorExit) or _leaves(error):
                 raise
             raise ActionError(f"Action '{action.name}' gave up with {error!r}.") from error

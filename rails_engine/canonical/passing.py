@@ -1,8 +1,8 @@
 """Rails that let a message pass, gone through without the steps in between.
 
 Nearly all rails are straight: they run an action, and end unless it objects. Where nobody reads the events of a turn, the
-system flows have such rails passed here, one after the other, for as long as they do; how many did is the answer, and
-the flows go on with the rail behind them. By the time a rail turns out to do more than to pass, its actions have run: what
+system flows have such rails passed here, one after the other, for as long as they do; those that are left are the answer,
+and the flows go on with them. By the time a rail turns out to do more than to pass, its actions have run: what
 they answered is kept for the flow, which now runs as any flow does, from its beginning. No action runs twice.
 """
 
@@ -40,15 +40,14 @@ def _waits_for_steps(code: FlowCode) -> bool:
 
 
 async def pass_rails(turn: CanonicalTurn, is_system: Callable[[str], bool], direction: str) -> Outcome:
-    """How many of the direction's rails, from the first on, let the message pass."""
+    """The direction's rails that are left, from the first on that does more than to let the message pass."""
     variables = turn.scene.machine.variables
-    passed = 0
+    left = list(variables.get(f"_{direction}_left") or ())
     if direction == "output" or isinstance(variables.get("user_message"), str):
-        for reference in tuple(variables.get(f"_{direction}_flows") or ()):
-            if not await _passes(turn, is_system, f"triggered_{direction}_rail", reference):
-                break
-            passed += 1
-    return Outcome(passed)
+        triggered = f"triggered_{direction}_rail"
+        while left and await _passes(turn, is_system, triggered, left[0]):
+            del left[0]
+    return Outcome(left)
 
 
 async def _passes(

@@ -175,20 +175,16 @@ class CanonicalTurn:
             if kind == START and not _creates_event(self._last):
                 return self._last
             if self.is_quiet and kind not in _ANSWERED and not kind.endswith("Exception"):
-                self._go_on_quietly()
+                event = self._next_quietly(self._decision)
+                if "uid" in event or event["type"] != START:
+                    self.see(event)
+                else:  # the start of an action that nobody reads is nothing that the machine looks at either
+                    self._last, self._decision = event, None
+                    self._seen += 1
             else:
                 for event in self._following(self._last):
                     self.see(event)
         return None
-
-    def _go_on_quietly(self) -> None:
-        """See the next event; the start of an action that nobody reads is nothing that the machine looks at either."""
-        event = self._next_quietly(self._decision)
-        if "uid" in event or event["type"] != START:
-            self.see(event)
-        else:
-            self._last, self._decision = event, None
-            self._seen += 1
 
     def _following(self, last: EventDict) -> list[EventDict]:
         """The events that follow from the last one at once."""
@@ -216,7 +212,9 @@ class CanonicalTurn:
             decision = create_all(scene.program, scene.machine, decision, self._created)
         if decision is None:
             return self._written({"type": LISTEN}, is_marker=True)
-        return self._created_quietly(decision) if self._is_creation(decision) else self._event(decision)
+        if self._creates and decision.event.arguments.get("action_name") == "create_event":
+            return self._created_quietly(decision)
+        return self._event(decision)
 
     def _created(self, creation: Creation) -> EventDict | None:
         """An event at which there is nothing to do but to write it down; see `create_all`."""
@@ -280,9 +278,6 @@ class CanonicalTurn:
         machine.variables.update(updates)
         machine.pending.clear()
         return [finished, *events]
-
-    def _is_creation(self, decision: Send) -> bool:
-        return self._creates and decision.event.arguments.get("action_name") == "create_event"
 
     def _created_quietly(self, decision: Send) -> EventDict:
         """The event that a flow creates; the machine alone hears that creating it is over."""

@@ -79,20 +79,15 @@ class Connection(asyncio.Protocol):
     def rest(self) -> bool:
         """The answer was taken: whether the connection can be kept for another request."""
         answer, self._answer = self._answer, None
-        kept = (
-            answer is not None
-            and answer.complete
-            and answer.keep
-            and not self._parser.surplus
-            and not self._paused
-            and self.usable
-        )
-        if kept:
-            self.served += 1
-            self._alarm.set(self._loop.time() + KEEP_ALIVE_S)
-        else:
+        if answer is None or not (answer.complete and answer.keep and self.usable):
             self.abort()
-        return kept
+            return False
+        if self._parser.surplus or self._paused:
+            self.abort()
+            return False
+        self.served += 1
+        self._alarm.set(self._loop.time() + KEEP_ALIVE_S)
+        return True
 
     def abort(self) -> None:
         """Drop the connection, at once and whatever it is doing."""

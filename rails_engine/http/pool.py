@@ -125,8 +125,8 @@ class Lane:
         """`connection` has carried its request: keep it if it can carry another."""
         if self._closed:
             connection.abort()
-        elif connection.rest():
-            self._to_next(connection)
+        elif connection.rest() and not (self._waiting and self._pass_on(connection)):
+            self._idle.append(connection)
 
     def _lost(self, connection: Connection) -> None:
         self._open.discard(connection)

@@ -38,8 +38,11 @@ async def detect_regex_pattern(source: str, text: Any, config: RailsConfig) -> R
 
 def _found(options: RegexDetectionOptions, text: str) -> list[str]:
     encoded = text.encode()
-    pairs = zip(options.patterns, options.compiled_patterns, strict=True)
-    return [pattern for pattern, compiled in pairs if compiled.search(encoded)]
+    found = []
+    for pattern, compiled in zip(options.patterns, options.compiled_patterns, strict=True):
+        if compiled.search(encoded):
+            found.append(pattern)
+    return found
 
 
 def _backtracking(options: RegexDetectionOptions, text: str) -> list[str]:
