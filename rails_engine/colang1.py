@@ -74,10 +74,11 @@ class Colang1:
         self._runner = runner
         self._resources = resources
         self._stories = Stories()
-        self._passing = {
-            f"_pass_{direction}": may_pass(program, resources.config, direction)
+        self._passing = [
+            (f"_{direction}_to_pass", f"_{direction}_left")
             for direction in ("input", "output")
-        }
+            if may_pass(program, resources.config, direction)
+        ]
         self._reach = reach_of(resources.config)
         self._checks = MessageChecks(resources.config, self._judge)
 
@@ -182,7 +183,9 @@ class Colang1:
         turn = self._make_turn(known.story, request, trace)
         turn.is_recorded = trace.is_read or stream is not None or self._is_read(request)
         if not turn.is_recorded:
-            turn.scene.machine.variables.update(self._passing)
+            variables = turn.scene.machine.variables
+            for to_pass, left in self._passing:
+                variables[to_pass], variables[left] = variables[left], ()
         if stream is not None:
             turn.scene = replace(turn.scene, shown=stream)
             stream.begin(lambda give: self._windows(turn, give))
@@ -285,10 +288,10 @@ class Colang1:
         asked, given = (options or DEFAULT_OPTIONS).rails, _given_answer(request)
         variables["_input_flows"] = variables["_input_left"] = chosen(rails.input.flows, asked.input)
         variables["_output_flows"] = variables["_output_left"] = chosen(rails.output.flows, asked.output)
+        variables["_input_to_pass"] = variables["_output_to_pass"] = ()
         variables["_retrieval_flows"] = chosen(rails.retrieval.flows, asked.retrieval)
         variables["_tool_input_flows"] = chosen(rails.tool_input.flows, asked.tool_input)
         variables["_tool_output_flows"] = chosen(rails.tool_output.flows, asked.tool_output)
-        variables["_pass_input"] = variables["_pass_output"] = False
         variables["_dialog"] = asked.dialog
         variables["_answer_given"] = bool(given is not None and asked.output)
         if given is not None:

@@ -187,7 +187,14 @@ def _attribute(node: tree.Attribute) -> Compiled:
         value = target(scope)
         return value.get(name) if type(value) is dict else read_attribute(scope, value, name)
 
-    return read
+    def read_variable(scope: Scope) -> Any:
+        value = scope.read(variable)
+        return value.get(name) if type(value) is dict else read_attribute(scope, value, name)
+
+    if not isinstance(node.target, tree.Variable):
+        return read
+    variable = node.target.name
+    return read_variable
 
 
 def read_attribute(scope: Scope, target: Any, name: str) -> Any:

@@ -337,7 +337,7 @@ def _slide(work: Work, code: FlowCode, head: int) -> int:
         elif isinstance(element, Jump):
             head = element.target
         elif isinstance(element, JumpUnless):
-            head = head + 1 if _holds(work, element.condition) else element.target
+            head = head + 1 if _holds(work, element) else element.target
         else:
             break
     return head
@@ -349,9 +349,9 @@ def _assign(work: Work, element: SetVariable) -> None:
     work.path.append(element)
 
 
-def _holds(work: Work, condition: Compiled) -> bool:
-    answer = bool(condition(work.scope))
-    work.path.append(Answer(condition, answer))
+def _holds(work: Work, element: JumpUnless) -> bool:
+    answer = bool(element.condition(work.scope))
+    work.path.append(Answer(element.condition, answer, element.variable))
     return answer
 
 

@@ -78,10 +78,14 @@ class SetVariable:
 
 @dataclass(frozen=True, slots=True)
 class JumpUnless:
-    """`if` and `while`: go on where the condition holds, else at `target`."""
+    """`if` and `while`: go on where the condition holds, else at `target`.
+
+    `variable` is the condition's name where it is nothing but a variable of the conversation.
+    """
 
     condition: Compiled
     target: int
+    variable: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,8 @@ class Kinds:
                 if wanted:
                     self._compared.setdefault(element.type, []).append(wanted)
         self._told_apart = frozenset({*NAMED, *self._compared})
-        self._ended = {name: (_FINISHED, name, True) for name in (*self._actions, OTHER)}
+        self._ended = {name: (_FINISHED, name, True) for name in self._actions}
+        self._other_ended = (_FINISHED, OTHER, True)
 
     def of_all(self, name: str) -> Kind | None:
         """The kind of every event of a type; None where that depends on more than its type."""
@@ -54,8 +55,11 @@ class Kinds:
         if name not in self._told_apart:
             return name if name in self._types else OTHER
         if name == _FINISHED:
-            action = _known(arguments.get("action_name"), self._actions)
-            return self._ended[action] if arguments.get("status") == "success" else (name, action, False)
+            action = arguments.get("action_name")
+            ended = (
+                self._ended.get(action, self._other_ended) if isinstance(action, str) else self._other_ended
+            )
+            return ended if arguments.get("status") == "success" else (*ended[:-1], False)
         if name == "UserIntent":
             return (name, _known(arguments.get("intent"), self._intents))
         if name == "BotIntent":

@@ -17,6 +17,7 @@ from colang.problems import did_you_mean
 from colang.source import Span
 from colang.v1 import elements as code
 from colang.v1 import tree
+from colang.v1.scope import CONFIG
 
 RETURNED = "_returned"
 _ARGUMENT = "_argument_{}"
@@ -106,7 +107,8 @@ class _Assembler:
 
     def _unless(self, test: expressions.Expression, target: Mark) -> None:
         condition = compile_expression(test)
-        self._code.append(lambda places: code.JumpUnless(condition, places[target]))
+        variable = test.name if isinstance(test, expressions.Variable) and test.name != CONFIG else None
+        self._code.append(lambda places: code.JumpUnless(condition, places[target], variable))
 
     def _mark(self, mark: Mark) -> None:
         self._places[mark] = len(self._code)

@@ -115,17 +115,22 @@ def _heard(
     if before.owner is not program.moves:
         before = state.standing = program.moves.standing(before.instances)
     # What a generated flow does is not worth remembering: it is there once.
-    remembered = not state.added
-    way = before.ways.get(kind) if remembered else None
-    end = None
-    if way is not None and (end := way.straight) is None:
-        end = recall(way, state, Variables(state.variables, program.config))
+    way = None if state.added else before.ways.get(kind)
+    if way is None:
+        return _worked_out(program, state, Event(name, arguments), kind)
+    end = way.straight or recall(way, state, Variables(state.variables, program.config))
     if end is None:
-        work = Work(program, state, Event(name, arguments))
-        decide(work)
-        end = _end_of(work)
-        if remembered:
-            program.moves.learn(before, kind, work.path, end)
+        return _worked_out(program, state, Event(name, arguments), kind)
+    state.standing = end.standing
+    return end.decision
+
+
+def _worked_out(program: Program, state: State, event: Event, kind: Kind) -> Send | None:
+    before, work, remembered = state.standing, Work(program, state, event), not state.added
+    decide(work)
+    end = _end_of(work)
+    if remembered:
+        program.moves.learn(before, kind, work.path, end)
     state.standing = end.standing
     return end.decision
 

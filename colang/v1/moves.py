@@ -35,15 +35,16 @@ MOST_INSTANCES: Final = 32
 """Flows under way beyond which nothing is remembered."""
 
 
-_UNSET: Final = object()
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a condition, or the name of a flow to call, turned out to be."""
+    """What a condition, or the name of a flow to call, turned out to be.
+
+    `variable` is the question's name where it is for a variable and nothing else.
+    """
 
     question: Compiled
     answer: bool | str
+    variable: str | None = None
 
 
 Path: TypeAlias = Sequence[SetVariable | Answer]
@@ -68,6 +69,8 @@ class Way(Generic[T]):
     question: Compiled | None = None
     names: bool = False
     """The question is for the name of a flow; else for whether a condition holds."""
+    variable: str | None = None
+    """The variable that is asked for, where the question is no more than that."""
     answers: dict[bool | str, Way[T]] = field(default_factory=dict)
     end: End[T] | None = None
     straight: End[T] | None = None
@@ -117,9 +120,10 @@ class Moves(Generic[T]):
             if isinstance(part, SetVariable):
                 assigned.append((part.name, part.value))
                 continue
-            way.assigned, way.names, way.question = (
+            way.assigned, way.names, way.variable, way.question = (
                 tuple(assigned),
                 isinstance(part.answer, str),
+                part.variable,
                 part.question,
             )
             way = way.answers.setdefault(part.answer, Way())
@@ -143,22 +147,17 @@ def recall(begun: Way[T], values: Values, scope: Variables) -> End[T] | None:
     """
     way: Way[T] | None = begun
     variables, pending = values.variables, values.pending
-    before: list[tuple[str, Any]] = []
-    told = pending.copy()
+    before, told = variables.copy(), pending.copy()
     while way is not None and (question := way.question) is not None:
         for name, value in way.assigned:
-            before.append((name, variables.get(name, _UNSET)))
             variables[name] = pending[name] = value(scope)
-        answer = question(scope)
+        answer = question(scope) if way.variable is None else variables.get(way.variable)
         way = way.answers.get(answer if answer is True or way.names else bool(answer))
-    if way is not None and way.end is not None:
-        for name, value in way.assigned:
-            variables[name] = pending[name] = value(scope)
-        return way.end
-    values.pending = told
-    for name, value in reversed(before):
-        if value is _UNSET:
-            del variables[name]
-        else:
-            variables[name] = value
-    return None
+    if way is None or way.end is None:
+        variables.clear()
+        variables.update(before)
+        values.pending = told
+        return None
+    for name, value in way.assigned:
+        variables[name] = pending[name] = value(scope)
+    return way.end

@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 from colang.errors import ColangValueError
 
+CONFIG: Final = "config"
+"""The variable that shows the configuration, where the conversation has none of that name."""
 GROWTH_BOUND = 1_000_000
 """Characters or elements that one slide may make."""
 
@@ -24,7 +26,7 @@ class Variables:
 
     def read(self, name: str) -> Any:
         value = self.values.get(name)
-        return self.config if value is None and name == "config" else value
+        return self.config if value is None and name == CONFIG else value
 
     def attribute(self, target: Any, name: str) -> Any:
         raise AttributeError(f"{type(target).__name__} has no attribute `{name}` in Colang 1.0")

@@ -65,6 +65,11 @@ class Action:
         return tuple(p.name for p in named if p.name != "self")
 
     @cached_property
+    def named(self) -> frozenset[str]:
+        """Those parameters by whose names alone it can be told what they get: all, but where one is a model."""
+        return frozenset() if "llm" in self.parameters else frozenset(self.parameters)
+
+    @cached_property
     def takes_any(self) -> bool:
         """True where it takes whatever it is given by name."""
         return any(p.kind is _VARIADIC for p in self._signature.parameters.values())

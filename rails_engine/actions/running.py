@@ -83,6 +83,12 @@ def arguments_of(action: Action, given: Mapping[str, Any], injected: Mapping[str
     Raises:
         ActionError: an argument has no parameter.
     """
+    if given.keys() <= action.named and injected.keys() <= action.named:
+        arguments = {**injected, **given}
+        for name, value in given.items():
+            if type(value) is not str:
+                arguments[name] = unwrapped(value)
+        return arguments
     parameters, arguments = action.parameters, {}
     for name, value in given.items():
         meant = name if name in parameters else _named(action, name)

@@ -9,6 +9,7 @@ they answered is kept for the flow, which now runs as any flow does, from its be
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from colang.v1 import FlowCode, Program, WaitEvent, called, go_through
 from rails_engine.canonical.scene import RESULT
@@ -42,7 +43,7 @@ def _waits_for_steps(code: FlowCode) -> bool:
 async def pass_rails(turn: CanonicalTurn, is_system: Callable[[str], bool], direction: str) -> Outcome:
     """The direction's rails that are left, from the first on that does more than to let the message pass."""
     variables = turn.scene.machine.variables
-    left = list(variables.get(f"_{direction}_left") or ())
+    left = list(variables.get(f"_{direction}_to_pass") or ())
     if direction == "output" or isinstance(variables.get("user_message"), str):
         triggered = f"triggered_{direction}_rail"
         while left and await _passes(turn, is_system, triggered, left[0]):
@@ -58,7 +59,7 @@ async def _passes(
     code, arguments = called(program, reference)
     if code is None:
         return False
-    before, answers = variables.copy(), []
+    before, answers = variables.copy(), list[tuple[str, dict[str, Any], Outcome]]()
     variables.update(arguments)
     variables[triggered] = reference
     walk = go_through(program, variables, code)
@@ -68,7 +69,7 @@ async def _passes(
             filled = element.filling.filled(variables)
             turn.scene.notes[RESULT] = element.result
             outcome = await turn.carry_out(element.name, filled)
-            answers.append(Answer(element.name, filled, outcome))
+            answers.append((element.name, filled, outcome))
             if outcome.failure is not None or outcome.failed_rail is not None or outcome.events:
                 break
             if outcome.context_updates:
@@ -82,5 +83,5 @@ async def _passes(
             return True
     variables.clear()
     variables.update(before)
-    turn.answers = answers
+    turn.answers = [Answer(*each) for each in answers]
     return False

@@ -71,13 +71,13 @@ class CanonicalRunner:
 
     async def run(self, turn: CanonicalTurn, name: str, arguments: Mapping[str, Any]) -> Outcome:
         """See `Runner.run`."""
-        plan = self._registered.find(name)
-        if plan is None and name in self._parallel:
-            return await self._side_by_side(turn, self._parallel[name])
-        if plan is None and name in PASSING:
-            return await pass_rails(turn, self.is_system, PASSING[name])
+        plan = self._registered.find(name) or self._own.get(name)
         if plan is None:
-            plan = self._own.get(name) or self._elsewhere(name)
+            if name in PASSING:
+                return await pass_rails(turn, self.is_system, PASSING[name])
+            if name in self._parallel:
+                return await self._side_by_side(turn, self._parallel[name])
+            plan = self._elsewhere(name)
         outcome = await plan.run(turn.scene, _counted(arguments))
         if isinstance(outcome.failure, ActionNotFoundError):
             raise outcome.failure

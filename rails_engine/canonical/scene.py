@@ -87,9 +87,10 @@ class CanonicalScene:
     @property
     def rail(self) -> RunningRail | None:
         """The rail that is being run, as the system flows name it."""
+        variables = self.machine.variables
         for variable, direction in TRIGGERED.items():
-            reference = self.machine.variables.get(variable)
-            if isinstance(reference, str) and reference:
+            reference = variables.get(variable)
+            if reference and isinstance(reference, str):
                 return _running(direction, reference)
         return None
 

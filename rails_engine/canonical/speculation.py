@@ -70,7 +70,14 @@ async def run_ahead(copy: CanonicalTurn, inputs: Sequence[EventDict]) -> None:
         log.debug("the copy of the turn ended: %r", error)
 
 
-_RAILS: Final = ("_input_flows", "_output_flows", "_tool_output_flows", "_tool_input_flows")
+_RAILS: Final = (
+    "_input_to_pass",
+    "_input_left",
+    "_output_to_pass",
+    "_output_left",
+    "_tool_output_flows",
+    "_tool_input_flows",
+)
 
 
 class _Unread:

@@ -175,12 +175,9 @@ class CanonicalTurn:
             if kind == START and not _creates_event(self._last):
                 return self._last
             if self.is_quiet and kind not in _ANSWERED and not kind.endswith("Exception"):
-                event = self._next_quietly(self._decision)
-                if "uid" in event or event["type"] != START:
-                    self.see(event)
-                else:  # the start of an action that nobody reads is nothing that the machine looks at either
-                    self._last, self._decision = event, None
-                    self._seen += 1
+                start = self._go_on_quietly()
+                if start is not None:
+                    return start
             else:
                 for event in self._following(self._last):
                     self.see(event)
@@ -197,19 +194,42 @@ class CanonicalTurn:
             # A rail has spoken by its exception: nothing that was under way goes on.
             self.scene.machine.forget_flows()
             return [self._written({"type": LISTEN}, is_marker=True)]
-        pending, decision = self.scene.machine.pending, self._decision
         if self.is_quiet:
-            return [self._next_quietly(decision)]
+            return [self._next_quietly(self._decision)]
+        pending, decision = self.scene.machine.pending, self._decision
         assigned = [self.stamp({"type": "ContextUpdate", "data": dict(pending)})] if pending else []
         events = [*assigned, self._event(decision)] if decision is not None else assigned
         return events or [self.stamp({"type": LISTEN})]
 
+    def _go_on_quietly(self) -> EventDict | None:
+        """See the next event after those that flows create; the start of an action that nobody reads is returned instead.
+
+        The machine does not look at it either.
+        """
+        decision = self._after_creations(self._decision)
+        if decision is not None and not self.is_recorded:
+            arguments = decision.event.arguments
+            name = arguments.get("action_name")
+            if name is not None and name != "create_event" and self._runner.is_system(name):
+                self._decision = None
+                self._seen += 1
+                return {**arguments, "is_system_action": True}
+        self.see(self._next_of(decision))
+        return None
+
     def _next_quietly(self, decision: Send | None) -> EventDict:
         """The next event after those that flows create, which the machine hears at once."""
+        return self._next_of(self._after_creations(decision))
+
+    def _after_creations(self, decision: Send | None) -> Send | None:
         scene = self.scene
         scene.machine.pending.clear()
         if self._creates and type(decision) is Creating:
-            decision = create_all(scene.program, scene.machine, decision, self._created)
+            return create_all(scene.program, scene.machine, decision, self._created)
+        return decision
+
+    def _next_of(self, decision: Send | None) -> EventDict:
+        """The event of a decision."""
         if decision is None:
             return self._written({"type": LISTEN}, is_marker=True)
         if self._creates and decision.event.arguments.get("action_name") == "create_event":
@@ -242,10 +262,8 @@ class CanonicalTurn:
         event = {"type": name, **arguments}
         if name == START:
             event["action_params"] = dict(arguments["action_params"])
-            event["is_system_action"] = is_system = self._runner.is_system(arguments["action_name"])
-            if is_system and not self.is_recorded:
-                return event
-        whole = self.stamp(event)
+            event["is_system_action"] = self._runner.is_system(arguments["action_name"])
+        whole = self._written(event)
         if command.flow_uid and self.is_recorded:
             self.trace.deciders[whole["uid"]] = command.flow_uid
         return whole

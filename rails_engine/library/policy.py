@@ -36,6 +36,7 @@ _OF_ACTION = {
 _WITH_SOURCE = frozenset(
     {"detect_regex_pattern", "context_bloat_detection", "detect_sensitive_data", "mask_sensitive_data"}
 )
+_OF_LIBRARY = _WITH_SOURCE | _OF_ACTION.keys()
 _NO_RAILS = frozenset({"retrieve_relevant_chunks", "generate_bot_message", "create_event"})
 
 
@@ -68,17 +69,18 @@ def limits_of(
     action: str, arguments: Mapping[str, Any], rail: RunningRail | None, config: RailsConfig
 ) -> Limits | None:
     """The limits of an action that a rail runs; None where no rail runs it."""
-    direction = str(arguments.get("source")) if action in _WITH_SOURCE else _OF_ACTION.get(action, "")
-    of_library = bool(direction)
-    if rail is not None and rail.direction:
-        direction = rail.direction
-    rails = config.rails
+    rails, of_library = config.rails, action in _OF_LIBRARY
+    direction = rail.direction if rail is not None else ""
+    if not direction and of_library:
+        direction = str(arguments.get("source")) if action in _WITH_SOURCE else _OF_ACTION[action]
     guarded = rails.direction(direction)
     if guarded is None or action in _NO_RAILS:
         return None
-    policies, flows = rails.policies, rail.flows if rail is not None else ()
-    named = next((policies[flow] for flow in flows if flow in policies), None) if policies else None
-    return Limits(named or guarded, of_library)
+    if rails.policies and rail is not None:
+        for flow in rail.flows:
+            if flow in rails.policies:
+                return Limits(rails.policies[flow], of_library)
+    return Limits(guarded, of_library)
 
 
 def require_verdict(output: ActionOutput) -> None:
