@@ -29,6 +29,7 @@ from rails_engine.canonical import (
     run_ahead,
 )
 from rails_engine.chat import ChatMessage, Digest
+from rails_engine.config.schema import Rails
 from rails_engine.context import read_along, reading_along
 from rails_engine.errors import StreamingNotSupportedError
 from rails_engine.incoming import Judged, MessageChecks
@@ -285,18 +286,15 @@ class Colang1:
     def _ask(self, variables: dict[str, Any], request: Request) -> None:
         """Set what the system flows look at before they run a kind of rail."""
         rails, options = self._resources.config.rails, request.options
-        asked, given = (options or DEFAULT_OPTIONS).rails, _given_answer(request)
-        variables["_input_flows"] = variables["_input_left"] = chosen(rails.input.flows, asked.input)
-        variables["_output_flows"] = variables["_output_left"] = chosen(rails.output.flows, asked.output)
-        variables["_input_to_pass"] = variables["_output_to_pass"] = ()
-        variables["_retrieval_flows"] = chosen(rails.retrieval.flows, asked.retrieval)
-        variables["_tool_input_flows"] = chosen(rails.tool_input.flows, asked.tool_input)
-        variables["_tool_output_flows"] = chosen(rails.tool_output.flows, asked.tool_output)
-        variables["_dialog"] = asked.dialog
-        variables["_answer_given"] = bool(given is not None and asked.output)
-        if given is not None:
-            variables["bot_message"] = given
-        variables["generation_options"] = options.model_dump() if options is not None else None
+        variables.update(_BY_DEFAULT)
+        if options is None:
+            variables["_input_flows"] = variables["_input_left"] = [*rails.input.flows]
+            variables["_output_flows"] = variables["_output_left"] = [*rails.output.flows]
+            variables["_retrieval_flows"] = [*rails.retrieval.flows]
+            variables["_tool_input_flows"] = [*rails.tool_input.flows]
+            variables["_tool_output_flows"] = [*rails.tool_output.flows]
+        else:
+            variables.update(_chosen(rails, options, _given_answer(request)))
         for name in TRIGGERED:
             if variables.get(name):  # a rail that stopped its turn is still named here
                 variables[name] = None
@@ -362,6 +360,35 @@ def _judged_input(new: Sequence[EventDict], after: Story, trace: Trace) -> Judge
 def _refusal_of(reply: Reply, trace: Trace) -> Refusal | None:
     rail = next((rail.name for rail in activated_rails(trace) if rail.stop), None)
     return Refusal(rail, reply) if rail is not None else None
+
+
+_BY_DEFAULT: Mapping[str, Any] = {
+    "_input_to_pass": (),
+    "_output_to_pass": (),
+    "_dialog": True,
+    "_answer_given": False,
+    "generation_options": None,
+}
+"""What the system flows look at where nothing else was asked for."""
+
+
+def _chosen(rails: Rails, options: GenerationOptions, given: str | None) -> dict[str, Any]:
+    """What the system flows look at, as a request asks; `given` is an answer that is only to be checked."""
+    asked = options.rails
+    inputs, outputs = chosen(rails.input.flows, asked.input), chosen(rails.output.flows, asked.output)
+    return {
+        "_input_flows": inputs,
+        "_input_left": inputs,
+        "_output_flows": outputs,
+        "_output_left": outputs,
+        "_retrieval_flows": chosen(rails.retrieval.flows, asked.retrieval),
+        "_tool_input_flows": chosen(rails.tool_input.flows, asked.tool_input),
+        "_tool_output_flows": chosen(rails.tool_output.flows, asked.tool_output),
+        "_dialog": asked.dialog,
+        "_answer_given": bool(given is not None and asked.output),
+        "generation_options": options.model_dump(),
+        **({"bot_message": given} if given is not None else {}),
+    }
 
 
 def _given_answer(request: Request) -> str | None:

@@ -188,13 +188,13 @@ class Stamper:
     nothing, so the bits come from a generator that the system seeds once a process.
     """
 
-    __slots__ = ("_at", "_count", "_prefix", "_text")
+    __slots__ = ("_count", "_prefix", "_text", "_until")
 
     def __init__(self) -> None:
         digits = f"{_random.getrandbits(72):018x}"
         self._prefix = f"{digits[:8]}-{digits[8:12]}-4{digits[12:15]}-a{digits[15:]}-"
         self._count = 0
-        self._at = 0.0
+        self._until = 0.0
         self._text = ""
 
     def stamp(self, event: Mapping[str, Any]) -> EventDict:
@@ -206,8 +206,8 @@ class Stamper:
     def begun(self, kind: str) -> EventDict:
         """What an event of a type begins with: type, uid, time and source, and what an action's start has beside."""
         now = monotonic()
-        if now - self._at > 0.001:
-            self._at, self._text = now, now_text()
+        if now > self._until:
+            self._until, self._text = now + 0.001, now_text()
         self._count = count = self._count + 1
         begun = {
             "type": kind,

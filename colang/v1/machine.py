@@ -96,7 +96,11 @@ def create_all(program: Program, state: State, decision: Send | None, create: Cr
         if event is None:
             break
         variables["event"] = CREATED
-        _heard(program, state, _FINISHED, CREATED, _CREATED)
+        way = state.standing.ways.get(_CREATED) if not state.added else None
+        if way is not None and way.straight is not None:
+            state.standing = way.straight.standing
+        else:
+            _heard(program, state, _FINISHED, CREATED, _CREATED)
         name = creation.type
         if name in _TELLING:
             _note(state, name, event)

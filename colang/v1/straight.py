@@ -23,19 +23,20 @@ def go_through(
         ColangRuntimeError: an expression failed.
     """
     scope, head = Variables(variables, program.config), 0
+    elements, end = code.elements, len(code.elements)
     for _ in range(SLIDE_BOUND):
-        if head >= len(code.elements):
+        if head >= end:
             return True
-        element = code.elements[head]
+        element = elements[head]
         head += 1
-        if isinstance(element, SetVariable):
-            variables[element.name] = element.value(scope)
-        elif isinstance(element, RunAction) and element.name != CREATE:
+        if isinstance(element, RunAction) and element.name != CREATE:
             result = yield element
             if element.result:
                 variables[element.result] = result
         elif isinstance(element, JumpUnless):
             head = head if element.condition(scope) else element.target
+        elif isinstance(element, SetVariable):
+            variables[element.name] = element.value(scope)
         elif isinstance(element, Jump):
             head = element.target
         else:
