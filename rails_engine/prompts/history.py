@@ -14,6 +14,7 @@ and in 2.x each line of the interaction log is labelled: `user action: …`, `us
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 Event: TypeAlias = Mapping[str, Any]
@@ -22,6 +23,7 @@ HIDDEN = "(hidden, because the assistant does not talk about it)"
 TURN_STARTS = ("UserMessage", "UtteranceUserActionFinished", "UserActionLog")
 
 _MASKS = "mask_prev_user_message"
+_TYPE = itemgetter("type")
 _SPOKEN: Mapping[Any, tuple[str, str]] = {
     "UserMessage": ("user", "text"),
     "StartUtteranceBotAction": ("assistant", "script"),
@@ -110,7 +112,7 @@ def with_masks(events: Sequence[Event]) -> list[Event]:
 
     A turn that an action's failure took back stays: what was said was said, and only the flows forget it.
     """
-    if not any(event.get("type") == _MASKS for event in events):
+    if not _has_masks(events):
         return list(events)
     shown: list[Event] = []
     for event in events:
@@ -119,6 +121,13 @@ def with_masks(events: Sequence[Event]) -> list[Event]:
         else:
             shown.append(event)
     return shown
+
+
+def _has_masks(events: Sequence[Event]) -> bool:
+    try:
+        return _MASKS in map(_TYPE, events)
+    except KeyError:  # templates bring what they like
+        return any(event.get("type") == _MASKS for event in events)
 
 
 def _masked(events: Sequence[Event]) -> list[Event]:
@@ -141,11 +150,10 @@ def text_of(content: Any) -> str:
 def as_chat(events: Sequence[Event]) -> list[dict[str, Any]]:
     """User and bot texts as chat messages, in order; contents stay as they are, so images are kept."""
     messages: list[dict[str, Any]] = []
-    for event in with_masks(events):
-        kind = event.get("type")
-        if kind in _SPOKEN:
-            role, text = _SPOKEN[kind]
-            messages.append({"role": role, "content": event.get(text)})
+    for event in with_masks(events) if _has_masks(events) else events:
+        spoken = _SPOKEN.get(event.get("type"))
+        if spoken is not None:
+            messages.append({"role": spoken[0], "content": event.get(spoken[1])})
     return messages
 
 

@@ -179,7 +179,7 @@ class PromptLibrary:
             return [message_of({"role": "user", "content": given})] if given.strip() else []
         if not isinstance(given, list):
             raise PromptError(f"expected messages from {template!r}, got {type(given).__name__}")
-        return [message_of(_role_first(item)) for item in given]
+        return list(map(_said, given))
 
     def _shortened(self, prompt: TaskPrompt, variables: Mapping[str, Any], limit: int) -> Rendered:
         """The prompt with the longest end of the history that fits, found by bisection over where turns begin."""
@@ -244,6 +244,15 @@ def _cuts(history: Sequence[Event]) -> list[int]:
     turns = [index for index, event in enumerate(history) if event.get("type") in TURN_STARTS and index]
     last = turns[-1] if turns else 0
     return [*turns, *range(last + 1, len(history) + 1)]
+
+
+def _said(item: Mapping[str, Any]) -> Message:
+    """A message that a template brought; nearly all of a history have nothing but a role and a text."""
+    if type(item) is dict and len(item) == 2:
+        role, content = item.get("role"), item.get("content")
+        if type(content) is str and role in _SPEAKERS:
+            return Message(cast("Any", role), content)
+    return message_of(_role_first(item))
 
 
 def _role_first(item: Mapping[str, Any]) -> dict[str, Any]:
