@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from rails_engine.config.schema import LimitsConfig
@@ -23,12 +24,13 @@ NOTHING_SAID: Final[Sequence[Mapping[str, Any]]] = ()
 """Messages of a call that only brings an answer to be checked."""
 
 
+_ROLE_AND_CONTENT: Final = itemgetter("role", "content")
 MAX_BITS: Final = 4096
 """Of a whole number, as in Colang itself; far longer ones cannot even be written as text."""
 DEFAULT_LIMITS: Final = LimitsConfig()
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _MAPPINGS: Final[Mapping[str, str]] = {"context": "content", "event": "event"}
-_SPEAKERS = ("user", "assistant")
+_SPEAKERS = frozenset({"user", "assistant"})
 _TEXT_ROLES = frozenset({"user", "system", "developer"})
 
 
@@ -57,17 +59,18 @@ def require_messages(messages: Any, limits: LimitsConfig = DEFAULT_LIMITS) -> Se
 
 def _are_usual(messages: Sequence[Any], limits: LimitsConfig) -> bool:
     """Whether there is nothing to find: roles and plain texts, as in nearly all calls. A history has many of them."""
-    texts: list[str] = []
-    for message in messages:
-        if type(message) is not dict or len(message) != 2 or message.get("role") not in _SPEAKERS:
+    try:
+        if set(map(type, messages)) != {dict} or set(map(len, messages)) != {2}:
             return False
-        text = message.get("content")
-        if type(text) is not str or not text.isascii():
+        roles, texts = zip(*map(_ROLE_AND_CONTENT, messages), strict=True)
+        if not _SPEAKERS.issuperset(roles) or set(map(type, texts)) != {str}:
             return False
-        texts.append(text)
-    if sum(map(len, texts)) > limits.max_characters:
+    except (KeyError, TypeError):
         return False
-    return not any(map(_CONTROL.search, texts))
+    whole = " ".join(texts)
+    if not whole.isascii() or len(whole) - len(texts) >= limits.max_characters:
+        return False
+    return _CONTROL.search(whole) is None
 
 
 def prompt_message(prompt: Any) -> Sequence[Mapping[str, Any]]:
