@@ -151,7 +151,7 @@ def recall(begun: Way[T], values: Values, scope: Variables) -> End[T] | None:
     while way is not None and (question := way.question) is not None:
         for name, value in way.assigned:
             variables[name] = pending[name] = value(scope)
-        answer = question(scope) if way.variable is None else variables.get(way.variable)
+        answer: Any = question(scope) if way.variable is None else variables.get(way.variable)
         way = way.answers.get(answer if answer is True or way.names else bool(answer))
     if way is None or way.end is None:
         variables.clear()
