@@ -316,9 +316,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class FlowCode:
-    """A flow ready to run; `spans` has the place in the source of each instruction."""
+    """A flow ready to run; `span` is the place of its header, `spans` has that of each instruction."""
 
     flow_id: str
+    span: Span
     parameters: tuple[Parameter, ...]
     members: tuple[Parameter, ...]
     code: tuple[Instruction, ...]

@@ -11,6 +11,7 @@ from typing import Any
 
 from colang import limits
 from colang.errors import ColangValueError
+from colang.expressions.operators import check_size
 from colang.values import type_name
 
 _TEXT = frozenset(
@@ -97,7 +98,8 @@ _CHANGING: dict[type, frozenset[str]] = {
     ),
 }
 _WIDTH = frozenset({"center", "ljust", "rjust", "zfill", "expandtabs"})
-_ADDING = {"extend": 0, "update": 0}
+_ADDING = frozenset({"extend", "update"})
+_COMPARING = frozenset({"index", "count", "remove", "sort"})
 
 
 def changes(target: Any, method: str) -> bool:
@@ -134,6 +136,8 @@ def _check_before(target: Any, method: str, arguments: list[Any]) -> None:
         limits.check_text(sum(len(part) for part in arguments[0]) + len(target) * len(arguments[0]))
     elif method in _ADDING and arguments:
         limits.check_items(len(target) + len(arguments[0]))
+    elif method in _COMPARING:
+        check_size(target)
 
 
 def _plain(result: Any) -> Any:

@@ -103,6 +103,16 @@ def contains(item: Any, container: Any) -> bool:
     return item in container
 
 
+def ordered(compare: Operation) -> Operation:
+    """`<` and its like, bounded as `equal` is."""
+
+    def bounded(left: Any, right: Any) -> Any:
+        check_size(left)
+        return compare(left, right)
+
+    return bounded
+
+
 def check_size(value: Any) -> int:
     """The number of atoms in `value` with shared parts counted each time; an error if there are too many.
 
@@ -175,10 +185,10 @@ UNARY: dict[str, Callable[[Any], Any]] = {
 COMPARISON: dict[str, Operation] = {
     "==": equal,
     "!=": lambda left, right: not equal(left, right),
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
+    "<": ordered(operator.lt),
+    "<=": ordered(operator.le),
+    ">": ordered(operator.gt),
+    ">=": ordered(operator.ge),
     "in": contains,
     "not in": lambda left, right: not contains(left, right),
     "is": identical,

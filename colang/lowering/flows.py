@@ -26,6 +26,7 @@ def lower_flow(flow: tree.Flow) -> FlowCode:
     loop_id, loop_priority = _loop(decorators.get("loop"))
     return FlowCode(
         flow_id=flow.name,
+        span=flow.span,
         parameters=tuple(_parameter(parameter) for parameter in flow.parameters),
         members=tuple(_parameter(member) for member in flow.members),
         code=code,

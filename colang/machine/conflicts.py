@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from colang.errors import ColangRuntimeError, ColangValueError
-from colang.expressions import check_size
 from colang.instructions import ActionForm, EventForm, MemberForm, Send
 from colang.machine.actions import release_action
 from colang.machine.heads import best, fail_head
-from colang.machine.matching import evaluate_arguments, resolve
+from colang.machine.matching import resolve, sized_arguments
 from colang.machine.run import EngineFault, Run
 from colang.machine.slide import advance
 from colang.machine.state import Head, Instance, Place
@@ -69,7 +68,7 @@ def _intent(run: Run, instance: Instance, head: Head) -> Intent | None:
     try:
         return _evaluate(run, instance, head)
     except ColangRuntimeError as error:
-        run.fail(instance, head, error)
+        run.fail(instance.flow, head.pc, error)
     following = fail_head(run, instance, head, head.scores)
     if following is not None:
         advance(run, instance, following)
@@ -84,9 +83,7 @@ def _evaluate(run: Run, instance: Instance, head: Head) -> Intent:
     if not isinstance(form, (EventForm, ActionForm)):  # pragma: no cover - lowering sends nothing else
         raise ColangRuntimeError("this cannot be sent")
     # Only now that all heads have slid: what one of them assigned meanwhile, the others send.
-    arguments = evaluate_arguments(run, instance, form.arguments)
-    for value in arguments.values():
-        check_size(value)
+    arguments = sized_arguments(run, instance, form.arguments)
     name = form.name if isinstance(form, EventForm) else form.action + form.member
     _validate(instance, head, name, arguments)
     return Intent(instance, head, name, arguments)
@@ -99,7 +96,7 @@ def _member_intent(run: Run, instance: Instance, head: Head, form: MemberForm) -
     if not isinstance(target, ActionRef):
         raise ColangRuntimeError(f"Unsupported type '{type(target).__name__}' of ${form.variable}")
     action = run.state.own_action(target.uid)
-    given = evaluate_arguments(run, instance, form.arguments)
+    given = sized_arguments(run, instance, form.arguments)
     if form.member == "Start":
         given = action.arguments
     elif form.member == "Change":
@@ -119,7 +116,7 @@ def _validate(instance: Instance, head: Head, name: str, arguments: Mapping[str,
     wanted = _TEXTS.get(name)
     if wanted and not isinstance(arguments.get(wanted), str):
         fault = ColangRuntimeError(f"{name} needs a text `{wanted}`, not {arguments.get(wanted)!r}")
-        raise EngineFault(fault, instance, head, "AssertionError")
+        raise EngineFault(fault, instance.flow, head.pc, "AssertionError")
 
 
 def _resolve_group(run: Run, intents: list[Intent], moving: list[tuple[Instance, Head]]) -> None:

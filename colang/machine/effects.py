@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from colang.events import History
+from colang.expressions import to_text
 from colang.instructions import FlowCode
 from colang.machine.lifecycle import RESERVED, bind, create, fail, finish, flow_arguments, launch, stop
 from colang.machine.run import Run
@@ -169,8 +170,8 @@ def _log(run: Run, signal: Signal, handled: Handled) -> None:
     run.commands.append(
         History(
             _LOG_KINDS[signal.name],
-            str(arguments.get("flow_id")),
-            None if parameter is None else str(parameter),
+            to_text(arguments.get("flow_id")),
+            None if parameter is None else to_text(parameter),
             arguments.get("intent_flow_id"),
         )
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from colang import limits
-from colang.errors import ColangBudgetError
+from colang.errors import ColangBudgetError, ColangRuntimeError
 from colang.expressions import to_text
 from colang.instructions import FlowCode
 from colang.machine.actions import release_actions
@@ -38,7 +38,12 @@ Returned: TypeAlias = tuple[()] | tuple[Any]
 
 
 def create(run: Run, code: FlowCode, signal: Signal) -> Instance:
-    """A new instance for a StartFlow event, with its parameters bound; its first head has not moved."""
+    """A new instance for a StartFlow event, with its parameters bound; its first head has not moved.
+
+    Raises:
+        ColangRuntimeError: a default cannot be evaluated; then nothing was made.
+        ColangBudgetError: too many flows are below each other.
+    """
     state = run.state
     arguments = signal.arguments
     origin = arguments.get("source_flow_instance_uid")
@@ -47,9 +52,6 @@ def create(run: Run, code: FlowCode, signal: Signal) -> Instance:
     instance = Instance(uid, code, _loop_of(run, code, parent))
     instance.owner = state.token
     instance.origin = origin
-    if parent is not None:
-        instance.parents = (parent.uid,)
-        parent.children = (*parent.children, uid)
     instance.position = tuple(arguments.get("flow_hierarchy_position") or ())
     if len(instance.position) > limits.MAX_DEPTH:
         message = (
@@ -57,8 +59,12 @@ def create(run: Run, code: FlowCode, signal: Signal) -> Instance:
         )
         raise ColangBudgetError(f"{message}; is there an endless recursion?")
     instance.shares = arguments.get("&shares")
-    register(run, instance)
+    # First: where a default cannot be evaluated, there is no instance.
     bind(run, instance, arguments)
+    if parent is not None:
+        instance.parents = (parent.uid,)
+        parent.children = (*parent.children, uid)
+    register(run, instance)
     return instance
 
 
@@ -324,8 +330,13 @@ def _log_history(run: Run, instance: Instance, scores: Scores) -> None:
     for tag, text in instance.flow.tags:
         flow_id = instance.flow.flow_id
         parameter = instance.arguments.get("$0")
-        if text is not None:
-            flow_id, parameter = to_text(text(run.at(instance))), None
+        try:
+            if text is not None:
+                flow_id, parameter = to_text(text(run.at(instance))), None
+        except ColangRuntimeError as error:
+            # The flow has ended all the same; what it was to be remembered by cannot be told.
+            run.fail(instance.flow, None, error)
+            continue
         arguments = {"flow_id": flow_id, "parameter": parameter}
         if tag.endswith("_action"):
             arguments["intent_flow_id"] = _intent_of(run, instance)

@@ -13,7 +13,7 @@ from operator import mul
 from typing import Any
 
 from colang.errors import ColangRuntimeError
-from colang.expressions import read_attribute
+from colang.expressions import check_size, read_attribute
 from colang.instructions import (
     ActionForm,
     CallArguments,
@@ -263,6 +263,18 @@ def evaluate_arguments(run: Run, instance: Instance, arguments: CallArguments) -
     values: dict[str, Any] = {f"${i}": value(frame) for i, value in enumerate(arguments.positional)}
     for name, value in arguments.named:
         values[name] = value(frame)
+    return values
+
+
+def sized_arguments(run: Run, instance: Instance, arguments: CallArguments) -> dict[str, Any]:
+    """As `evaluate_arguments`, for values that leave the expression: each is small enough to be walked as a tree.
+
+    Raises:
+        ColangValueError: one is not, or cannot be evaluated.
+    """
+    values = evaluate_arguments(run, instance, arguments)
+    for value in values.values():
+        check_size(value)
     return values
 
 

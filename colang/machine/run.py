@@ -19,10 +19,10 @@ from colang.program import Program
 class EngineFault(Exception):  # noqa: N818 - it never leaves the machine: it carries the error that does
     """An error outside of any slide: what was under way is abandoned and a ColangError event takes its place."""
 
-    def __init__(self, error: ColangRuntimeError, instance: Instance, head: Head, kind: str = "") -> None:
+    def __init__(self, error: ColangRuntimeError, flow: FlowCode, pc: int | None, kind: str = "") -> None:
         super().__init__(text_of(error))
         self.kind = kind or type(error).__name__
-        self.fault = fault_at(instance, head, error)
+        self.fault = fault_in(flow, pc, error)
 
 
 def text_of(error: ColangError) -> str:
@@ -31,10 +31,10 @@ def text_of(error: ColangError) -> str:
     return text if len(text) <= limits.MAX_ERROR else f"{text[: limits.MAX_ERROR]} …"
 
 
-def fault_at(instance: Instance, head: Head, error: ColangError) -> Fault:
-    """What the author is told of an error at the instruction where `head` stands."""
-    spans = instance.flow.spans
-    return Fault(text_of(error), instance.flow.flow_id, spans[min(head.pc, len(spans) - 1)])
+def fault_in(flow: FlowCode, pc: int | None, error: ColangError) -> Fault:
+    """What the author is told of an error at an instruction of a flow; None for its header."""
+    span = flow.span if pc is None or not flow.spans else flow.spans[min(pc, len(flow.spans) - 1)]
+    return Fault(text_of(error), flow.flow_id, span)
 
 
 class Run:
@@ -73,10 +73,10 @@ class Run:
         """Queue an event before all others, as restarts of activated flows are."""
         self.queue.appendleft(signal)
 
-    def fail(self, instance: Instance, head: Head, error: ColangError) -> None:
-        """Tell the program and its author of an error where `head` stands."""
+    def fail(self, flow: FlowCode, pc: int | None, error: ColangError) -> None:
+        """Tell the program and its author of an error at an instruction of a flow; None for its header."""
         self.push(Signal("ColangError", {"type": type(error).__name__, "error": text_of(error)}))
-        self.commands.append(fault_at(instance, head, error))
+        self.commands.append(fault_in(flow, pc, error))
 
     def emit(self, name: str, arguments: dict[str, Any], flow_uid: str) -> None:
         """Have an event sent to the outside on behalf of a flow."""

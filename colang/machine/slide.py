@@ -43,7 +43,7 @@ from colang.instructions import (
 from colang.machine.actions import make_action, release_action
 from colang.machine.heads import collect, fail_head, fork
 from colang.machine.lifecycle import confirm_start, finish, release, restart_signal
-from colang.machine.matching import evaluate_arguments, file, file_started, resolve
+from colang.machine.matching import evaluate_arguments, file, file_started, resolve, sized_arguments
 from colang.machine.run import EngineFault, Run
 from colang.machine.signal import Signal
 from colang.machine.state import RUNNING, Head, Instance, Place, Status
@@ -89,7 +89,7 @@ def _slide(run: Run, instance: Instance, head: Head) -> None:
 
 
 def _fault(run: Run, instance: Instance, head: Head, error: ColangRuntimeError) -> None:
-    run.fail(instance, head, error)
+    run.fail(instance.flow, head.pc, error)
     if head.number in instance.heads:
         following = fail_head(run, instance, head, head.scores)
         if following is not None:
@@ -178,6 +178,7 @@ def _branch(run: Run, instance: Instance, head: Head, instruction: Branch) -> He
 
 def _return(run: Run, instance: Instance, head: Head, instruction: Return) -> None:
     value = instruction.value(run.at(instance)) if instruction.value else None
+    check_size(value)
     finish(run, instance, head.scores, returned=(value,))
 
 
@@ -199,10 +200,8 @@ def _new_instance(run: Run, instance: Instance, head: Head, _: NewInstance) -> H
 def _call(run: Run, instance: Instance, head: Head, instruction: Call) -> Head:
     flow_id = instruction.flow_id
     if instruction.dynamic is not None:
-        flow_id = str(instruction.dynamic(run.at(instance)))
-    arguments = evaluate_arguments(run, instance, instruction.arguments)
-    for value in arguments.values():
-        check_size(value)
+        flow_id = to_text(instruction.dynamic(run.at(instance)))
+    arguments = sized_arguments(run, instance, instruction.arguments)
     uid = f"({flow_id}){run.state.random.uid()}"
     head.waited = (uid, tuple(arguments))
     arguments["flow_id"] = flow_id
@@ -255,9 +254,7 @@ def _deactivate(run: Run, instance: Instance, head: Head, instruction: Deactivat
 
 
 def _new_action(run: Run, instance: Instance, head: Head, instruction: NewAction) -> Head:
-    arguments = evaluate_arguments(run, instance, instruction.arguments)
-    for value in arguments.values():
-        check_size(value)
+    arguments = sized_arguments(run, instance, instruction.arguments)
     action = make_action(run, instance, instruction.action, arguments)
     reference = ActionRef(action.uid)
     frame = run.at(instance)
@@ -289,13 +286,13 @@ def internal_signal(run: Run, instance: Instance, instruction: Send) -> Signal |
     """
     form = instruction.form
     if isinstance(form, EventForm) and form.name in INTERNAL:
-        arguments = evaluate_arguments(run, instance, form.arguments)
+        arguments = sized_arguments(run, instance, form.arguments)
         if form.name == "StartFlow":
             arguments.setdefault("source_flow_instance_uid", instance.uid)
             arguments.setdefault("flow_hierarchy_position", (*instance.position, 0))
         return Signal(form.name, arguments, flow_uid=instance.uid)
     if isinstance(form, FlowForm):
-        arguments = evaluate_arguments(run, instance, form.start)
+        arguments = sized_arguments(run, instance, form.start)
         return Signal(
             _flow_command(form.member), {"flow_id": form.flow_id, **arguments}, flow_uid=instance.uid
         )
@@ -307,7 +304,7 @@ def internal_signal(run: Run, instance: Instance, instruction: Send) -> Signal |
 
 
 def _flow_member(run: Run, instance: Instance, form: MemberForm, target: FlowRef) -> Signal:
-    arguments = evaluate_arguments(run, instance, form.arguments)
+    arguments = sized_arguments(run, instance, form.arguments)
     arguments["flow_instance_uid"] = target.uid
     name = _flow_command(form.member)
     if name == "StartFlow":
@@ -338,7 +335,7 @@ def _match(run: Run, instance: Instance, head: Head, instruction: Match) -> None
     try:
         file(run, instance, head, instruction.form)
     except ColangRuntimeError as error:
-        raise EngineFault(error, instance, head) from None
+        raise EngineFault(error, instance.flow, head.pc) from None
 
 
 # --- groups ------------------------------------------------------------------------------------------------------

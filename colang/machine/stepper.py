@@ -98,14 +98,14 @@ def _process(run: Run, signal: Signal) -> None:
     run.count(str(signal.arguments.get("flow_id", "main")))
     if signal.unhandled is not None:
         _name_loops(run, signal)
-    handled = apply(run, signal)
+    handled = _effect(run, signal)
     moves: Moves = handled.moves if handled else []
     failing: list[tuple[Instance, Head]] = []
     for instance, head in _candidates(run, signal):
         try:
             value = score(run, instance, head, signal)
         except ColangRuntimeError as error:
-            raise EngineFault(error, instance, head) from None
+            raise EngineFault(error, instance.flow, head.pc) from None
         if value > 0:
             moves.append((instance, head, value))
         elif value < 0:
@@ -114,6 +114,16 @@ def _process(run: Run, signal: Signal) -> None:
     for instance, head in failing:
         _fail(run, instance.uid, head.number, signal)
     _advance(run, signal, moves)
+
+
+def _effect(run: Run, signal: Signal) -> Handled | None:
+    """Let the event have its built-in effect; an error in it is one of the flow that the event names."""
+    try:
+        return apply(run, signal)
+    except ColangRuntimeError as error:
+        named = run.flow_code(str(signal.arguments.get("flow_id")))
+        flow = named or run.state.instances[run.state.main].flow
+        raise EngineFault(error, flow, None) from None
 
 
 def _candidates(run: Run, signal: Signal) -> list[tuple[Instance, Head]]:

@@ -19,6 +19,14 @@ FAULTY = {
         "flow main\n  match Go()\n  $flow = 3\n  match $flow.Finished()\n",
         ("main", 4, "flow"),
     ),
+    "a default of another flow": (
+        "flow main\n  match Go()\n  helper\nflow helper $x=1/0\n  match Never()\n",
+        ("helper", 4, "division by zero"),
+    ),
+    "a history tag": (
+        'flow main\n  match Go()\n  helper\n@meta(user_intent="{1/0}")\nflow helper\n  pass\n',
+        ("helper", 5, "division by zero"),
+    ),
     "an argument in another flow": (
         "flow main\n  match Go()\n  helper\nflow helper\n  send Told(word=$x + 1)\n  match Never()\n",
         ("helper", 5, "+"),

@@ -85,15 +85,36 @@ def test_indentation_cannot_make_more_of_a_value_than_a_text_may_hold() -> None:
     assert sent(text, "Go") == [("Seen", {"kind": "ColangValueError"})]
 
 
-def test_nested_lists_cannot_describe_more_than_they_hold() -> None:
+WALKING = [
+    "send Big(l=$l)",
+    'send StartFlow(flow_id="other", l=$l)',
+    "send $self.Finish(l=$l)",
+    "start LampAction(l=$l)",
+    "other $l",
+    "return $l",
+    '$x = "%s" % $l',
+    "$x = str($l)",
+    "$x = pretty_str($l)",
+    "$x = $l == $m",
+    "$x = $l < $m",
+    "$x = $m in [$l]",
+    "$x = [$l].index($m)",
+    "$x = [$l].count($m)",
+    "$x = [$l, $m]\n  ($x.sort())",
+]
+"""What goes through a value as the tree that it describes."""
+
+
+@pytest.mark.parametrize("use", WALKING)
+def test_nested_lists_cannot_describe_more_than_they_hold(use: str) -> None:
     text = (
         "flow main\n  activate watch\n  start greedy\n  match Never()\n"
         '@loop("w")\nflow watch\n  match ColangError() as $e\n  send Seen(kind=$e.type)\n'
         "flow greedy\n  $l = [1]\n  $n = 0\n  match Go()\n"
-        "  while $n < 60\n    $l = [$l, $l]\n    $n = $n + 1\n  USE\n"
+        "  $m = [1]\n  while $n < 40\n    $l = [$l, $l]\n    $m = [$m, $m]\n    $n = $n + 1\n  USE\n"
+        "flow other $l\n  match Never()\n"
     )
-    for use in ("send Big(l=$l)", '$x = "%s" % $l', "$x = str($l)", "$x = pretty_str($l)"):
-        assert sent(text.replace("USE", use), "Go") == [("Seen", {"kind": "ColangValueError"})], use
+    assert sent(text.replace("USE", use), "Go") == [("Seen", {"kind": "ColangValueError"})]
 
 
 def sent(text: str, *names: str) -> list[tuple[str, dict[str, object]]]:
