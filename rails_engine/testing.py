@@ -23,7 +23,12 @@ class TestChat:
         token_usage: list[dict[str, int]] | None = None,
         llm: FakeLLMModel | None = None,
     ) -> None:
-        self.llm = llm or FakeLLMModel(llm_completions, llm_exception=llm_exception, token_usage=token_usage)
+        self.llm = llm or FakeLLMModel(
+            llm_completions,
+            llm_exception=llm_exception,
+            token_usage=token_usage,
+            should_return_token_usage=token_usage is not None,
+        )
         self.config = config
         self.streaming = streaming
         self.app = LLMRails(config, llm=self.llm)

@@ -67,6 +67,13 @@ def test_an_intent_is_answered_by_its_flow() -> None:
     chat << "Here is tea.\nSugar?"
 
 
+def test_the_tokens_of_a_scripted_chat_are_counted() -> None:
+    usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+    chat = TestChat(RailsConfig.from_content(None, "models: []"), ["fine"], token_usage=[usage])
+    reply = chat.app.generate(messages=[user("hi")], options={"log": {"llm_calls": True}})
+    assert (reply.log.llm_calls[0].prompt_tokens, reply.log.stats.llm_calls_total_tokens) == (3, 5)
+
+
 def test_without_intents_the_model_answers() -> None:
     assert rails("", "hello").generate(prompt="hi") == "hello"
 
