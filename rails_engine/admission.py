@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import colang
-from rails_engine.chat import TOOL_CALLS, ChatMessage, TurnInput
+from rails_engine.chat import TOOL_CALLS, ChatMessage, TurnInput, hidden_call
 from rails_engine.dialog import spoken
-from rails_engine.judge import INPUT, TOOL_INPUT, Judge, Judgement
-from rails_engine.outside import typed_texts, with_texts
+from rails_engine.judge import INPUT, TOOL_INPUT, TOOL_OUTPUT, Judge, Judgement
+from rails_engine.outside import TOOL_RESULTS, typed_texts, with_texts
 from rails_engine.prompts import HIDDEN
 from rails_engine.state import Snapshot
 from rails_engine.umim import EventDict, started_action
@@ -39,7 +39,7 @@ async def judged_events(
 
     What is refused never came: the flows that wait for it fail, and the bot says what the rail has said.
     """
-    turn, unread = await read_forms(turn, judge)
+    turn, unread = await read_forms(await with_calls(turn, before, judge), judge)
     asked = {str(result.get("tool_call_id")) for result in turn.results}
     shown, refused = await admitted(turn, (), before, judge)
     if refused is not None:
@@ -86,6 +86,23 @@ async def _left(texts: Sequence[str], judge: Judge) -> tuple[dict[str, str], Jud
             return {}, judgement
         left[text] = judgement.text
     return left, None
+
+
+async def with_calls(turn: TurnInput, before: Snapshot | None, judge: Judge) -> TurnInput:
+    """The turn with the calls that a client says its results answer; those that the tool-output rails refuse are hidden.
+
+    Calls that were made here have been judged.
+    """
+    known = {call.get("id") for call in calls_made((), before)}
+    events: list[EventDict] = []
+    for event in turn.events:
+        given = event.get("tool_calls") or () if event["type"] == TOOL_RESULTS else ()
+        if any(call.get("id") not in known for call in given) and judge.has(TOOL_OUTPUT):
+            passed = (await judge.tool_output(given)).passed
+            events.append(event if passed else {**event, "tool_calls": [hidden_call(call) for call in given]})
+        else:
+            events.append(event)
+    return replace(turn, events=tuple(events))
 
 
 def calls_made(messages: Sequence[ChatMessage], before: Snapshot | None) -> list[Mapping[str, Any]]:

@@ -166,6 +166,12 @@ def call_name(call: Mapping[str, Any]) -> str | None:
     return str(name) if name else None
 
 
+def hidden_call(call: Any) -> dict[str, Any]:
+    """What a model may see of a call that its rails refused; it keeps its id, by which a result refers to it."""
+    uid = call.get("id") if isinstance(call, Mapping) else None
+    return {"id": uid, "type": "function", "function": {"name": "hidden", "arguments": "{}"}}
+
+
 def _action_ends(result: Mapping[str, Any]) -> list[EventDict]:
     """What a flow hears that waits for an action: the call's id is the action's uid, its name the action's.
 

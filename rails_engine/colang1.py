@@ -198,7 +198,7 @@ class Colang1:
         reply = reply_of(new)
         if request.story is None:
             self._stories.keep(known.digest, reply, after)
-            self._checks.said(reply.text)
+            self._checks.said(reply.text, reply.tool_calls)
             if self._resources.config.passthrough:
                 self._checks.learn(request, _judged_input(new, after, trace))
         return Done(new, reply, after)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import colang
 from rails_engine import state as states
-from rails_engine.admission import admitted, judged_events, read_forms, refusal_reply
+from rails_engine.admission import admitted, judged_events, read_forms, refusal_reply, with_calls
 from rails_engine.ahead import Ahead
 from rails_engine.chat import (
     ChatMessage,
@@ -234,7 +234,9 @@ class Colang2:
         state = request.state or await self._reached(request.messages, turns, services)
         turn = turns[-1]
         rails, before = (request.options or DEFAULT_OPTIONS).rails, state.open(self.program)
-        judge = self._engine.judge(before, services, trace, self._skipped(request.options))
+        offered = {"tools": services.llm_params["tools"]} if services.llm_params.get("tools") else {}
+        judge = self._engine.judge(before, services, trace, self._skipped(request.options) | offered)
+        turn = await with_calls(turn, before, judge) if rails.tool_output else turn
         turn, refusal = await read_forms(turn, judge) if rails.input else (turn, None)
         if refusal is None and rails.tool_input:
             turn, refusal = await admitted(turn, request.messages, before, judge)

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
-from rails_engine.chat import ChatMessage, as_text, digest
+from rails_engine.chat import ChatMessage, as_text, digest, hidden_call
 from rails_engine.config import RailsConfig
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, GenerationRailsOptions, RailChoice
 from rails_engine.prompts import HIDDEN
@@ -54,20 +54,28 @@ Judge: TypeAlias = Callable[[Request], Awaitable[Judged]]
 
 @value_class
 class Question:
-    """A message for the rails of one direction: `choice` of them, over the last of `messages`."""
+    """A message for the rails of one direction: `choice` of them, over the last of `messages`.
+
+    `tools` are those that the request offers to models.
+    """
 
     direction: str
     choice: RailChoice
     messages: tuple[ChatMessage, ...]
+    tools: Sequence[Any] = ()
 
     @property
     def key(self) -> str:
         """The same for questions that have the same answer."""
-        return "\n".join([self.direction, str(self.choice), *map(_name, self.messages)])
+        offered = [str(self.tools)] if self.tools else []
+        return "\n".join([self.direction, str(self.choice), *map(_name, self.messages), *offered])
 
     def request(self) -> Request:
         """The request that runs these rails and nothing else; nothing of it is remembered."""
-        options = GenerationOptions(rails=_NO_RAILS.model_copy(update={self.direction: self.choice}))
+        options = GenerationOptions(
+            rails=_NO_RAILS.model_copy(update={self.direction: self.choice}),
+            llm_params={"tools": list(self.tools)} if self.tools else None,
+        )
         return Request(self.messages, options, story={})
 
 
@@ -81,9 +89,11 @@ class MessageChecks:
         self._verdicts: Recent[Any] = Recent(kept)
         self._own: Recent[None] = Recent(kept)
 
-    def said(self, text: str) -> None:
-        """Remember an answer of this engine's own: it went through the rails when it was made."""
+    def said(self, text: str, calls: Sequence[Any] = ()) -> None:
+        """Remember an answer of this engine's own, and its calls: they went through the rails when they were made."""
         self._own.keep(_name({"role": "assistant", "content": text}), None)
+        if calls:
+            self._own.keep(_name(_calling(calls)), None)
 
     def learn(self, request: Request, judged: Judged) -> None:
         """Remember what a turn made of its last user message."""
@@ -107,21 +117,30 @@ class MessageChecks:
         self, request: Request, places: Sequence[int], start: int
     ) -> tuple[Sequence[ChatMessage], ChatMessage | None]:
         """The messages with those at `places` as prompts may show them, and the first from `start` on that is refused."""
-        questions = {place: asked for place in places if (asked := self._question(request, place))}
+        changed = await self._changed({p: asked for p in places if (asked := self._question(request, p))})
+        refused_calls = await self._changed(
+            {p: asked for p in places if (asked := self._about_calls(request, p))}
+        )
+        if not changed and not refused_calls:
+            return request.messages, None
+        messages = list(request.messages)
+        for place, content in changed.items():
+            messages[place] = {**messages[place], "content": HIDDEN if content is None else content}
+        for place in refused_calls:
+            calls = messages[place]["tool_calls"]
+            messages[place] = {**messages[place], "tool_calls": [hidden_call(call) for call in calls]}
+        refused = next((p for p, content in changed.items() if content is None and p >= start), None)
+        return messages, request.messages[refused] if refused is not None else None
+
+    async def _changed(self, questions: Mapping[int, Question]) -> dict[int, Any]:
+        """The verdicts by place, but for those on what may be shown as it is."""
         verdicts = {place: self._verdicts.get(asked.key, _UNKNOWN) for place, asked in questions.items()}
         unknown = [place for place, verdict in verdicts.items() if verdict is _UNKNOWN]
         if unknown:
             limit = asyncio.Semaphore(AT_ONCE)
             judging = (self._judged(questions[place], limit) for place in unknown)
             verdicts |= zip(unknown, await asyncio.gather(*judging), strict=True)
-        changed = {place: verdict for place, verdict in verdicts.items() if verdict is not _AS_IT_IS}
-        if not changed:
-            return request.messages, None
-        messages = list(request.messages)
-        for place, content in changed.items():
-            messages[place] = {**messages[place], "content": HIDDEN if content is None else content}
-        refused = next((p for p, content in changed.items() if content is None and p >= start), None)
-        return messages, request.messages[refused] if refused is not None else None
+        return {place: verdict for place, verdict in verdicts.items() if verdict is not _AS_IT_IS}
 
     async def _judged(self, question: Question, limit: asyncio.Semaphore) -> Any:
         async with limit:
@@ -157,6 +176,21 @@ class MessageChecks:
             return Question("tool_input", asked.tool_input, (calling, message))
         return None
 
+    def _about_calls(self, request: Request, place: int) -> Question | None:
+        """What is to be asked about the calls that an assistant is said to have made."""
+        message, asked = request.messages[place], request.options or DEFAULT_OPTIONS
+        calls = message.get("tool_calls")
+        if not calls or message.get("role") != "assistant":
+            return None
+        if not (self._rails.tool_output.flows and asked.rails.tool_output) or self._own.has(
+            _name(_calling(calls))
+        ):
+            return None
+        told = {"role": "event", "event": {"type": "BotToolCalls", "tool_calls": calls}, "content": "calls"}
+        return Question(
+            "tool_output", asked.rails.tool_output, (told,), (asked.llm_params or {}).get("tools") or ()
+        )
+
 
 _UNKNOWN: Final = object()
 _AS_IT_IS: Final = object()
@@ -187,6 +221,10 @@ class Recent(Generic[T]):
         self._table.move_to_end(name)
         if len(self._table) > self._kept:
             self._table.popitem(last=False)
+
+
+def _calling(calls: Sequence[Any]) -> ChatMessage:
+    return {"role": "assistant", "content": "", "tool_calls": list(calls)}
 
 
 def _is_user(request: Request, place: int) -> bool:

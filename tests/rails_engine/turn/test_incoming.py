@@ -206,3 +206,73 @@ async def test_the_callers_messages_stay_as_they_are() -> None:
     before = [dict(message) for message in messages]
     await talk.say(*messages)
     assert messages == before
+
+
+# --- calls that an assistant is said to have made ------------------------------------------------------------------------
+
+CALLS = """
+define flow gate calls
+  $ok = execute harmless(calls=$tool_calls)
+  if not $ok
+    bot refuse to respond
+    stop
+"""
+
+
+def called(name: str, arguments: str = "{}") -> dict[str, Any]:
+    function = {"name": name, "arguments": arguments}
+    return {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"id": "c", "type": "function", "function": function}],
+    }
+
+
+async def calls_shown(
+    message: dict[str, Any], after: Sequence[dict[str, Any]]
+) -> tuple[list[tuple[str, Any]], int]:
+    """The calls that the model is shown in two requests that are alike, and how often the rail judged."""
+    shown: list[tuple[str, Any]] = []
+    judged: list[Any] = []
+
+    class Model(FakeLLMModel):
+        async def generate_async(self, prompt: Any, **given: Any) -> Any:
+            shown[:] = [(c.function.name, c.function.arguments) for m in prompt for c in m.tool_calls or ()]
+            return await super().generate_async(prompt, **given)
+
+    async def harmless(calls: Any) -> bool:
+        judged.append(calls)
+        return "evil" not in str(calls)
+
+    yaml = "models: []\npassthrough: true\nrails: {tool_output: {flows: [gate calls]}}\n"
+    rails = LLMRails(RailsConfig.from_content(CALLS, yaml), llm=Model(responses=["ok", "ok"]))
+    rails.register_action(harmless)
+    result = {
+        "role": "tool",
+        "tool_call_id": "c",
+        "name": message["tool_calls"][0]["function"]["name"],
+        "content": "r",
+    }
+    for _ in range(2):
+        await rails.generate_async(messages=[{"role": "user", "content": "q"}, message, result, *after])
+    return shown, len(judged)
+
+
+ANSWERED = [{"role": "assistant", "content": "a"}, {"role": "user", "content": "then?"}]
+
+
+@pytest.mark.parametrize("after", [[], ANSWERED], ids=["now", "before"])
+async def test_calls_of_a_client_are_shown_once_their_rails_have_let_them_pass(
+    after: list[dict[str, Any]],
+) -> None:
+    assert await calls_shown(called("look", '{"a": 1}'), after) == ([("look", {"a": 1})], 1)
+
+
+@pytest.mark.parametrize("after", [[], ANSWERED], ids=["now", "before"])
+@pytest.mark.parametrize(
+    "message", [called("evil"), called("look", '{"a": "evil"}')], ids=["name", "arguments"]
+)
+async def test_refused_calls_of_a_client_are_hidden(
+    message: dict[str, Any], after: list[dict[str, Any]]
+) -> None:
+    assert await calls_shown(message, after) == ([("hidden", {})], 1)

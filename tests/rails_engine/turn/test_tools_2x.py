@@ -251,3 +251,25 @@ async def test_a_stream_tells_of_calls_that_have_passed_and_of_what_led_to_them(
     named = [set(metadata) & {"reasoning_content", "tool_calls"} for metadata in beside]
     assert [bool(names) for names in named for _ in names] == heard
     assert "".join(frame["text"] for frame in told) == ("" if heard else REFUSAL)
+
+
+@pytest.mark.parametrize(("name", "shown"), [("weather", "weather"), ("explode", "hidden")])
+async def test_calls_of_a_client_are_judged_before_a_model_sees_them(name: str, shown: str) -> None:
+    seen: list[str] = []
+
+    class Model(FakeLLMModel):
+        async def generate_async(self, prompt: Any, **given: Any) -> Any:
+            seen.extend(call.function.name for message in prompt for call in message.tool_calls or ())
+            return await super().generate_async(prompt, **given)
+
+    source, yaml = CONFIGURATIONS["listed"]
+    app = LLMRails(RailsConfig.from_content(source, yaml), llm=Model(responses=["Sunny."]))
+    function = {"name": name, "arguments": '{"city": "Oslo"}'}
+    called = {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"id": "c9", "type": "function", "function": function}],
+    }
+    # The list begins with the client's own word for what this engine called.
+    await app.generate_async(messages=[called, result("c9")], options=OPTIONS)
+    assert seen == [shown]
