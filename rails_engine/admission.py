@@ -93,16 +93,24 @@ async def with_calls(turn: TurnInput, before: Snapshot | None, judge: Judge) -> 
 
     Calls that were made here have been judged.
     """
+    if not judge.has(TOOL_OUTPUT) or not any(map(_given, turn.events)):
+        return turn
     known = {call.get("id") for call in calls_made((), before)}
     events: list[EventDict] = []
     for event in turn.events:
-        given = event.get("tool_calls") or () if event["type"] == TOOL_RESULTS else ()
-        if any(call.get("id") not in known for call in given) and judge.has(TOOL_OUTPUT):
+        given = _given(event)
+        if any(call.get("id") not in known for call in given):
             passed = (await judge.tool_output(given)).passed
             events.append(event if passed else {**event, "tool_calls": [hidden_call(call) for call in given]})
         else:
             events.append(event)
     return replace(turn, events=tuple(events))
+
+
+def _given(event: EventDict) -> list[Mapping[str, Any]]:
+    """The calls that come with results."""
+    given = event.get("tool_calls") if event["type"] == TOOL_RESULTS else ()
+    return [call for call in given if isinstance(call, Mapping)] if isinstance(given, list | tuple) else []
 
 
 def calls_made(messages: Sequence[ChatMessage], before: Snapshot | None) -> list[Mapping[str, Any]]:

@@ -137,8 +137,15 @@ def text_content(message: ChatMessage, number: int) -> str:
     if isinstance(content, str):
         return content
     if isinstance(content, list):
-        return "\n".join(str(part.get("text", "")) for part in content if isinstance(part, Mapping))
+        texts = [part if isinstance(part, str) else _mapping_text(part) for part in content]
+        return "\n".join(text for text in texts if text is not None)
     raise InvalidRequestError(f"messages[{number}].content must be text or a list of parts")
+
+
+def _mapping_text(part: Any) -> str | None:
+    """The text of a part; None for one of another kind."""
+    text = part.get("text") if isinstance(part, Mapping) else None
+    return None if text is None else str(text)
 
 
 def _mapping(message: ChatMessage, key: str, number: int) -> Mapping[str, Any]:

@@ -136,10 +136,33 @@ def _read(program: colang.Program, text: str) -> Snapshot:
     data = json.loads(text)
     try:
         machine = colang.from_json(program, data["machine"])
-        history = tuple(colang.History(*entry) for entry in data.get("history") or ())
+        history = tuple(_read_line(entry) for entry in data.get("history") or ())
+        events = tuple(_read_event(event) for event in data.get("events") or ())
     except (colang.ColangStateError, TypeError, KeyError, ValueError) as error:
         raise InvalidStateError(f"the saved state cannot be continued: {error}") from error
-    return Snapshot(program, machine, history, tuple(data.get("events") or ()))
+    return Snapshot(program, machine, history, events)
+
+
+def _read_line(entry: Any) -> colang.History:
+    """As `_line` wrote it.
+
+    Raises:
+        ValueError: it did not.
+    """
+    if not isinstance(entry, list) or len(entry) != 4 or not all(isinstance(part, str | None) for part in entry):
+        raise ValueError(f"a line of the history is {entry!r:.80}")
+    return colang.History(*entry)
+
+
+def _read_event(event: Any) -> Mapping[str, Any]:
+    """An event of the past.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(event, dict) or not isinstance(event.get("type"), str):
+        raise ValueError(f"an event is {event!r:.80}")
+    return event
 
 
 def _line(entry: colang.History) -> list[str | None]:
