@@ -149,7 +149,11 @@ def _read_line(entry: Any) -> colang.History:
     Raises:
         ValueError: it did not.
     """
-    if not isinstance(entry, list) or len(entry) != 4 or not all(isinstance(part, str | None) for part in entry):
+    if (
+        not isinstance(entry, list)
+        or len(entry) != 4
+        or not all(isinstance(part, str | None) for part in entry)
+    ):
         raise ValueError(f"a line of the history is {entry!r:.80}")
     return colang.History(*entry)
 
@@ -161,7 +165,7 @@ def _read_event(event: Any) -> Mapping[str, Any]:
         ValueError: it is none.
     """
     if not isinstance(event, dict) or not isinstance(event.get("type"), str):
-        raise ValueError(f"an event is {event!r:.80}")
+        raise ValueError(f"an event is {event!r:.80}")  # noqa: TRY004 -- a fault of the saved text
     return event
 
 

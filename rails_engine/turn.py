@@ -25,9 +25,10 @@ from typing import Any, Final
 import colang
 from colang import Command, Event, Fault, History, LogLine, PrintLine, Send
 from rails_engine import umim
-from rails_engine.dialog import UTTERANCE, handed_over
+from rails_engine.chat import TOOL_CALLS
+from rails_engine.dialog import CALLING, HANDING_OVER, UTTERANCE, handed_over
 from rails_engine.effects import Effects
-from rails_engine.judge import FAILED_RUNS, OUTPUT
+from rails_engine.judge import FAILED_RUNS, OUTPUT, TOOL_OUTPUT
 from rails_engine.scene import STREAMED, Outcome, Plan, RunningRail, Scene
 from rails_engine.teller import Teller
 from rails_engine.trace import ActionRun, Trace
@@ -205,6 +206,9 @@ class Turn:
         action = umim.started_action(event.name)
         if action is not None:
             self._start(action, event, command)
+        elif event.name == TOOL_CALLS and self._has_to_be_judged(command):
+            calls = event.arguments.get("tool_calls")
+            self._inbox.append(Event("StartFlow", {"flow_id": HANDING_OVER, "calls": calls}))
         elif not self._withdraw(event) and not self._is_hearsay(event):
             self._output(event)
         return True
@@ -283,6 +287,13 @@ class Turn:
             if job.task is not None:
                 job.task.cancel()
         return bool(held) and stop.name.startswith("Stop")
+
+    def _has_to_be_judged(self, command: Send) -> bool:
+        """Whether a flow tells of a model's calls by itself, past the flow of `guardrails` that has them judged."""
+        if self._call.aside or not self._scene.judge.has(TOOL_OUTPUT):
+            return False
+        callers = colang.callers_of(self._scene.machine, command.flow_uid)
+        return not callers or callers[0][1] != CALLING
 
     def _is_hearsay(self, event: Event) -> bool:
         """Whether a flow tells by itself of something said: output rails have seen what was said, not this."""

@@ -9,7 +9,18 @@ not have the form is an error, never a guess.
 from rails_engine.dialog.completions import first_line
 from rails_engine.dialog.examples import likeness
 from rails_engine.dialog.handing_over import UTTERANCE, handed_over
+from rails_engine.dialog.passthrough import CALLING, HANDING_OVER
 from rails_engine.dialog.side_by_side import SKIPPED, spoken
 from rails_engine.dialog.table import SYSTEM_ACTIONS
 
-__all__ = ["SKIPPED", "SYSTEM_ACTIONS", "UTTERANCE", "first_line", "handed_over", "likeness", "spoken"]
+__all__ = [
+    "CALLING",
+    "HANDING_OVER",
+    "SKIPPED",
+    "SYSTEM_ACTIONS",
+    "UTTERANCE",
+    "first_line",
+    "handed_over",
+    "likeness",
+    "spoken",
+]

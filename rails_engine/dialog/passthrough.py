@@ -24,6 +24,9 @@ EXCHANGE: Final = "_tool_exchange"
 HANDING_OVER: Final = "bot call tools"
 """The flow of `core` that hands calls over."""
 
+CALLING: Final = "_bot_call_tools"
+"""The hook by which it does so; `guardrails` has them judged there."""
+
 
 async def passthrough(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
     """`PassthroughLLMAction(user_message, tool_messages=None, tool_calls=None)`: the model's own answer.

@@ -306,6 +306,21 @@ async def test_what_flows_call_by_name_needs_no_declaration() -> None:
     assert await host.tell(stranger) == ["I'm sorry, I can't respond to that."]
 
 
+async def test_calls_of_a_model_that_a_flow_sends_on_by_itself_are_judged() -> None:
+    flows = """
+@active
+flow calling
+  match Call() as $call
+  send BotToolCalls(tool_calls=[{"id": "c", "type": "function", "function": {"name": $call.name, "arguments": {}}}])
+  match Never()
+"""
+    for name, reply in (("EVIL", ("bad call", [])), ("fine", ("", ["fine"]))):
+        message = {"role": "event", "event": {"type": "Call", "name": name}}
+        answer = await app(flows).generate_async(messages=[message])
+        calls = [call["function"]["name"] for call in answer.get("tool_calls") or ()]
+        assert (answer["content"], calls) == reply
+
+
 # --- what the bot says without `bot say` -------------------------------------------------------------------------------
 
 BY_ITSELF = {
