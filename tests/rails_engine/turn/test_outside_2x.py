@@ -311,11 +311,11 @@ async def test_calls_of_a_model_that_a_flow_sends_on_by_itself_are_judged() -> N
 @active
 flow calling
   match Call() as $call
-  send BotToolCalls(tool_calls=[{"id": "c", "type": "function", "function": {"name": $call.name, "arguments": {}}}])
+  send BotToolCalls(tool_calls=[{"id": "c", "type": "function", "function": {"name": $call.tool, "arguments": {}}}])
   match Never()
 """
     for name, reply in (("EVIL", ("bad call", [])), ("fine", ("", ["fine"]))):
-        message = {"role": "event", "event": {"type": "Call", "name": name}}
+        message = {"role": "event", "event": {"type": "Call", "tool": name}}
         answer = await app(flows).generate_async(messages=[message])
         calls = [call["function"]["name"] for call in answer.get("tool_calls") or ()]
         assert (answer["content"], calls) == reply
