@@ -146,18 +146,21 @@ def recall(begun: Way[T], values: Values, scope: Variables) -> End[T] | None:
         ColangRuntimeError: an expression failed; the variables are then of no use.
     """
     way: Way[T] | None = begun
-    variables, pending = values.variables, values.pending
-    before, told = variables.copy(), pending.copy()
-    while way is not None and (question := way.question) is not None:
-        for name, value in way.assigned:
-            variables[name] = pending[name] = value(scope)
+    variables, before = values.variables, None
+    while way is not None:
+        if way.assigned:
+            before = before or (variables.copy(), values.pending.copy())
+            for name, value in way.assigned:
+                variables[name] = values.pending[name] = value(scope)
+        question = way.question
+        if question is None:
+            if way.end is None:
+                break
+            return way.end
         answer: Any = question(scope) if way.variable is None else variables.get(way.variable)
-        way = way.answers.get(answer if answer is True or way.names else bool(answer))
-    if way is None or way.end is None:
+        way = way.answers.get(answer if way.names else not not answer)  # noqa: SIM208 -- as bool(), without a call
+    if before is not None:
         variables.clear()
-        variables.update(before)
-        values.pending = told
-        return None
-    for name, value in way.assigned:
-        variables[name] = pending[name] = value(scope)
-    return way.end
+        variables.update(before[0])
+        values.pending = before[1]
+    return None

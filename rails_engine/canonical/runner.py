@@ -69,19 +69,16 @@ class CanonicalRunner:
         """True if something of the caller's may look at all that happened in a turn."""
         return self._answers.reads_events or self._registered.reads_events()
 
-    async def run(self, turn: CanonicalTurn, name: str, arguments: Mapping[str, Any]) -> Outcome:
+    def run(self, turn: CanonicalTurn, name: str, arguments: Mapping[str, Any]) -> Awaitable[Outcome]:
         """See `Runner.run`."""
         plan = self._registered.find(name) or self._own.get(name)
         if plan is None:
             if name in PASSING:
-                return await pass_rails(turn, self.is_system, PASSING[name])
+                return pass_rails(turn, self.is_system, PASSING[name])
             if name in self._parallel:
-                return await self._side_by_side(turn, self._parallel[name])
+                return self._side_by_side(turn, self._parallel[name])
             plan = self._elsewhere(name)
-        outcome = await plan.run(turn.scene, _counted(arguments))
-        if isinstance(outcome.failure, ActionNotFoundError):
-            raise outcome.failure
-        return outcome
+        return plan.run(turn.scene, _counted(arguments))
 
     def _elsewhere(self, name: str) -> Plan:
         plan = self._registered.elsewhere(name)

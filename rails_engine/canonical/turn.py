@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from colang import Send
@@ -73,11 +73,11 @@ class Runner(Protocol):
         """True for actions of the runtime and for those registered as such."""
         ...
 
-    async def run(self, turn: CanonicalTurn, name: str, arguments: Mapping[str, Any]) -> Outcome:
+    def run(self, turn: CanonicalTurn, name: str, arguments: Mapping[str, Any]) -> Awaitable[Outcome]:
         """Carry it out.
 
         Raises:
-            ActionNotFoundError: there is no such action.
+            ActionNotFoundError: there is no such action; where that turns out only elsewhere, it is the outcome's failure.
             LLMCallException, ConfigurationError: a model could not be asked.
         """
         ...
@@ -174,17 +174,17 @@ class CanonicalTurn:
                 raise InvalidRequestError(f"Too many events: more than {EVENT_BOUND} in one turn")
             if kind == START and not _creates_event(self._last):
                 return self._last
-            if self.is_quiet and kind not in _ANSWERED and not kind.endswith("Exception"):
-                start = self._go_on_quietly()
-                if start is not None:
+            answers = self._answers(self._last) if kind in _ANSWERED or kind.endswith("Exception") else []
+            if self.is_quiet and not answers:
+                if (start := self._go_on_quietly()) is not None:
                     return start
-            else:
-                for event in self._following(self._last):
-                    self.see(event)
+                continue
+            for event in answers or self._following():
+                self.see(event)
         return None
 
-    def _following(self, last: EventDict) -> list[EventDict]:
-        """The events that follow from the last one at once."""
+    def _answers(self, last: EventDict) -> list[EventDict]:
+        """The events with which the turn itself answers the last one, if it does."""
         kind = last["type"]
         if kind == START:
             return self._create(last)
@@ -194,8 +194,10 @@ class CanonicalTurn:
             # A rail has spoken by its exception: nothing that was under way goes on.
             self.scene.machine.forget_flows()
             return [self._written({"type": LISTEN}, is_marker=True)]
-        if self.is_quiet:
-            return [self._next_quietly(self._decision)]
+        return []
+
+    def _following(self) -> list[EventDict]:
+        """The events that follow from what the machine has decided."""
         pending, decision = self.scene.machine.pending, self._decision
         assigned = [self.stamp({"type": "ContextUpdate", "data": dict(pending)})] if pending else []
         events = [*assigned, self._event(decision)] if decision is not None else assigned
@@ -206,7 +208,10 @@ class CanonicalTurn:
 
         The machine does not look at it either.
         """
-        decision = self._after_creations(self._decision)
+        scene, decision = self.scene, self._decision
+        scene.machine.pending.clear()
+        if type(decision) is Creating and self._creates:
+            decision = create_all(scene.program, scene.machine, decision, self._created)
         if decision is not None and not self.is_recorded:
             arguments = decision.event.arguments
             name = arguments.get("action_name")
@@ -216,17 +221,6 @@ class CanonicalTurn:
                 return {**arguments, "is_system_action": True}
         self.see(self._next_of(decision))
         return None
-
-    def _next_quietly(self, decision: Send | None) -> EventDict:
-        """The next event after those that flows create, which the machine hears at once."""
-        return self._next_of(self._after_creations(decision))
-
-    def _after_creations(self, decision: Send | None) -> Send | None:
-        scene = self.scene
-        scene.machine.pending.clear()
-        if self._creates and type(decision) is Creating:
-            return create_all(scene.program, scene.machine, decision, self._created)
-        return decision
 
     def _next_of(self, decision: Send | None) -> EventDict:
         """The event of a decision."""
@@ -285,17 +279,21 @@ class CanonicalTurn:
             updates = {**updates, key: outcome.value}
         events = [self.stamp(event) for event in outcome.events] if outcome.events else []
         finished = _finished(start, outcome.value, failure, events)
-        if self.is_recorded or not finished["is_system_action"]:
-            finished = self.stamp(finished)
-        if not updates:
-            return [finished, *events]
         if self.is_recorded:
-            return [self.stamp({"type": "ContextUpdate", "data": dict(updates)}), finished, *events]
+            told = [self.stamp({"type": "ContextUpdate", "data": dict(updates)})] if updates else []
+            return [*told, self.stamp(finished), *events]
+        scene = self.scene
+        if updates:
+            scene.machine.variables.update(updates)
+            scene.machine.pending.clear()
+            self._seen += 1
+        if not finished["is_system_action"]:
+            return [self.stamp(finished), *events]
+        # Nobody but the machine hears that it is over.
+        self._last = finished
         self._seen += 1
-        machine = self.scene.machine
-        machine.variables.update(updates)
-        machine.pending.clear()
-        return [finished, *events]
+        self._decision = hear(scene.program, scene.machine, "InternalSystemActionFinished", finished)
+        return events
 
     def _created_quietly(self, decision: Send) -> EventDict:
         """The event that a flow creates; the machine alone hears that creating it is over."""
@@ -362,10 +360,11 @@ class CanonicalTurn:
             if scene.shown is not None:
                 await scene.shown.flush()
         except ActionNotFoundError:
-            message = f"Action '{name}' not found."
-            return Outcome(None, events=failure_events(message)), message
+            return _not_found(name)
         except StreamStoppedError as stop:
             return Outcome(None, events=stop.ruling.events), None
+        if outcome.failure is not None and isinstance(outcome.failure, ActionNotFoundError):
+            return _not_found(name)
         if outcome.failed_rail and outcome.failed_rail.flows:
             scene.notes[FAILED_RAIL] = outcome.failed_rail
             if outcome.passes:
@@ -403,6 +402,11 @@ class CanonicalTurn:
                 given = resolved(event, self.scene.context)
                 return ({"type": given.pop("_type"), **given, "reason": "error"},)
         return ()
+
+
+def _not_found(name: str) -> tuple[Outcome, str]:
+    message = f"Action '{name}' not found."
+    return Outcome(None, events=failure_events(message)), message
 
 
 def _told(failure: BaseException) -> str:

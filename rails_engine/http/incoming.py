@@ -126,17 +126,29 @@ class Incoming:
 
     # --- what the request takes out ---
 
+    @property
+    def there(self) -> bool:
+        """Nothing more is waited for: the whole answer is there, or the head of a streamed one, or what broke it."""
+        return self.complete or self.error is not None or (self.streaming and self.status > 0)
+
+    def require(self) -> None:
+        """Raise what broke an answer that is `there`.
+
+        Raises:
+            HTTPClientError: what broke it.
+        """
+        if self.error is not None and not (self.streaming and self.status):
+            raise self.error
+
     async def arrived(self) -> None:
         """Wait for the whole answer, or for the head of a streamed one.
 
         Raises:
             HTTPClientError: what broke it.
         """
-        while not (self.complete or self.error or (self.streaming and self.status)):
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
-        if self.error is not None and not (self.streaming and self.status):
-            raise self.error
+        while not self.there:
+            await self.more()
+        self.require()
 
     async def read(self, at_most: int | None = None) -> bytes:
         """The rest of the body, or `at_most` bytes of it.
@@ -145,7 +157,7 @@ class Incoming:
             HTTPClientError: what broke it; more than `limit` bytes.
         """
         if self.complete and at_most is None:
-            return self._whole()
+            return self.content
         parts, size = [], 0
         async for piece in self.pieces():
             parts.append(piece)
@@ -156,7 +168,9 @@ class Incoming:
                 raise HTTPAnswerSizeError(f"an answer of more than {self.limit >> 20} MiB")
         return b"".join(parts)
 
-    def _whole(self) -> bytes:
+    @property
+    def content(self) -> bytes:
+        """The body of an answer that is complete, and was not read piece by piece."""
         pieces = self._pieces
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
@@ -177,11 +191,12 @@ class Incoming:
                 raise self.error
             if self.complete:
                 return
-            await self._more()
+            await self.more()
 
-    async def _more(self) -> None:
+    def more(self) -> asyncio.Future[None]:
+        """Done once there is more."""
         self._waiter = asyncio.get_running_loop().create_future()
-        await self._waiter
+        return self._waiter
 
     @property
     def headers(self) -> Headers:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Coroutine
 from types import TracebackType
+from typing import Any
 
 from rails_engine.http.connection import Connection, StaleConnectionError, Terms
 from rails_engine.http.incoming import Incoming
@@ -215,11 +217,14 @@ class Exchange:
         Raises:
             as entering.
         """
-        answer = await self.__aenter__()
+        answer = await self._answered()
         self._left()
         return answer
 
-    async def __aenter__(self) -> Incoming:
+    def __aenter__(self) -> Coroutine[Any, Any, Incoming]:
+        return self._answered()
+
+    async def _answered(self) -> Incoming:
         lane, terms = self._lane, self._terms
         until = None if terms.total_s is None else lane.loop.time() + terms.total_s
         connection = lane.kept()
@@ -237,7 +242,9 @@ class Exchange:
         self._connection = connection
         try:
             connection.send(self._request, answer, until, terms.idle_s)
-            await answer.arrived()
+            while not answer.there:
+                await answer.more()
+            answer.require()
         except BaseException:  # whatever ends it, the connection must not be left behind
             self._left()
             raise

@@ -75,7 +75,7 @@ class HttpChannel:
             answer = await Exchange(self._pool, line, encoded(body), terms).whole()
             if answer.status != 200:
                 raise await self._refused(answer)
-            return Reply(self._parsed(await answer.read()), answer.headers)
+            return Reply(self._parsed(answer.content), answer.headers)
         except HTTPClientError as error:
             raise self._failed(error, timeout_s) from error
 
