@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from rails_engine.actions import Action, ActionOutput, ActionRegistry, ActionRunner, ActionsServer
 from rails_engine.errors import ActionTimeoutError
@@ -44,6 +44,10 @@ class Surroundings(Protocol):
         """The models and the knowledge base; a `TurnServices` outside of tests."""
 
 
+Meaning: TypeAlias = Callable[[Surroundings, Resources], Any]
+"""What a parameter of some name is handed."""
+
+
 class RegisteredActions:
     """Finds an action by its name in a flow and runs it with the parameters that it asks for."""
 
@@ -67,6 +71,11 @@ class RegisteredActions:
         except KeyError:
             plan = self._plans[name] = self._plan(name)
             return plan
+
+    @property
+    def version(self) -> int:
+        """Changes whenever an action is registered."""
+        return self._registry.version
 
     def reads_events(self) -> bool:
         """True if an action that is none of the library's is handed the events of the turn."""
@@ -142,10 +151,10 @@ class _Carrying:
         return (*names, f"{self._action.name}_llm") if "llm" in names else names
 
     @cached_property
-    def _meant(self) -> tuple[str, ...]:
-        """Those of them whose names may have a meaning."""
+    def _meant(self) -> tuple[tuple[str, Meaning | None], ...]:
+        """Those of them whose names may have a meaning, and what always has one."""
         return tuple(
-            name
+            (name, _MEANINGS.get(name))
             for name in self._wanted
             if name in _MEANINGS or name.startswith(CONTEXT_PREFIX) or name.endswith("_llm")
         )
@@ -154,11 +163,11 @@ class _Carrying:
         """The values for those parameters whose names have a meaning."""
         params = self._params
         found = {name: params[name] for name in self._wanted if name in params} if params else {}
-        for name in self._meant:
+        for name, meaning in self._meant:
             if name in found:
                 continue
-            if name in _MEANINGS:
-                found[name] = _MEANINGS[name](scene, self._resources)
+            if meaning is not None:
+                found[name] = meaning(scene, self._resources)
             elif name.startswith(CONTEXT_PREFIX):
                 found[name] = scene.context.get(name.removeprefix(CONTEXT_PREFIX))
             elif name.removesuffix("_llm") in self._resources.models:
@@ -205,7 +214,7 @@ def _model(scene: Surroundings, resources: Resources, kind: str) -> Any:
     return public_model(Observed(model, services.sink) if isinstance(services, TurnServices) else model)
 
 
-_MEANINGS: Mapping[str, Callable[[Surroundings, Resources], Any]] = {
+_MEANINGS: Mapping[str, Meaning] = {
     "context": lambda scene, _resources: dict(scene.context),
     "events": lambda scene, _resources: list(scene.events),
     "state": lambda scene, _resources: scene.state,

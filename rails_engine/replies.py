@@ -39,6 +39,8 @@ def inputs_of(request: Request, known: int) -> Inputs:
         InvalidRequestError: a message is malformed.
     """
     messages = _asked(request)
+    if len(messages) == known + 1 and messages[known].get("role") == "user":
+        return Inputs([], [user_event(messages[known])], known, known)
     start = turn_start(messages, known)
     if start == len(messages):
         start = next((p for p in range(start - 1, -1, -1) if messages[p].get("role") == "user"), known)

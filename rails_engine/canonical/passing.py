@@ -8,7 +8,6 @@ they answered is kept for the flow, which now runs as any flow does, from its be
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from colang.v1 import FlowCode, Program, WaitEvent, called, go_through
@@ -40,20 +39,18 @@ def _waits_for_steps(code: FlowCode) -> bool:
     return any(kind == _FINISHED or is_marker(kind) for kind in waited)
 
 
-async def pass_rails(turn: CanonicalTurn, is_system: Callable[[str], bool], direction: str) -> Outcome:
+async def pass_rails(turn: CanonicalTurn, direction: str) -> Outcome:
     """The direction's rails that are left, from the first on that does more than to let the message pass."""
     variables = turn.scene.machine.variables
     left = list(variables.get(f"_{direction}_to_pass") or ())
     if direction == "output" or isinstance(variables.get("user_message"), str):
         triggered = f"triggered_{direction}_rail"
-        while left and await _passes(turn, is_system, triggered, left[0]):
+        while left and await _passes(turn, triggered, left[0]):
             del left[0]
     return Outcome(left)
 
 
-async def _passes(
-    turn: CanonicalTurn, is_system: Callable[[str], bool], triggered: str, reference: str
-) -> bool:
+async def _passes(turn: CanonicalTurn, triggered: str, reference: str) -> bool:
     """Whether a rail lets pass; where it does not, nothing has changed but that its actions have answered."""
     program, variables = turn.scene.program, turn.scene.machine.variables
     code, arguments = called(program, reference)
@@ -65,7 +62,7 @@ async def _passes(
     walk = go_through(program, variables, code)
     try:
         element = next(walk)
-        while is_system(element.name):
+        while turn.is_system(element.name):
             filled = element.filling.filled(variables)
             turn.scene.notes[RESULT] = element.result
             outcome = await turn.carry_out(element.name, filled)

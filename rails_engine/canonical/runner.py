@@ -22,6 +22,10 @@ from rails_engine.umim import EventDict
 Own: TypeAlias = Callable[[CanonicalScene, Mapping[str, Any]], Awaitable[Outcome]]
 
 
+SYSTEMS_KEPT = 1024
+"""Names of actions of which is remembered whether they are the system's; generated flows may bring any name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What one rail did when it ran beside others: its events, and what it assigned."""
@@ -46,6 +50,8 @@ class CanonicalRunner:
             "generate_value": actions.generate_value,
             "retrieve_relevant_chunks": actions.retrieve_relevant_chunks,
         }
+        self._systems: dict[str, bool] = {}
+        self._version = -1
         self._own = {name: Plan(name, step, is_system=True) for name, step in own.items()}
         self._parallel: Mapping[str, str] = {
             "run_input_rails_in_parallel": "input",
@@ -53,6 +59,13 @@ class CanonicalRunner:
             "run_tool_output_rails_in_parallel": "tool_output",
             "run_tool_input_rails_in_parallel": "tool_input",
         }
+
+    @property
+    def systems(self) -> dict[str, bool]:
+        """See `Runner.systems`."""
+        if self._version != self._registered.version or len(self._systems) > SYSTEMS_KEPT:
+            self._systems, self._version = {}, self._registered.version
+        return self._systems
 
     def is_system(self, name: str) -> bool:
         """See `Runner.is_system`."""
@@ -74,7 +87,7 @@ class CanonicalRunner:
         plan = self._registered.find(name) or self._own.get(name)
         if plan is None:
             if name in PASSING:
-                return pass_rails(turn, self.is_system, PASSING[name])
+                return pass_rails(turn, PASSING[name])
             if name in self._parallel:
                 return self._side_by_side(turn, self._parallel[name])
             plan = self._elsewhere(name)

@@ -30,6 +30,11 @@ class AheadRunner:
     def __init__(self, inner: CanonicalRunner) -> None:
         self._inner = inner
 
+    @property
+    def systems(self) -> dict[str, bool]:
+        """See `Runner.systems`."""
+        return self._inner.systems
+
     def is_system(self, name: str) -> bool:
         """See `Runner.is_system`."""
         return self._inner.is_system(name)

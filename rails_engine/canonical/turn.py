@@ -69,6 +69,11 @@ WITHOUT_EVENTS = frozenset({"retrieve_relevant_chunks"})
 class Runner(Protocol):
     """Carries out an action of Colang 1.0."""
 
+    @property
+    def systems(self) -> dict[str, bool]:
+        """What `is_system` has said and will go on saying until something is registered; turns keep it here."""
+        ...
+
     def is_system(self, name: str) -> bool:
         """True for actions of the runtime and for those registered as such."""
         ...
@@ -113,7 +118,15 @@ class CanonicalTurn:
         self.answers: list[Answer] = []
         self._last: EventDict = scene.events[-1] if scene.events else _NOTHING
         self._seen = 0
-        self._creates = runner.is_system("create_event")
+        self._systems = runner.systems
+        self._creates = self.is_system("create_event")
+
+    def is_system(self, name: str) -> bool:
+        """See `Runner.is_system`."""
+        known = self._systems.get(name)
+        if known is None:
+            known = self._systems[name] = self._runner.is_system(name)
+        return known
 
     async def run(self, inputs: Sequence[EventDict]) -> list[EventDict]:
         """Take the inputs in; then go on until there is nothing left to do.
@@ -215,7 +228,7 @@ class CanonicalTurn:
         if decision is not None and not self.is_recorded:
             arguments = decision.event.arguments
             name = arguments.get("action_name")
-            if name is not None and name != "create_event" and self._runner.is_system(name):
+            if name is not None and name != "create_event" and self.is_system(name):
                 self._decision = None
                 self._seen += 1
                 return {**arguments, "is_system_action": True}
@@ -256,7 +269,7 @@ class CanonicalTurn:
         event = {"type": name, **arguments}
         if name == START:
             event["action_params"] = dict(arguments["action_params"])
-            event["is_system_action"] = self._runner.is_system(arguments["action_name"])
+            event["is_system_action"] = self.is_system(arguments["action_name"])
         whole = self._written(event)
         if command.flow_uid and self.is_recorded:
             self.trace.deciders[whole["uid"]] = command.flow_uid
