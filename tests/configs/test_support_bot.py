@@ -41,8 +41,10 @@ async def test_utterances_are_understood_offline(config: RailsConfig, said: str,
 
 @pytest.mark.parametrize("said", ["what is the meaning of life", "give me a recipe for pancakes"])
 async def test_what_is_like_no_example_falls_back(config: RailsConfig, said: str) -> None:
+    settings = config.rails.dialog.user_messages
+    assert settings.embeddings_only_similarity_threshold is not None
     setup = RetrievalSetup(config)
-    match = await setup.intents().match(said, setup.threshold(0.62))
+    match = await setup.intents().match(said, setup.threshold(settings.embeddings_only_similarity_threshold))
     assert match is not None
     assert not match.in_scope
 

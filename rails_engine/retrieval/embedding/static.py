@@ -1,7 +1,8 @@
 """The built-in embedder: static vectors of all-MiniLM-L6-v2's word pieces, shipped with the package, numpy alone.
 
-A text is the sum of its pieces' vectors at unit length. The vectors already carry how telling each piece is, so that
-common words weigh little (see `scripts/distill_static_vectors.py`, which makes the files, and the NOTICE beside them).
+A text is the sum of its pieces' vectors at unit length. The vectors are fitted so that this sum points where the model's
+vector of the text does; their lengths say how telling each piece is, so that common words weigh little (see
+`scripts/distill_static_vectors.py`, which makes the files, and the NOTICE beside them).
 The files are checked against their SHA-256 when they are first read, 15 milliseconds in all.
 """
 
@@ -24,7 +25,7 @@ from rails_engine.retrieval.embedding.wordpiece import WordPiece
 from rails_engine.retrieval.errors import EmbeddingConfigError
 from rails_engine.retrieval.vectors import Vectors, unit_rows
 
-MODEL_NAME = "built-in/minilm-static-1"
+MODEL_NAME = "built-in/minilm-static-2"
 DIMENSION = 384
 TEXTS_IN_PLACE = 64
 """So many texts are embedded on the spot (about a millisecond); more go to a worker thread."""

@@ -18,7 +18,7 @@ EXAMPLES_TO_FIT = 4
 """Mean number of examples an intent from which a head is fitted; with fewer the nearest example decides."""
 EXAMPLES_TO_KEEP = 400
 """From so many examples on, fitting takes long enough to keep the head on disk."""
-_NEAREST_SHARPNESS = np.float32(20.0)
+_NEAREST_SHARPNESS = np.float32(15.0)
 _EXAMPLES_AT_ONCE = 256
 
 

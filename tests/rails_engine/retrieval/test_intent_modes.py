@@ -197,4 +197,4 @@ async def test_a_threshold_without_an_engine_is_mapped_in_the_turn_and_said_once
         record.getMessage() for record in caplog.records if "has another scale" in record.getMessage()
     ]
     assert len(warnings) == 1
-    assert "applied as cosine 0.728 instead of 0.680" in warnings[0]
+    assert "applied as cosine 0.673 instead of 0.680" in warnings[0]

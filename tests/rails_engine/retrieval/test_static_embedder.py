@@ -15,8 +15,8 @@ from rails_engine.retrieval.embedding import StaticEmbedder, static
 
 FOLDER = files("rails_engine.retrieval.embedding") / "minilm_static"
 SHIPPED = {
-    "vectors.npy": "5c0d19be0cb1273dbfaacc7e02feb38026c2f42ccab353684e307c836fc48f68",
-    "scales.npy": "4b200453488c9ff8d507fe870356c2b651eb4a270d4ce5a064a3c9812964a70d",
+    "vectors.npy": "97243a67d3f750daddd179101cb34e9ad724711eb22e50f3cc52b09df65a2b20",
+    "scales.npy": "cc5d7252649cf9a47a1f6a304a7270885bfebc26a234cc78559c53462a6182ce",
     "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
 }
 
