@@ -46,6 +46,10 @@ def _length(message: Message) -> int:
     return sum(len(getattr(part, "text", "")) for part in message.content)
 
 
+def _is_blank(message: Message) -> bool:
+    return isinstance(message.content, str) and not message.content.strip()
+
+
 class PromptLibrary:
     """Finds, fills in and parses. Registering may go on while prompts are used."""
 
@@ -162,7 +166,10 @@ class PromptLibrary:
                 return Rendered(prompt.task, text, (), stop, max_tokens)
             messages: list[Message] = []
             for template in prompt.messages or ():
-                messages += self._messages(template, variables)
+                given = self._messages(template, variables)
+                # Servers refuse messages that say nothing; what the conversation holds is sent as it is.
+                if not (isinstance(template, MessageTemplate) and _is_blank(given[0])):
+                    messages += given
         except PromptError as error:
             raise PromptError(f"prompt of task `{prompt.task}`: {error}") from error
         return Rendered(prompt.task, None, tuple(messages), stop, max_tokens)

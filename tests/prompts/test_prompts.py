@@ -102,6 +102,11 @@ def test_the_model_of_a_task_decides() -> None:
     assert text(library("- {task: t, models: [nim], content: x}").render("t", {})) == "x"
 
 
+def test_messages_that_say_nothing_are_left_out() -> None:
+    prompt = "- {task: t, messages: [{type: system, content: S}, {type: user, content: ' {{ nothing }}'}]}"
+    assert [message.content for message in library(prompt).render("t", {}).messages] == ["S"]
+
+
 def test_every_task_of_the_dialog_has_a_prompt() -> None:
     own = library()
     missing = [task.value for task in Task if not own.has(task.value)]
