@@ -37,7 +37,6 @@ from inference_backend.kernels.values import (
     Queries,
     RopeTable,
     Rotated,
-    Unturned,
 )
 
 __all__ = [
@@ -55,7 +54,6 @@ __all__ = [
     "Queries",
     "RopeTable",
     "Rotated",
-    "Unturned",
     "add_rms_norm",
     "dense_linear",
     "fp8_linear",

@@ -97,43 +97,21 @@ class LayerCache:
 
 
 @dataclass(frozen=True, slots=True)
-class Unturned:
-    """Queries as the projection left them, and what rotates them.
-
-    Attributes:
-        queries: [T, H, D]; tokens may lie apart, heads and dimensions do not.
-        positions: int64 [T].
-        table: turns all of a head's dimensions, in halves.
-    """
-
-    queries: Tensor
-    positions: Tensor
-    table: RopeTable
-
-    def after(self, tokens: int) -> Unturned:
-        """All but the first so many tokens."""
-        return Unturned(self.queries[tokens:], self.positions[tokens:], self.table)
-
-
-@dataclass(frozen=True, slots=True)
 class Rotated:
     """A step's queries with its own keys and values, for attention that need not gather those from the cache.
 
     Attributes:
-        queries: [T, H, D], contiguous; where `unturned` is set, those of decode rows alone.
+        queries: [T, H, D], contiguous.
         keys, values: [T, K, D], as they were written to the cache; tokens may lie apart, heads and dimensions do not.
-        unturned: the queries of all tokens before rotation, for attention that rotates them as it reads them.
     """
 
     queries: Tensor
     keys: Tensor
     values: Tensor
-    unturned: Unturned | None = None
 
     def after(self, tokens: int) -> Rotated:
         """All but the first so many tokens."""
-        later = None if self.unturned is None else self.unturned.after(tokens)
-        return Rotated(self.queries[tokens:], self.keys[tokens:], self.values[tokens:], later)
+        return Rotated(self.queries[tokens:], self.keys[tokens:], self.values[tokens:])
 
 
 Queries: TypeAlias = Tensor | Rotated

@@ -58,24 +58,6 @@ def _factor(scale, SOFT_CAP: tl.constexpr):
 
 
 @triton.jit
-def _queries(heads_ptr, positions_ptr, angles_ptr, ok, D: tl.constexpr, TURNS: tl.constexpr):
-    """The heads that begin at `heads_ptr` [M], [M, D], rotated by the angles of their positions if they are still to be."""
-    dims = tl.arange(0, D)
-    q = tl.load(heads_ptr[:, None] + dims[None, :], mask=ok, other=0.0)
-    if TURNS:
-        half: tl.constexpr = D // 2
-        partner = tl.load(heads_ptr[:, None] + ((dims + half) % D)[None, :], mask=ok, other=0.0).to(
-            tl.float32
-        )
-        at = tl.load(positions_ptr[:, None], mask=ok, other=0) * D + (dims % half)[None, :]
-        cos = tl.load(angles_ptr + at, mask=ok, other=1.0)
-        sin = tl.load(angles_ptr + half + at, mask=ok, other=0.0)
-        signed = tl.where((dims < half)[None, :], -sin, sin)
-        q = (q.to(tl.float32) * cos + partner * signed).to(q.dtype)
-    return q
-
-
-@triton.jit
 def _earlier_keys(
     q, query, oldest, prefix, keys_ptr, values_ptr, table, head, scale, acc, top, total,
     K: tl.constexpr, D: tl.constexpr, PAGE: tl.constexpr, BLOCK_N: tl.constexpr, WINDOW: tl.constexpr,
@@ -118,9 +100,8 @@ def _own_keys(
 
 @triton.jit(do_not_specialize=["table_stride", "rows"])
 def _chunk_kernel(
-    q_ptr, positions_ptr, angles_ptr, k_desc, v_desc, keys_ptr, values_ptr, out_ptr, tables_ptr, lengths_ptr,
-    starts_ptr, rows, table_stride, q_stride, scale,
-    TURNS: tl.constexpr,
+    q_ptr, k_desc, v_desc, keys_ptr, values_ptr, out_ptr, tables_ptr, lengths_ptr, starts_ptr, rows, table_stride,
+    scale,
     K: tl.constexpr, GROUP: tl.constexpr, D: tl.constexpr, PAGE: tl.constexpr, BLOCK_Q: tl.constexpr,
     BLOCK_G: tl.constexpr, BLOCK_N: tl.constexpr, WINDOW: tl.constexpr, SOFT_CAP: tl.constexpr,
     BY_LENGTH: tl.constexpr, STAGES: tl.constexpr, PDL: tl.constexpr,
@@ -141,9 +122,9 @@ def _chunk_kernel(
         query = first + lanes // BLOCK_G
         member = lanes % BLOCK_G
         ok = ((query < queries) & (member < GROUP))[:, None]
-        token = (begin + query).to(tl.int64)
-        column = (head * GROUP + member) * D
-        q = _queries(q_ptr + token * q_stride + column, positions_ptr + token, angles_ptr, ok, D, TURNS)
+        at_rows = (begin + query).to(tl.int64) * (K * GROUP) + head * GROUP + member
+        at_q = at_rows[:, None] * D + tl.arange(0, D)[None, :]
+        q = tl.load(q_ptr + at_q, mask=ok, other=0.0)
         top = tl.full((BLOCK_Q * BLOCK_G,), float("-inf"), dtype=tl.float32)
         total = tl.zeros((BLOCK_Q * BLOCK_G,), dtype=tl.float32)
         acc = tl.zeros((BLOCK_Q * BLOCK_G, D), dtype=tl.float32)
@@ -175,8 +156,7 @@ def _chunk_kernel(
             total, BLOCK_N, WINDOW, SOFT_CAP, True, True, 1,
         )  # fmt: skip
         total = tl.where(total > 0, total, 1.0)
-        at_out = (token * (K * GROUP * D) + column)[:, None] + tl.arange(0, D)[None, :]
-        tl.store(out_ptr + at_out, (acc / total[:, None]).to(out_ptr.dtype.element_ty), mask=ok)
+        tl.store(out_ptr + at_q, (acc / total[:, None]).to(out_ptr.dtype.element_ty), mask=ok)
     release_next(PDL)
 
 
@@ -213,17 +193,14 @@ def chunk_attention(
     block_q = max(1, tiling.rows // block_g)
     skipped = 0 if inputs.by_length else inputs.decode_rows
     rows = len(inputs.context_lengths) - skipped
-    later = rotated.unturned
-    queries = rotated.queries if later is None else later.queries
+    queries = rotated.queries
     tiles = len(queries) // block_q + rows
     block = [tiling.keys, spec.head_dim]
     if rows:
         _chunk_kernel[(spec.kv_heads, tiles)](
-            queries, later.positions if later else queries, later.table.cos_sin if later else queries,
-            _described(rotated.keys, block), _described(rotated.values, block),
+            queries, _described(rotated.keys, block), _described(rotated.values, block),
             cache.keys, cache.values, out, inputs.block_tables[skipped:], inputs.context_lengths[skipped:],
-            inputs.query_starts[skipped:], rows, inputs.block_tables.stride(0),
-            queries.stride(0), spec.scale, TURNS=later is not None,
+            inputs.query_starts[skipped:], rows, inputs.block_tables.stride(0), spec.scale,
             K=spec.kv_heads, GROUP=group, D=spec.head_dim, PAGE=cache.block_size, BLOCK_Q=block_q,
             BLOCK_G=block_g, BLOCK_N=tiling.keys, WINDOW=spec.window or 0, SOFT_CAP=spec.soft_cap or 0.0,
             BY_LENGTH=inputs.by_length, STAGES=tiling.stages, PDL=early_launch(),

@@ -200,8 +200,7 @@ def paged_attention(
 ) -> Tensor:
     """See `reference.paged_attention`."""
     given = queries if isinstance(queries, Tensor) else queries.queries
-    tokens = len(inputs.positions)
-    out = given.new_empty((tokens, spec.heads, spec.head_dim))
+    out = torch.empty_like(given)
     # By length, every row is looked at by both kernels, and each leaves the other's alone.
     split = 0 if inputs.by_length else inputs.decode_rows
     if inputs.by_length:
@@ -212,4 +211,4 @@ def paged_attention(
         chunk_attention(queries.after(split), cache, inputs, spec, out[split:])
     elif inputs.has_chunks:
         paged_attention_prefill(given[split:], cache, inputs, spec, out[split:])
-    return out.view(tokens, -1)
+    return out.view(len(given), -1)

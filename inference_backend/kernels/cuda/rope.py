@@ -6,8 +6,6 @@ held as two halves, so that both of a rotation's partners are in registers and e
 a part of a head turns, or pairs are interleaved, partners are read a second time instead.
 """
 
-from typing import TypeGuard
-
 import torch
 import triton
 import triton.language as tl
@@ -25,7 +23,6 @@ from inference_backend.kernels.values import (
     Queries,
     RopeTable,
     Rotated,
-    Unturned,
 )
 
 HEADS_PER_PROGRAM = 16
@@ -99,7 +96,7 @@ def _turned(x, row_ptr, base, at, columns_ptr, table_ptr, size, ROTATED: tl.cons
     return (x.to(tl.float32) * cos[None, :] + other.to(tl.float32) * signed[None, :]).to(x.dtype)
 
 
-@triton.jit(do_not_specialize=["turned"])
+@triton.jit
 def _rope_kernel(
     qkv_ptr,
     queries_ptr,
@@ -115,7 +112,6 @@ def _rope_kernel(
     rows_ptr,
     columns_ptr,
     row_stride,
-    turned,
     H: tl.constexpr,
     K: tl.constexpr,
     D: tl.constexpr,
@@ -136,8 +132,6 @@ def _rope_kernel(
     lanes = tl.arange(0, GROUP)
     query_parts: tl.constexpr = (H + GROUP - 1) // GROUP
     key_parts: tl.constexpr = (K + GROUP - 1) // GROUP
-    if (part < query_parts) & (token >= turned):
-        return
     wait_previous(PDL)
     slot = tl.load(slots_ptr + token).to(tl.int64)
     size = 1.0
@@ -191,10 +185,6 @@ def _rope_kernel(
             _write(keys_ptr, key_scale_ptr, heads, slot, low, high, dims, K, D, LIMIT)
 
 
-def _turns_in_halves(table: RopeTable | None, dim: int) -> TypeGuard[RopeTable]:
-    return table is not None and table.rotated == dim and not table.interleaved
-
-
 def cache_limit(cache: LayerCache) -> int:
     """0 for a cache in the model's dtype, else the largest magnitude that its dtype stores."""
     return {torch.float8_e4m3fn: 448, torch.int8: 127}.get(cache.keys.dtype, 0)
@@ -211,20 +201,14 @@ def rope_and_cache_kv(
         given = given.plain
     qkv = given.data if isinstance(given, Product) else given
     tokens, dim = len(qkv), spec.head_dim
+    queries = qkv.new_empty((tokens, spec.heads, dim))
     own = keys = values = None
-    turned = tokens  # how many tokens' queries are rotated here
     if inputs.has_chunks and fits_chunks(spec, cache, qkv):
         keys = qkv.new_empty((tokens, spec.kv_heads, dim))
-        # Values are not rotated: where they need no scales either, the projection has them already. Nor need a
-        # chunk's queries be written and read once more only to be rotated: attention does that as it reads them.
-        heads = qkv.unflatten(1, (-1, dim))
+        # Values are not rotated: where they need no scales either, the projection has them already.
+        held = qkv.unflatten(1, (-1, dim))[:, spec.heads + spec.kv_heads :]
         values = torch.empty_like(keys) if isinstance(given, Product) else None
-        held = heads[:, spec.heads + spec.kv_heads :] if values is None else values
-        later = None
-        if values is None and not inputs.by_length and _turns_in_halves(table, dim):
-            turned, later = inputs.decode_rows, Unturned(heads[:, : spec.heads], inputs.positions, table)
-        own = Rotated(qkv.new_empty((turned, spec.heads, dim)), keys, held, later)
-    queries = own.queries if own is not None else qkv.new_empty((tokens, spec.heads, dim))
+        own = Rotated(queries, keys, held if values is None else values)
     group = min(HEADS_PER_PROGRAM, triton.next_power_of_2(spec.heads))
     parts = triton.cdiv(spec.heads, group) + 2 * triton.cdiv(spec.kv_heads, group)
     if tokens:
@@ -243,7 +227,6 @@ def rope_and_cache_kv(
             given.rows if isinstance(given, Product) else qkv,
             given.columns if isinstance(given, Product) else qkv,
             qkv.stride(0),
-            turned,
             H=spec.heads,
             K=spec.kv_heads,
             D=dim,
