@@ -2,8 +2,10 @@
 
 Each file holds one operation: its kernels, and one Python function of the same name and meaning as the plain torch
 one in `kernels/reference.py`, against which it is tested over a grid of dtypes and odd shapes (on a GPU, and on small
-shapes in Triton's interpreter on a CPU). All of them may be captured in CUDA graphs: grids depend on shapes and upper
-bounds, never on values, and nothing waits for the device. Only this folder imports Triton, and it is imported late.
+shapes in Triton's interpreter on a CPU). Attention of many queries has two, with the chunk's own keys at hand
+(`chunk_attention.py`) and without (`prefill_attention.py`); products of many tokens are cuBLAS's (`blaslt.py`), but for
+those that end in an activation. All of them may be captured in CUDA graphs: grids depend on shapes and upper bounds,
+never on values, and nothing waits for the device. Only this folder imports Triton, and it is imported late.
 """
 
 from inference_backend.kernels.cuda.activation import gelu_tanh_mul, silu_mul
