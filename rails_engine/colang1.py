@@ -190,8 +190,7 @@ class Colang1:
         if stream is not None:
             turn.scene = replace(turn.scene, shown=stream)
             stream.begin(lambda give: self._windows(turn, give))
-        if inputs.past:
-            turn.scene.events.extend(turn.stamp(event) for event in inputs.past)
+        _recall(turn, inputs.past)
         new = await self._run(turn, [turn.stamp(event) for event in inputs.now])
         trace.story = turn.scene.events
         after = Story(turn.scene.machine, continued(known.story.events, turn.scene.events))
@@ -348,6 +347,14 @@ class Refusal:
         """As a stream shows it: what was said, or an error where the rail raised its exception instead."""
         exception = self.reply.exception
         return violation_frame(self.rail, exception.get("message")) if exception else Frame(self.reply.text)
+
+
+def _recall(turn: CanonicalTurn, past: Sequence[EventDict]) -> None:
+    """Have the turn know what was before it: prompts quote it, and the variables that were set then hold."""
+    for event in past:
+        turn.scene.events.append(turn.stamp(event))
+        if event["type"] == "ContextUpdate":
+            turn.scene.machine.variables.update(event["data"])
 
 
 def _judged_input(new: Sequence[EventDict], after: Story, trace: Trace) -> Judged:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from rails_engine.chat import ChatMessage, as_text, digest, hidden_call
@@ -22,6 +22,9 @@ from rails_engine.request import Request
 from rails_engine.values import value_class
 
 T = TypeVar("T")
+
+_OF_THE_CALL: Final = frozenset({"bot_message", "generation_options"})
+"""Keys of a context that ask something of the call that they come with."""
 
 KEPT: Final = 8192
 """Messages whose verdict, or whose origin, is remembered at least; of a call with more of them all are."""
@@ -53,22 +56,32 @@ Judge: TypeAlias = Callable[[Request], Awaitable[Judged]]
 
 
 @value_class
+class Context:
+    """Variables as one context message, and the same name for the same variables."""
+
+    message: ChatMessage
+    name: str
+
+
+@value_class
 class Question:
     """A message for the rails of one direction: `choice` of them, over the last of `messages`.
 
-    `tools` are those that the request offers to models.
+    `tools` are those that the request offers to models, `context` the variables that its messages set.
     """
 
     direction: str
     choice: RailChoice
     messages: tuple[ChatMessage, ...]
     tools: Sequence[Any] = ()
+    context: Context | None = None
 
     @property
     def key(self) -> str:
         """The same for questions that have the same answer."""
         offered = [str(self.tools)] if self.tools else []
-        return "\n".join([self.direction, str(self.choice), *map(_name, self.messages), *offered])
+        known = [self.context.name] if self.context else []
+        return "\n".join([self.direction, str(self.choice), *map(_name, self.messages), *offered, *known])
 
     def request(self) -> Request:
         """The request that runs these rails and nothing else; nothing of it is remembered."""
@@ -76,7 +89,12 @@ class Question:
             rails=_NO_RAILS.model_copy(update={self.direction: self.choice}),
             llm_params={"tools": list(self.tools)} if self.tools else None,
         )
-        return Request(self.messages, options, story={})
+        known = (self.context.message,) if self.context else ()
+        return Request((*known, *self.messages), options, story={})
+
+    def within(self, context: Context | None) -> Question:
+        """The same question for rails that know these variables."""
+        return self if context is None else replace(self, context=context)
 
 
 class MessageChecks:
@@ -100,7 +118,7 @@ class MessageChecks:
         place = next((p for p in range(len(request.messages) - 1, -1, -1) if _is_user(request, p)), None)
         question = self._question(request, place) if place is not None else None
         if question is not None:
-            self._learn(question, judged)
+            self._learn(question.within(_context_of(request.messages)), judged)
 
     def places(self, request: Request, first: int, start: int) -> list[int]:
         """The places of the messages from `first` on that a turn that begins at `start` does not judge itself.
@@ -117,9 +135,12 @@ class MessageChecks:
         self, request: Request, places: Sequence[int], start: int
     ) -> tuple[Sequence[ChatMessage], ChatMessage | None]:
         """The messages with those at `places` as prompts may show them, and the first from `start` on that is refused."""
-        changed = await self._changed({p: asked for p in places if (asked := self._question(request, p))})
+        context = _context_of(request.messages)
+        changed = await self._changed(
+            {p: asked.within(context) for p in places if (asked := self._question(request, p))}
+        )
         refused_calls = await self._changed(
-            {p: asked for p in places if (asked := self._about_calls(request, p))}
+            {p: asked.within(context) for p in places if (asked := self._about_calls(request, p))}
         )
         if not changed and not refused_calls:
             return request.messages, None
@@ -221,6 +242,17 @@ class Recent(Generic[T]):
         self._table.move_to_end(name)
         if len(self._table) > self._kept:
             self._table.popitem(last=False)
+
+
+def _context_of(messages: Sequence[ChatMessage]) -> Context | None:
+    """All variables that the messages set: rails over older messages know those of the request."""
+    variables: dict[str, Any] = {}
+    for message in messages:
+        content = message.get("content")
+        if message.get("role") == "context" and isinstance(content, Mapping):
+            variables.update((name, content[name]) for name in content if name not in _OF_THE_CALL)
+    message = {"role": "context", "content": variables}
+    return Context(message, _name(message)) if variables else None
 
 
 def _calling(calls: Sequence[Any]) -> ChatMessage:

@@ -21,7 +21,7 @@ REMOVE_LAST: Final = "(remove last message)"
 
 @value_class
 class Inputs:
-    """`past` is history that prompts quote and flows do not see; `now` is what the turn answers.
+    """`past` is history that prompts quote and whose variables hold, but that flows do not see; `now` is answered.
 
     They stand for the messages from `known` on; with the one at `start` the turn begins.
     """
@@ -44,7 +44,8 @@ def inputs_of(request: Request, known: int) -> Inputs:
     start = turn_start(messages, known)
     if start == len(messages):
         start = next((p for p in range(start - 1, -1, -1) if messages[p].get("role") == "user"), known)
-    past = [event for message in messages[known:start] for event in _past_events(message)]
+    before = enumerate(messages[known:start], known)
+    past = [event for number, message in before for event in _past_events(message, number)]
     return Inputs(past, _now_events(messages[start:], start), known, start)
 
 
@@ -98,7 +99,7 @@ def with_options_of_context(request: Request, events: Sequence[Mapping[str, Any]
     )
 
 
-def _past_events(message: Mapping[str, Any]) -> list[EventDict]:
+def _past_events(message: Mapping[str, Any], number: int) -> list[EventDict]:
     role, content = message.get("role"), message.get("content")
     if role == "user":
         return [
@@ -113,7 +114,16 @@ def _past_events(message: Mapping[str, Any]) -> list[EventDict]:
         return called if calls and not content else [spoken, *called]
     if role in {"system", "developer"}:
         return [{"type": "SystemMessage", "content": content}]
+    if role == "context":
+        return [_context_update(content, number)]
+    event = message.get("event")
+    if role == "event" and isinstance(event, Mapping) and event.get("type") == "ContextUpdate":
+        return [_context_update(event.get("data"), number)]
     return []
+
+
+def _context_update(data: Any, number: int) -> EventDict:
+    return {"type": "ContextUpdate", "data": dict(_mapping(data, f"messages[{number}].content"))}
 
 
 def _now_events(messages: Sequence[Mapping[str, Any]], start: int) -> list[EventDict]:
@@ -124,9 +134,7 @@ def _now_events(messages: Sequence[Mapping[str, Any]], start: int) -> list[Event
         if role == "user":
             events.append(user_event(message))
         elif role == "context":
-            events.append(
-                {"type": "ContextUpdate", "data": dict(_mapping(content, f"messages[{number}].content"))}
-            )
+            events.append(_context_update(content, number))
         elif role == "event":
             events.append(dict(_mapping(message.get("event"), f"messages[{number}].event")))
         elif role in {"system", "developer"}:

@@ -29,6 +29,9 @@ PUBLIC = {
     "nemoguardrails.context": """explain_info_var generation_options_var llm_call_info_var llm_response_metadata_var
         llm_stats_var raw_llm_request reasoning_trace_var streaming_handler_var tool_calls_var""",
     "nemoguardrails.embeddings.basic": "BasicEmbeddingsIndex",
+    "nemoguardrails.embeddings.cache": """CacheStore EmbeddingsCache EmbeddingsCacheConfig FilesystemCacheStore
+        HashKeyGenerator InMemoryCacheStore KeyGenerator MD5KeyGenerator RedisCacheStore SHA256KeyGenerator
+        cache_embeddings""",
     "nemoguardrails.embeddings.index": "EmbeddingsIndex IndexItem",
     "nemoguardrails.embeddings.providers": "EmbeddingModel register_embedding_provider",
     "nemoguardrails.embeddings.providers.base": "EmbeddingModel",

@@ -27,6 +27,10 @@ class EmbeddingsCacheConfig(Section):
     )
     store_config: dict[str, Any] = Field(default_factory=dict, description="Settings of the store.")
 
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        return self.model_dump()
+
 
 class EmbeddingSearchProvider(Section):
     """What embeds and searches texts."""

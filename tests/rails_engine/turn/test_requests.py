@@ -199,3 +199,62 @@ def test_an_exception_of_a_rail_answers_a_prompt_in_every_form() -> None:
     whole: Any = app.generate(prompt="q", options={"log": {"activated_rails": True}})
     (message,) = whole.response
     assert (message["role"], message["content"]["message"]) == ("exception", "no way")
+
+
+NAMED = 'define user greet\n  "hello"\ndefine bot greet back\n  "Hi $name."\ndefine flow\n  user greet\n  bot greet back\n'
+
+
+def set_name(name: str) -> dict[str, Any]:
+    return {"role": "context", "content": {"name": name}}
+
+
+def told(name: str) -> dict[str, Any]:
+    return {"role": "event", "event": {"type": "ContextUpdate", "data": {"name": name}}}
+
+
+@pytest.mark.parametrize(
+    ("before", "name"),
+    [
+        ([set_name("Ann"), "x", "y"], "Ann"),
+        (["x", set_name("Ann"), "y"], "Ann"),
+        ([set_name("Ann"), "x", "y", set_name("Bea")], "Bea"),
+        ([set_name("Ann"), "x", "y", set_name("Bea"), "z", "k"], "Bea"),
+        ([told("Ann"), "x", "y"], "Ann"),
+    ],
+)
+async def test_variables_hold_wherever_the_list_of_messages_sets_them(before: list[Any], name: str) -> None:
+    roles = iter(("user", "assistant") * 2)
+    messages = [{"role": next(roles), "content": m} if isinstance(m, str) else m for m in before]
+    app = LLMRails(RailsConfig.from_content(NAMED, "models: []\n"), llm=FakeLLMModel(["greet"]))
+    answer = await app.generate_async(messages=[*messages, {"role": "user", "content": "hello"}])
+    assert answer == {"role": "assistant", "content": f"Hi {name}."}
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+async def test_rails_over_older_messages_know_the_variables_of_the_request(place: int) -> None:
+    colang = 'define subflow gate\n  if $banned in $user_message\n    bot no\n    stop\ndefine bot no\n  "No $banned."\n'
+    yaml = "models: []\nrails: {input: {flows: [gate]}}\n"
+    messages: list[dict[str, Any]] = [
+        {"role": "user", "content": "a plum"},
+        {"role": "assistant", "content": "y"},
+        {"role": "user", "content": "a fig"},
+    ]
+    model = FakeLLMModel(["Fine."] * 2)
+    app = LLMRails(RailsConfig.from_content(colang, yaml), llm=model)
+    for banned, answer in (("plum", "Fine."), ("fig", "No fig.")):
+        context = {"role": "context", "content": {"banned": banned}}
+        asked = [*messages[:place], context, *messages[place:]]
+        assert await app.generate_async(messages=asked) == {"role": "assistant", "content": answer}
+    assert "plum" not in (app.explain().llm_calls[0].prompt or "")
+
+
+async def test_a_context_that_is_no_mapping_is_refused_in_history_too() -> None:
+    app = LLMRails(RailsConfig.from_content(NAMED, "models: []\n"), llm=FakeLLMModel(["greet"]))
+    messages = [
+        {"role": "context", "content": "name"},
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "content": "y"},
+        {"role": "user", "content": "hello"},
+    ]
+    with pytest.raises(ValueError, match=r"messages\[0\].content is a mapping, not str"):
+        await app.generate_async(messages=messages)
