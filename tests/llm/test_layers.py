@@ -147,6 +147,45 @@ def test_a_store_is_bounded_in_entries_bytes_and_age() -> None:
     assert store.get("big") is None
 
 
+def test_of_answers_that_do_not_fit_the_one_unused_longest_goes() -> None:
+    store = AnswerStore(CacheOptions(max_entries=2))
+    for key in "ab":
+        store.put(key, Completion(text=key))
+    store.get("a")
+    store.put("c", Completion(text="c"))
+    assert [store.get(key) is not None for key in "abc"] == [True, False, True]
+
+
+def test_an_answer_put_again_takes_the_place_of_the_one_before() -> None:
+    store = AnswerStore(CacheOptions(max_bytes=3 * (512 + 100)))
+    for number in range(20):
+        store.put("a", Completion(text=f"{number:>100}"))
+    store.put("b", Completion(text="b" * 100))
+    assert (store.stats.entries, store.stats.evictions) == (2, 0)
+    found = store.get("a")
+    assert found is not None
+    assert found.text.strip() == "19"
+
+
+async def test_equal_requests_that_arrive_together_are_asked_once_by_either_way() -> None:
+    gate, asked = asyncio.Event(), 0
+
+    class Slow(ScriptedLLM):
+        async def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:
+            nonlocal asked
+            asked += 1
+            await gate.wait()
+            yield Chunk(text="ok")
+
+    model = Cached(Slow([]), AnswerStore(CacheOptions()))
+    calls = [asyncio.create_task(gathered(model.stream(Q))), asyncio.create_task(complete(model, Q))]
+    calls.append(asyncio.create_task(gathered(model.stream(Q))))
+    await asyncio.sleep(0)
+    gate.set()
+    assert [answer.text for answer in await asyncio.gather(*calls)] == ["ok"] * 3
+    assert asked == 1
+
+
 async def test_a_script_that_ends_says_so() -> None:
     with pytest.raises(ScriptExhaustedError, match="call 1 of a script of 0 replies"):
         await complete(ScriptedLLM([]), Q)

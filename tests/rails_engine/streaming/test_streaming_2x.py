@@ -166,6 +166,11 @@ async def test_the_same_text_is_judged_again_in_the_next_turn() -> None:
     assert looking.seen == ["one two", "two", "one two"]
 
 
+async def test_an_utterance_that_goes_on_behind_what_was_written_is_told_from_there() -> None:
+    app, _ = guarded(ASKING.replace("bot say $answer", 'bot say "{$answer} three"'), "one two")
+    assert "".join(await frames(app)) == "one two three"
+
+
 async def test_what_a_flow_changes_first_goes_out_when_it_is_said() -> None:
     source = ASKING.replace("bot say $answer", 'bot say "He says: {$answer}"')
     app, looking = guarded(source + GATE, "one two three")

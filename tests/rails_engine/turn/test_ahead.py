@@ -1,0 +1,69 @@
+"""Model calls made ahead, and conversations kept: each is taken once, and the least recently used goes first."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from rails_engine import stories
+from rails_engine.ahead import Ahead, AheadEndedError
+from rails_engine.chat import ChatMessage, Digest
+from rails_engine.llm import LLMCall, LLMRequest, ScriptedLLM
+from rails_engine.replies import Reply
+from rails_engine.saved import begin_story
+from rails_engine.stories import Stories
+from rails_engine.streaming import Frame, Outlet, relay
+
+ASKED = LLMRequest(prompt="q")
+
+
+async def test_a_call_that_is_made_twice_is_taken_twice_and_then_asked_anew() -> None:
+    model, ahead, told = ScriptedLLM(["one", "two"]), Ahead(), []
+    for _ in range(2):
+        ahead.begin(model, ASKED, "general")
+    answers = []
+    while (taken := ahead.take(model, ASKED, "general", told.append)) is not None:
+        answers.append("".join([chunk.text async for chunk in taken]))
+    assert answers == ["one", "two"]
+    assert [call.completion.text for call in told if isinstance(call, LLMCall)] == ["one", "two"]
+    await ahead.close(told.append)
+    assert len(told) == 2
+
+
+async def test_nothing_more_is_begun_once_the_turn_itself_asks() -> None:
+    model, ahead = ScriptedLLM(["one"]), Ahead()
+    assert ahead.take(model, ASKED, "general", print) is None
+    with pytest.raises(AheadEndedError):
+        ahead.begin(model, ASKED, "general")
+    assert model.requests == []
+
+
+async def test_the_reader_of_a_stream_that_somebody_else_ends_is_told() -> None:
+    async def produce(outlet: Outlet) -> None:
+        outlet.give(Frame("word"))
+        raise asyncio.CancelledError
+
+    frames = [frame.text async for frame in relay(produce)]
+    assert frames[0] == "word"
+    assert "generation_error" in frames[1]
+    assert len(frames) == 2
+
+
+def test_the_conversation_that_was_used_last_is_kept_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stories, "KEPT", 2)
+    kept = Stories()
+
+    def said(text: str) -> list[ChatMessage]:
+        return [{"role": "user", "content": text}, {"role": "assistant", "content": "yes"}]
+
+    def keep(text: str) -> None:
+        asked = Digest()
+        asked.add(said(text)[0])
+        kept.keep(asked, Reply(["yes"]), begin_story())
+
+    keep("a")
+    keep("b")
+    assert kept.longest(said("a")).length == 2
+    keep("c")
+    assert [kept.longest(said(text)).length for text in "abc"] == [2, 0, 2]
