@@ -84,3 +84,15 @@ def test_what_never_waits_sets_no_timer() -> None:
         return len(loop._scheduled)
 
     assert asyncio.run(timers()) == 0
+
+
+def test_what_comes_too_late_is_not_taken() -> None:
+    async def swallows() -> str:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            return "allowed"
+        return "never"
+
+    with pytest.raises(DeadlinePassedError):
+        asyncio.run(within(0.01, swallows()))

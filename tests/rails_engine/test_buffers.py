@@ -28,6 +28,16 @@ async def test_a_window_begins_with_the_end_of_the_one_before_it() -> None:
     assert found == [(PIECES[:4], PIECES[:4]), (PIECES[2:5], PIECES[4:5])]
 
 
+@pytest.mark.parametrize(
+    ("context", "shown"), [(0, [4, 4, 1]), (2, [4, 4, 4, 3]), (9, [4, 5, 6, 7, 8, 9, 9])]
+)
+async def test_a_window_shows_no_more_of_the_one_before_than_its_context(
+    context: int, shown: list[int]
+) -> None:
+    found = await windows(RollingBuffer(context, 4), PIECES)
+    assert [len(batch.processing_context) for batch in found] == shown
+
+
 @given(
     context=st.integers(0, 5),
     size=st.integers(1, 6),

@@ -219,6 +219,7 @@ flow main
     [
         ("so it is", "so it is", "so it is"),
         ("so it is", "said", "so it is\nsaid"),
+        ("so it is", "so it is, he said", "so it is, he said"),
         ("a secret it is", "said", "a ****** it is\nsaid"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Model calls made ahead, and conversations kept: each is taken once, and the least recently used goes first."""
+"""Model calls made ahead, and conversations kept: each call is taken once, and what was used longest ago goes first."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rails_engine.ahead import Ahead, AheadEndedError
 from rails_engine.chat import ChatMessage, Digest
 from rails_engine.llm import LLMCall, LLMRequest, ScriptedLLM
 from rails_engine.replies import Reply
-from rails_engine.saved import begin_story
+from rails_engine.saved import begin_story, continued
 from rails_engine.stories import Stories
 from rails_engine.streaming import Frame, Outlet, relay
 
@@ -67,3 +67,11 @@ def test_the_conversation_that_was_used_last_is_kept_longest(monkeypatch: pytest
     assert kept.longest(said("a")).length == 2
     keep("c")
     assert [kept.longest(said(text)).length for text in "abc"] == [2, 0, 2]
+
+
+def test_of_a_long_conversation_the_latest_events_are_kept_for_prompts() -> None:
+    events = [{"type": "UserMessage", "text": str(number)} for number in range(700)]
+    kept = continued((), events)
+    assert [event["text"] for event in kept] == [str(number) for number in range(200, 700)]
+    later = continued(kept, [*kept, {"type": "Listen"}, {"type": "UserMessage", "text": "700"}])
+    assert [event["text"] for event in later] == [str(number) for number in range(201, 701)]

@@ -121,7 +121,13 @@ async def test_the_bounds_are_the_configurations(version: str) -> None:
         version, "limits: {max_messages: 2, max_characters: 20, max_depth: 3, control_characters: allow}"
     )
     assert "heard" in str(dict(await app.generate_async(messages=[user("a\x00b")]))["content"])
-    for messages in ([user("a")] * 3, [user("x" * 21)], [{"role": "context", "content": {"a": deep(4)}}]):
+    many = {"role": "context", "content": {"a": [None] * 21}}
+    for messages in (
+        [user("a")] * 3,
+        [user("x" * 21)],
+        [many],
+        [{"role": "context", "content": {"a": deep(4)}}],
+    ):
         with pytest.raises(InvalidRequestError, match=r"\(limits\.max_"):
             await app.generate_async(messages=messages)
 
