@@ -22,7 +22,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_LIBRARIES: Final = ("libcublasLt.so.13", "libcublasLt.so.12")
 _CANDIDATES: Final = 8
 _WORKSPACE: Final = 32 << 20  # bytes, what cuBLAS itself takes on Hopper
 _ALIGNMENT: Final = 16  # bytes: a tensor that begins elsewhere goes to torch
@@ -42,9 +41,7 @@ _PREFER_ALIGNMENTS: Final = (5, 6, 7, 8)
 _REPEATS: Final = 6  # products a timing, of as many weights: none is found in the second-level cache
 _PAUSE: Final = 4_000_000  # cycles, about 2 ms: the host's head start
 _POWER_TOKENS: Final = 2048  # from here on products run at the power limit, and are timed there
-_BURST: Final = (
-    0.03  # seconds of one algorithm before the next has its turn, longer than the limit takes to bite
-)
+_BURST: Final = 0.03  # seconds of one algorithm before the next one's turn: the power limit bites sooner
 _ROUNDS: Final = 2
 _CLEARLY_LESS: Final = 0.985  # timings of one algorithm differ by less
 
@@ -69,12 +66,11 @@ _Run: TypeAlias = Callable[[Tensor], Tensor]
 
 @cache
 def _library() -> ctypes.CDLL | None:
-    for name in _LIBRARIES:
-        try:
-            return ctypes.CDLL(name)
-        except OSError:
-            continue
-    return None
+    version = (torch.version.cuda or "").partition(".")[0]
+    try:
+        return ctypes.CDLL(f"libcublasLt.so.{version}")
+    except OSError:
+        return None
 
 
 def _checked(status: int) -> None:
@@ -213,7 +209,7 @@ class TunedProducts:
             self._best.append(self._fastest(weights, tokens))
 
     def product(self, x: Tensor, weight: Tensor) -> Tensor:
-        """X @ weight.T: [T, inputs] to [T, outputs]."""
+        """The product x @ weight.T: [T, inputs] to [T, outputs]."""
         algorithm = None if self._added else self._choice(x)
         if algorithm is None:
             return functional.linear(x, weight)
@@ -241,11 +237,20 @@ class TunedProducts:
         """The algorithm that takes clearly less time than torch's way, if one does."""
         x = torch.randn(tokens, weights[0].shape[1], dtype=weights[0].dtype, device=weights[0].device)
         out = torch.zeros(tokens, len(weights[0]), dtype=x.dtype, device=x.device)
-        candidates = self._multiplication.candidates(tokens)
+        proposed = self._multiplication.candidates(tokens)
+        candidates = [each for each in proposed if self._works(each, x, out, weights[0])]
         runs = [partial(self._torchs, x, out), *(partial(self._run, each, x, out) for each in candidates)]
         spent = _spent_at_the_limit(runs, weights) if tokens > _POWER_TOKENS else _spent(runs, weights)
         best = min(range(len(spent)), key=spent.__getitem__)
         return candidates[best - 1] if best and spent[best] < spent[0] * _CLEARLY_LESS else None
+
+    def _works(self, algorithm: _Algorithm, x: Tensor, out: Tensor, weight: Tensor) -> bool:
+        """Whether the library carries its own proposal out; the first call also loads the kernel."""
+        try:
+            self._run(algorithm, x, out, weight)
+        except RuntimeError:
+            return False
+        return True
 
     def _torchs(self, x: Tensor, out: Tensor, weight: Tensor) -> Tensor:
         return out.addmm_(x, weight.t()) if self._added else functional.linear(x, weight)
@@ -263,8 +268,7 @@ def _spent(runs: Sequence[_Run], weights: Sequence[Tensor]) -> list[float]:
 
     All are queued behind a pause, so that the time the host takes between launches does not show.
     """
-    for run in runs:  # loads the kernels
-        run(weights[0])
+    runs[0](weights[0])  # torch's kernel may not have been loaded yet
     torch.cuda._sleep(_PAUSE)  # noqa: SLF001 -- torch's own tests queue work behind it
     events = [torch.cuda.Event(enable_timing=True) for _ in range(len(runs) + 1)]
     events[0].record()

@@ -104,6 +104,7 @@ def _decode_kernel(
         first = tl.maximum(length - WINDOW, 0)
     share = tl.cdiv(tl.cdiv(length - first, SPLITS), BLOCK_N) * BLOCK_N
     if SPLITS > 1:
+        # A share of less than two tiles is not worth its part of the merge.
         share = tl.maximum(share, 128)
     start = first + split * share
     end = tl.minimum(start + share, length)
@@ -178,6 +179,8 @@ def paged_attention_decode(
     block_d = max(16, triton.next_power_of_2(spec.head_dim))
     partial, stats, arrivals = _workspace(queries, rows * spec.kv_heads, splits, (block_h, block_d))
     scaled = cache.key_scales is not None
+    # Many rows fill the card with programs: small tiles and two warps let more of them live side by side. Few rows
+    # need more bytes under way in each, and so does a cache of one byte an element, at any number of rows.
     many, narrow = rows >= FEWER_WARPS_FROM, cache.keys.element_size() == 1
     if rows:
         _decode_kernel[(spec.kv_heads, rows, splits)](

@@ -25,6 +25,7 @@ from inference_backend.kernels.values import (
     Rotated,
 )
 
+# The time goes with the number of programs: with 8 heads each a step of 16,384 tokens took an eighth more.
 HEADS_PER_PROGRAM = 16
 
 
