@@ -23,6 +23,11 @@ _LONGEST = 1_000_000
 _KEPT = 32  # compiled constraints
 # At most one space between JSON tokens: a small model left free to indent may never come to the point.
 _SPACE = " ?"
+_FIELDS: dict[type, tuple[str, str]] = {  # the request's field and what it holds, for messages
+    Choice: ("guided_choice", "a choice"),
+    Regex: ("guided_regex", "a regular expression"),
+    JsonSchema: ("response_format", "a JSON schema"),
+}
 
 
 class Matcher:
@@ -86,7 +91,8 @@ class ConstraintCompiler:
                 return found.deep_copy()
         made = LLMatcher(self._tokenizer, _grammar(constraint), log_level=0)
         if made.is_error():
-            raise ConstraintError(f"cannot compile {type(constraint).__name__}: {made.get_error()}")
+            field, what = _FIELDS[type(constraint)]
+            raise ConstraintError(f"not {what} that can be held to: {_reason(made.get_error())}", param=field)
         with self._lock:
             self._compiled[constraint] = made.deep_copy()
             while len(self._compiled) > _KEPT:
@@ -94,15 +100,25 @@ class ConstraintCompiler:
         return made
 
 
+def _reason(report: str) -> str:
+    """What is wrong, of a report that also shows the grammar around it: the line that says so, or the first one."""
+    lines = [line.strip() for line in report.splitlines() if line.strip()]
+    named = [line.removeprefix("error:").strip() for line in lines if line.startswith("error:")]
+    return next(iter(named or lines), "unknown")
+
+
 def _grammar(constraint: Choice | Regex | JsonSchema) -> str:
     if isinstance(constraint, Choice):
         if not constraint.options or not all(constraint.options):
-            raise ConstraintError("a choice needs one option or more, none of them empty", param="choice")
+            raise ConstraintError(
+                "a choice needs one option or more, none of them empty", param="guided_choice"
+            )
         options = " | ".join(json.dumps(option, ensure_ascii=False) for option in constraint.options)
         return str(LLMatcher.grammar_from_lark(f"start: {options}"))
     text = constraint.pattern if isinstance(constraint, Regex) else constraint.schema
     if len(text) > _LONGEST:
-        raise ConstraintError(f"a constraint of {len(text)} characters is too large")
+        field, what = _FIELDS[type(constraint)]
+        raise ConstraintError(f"{what} of {len(text)} characters is too large", param=field)
     if isinstance(constraint, Regex):
         return str(LLMatcher.grammar_from_regex(text))
     return _json_grammar(constraint)
