@@ -63,14 +63,14 @@ def write_story(story: Story, before: Mapping[str, Any]) -> dict[str, Any]:
     `before` is the state that the turn began with. What it wrote down is not written again: the two states share it.
 
     Raises:
-        InvalidStateError: an event nests without end.
+        InvalidStateError: an event nests without end, or a variable is too large.
     """
     written = {id(event) for event in _written(before)}
     new = [event for event in story.events if id(event) not in written]
-    snapshot = {"type": SNAPSHOT, "machine": snapshot_of(story.machine)}
     try:
+        snapshot = {"type": SNAPSHOT, "machine": snapshot_of(story.machine)}
         *events, saved = json.loads(json.dumps([*new, snapshot], default=str))
-    except (ValueError, RecursionError) as error:
+    except (ColangStateError, ValueError, RecursionError) as error:
         raise InvalidStateError(f"the conversation is no plain data: {error}") from None
     told = iter(events)
     return {"events": [*(event if id(event) in written else next(told) for event in story.events), saved]}

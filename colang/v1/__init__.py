@@ -13,6 +13,7 @@ event that a flow creates is known before it is made (`creation`), so that whoev
 the machine go on by itself from one creation to the next.
 """
 
+from colang.expressions import to_text
 from colang.v1.arguments import resolved
 from colang.v1.checking import check
 from colang.v1.coyml import flows_of_yaml
@@ -61,4 +62,5 @@ __all__ = [
     "snapshot_of",
     "start_flow",
     "step",
+    "to_text",
 ]

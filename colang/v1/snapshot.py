@@ -1,6 +1,7 @@
 """A conversation of Colang 1.0 as plain data, and back.
 
-Variables keep what JSON can hold; a handle that only actions can read is left out. Flows that were generated in the
+Variables keep what JSON can hold; a handle that only actions can read is left out. Lists may be shared, here they are
+written as often as they are met, so that one that describes more than it holds is refused. Flows that were generated in the
 conversation are saved as text, so that it can go on inside them.
 """
 
@@ -9,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from colang.errors import ColangError, ColangStateError
+from colang.errors import ColangError, ColangStateError, ColangValueError
+from colang.expressions import check_size
 from colang.v1.definitions import flow_of_body
 from colang.v1.elements import FlowCode, Jump, JumpUnless, SetVariable
 from colang.v1.moves import Standing
@@ -21,7 +23,11 @@ _LEFT_OUT = object()
 
 
 def snapshot_of(state: State) -> dict[str, Any]:
-    """The state as values of JSON."""
+    """The state as values of JSON.
+
+    Raises:
+        ColangStateError: a variable is too large to be written, or contains itself.
+    """
     return {
         "instances": [
             {
@@ -33,8 +39,8 @@ def snapshot_of(state: State) -> dict[str, Any]:
             }
             for each in state.instances
         ],
-        "variables": _plain(state.variables),
-        "pending": _plain(state.pending),
+        "variables": _variables(state.variables),
+        "pending": _variables(state.pending),
         "added": {name: code.text for name, code in state.added.items()},
     }
 
@@ -97,6 +103,16 @@ def _instance(data: Mapping[str, Any]) -> Instance:
         status=Status(data["status"]),
         interrupted_by=None if by is None else int(by),
     )
+
+
+def _variables(values: Mapping[str, Any]) -> dict[str, Any]:
+    for name, value in values.items():
+        try:
+            check_size(value)
+        except ColangValueError as error:
+            raise ColangStateError(f"the variable ${name} cannot be saved: {error}") from None
+    pairs = ((name, _plain(value)) for name, value in values.items())
+    return {name: value for name, value in pairs if value is not _LEFT_OUT}
 
 
 def _plain(value: object) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
+from colang.v1 import to_text
 from rails_engine.ahead import AheadEndedError
 from rails_engine.canonical import texts
 from rails_engine.canonical.scene import CanonicalScene, Shown
@@ -75,7 +76,7 @@ class Speech:
             # What no output rail will see is not shown.
             return _predefined(text, "" if scene.config.rails.output.flows else thought)
         if name.startswith("$"):
-            return _said(str(scene.context.get(name[1:])), thought)
+            return _said(to_text(scene.context.get(name[1:])), thought)
         if scene.notes.get("single_call") and scene.notes["bot_intent"] == name:
             return _said(scene.notes["bot_message"], thought)
         if scene.config.passthrough:

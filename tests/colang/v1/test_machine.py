@@ -231,6 +231,17 @@ def test_what_is_no_snapshot_is_refused(data: dict[str, Any]) -> None:
         restore(program(flow(TEA)), data)
 
 
+@pytest.mark.parametrize(
+    "body",
+    ["$l = [1]\n$x = $l.append($l)", "$l = [1]\n$n = 0\nwhile $n < 60\n  $l = [$l, $l]\n  $n = $n + 1"],
+)
+def test_a_variable_that_describes_more_than_it_holds_is_not_saved(body: str) -> None:
+    talk = Talk(flow(f"user tea\n{body}\nbot pour"))
+    step(talk.program, talk.state, Event("UserIntent", {"intent": "tea"}))
+    with pytest.raises(ColangStateError, match=r"\$l cannot be saved: collection of"):
+        snapshot_of(talk.state)
+
+
 # --- any program, any events ---------------------------------------------------------------------------------------
 
 INTENTS = st.sampled_from(["a", "b", "c"])
