@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rails_engine.retrieval.base import EmbeddingKind, Hit, Item
 from rails_engine.retrieval.errors import EmbeddingError
-from rails_engine.retrieval.vectors import remote_rows
+from rails_engine.retrieval.unsized import UnsizedEmbedder
+from rails_engine.retrieval.vectors import Vectors, remote_rows
 from rails_engine.rim import Foreign
 
 
@@ -94,38 +94,28 @@ def cosine_of(similarity: float) -> float:
     return 1 - 2 * (1 - similarity) ** 2
 
 
-class ForeignEmbedder:
+class ForeignEmbedder(UnsizedEmbedder):
     """A user's `EmbeddingModel` as an `Embedder`."""
 
     def __init__(self, name: str, model: EmbeddingModel) -> None:
+        super().__init__()
         self._name = name
         self._model = model
-        self._dimension: int | None = None
 
     @property
     def model_name(self) -> str:
         """See `Embedder.model_name`."""
         return self._name
 
-    async def dimension(self) -> int:
-        """See `Embedder.dimension`."""
-        if self._dimension is None:
-            await self.embed(["dimension"], EmbeddingKind.PASSAGE)
-        return self._dimension or 0
-
-    async def embed(self, texts: Sequence[str], kind: EmbeddingKind) -> NDArray[np.float32]:  # noqa: ARG002 -- the interface is symmetric
-        """One unit row a text.
+    async def _vectors(self, texts: Sequence[str], kind: EmbeddingKind) -> Vectors:  # noqa: ARG002 -- the interface is symmetric
+        """As declared.
 
         Raises:
             EmbeddingError: the model raised, or gave something else than a vector for each text.
         """
-        if not texts:
-            return np.empty((0, await self.dimension()), np.float32)
         with Foreign(lambda error: EmbeddingError(f"the embedding model {self._name!r} failed: {error}")):
             rows = await self._encode(list(texts))
-        vectors = remote_rows(rows, len(texts), f"the embedding model {self._name!r}")
-        self._dimension = vectors.shape[1]
-        return vectors
+        return remote_rows(rows, len(texts), f"the embedding model {self._name!r}")
 
     async def _encode(self, texts: list[str]) -> Sequence[Sequence[float]]:
         if hasattr(self._model, "encode_async"):

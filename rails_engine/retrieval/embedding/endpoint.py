@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rails_engine.retrieval.base import EmbeddingKind
 from rails_engine.retrieval.errors import EmbeddingConfigError, EmbeddingError, EmbeddingRemoteError
-from rails_engine.retrieval.vectors import of_one_length, remote_rows
+from rails_engine.retrieval.unsized import UnsizedEmbedder
+from rails_engine.retrieval.vectors import Vectors, of_one_length, remote_rows
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -63,12 +61,12 @@ class Endpoint:
         )
 
 
-class EndpointEmbedder:
+class EndpointEmbedder(UnsizedEmbedder):
     """An `Embedder` over an OpenAI-compatible `/embeddings`; one client for each event loop, made on first use."""
 
     def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__()
         self._endpoint = endpoint
-        self._dimension: int | None = None
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI] = WeakKeyDictionary()
 
     @property
@@ -76,26 +74,16 @@ class EndpointEmbedder:
         """See `Embedder.model_name`."""
         return f"{self._endpoint.base_url or 'openai'}#{self._endpoint.model}"
 
-    async def dimension(self) -> int:
-        """See `Embedder.dimension`."""
-        if self._dimension is None:
-            await self.embed(["dimension"], EmbeddingKind.PASSAGE)
-        return self._dimension or 0
-
-    async def embed(self, texts: Sequence[str], kind: EmbeddingKind) -> NDArray[np.float32]:
-        """One row a text, `batch_size` texts a request, requests one after another.
+    async def _vectors(self, texts: Sequence[str], kind: EmbeddingKind) -> Vectors:
+        """As declared; `batch_size` texts a request, requests one after another.
 
         Raises:
             EmbeddingConfigError: the key is missing or refused.
             EmbeddingRemoteError: the endpoint failed after its retries or answered nonsense.
         """
-        if not texts:
-            return np.empty((0, await self.dimension()), np.float32)
         size = self._endpoint.batch_size
         parts = [await self._request(texts[i : i + size], kind) for i in range(0, len(texts), size)]
-        vectors = of_one_length(parts, self._dimension, self.model_name)
-        self._dimension = vectors.shape[1]
-        return vectors
+        return of_one_length(parts, self._dimension, self.model_name)
 
     async def aclose(self) -> None:
         """Close the client of the running loop."""
@@ -103,7 +91,7 @@ class EndpointEmbedder:
         if client is not None:
             await client.close()
 
-    async def _request(self, texts: Sequence[str], kind: EmbeddingKind) -> NDArray[np.float32]:
+    async def _request(self, texts: Sequence[str], kind: EmbeddingKind) -> Vectors:
         import openai
 
         client = self._client()

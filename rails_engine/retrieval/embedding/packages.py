@@ -11,19 +11,20 @@ from numpy.typing import NDArray
 
 from rails_engine.retrieval.base import EmbeddingKind
 from rails_engine.retrieval.errors import EmbeddingConfigError
-from rails_engine.retrieval.vectors import unit_rows
+from rails_engine.retrieval.unsized import UnsizedEmbedder
+from rails_engine.retrieval.vectors import Vectors, unit_rows
 
 Encode: TypeAlias = Callable[[Sequence[str], EmbeddingKind], NDArray[np.float32]]
 
 
-class PackageEmbedder:
+class PackageEmbedder(UnsizedEmbedder):
     """An `Embedder` over a function that a package gives; the model is loaded on first use."""
 
     def __init__(self, name: str, load: Callable[[], Encode]) -> None:
+        super().__init__()
         self._name = name
         self._load = load
         self._encode: Encode | None = None
-        self._dimension: int | None = None
         self._loading = asyncio.Lock()
 
     @property
@@ -31,26 +32,16 @@ class PackageEmbedder:
         """See `Embedder.model_name`."""
         return self._name
 
-    async def dimension(self) -> int:
-        """See `Embedder.dimension`."""
-        if self._dimension is None:
-            await self.embed(["dimension"], EmbeddingKind.PASSAGE)
-        return self._dimension or 0
-
-    async def embed(self, texts: Sequence[str], kind: EmbeddingKind) -> NDArray[np.float32]:
-        """One row a text.
+    async def _vectors(self, texts: Sequence[str], kind: EmbeddingKind) -> Vectors:
+        """As declared.
 
         Raises:
             EmbeddingConfigError: the package is missing, or the model is neither here nor can be fetched.
         """
-        if not texts:
-            return np.empty((0, await self.dimension()), np.float32)
         async with self._loading:
             if self._encode is None:
                 self._encode = await asyncio.to_thread(self._loaded)
-        vectors = unit_rows(await asyncio.to_thread(self._encode, list(texts), kind))
-        self._dimension = vectors.shape[1]
-        return vectors
+        return unit_rows(await asyncio.to_thread(self._encode, list(texts), kind))
 
     def _loaded(self) -> Encode:
         try:

@@ -6,13 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rails_engine.retrieval.base import EmbeddingKind
 from rails_engine.retrieval.errors import EmbeddingRemoteError
 from rails_engine.retrieval.rest import Service, connected, post_json
-from rails_engine.retrieval.vectors import of_one_length, remote_rows
+from rails_engine.retrieval.unsized import UnsizedEmbedder
+from rails_engine.retrieval.vectors import Vectors, of_one_length, remote_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,35 +23,27 @@ class Dialect:
     rows: Callable[[Any], Sequence[Sequence[float]]]
 
 
-class ServiceEmbedder:
+class ServiceEmbedder(UnsizedEmbedder):
     """An `Embedder` over a service in its dialect; the requests of one call share a connection."""
 
     def __init__(self, model: str, service: Service, dialect: Dialect) -> None:
+        super().__init__()
         self._model = model
         self._service = service
         self._dialect = dialect
-        self._dimension: int | None = None
 
     @property
     def model_name(self) -> str:
         """See `Embedder.model_name`."""
         return f"{self._service.name}#{self._model}"
 
-    async def dimension(self) -> int:
-        """See `Embedder.dimension`."""
-        if self._dimension is None:
-            await self.embed(["dimension"], EmbeddingKind.PASSAGE)
-        return self._dimension or 0
-
-    async def embed(self, texts: Sequence[str], kind: EmbeddingKind) -> NDArray[np.float32]:
-        """One row a text.
+    async def _vectors(self, texts: Sequence[str], kind: EmbeddingKind) -> Vectors:
+        """As declared.
 
         Raises:
             EmbeddingConfigError: the key was refused.
             EmbeddingRemoteError: the service failed after its retries or answered nonsense.
         """
-        if not texts:
-            return np.empty((0, await self.dimension()), np.float32)
         size = self._dialect.batch_size
         async with connected(self._service) as client:
             parts = []
@@ -62,11 +52,9 @@ class ServiceEmbedder:
                 body = self._dialect.body(batch, kind)
                 reply = await post_json(client, self._service, self._dialect.url, body)
                 parts.append(self._read(reply, len(batch)))
-        vectors = of_one_length(parts, self._dimension, self.model_name)
-        self._dimension = vectors.shape[1]
-        return vectors
+        return of_one_length(parts, self._dimension, self.model_name)
 
-    def _read(self, reply: Any, expected: int) -> NDArray[np.float32]:
+    def _read(self, reply: Any, expected: int) -> Vectors:
         try:
             rows = self._dialect.rows(reply)
         except (KeyError, TypeError, IndexError) as error:
