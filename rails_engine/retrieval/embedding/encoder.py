@@ -1,6 +1,6 @@
-"""Sentence encoders from a local folder, run by our own torch code (`engine: local`).
+"""Sentence encoders from a local folder, run by our own torch code or by ONNX Runtime (`engine: local`).
 
-A folder is what sentence-transformers saves: `config.json`, `model.safetensors`, `tokenizer.json`, and optionally
+A folder is what sentence-transformers saves: `config.json`, `model.safetensors` or an ONNX graph, `tokenizer.json`, and optionally
 `1_Pooling/config.json` (mean or first token), `sentence_bert_config.json` (length) and `config_sentence_transformers.json`
 (prompts put before queries and passages). Texts are sorted by length, so that a batch is padded little, and run in a
 worker thread.
@@ -12,13 +12,16 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rails_engine.retrieval.base import EmbeddingKind
+from rails_engine.retrieval.embedding.onnx_encoder import OnnxForward, graph_in
+from rails_engine.retrieval.embedding.shape import BertShape
 from rails_engine.retrieval.errors import EmbeddingConfigError
 from rails_engine.retrieval.vectors import unit_rows
 
@@ -29,18 +32,20 @@ if TYPE_CHECKING:
     from rails_engine.retrieval.embedding.bert import Bert
 
 Device = Literal["auto", "cpu", "cuda"]
+Runtime = Literal["auto", "torch", "onnx"]
 TOKENS_AT_ONCE = 8192
 """Padded tokens in one forward pass."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderSettings:
-    """`max_tokens` and the prompts default to what the folder says."""
+    """`max_tokens` and the prompts default to what the folder says; `runtime` to torch where it and its weights are there."""
 
     folder: Path
     device: Device = "auto"
     max_tokens: int | None = None
     prompts: Mapping[EmbeddingKind, str] = field(default_factory=dict)
+    runtime: Runtime = "auto"
 
 
 class LocalEncoder:
@@ -58,13 +63,13 @@ class LocalEncoder:
 
     async def dimension(self) -> int:
         """See `Embedder.dimension`."""
-        return (await self._model()).bert.shape.hidden
+        return (await self._model()).hidden
 
     async def embed(self, texts: Sequence[str], kind: EmbeddingKind) -> NDArray[np.float32]:
         """One unit row a text; texts beyond the model's length are cut at their end.
 
         Raises:
-            EmbeddingConfigError: the folder holds no encoder that can be run, or torch is not installed.
+            EmbeddingConfigError: the folder holds no encoder that can be run, or what runs it is not installed.
         """
         model = await self._model()
         prompt = self._settings.prompts.get(kind, model.prompts.get(kind, ""))
@@ -77,23 +82,40 @@ class LocalEncoder:
         return self._loaded
 
 
+class Forward(Protocol):
+    """A model that makes sentence vectors of token ids."""
+
+    def pooled(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """One sentence vector for each row of token ids, not of unit length: float32 `[n, hidden]`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    bert: Bert
+    forward: Forward
+    hidden: int
     tokenizer: Tokenizer
-    device: torch.device
-    first_token: bool
     prompts: Mapping[EmbeddingKind, str]
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit rows float32 `[texts, hidden]`; batched by length, so that little is padding."""
         rows = [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts))]
-        vectors = np.empty((len(rows), self.bert.shape.hidden), np.float32)
+        vectors = np.empty((len(rows), self.hidden), np.float32)
         for batch in batches_by_length(rows):
-            vectors[batch] = self._pooled([rows[i] for i in batch])
+            vectors[batch] = self.forward.pooled([rows[i] for i in batch])
         return unit_rows(vectors)
 
-    def _pooled(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+
+@dataclass(frozen=True, slots=True)
+class TorchForward:
+    """Our own forward pass, pooled on the device."""
+
+    bert: Bert
+    device: torch.device
+    first_token: bool
+
+    def pooled(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """One sentence vector for each row of token ids, not of unit length: float32 `[n, hidden]`."""
         import torch
 
         with torch.inference_mode():
@@ -161,26 +183,42 @@ def load_tokenizer(folder: Path, max_tokens: int) -> Tokenizer:
 
 
 def _load(settings: EncoderSettings) -> _Loaded:
+    folder = settings.folder
+    first_token = bool(_json(folder / "1_Pooling" / "config.json").get("pooling_mode_cls_token"))
+    shape = BertShape.read(folder)
+    length = settings.max_tokens or _json(folder / "sentence_bert_config.json").get("max_seq_length")
     try:
-        import torch
-
-        from rails_engine.retrieval.embedding.bert import Bert
+        forward: Forward
+        if _runs_on_torch(settings):
+            forward = _torch(settings, first_token)
+        else:
+            forward = OnnxForward.load(folder, shape, settings.device, first_token)
+        tokenizer = load_tokenizer(folder, min(length or 512, shape.max_tokens))
     except ImportError as error:
         raise EmbeddingConfigError(
-            f"`engine: local` needs {error.name}: pip install 'interlock-rails[local]', or leave the engine out to use "
-            "the built-in offline embedder"
+            f"`engine: local` needs {error.name}: pip install 'interlock-rails[local]' (or [onnx] for an ONNX graph), or "
+            "leave the engine out to use the built-in offline embedder"
         ) from error
-    folder = settings.folder
+    return _Loaded(forward, shape.hidden, tokenizer, _prompts(folder))
+
+
+def _runs_on_torch(settings: EncoderSettings) -> bool:
+    """Whether torch runs the encoder; it does in doubt, so that its error says what is missing."""
+    if settings.runtime != "auto":
+        return settings.runtime == "torch"
+    if graph_in(settings.folder) is None:
+        return True
+    return (settings.folder / "model.safetensors").is_file() and find_spec("torch") is not None
+
+
+def _torch(settings: EncoderSettings, first_token: bool) -> TorchForward:
+    import torch
+
+    from rails_engine.retrieval.embedding.bert import Bert
+
     device = pick_device(settings.device)
-    bert = Bert.load(folder, device, torch.float16 if device.type == "cuda" else torch.float32)
-    length = settings.max_tokens or _json(folder / "sentence_bert_config.json").get("max_seq_length")
-    return _Loaded(
-        bert=bert,
-        tokenizer=load_tokenizer(folder, min(length or 512, bert.shape.max_tokens)),
-        device=device,
-        first_token=bool(_json(folder / "1_Pooling" / "config.json").get("pooling_mode_cls_token")),
-        prompts=_prompts(folder),
-    )
+    bert = Bert.load(settings.folder, device, torch.float16 if device.type == "cuda" else torch.float32)
+    return TorchForward(bert, device, first_token)
 
 
 def _prompts(folder: Path) -> dict[EmbeddingKind, str]:

@@ -3,7 +3,7 @@
 | engine | runs |
 |---|---|
 | (none), `built-in` | the shipped static vectors: no network, no model |
-| `local` | a sentence encoder in a folder, by our own torch code |
+| `local` | a sentence encoder in a folder, by our own torch code or by ONNX Runtime |
 | `FastEmbed`, `SentenceTransformers` | those packages |
 | `openai`, `nim`, `nvidia_ai_endpoints`, `AzureOpenAI` | an OpenAI-compatible endpoint |
 | `cohere`, `google` | those services |
@@ -122,7 +122,7 @@ def _patience(parameters: Parameters) -> dict[str, Any]:
 
 
 def _local(model: str, parameters: Parameters) -> Embedder:
-    known = {"device", "max_tokens", "query_prompt", "passage_prompt"}
+    known = {"device", "max_tokens", "query_prompt", "passage_prompt", "runtime"}
     unknown = sorted(set(parameters) - known)
     if unknown:
         raise EmbeddingConfigError(
@@ -142,7 +142,10 @@ def _local(model: str, parameters: Parameters) -> Embedder:
     device = parameters.get("device", "auto")
     if device not in ("auto", "cpu", "cuda"):
         raise EmbeddingConfigError(f"`engine: local` runs on device auto, cpu or cuda, not {device!r}")
-    return LocalEncoder(EncoderSettings(folder, device, parameters.get("max_tokens"), prompts))
+    runtime = parameters.get("runtime", "auto")
+    if runtime not in ("auto", "torch", "onnx"):
+        raise EmbeddingConfigError(f"`engine: local` is run by runtime auto, torch or onnx, not {runtime!r}")
+    return LocalEncoder(EncoderSettings(folder, device, parameters.get("max_tokens"), prompts, runtime))
 
 
 def _built_in(_model: str, _parameters: Parameters) -> Embedder:
