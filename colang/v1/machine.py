@@ -173,6 +173,28 @@ def end_flow(state: State, name: str) -> None:
     state.standing = Standing(numbered([each for each in state.instances if each.uid not in ended]))
 
 
+def drop_acting(program: Program, state: State, but: str) -> None:
+    """Forget the flows that stand where they would act, and those that wait for them, but who runs the action `but`.
+
+    That is what becomes of them where a flow that was called runs actions: none of the others fits what it runs.
+    """
+    gone = {each.uid for each in state.instances if _would_act(program, state, each, but)}
+    if not gone:
+        return
+    for each in reversed(state.instances):  # who waits for a flow stands before it
+        if each.status is Status.INTERRUPTED and each.interrupted_by in gone:
+            gone.add(each.uid)
+    state.standing = Standing(numbered([each for each in state.instances if each.uid not in gone]))
+
+
+def _would_act(program: Program, state: State, instance: Instance, but: str) -> bool:
+    code = program.flows.get(instance.flow) or state.added[instance.flow]
+    if instance.status is not Status.ACTIVE or instance.head >= len(code.elements):
+        return False
+    element = code.elements[instance.head]
+    return isinstance(element, Utter) or (isinstance(element, RunAction) and element.name != but)
+
+
 def _settled(work: Work) -> Send | None:
     resume(work)
     end = _end_of(work)

@@ -3,14 +3,15 @@
 Nearly all rails are straight: they run an action, and end unless it objects. Where nobody reads the events of a turn, the
 system flows have such rails passed here, one after the other, for as long as they do; those that are left are the answer,
 and the flows go on with them. By the time a rail turns out to do more than to pass, its actions have run: what
-they answered is kept for the flow, which now runs as any flow does, from its beginning. No action runs twice.
+they answered is kept for the flow, which now runs as any flow does, from its beginning. No action runs twice. A flow that
+was about to speak behind a generated message does not come to it where output rails run, and so not where they are passed.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from colang.v1 import FlowCode, Program, WaitEvent, called, go_through
+from colang.v1 import FlowCode, Program, WaitEvent, called, drop_acting, go_through
 from rails_engine.canonical.scene import RESULT
 from rails_engine.canonical.turn import Answer, CanonicalTurn
 from rails_engine.config import RailsConfig
@@ -47,6 +48,8 @@ async def pass_rails(turn: CanonicalTurn, direction: str) -> Outcome:
         triggered = f"triggered_{direction}_rail"
         while left and await _passes(turn, triggered, left[0]):
             del left[0]
+    if direction == "output":
+        drop_acting(turn.scene.program, turn.scene.machine, "pass_output_rails")
     return Outcome(left)
 
 

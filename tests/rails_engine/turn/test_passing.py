@@ -99,6 +99,45 @@ async def test_the_answer_is_the_same_whether_or_not_somebody_reads_the_events(t
     assert unread == read
 
 
+SPEAKING = """
+define user tea
+  "tea please"
+
+define flow serve
+  user tea
+  bot describe tea
+  bot serve
+
+define flow call a flow
+  user tea twice
+  do describe
+  bot serve
+
+define subflow describe
+  bot describe tea
+  bot serve
+
+define user tea twice
+  "two teas please"
+
+define bot serve
+  "Here it is."
+"""
+
+
+@pytest.mark.parametrize("intent", ["tea", "tea twice"])
+async def test_what_follows_a_generated_message_is_the_same_whether_or_not_somebody_reads(
+    intent: str,
+) -> None:
+    heard = []
+    for options in ({}, {"options": {"log": {"activated_rails": True}}}):
+        world = World(SPEAKING)
+        world.model.responses = [intent, '"A green one."'] * 2
+        heard.append([(await world.ask(text, **options))[0] for text in ("tea", "and another")])
+    assert heard[0] == heard[1]
+    assert heard[0][0]["content"] == "short"
+
+
 @pytest.mark.parametrize("text", VERDICTS)
 async def test_what_a_rail_assigned_by_the_time_it_objects_is_assigned_once(text: str) -> None:
     world = World()
