@@ -52,6 +52,7 @@ class AdapterRegistry:
 
     @staticmethod
     def unknown(name: str, known: tuple[str, ...]) -> UnknownAdapterError:
+        """The error of a request that names an adapter which is not among the `known` ones."""
         listed = f"loaded are {', '.join(known)}" if known else "none is loaded"
         return UnknownAdapterError(f"the adapter {name!r} is not loaded; {listed}", param="adapter")
 

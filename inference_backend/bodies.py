@@ -63,10 +63,16 @@ def read_sampling(body: Body, *, chat: bool) -> SamplingParameters:
 
 
 def given(body: Body, name: str) -> bool:
+    """Whether a field is there and not null."""
     return body.get(name) is not None
 
 
 def number(body: Body, name: str) -> float:
+    """A field that is there, as a finite number.
+
+    Raises:
+        InvalidParameterError: it is none.
+    """
     value = body[name]
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidParameterError(f"{name} is {value!r}, but must be a number", param=name)
@@ -76,6 +82,11 @@ def number(body: Body, name: str) -> float:
 
 
 def integer(body: Body, name: str) -> int:
+    """A field that is there, as a whole number.
+
+    Raises:
+        InvalidParameterError: it is none.
+    """
     value = body[name]
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidParameterError(f"{name} is {value!r}, but must be a whole number", param=name)
@@ -83,6 +94,11 @@ def integer(body: Body, name: str) -> int:
 
 
 def flag(body: Body, name: str) -> bool:
+    """A field that is there, as true or false.
+
+    Raises:
+        InvalidParameterError: it is none.
+    """
     value = body[name]
     if not isinstance(value, bool):
         raise InvalidParameterError(f"{name} is {value!r}, but must be true or false", param=name)
@@ -90,6 +106,11 @@ def flag(body: Body, name: str) -> bool:
 
 
 def text(body: Body, name: str) -> str:
+    """A field that is there, as a text.
+
+    Raises:
+        InvalidParameterError: it is none.
+    """
     value = body[name]
     if not isinstance(value, str):
         raise InvalidParameterError(f"{name} must be a text", param=name)

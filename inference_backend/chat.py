@@ -108,6 +108,7 @@ class ChatModel:
         ]
 
     def close(self) -> None:
+        """End the worker and give the device back; answers under way end with an error."""
         self.engine.close()
 
     # --- parts of a body ------------------------------------------------------------------------------------

@@ -195,6 +195,7 @@ class EngineMetrics:
         self._generated.inc(tokens)
 
     def observe_first_token(self, seconds: float) -> None:
+        """Seconds from a request's arrival to its first token."""
         self._first.observe(seconds)
 
     def observe_tokens(self, gaps: Mapping[float, int]) -> None:
@@ -203,6 +204,7 @@ class EngineMetrics:
             self._between.add(seconds, count)
 
     def observe_end(self, ended: Ended) -> None:
+        """Once per choice, however it ended."""
         self._ended.labels(self._model, _REASONS[ended.finish]).inc()
         self._whole.observe(ended.at - ended.arrived)
         self._request_prompt.observe(ended.usage.prompt_tokens)

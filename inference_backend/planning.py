@@ -45,6 +45,7 @@ class Step:
     joins: list[Join] = field(default_factory=list)
 
     def add(self, row: Row) -> None:
+        """Take a row in and its tokens off the budget."""
         self.rows.append(row)
         self.budget -= row.length
 

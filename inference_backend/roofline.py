@@ -103,6 +103,7 @@ class Prediction:
 
     @property
     def fits(self) -> bool:
+        """Whether one sequence at least has room beside the weights."""
         return self.max_sequences > 0
 
 

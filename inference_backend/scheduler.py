@@ -121,6 +121,7 @@ class Scheduler:
             self.cache.forget(row.sequence.blocks[row.start // self.block_size :])
 
     def unfinished(self) -> list[Sequence]:
+        """All sequences that run or wait."""
         return [*self.running, *self.waiting]
 
     # --- planning ---------------------------------------------------------------------------------------------

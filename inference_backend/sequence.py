@@ -12,6 +12,8 @@ from inference_backend.values import Request
 
 
 class Phase(enum.Enum):
+    """Where a sequence is: in the waiting line (also after a preemption), in steps, or done with."""
+
     WAITING = "waiting"
     RUNNING = "running"
     FINISHED = "finished"

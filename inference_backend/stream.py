@@ -77,6 +77,7 @@ class Stream:
 
     @property
     def usage(self) -> Usage:
+        """Tokens of this choice so far."""
         sequence = self.sequence
         return Usage(
             sequence.prompt_length,

@@ -31,6 +31,7 @@ class ToolCallReader:
         self._speech = False
 
     def push(self, piece: str) -> str:
+        """Take a piece in; what of the text so far is certainly speech and has not been given yet."""
         self._held += piece
         if not self._speech and self._held.lstrip()[:1] in {"", "{", "["}:
             return ""

@@ -175,6 +175,8 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
+    """Tokens of one request: of its prompt, generated, and of the prompt those taken from the prefix cache."""
+
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0

@@ -44,6 +44,7 @@ class WaitingLine:
                 yield from (sequence for _, _, sequence in line)
 
     def push(self, sequence: Sequence) -> None:
+        """Put a sequence behind those of its tenant, or, if it was preempted, before all tenants of its priority."""
         level = self._levels.setdefault(sequence.request.priority, _Level())
         tenant = sequence.request.cache_salt
         line = level.preempted if sequence.preemptions else level.lines.setdefault(tenant, [])

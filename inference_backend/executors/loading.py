@@ -122,6 +122,7 @@ def _check_room(source: WeightSource, settings: EngineSettings, place: Placement
 
 
 def cache_dtype(settings: EngineSettings, dtype: torch.dtype) -> torch.dtype:
+    """What keys and values are stored in: what the settings ask for, else the model's own `dtype`."""
     return _CACHE_DTYPES.get(settings.kv_dtype, dtype)
 
 

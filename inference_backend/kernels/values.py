@@ -133,6 +133,7 @@ class Quantized:
 
     @property
     def shape(self) -> torch.Size:
+        """Of the data: [T, n]."""
         return self.data.shape
 
     def plain(self) -> Tensor:

@@ -52,6 +52,7 @@ class LayerBuilder:
         return require_float(name, self.source.read(name, shape)).to(self.place.device, self.place.dtype)
 
     def linear(self, spec: LinearSpec) -> Linear:
+        """A layer under the checkpoint's own scheme."""
         return self.scheme.linear(spec, self.source, self.place)
 
     def columns(self, names: tuple[tuple[str, int], ...], inputs: int, *, bias: bool = False) -> Linear:
@@ -68,7 +69,9 @@ class LayerBuilder:
         return DenseScheme().linear(spec, self.source, self.place)
 
     def rms_norm(self, name: str, size: int, eps: float, *, offset: float = 0.0) -> RMSNorm:
+        """The norm whose weight [size] is `name`.weight."""
         return RMSNorm(self.tensor(f"{name}.weight", size), eps, offset)
 
     def layer_norm(self, name: str, size: int, eps: float) -> LayerNorm:
+        """The norm whose weight and bias [size] are `name`.weight and `name`.bias."""
         return LayerNorm(self.tensor(f"{name}.weight", size), self.tensor(f"{name}.bias", size), eps)

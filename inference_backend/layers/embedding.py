@@ -20,6 +20,7 @@ class Embedding(nn.Module):
         self.weight = nn.Parameter(torch.cat((table, extra)) if prefix_rows else table, requires_grad=False)
 
     def forward(self, token_ids: Tensor) -> Tensor:
+        """Token ids int64 [T] to rows [T, hidden size]."""
         return functional.embedding(token_ids, self.weight)
 
     def set_prefix(self, start: int, rows: Tensor) -> None:

@@ -44,6 +44,7 @@ class Fields:
         return default if value is None else str(value)
 
     def maybe(self, key: str) -> int | None:
+        """A whole number, or None where the key is missing."""
         return self.integer(key) if self.has(key) else None
 
     def numbers(self, key: str) -> tuple[float, ...]:
@@ -174,6 +175,11 @@ def check_activation(fields: Fields, key: str, known: frozenset[str]) -> None:
 
 
 def stored_dtype(fields: Fields) -> str:
+    """The dtype that the file says its weights have, float32 where it says none.
+
+    Raises:
+        CheckpointError: one that is not supported.
+    """
     name = fields.text("dtype") or fields.text("torch_dtype", "float32")
     if name not in {"float32", "float16", "bfloat16"}:
         raise CheckpointError(

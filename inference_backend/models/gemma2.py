@@ -67,6 +67,8 @@ class Gemma2Layer(nn.Module):
 
 
 class Gemma2(CausalLM):
+    """Scaled embedding, layers with norms on both sides, final norm, a head whose logits may be capped."""
+
     def __init__(self, builder: LayerBuilder, config: ModelConfig) -> None:
         super().__init__()
         self.config = config

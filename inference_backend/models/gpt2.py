@@ -65,6 +65,8 @@ class GPT2Layer(nn.Module):
 
 
 class GPT2(CausalLM):
+    """Token and position embeddings, pre-norm layers, final norm, the tied head."""
+
     def __init__(self, builder: LayerBuilder, config: ModelConfig) -> None:
         super().__init__()
         self.config = config

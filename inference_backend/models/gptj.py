@@ -62,6 +62,8 @@ class GPTJLayer(nn.Module):
 
 
 class GPTJ(CausalLM):
+    """Embedding, layers whose attention and feed-forward see the same norm, final norm, a head with a bias."""
+
     def __init__(self, builder: LayerBuilder, config: ModelConfig) -> None:
         super().__init__()
         self.config = config

@@ -47,6 +47,8 @@ class Int4Weight:
 
 
 class Int4Linear(Linear):
+    """A weight of 4 bits with a scale and a zero for each group of inputs."""
+
     def __init__(self, spec: LinearSpec, place: Placement, weight: Int4Weight) -> None:
         super().__init__(spec, place)
         self.packed = nn.Parameter(weight.packed.contiguous().to(place.device), requires_grad=False)

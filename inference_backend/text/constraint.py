@@ -38,6 +38,7 @@ class Matcher:
         self._words = words
 
     def fork(self) -> Matcher:
+        """One that stands where this one does, and goes its own way."""
         return Matcher(self._inner.deep_copy(), self._words)
 
     def advance(self, token: int) -> bool:

@@ -30,6 +30,7 @@ class SlotTable:
         self.special = np.zeros(slots, dtype=np.bool_)
 
     def join(self, join: Join) -> None:
+        """Note a sequence's parameters under its slot."""
         slot, sampling = join.slot, join.sampling
         self.temperature[slot] = sampling.temperature
         self.top_k[slot] = sampling.top_k

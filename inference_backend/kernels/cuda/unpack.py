@@ -54,6 +54,7 @@ class PackedSizes:
 
     @property
     def words(self) -> int:
+        """How long the packed step is, in int32 words."""
         return 4 * self.tokens + 2 * self.rows + 1 + self.rows * self.columns + 9 * self.samples
 
 
