@@ -13,7 +13,7 @@ from rails_engine.ahead import AheadEndedError
 from rails_engine.canonical import texts
 from rails_engine.canonical.scene import CanonicalScene, Shown
 from rails_engine.canonical.similar import Examples, in_prompt
-from rails_engine.canonical.wording import Wording
+from rails_engine.canonical.wording import NOTHING_TO_SAY, Wording
 from rails_engine.llm import LLM, Chunk, LLMRequest, message_of, text_of
 from rails_engine.llm import Completion as Answer
 from rails_engine.scene import Completion, Outcome
@@ -62,7 +62,8 @@ class Speech:
             updates = {"passthrough_output": raw} if raw is not None else {}
             return Outcome(context_updates=updates, events=({"type": "BotMessage", "text": text},))
         request = scene.services.tuned(tuple(message_of(message) for message in _given_messages(scene)))
-        return await self._asked(scene, request, task, Wording(quotes=False))
+        nothing = NOTHING_TO_SAY if task == "generate_bot_message" else ""
+        return await self._asked(scene, request, task, Wording(quotes=False, nothing=nothing))
 
     # --- messages of intents ---------------------------------------------------------------------------------------
 
@@ -88,7 +89,9 @@ class Speech:
             "relevant_chunks": (scene.context.get("relevant_chunks") or "").strip(),
         }
         request = scene.services.request(Completion("generate_bot_message", variables))
-        spoken = await self._asked(scene, request, "generate_bot_message", Wording(turns=True))
+        spoken = await self._asked(
+            scene, request, "generate_bot_message", Wording(turns=True, nothing=NOTHING_TO_SAY)
+        )
         # Rails that ask again, to compare answers, need to know what was asked.
         asked = {"_last_bot_prompt": scene.machine.variables["_last_bot_prompt"]}
         return replace(spoken, context_updates={**spoken.context_updates, **asked})

@@ -16,18 +16,25 @@ _VARIABLE = re.compile(r"""\$([^\s"'!?\-,;</$]*[A-Za-z0-9_\]])""")
 
 
 def intent_of(completion: str) -> str:
-    """The user's intent: the first line that is not blank, without `user ` in front."""
-    line = first_line(completion).removeprefix("user ").strip()
-    return line or UNKNOWN_MESSAGE
+    """The user's intent: the first line that is not blank, without `user ` or `User intent:` in front."""
+    line = first_line(completion)
+    intent = _labelled(line, "user intent:") or line.removeprefix("user ").strip()
+    return intent or UNKNOWN_MESSAGE
 
 
 def next_intent_of(completion: str) -> str:
-    """The bot's next intent: `bot NAME` on the first line, cut at a quotation or a comma."""
-    line = first_line(completion)
-    if not line.startswith("bot "):
-        return GENERAL_RESPONSE
-    name = re.split(r'[",]', line.removeprefix("bot "))[0].strip()
-    return name or GENERAL_RESPONSE
+    """The bot's next intent: `bot NAME` or `Bot intent: NAME` on the first line, cut at a quotation or a comma."""
+    named = _named_by_bot(first_line(completion))
+    return re.split(r'[",]', named)[0].strip() or GENERAL_RESPONSE
+
+
+def _named_by_bot(line: str) -> str:
+    return _labelled(line, "bot intent:") or (line[4:] if line.startswith("bot ") else "")
+
+
+def _labelled(line: str, label: str) -> str:
+    """What follows a label, as models write it that were shown conversations with labels; empty without it."""
+    return line[len(label) :].strip() if line[: len(label)].lower() == label else ""
 
 
 def message_of(completion: str) -> str:
@@ -51,7 +58,7 @@ def single_call_of(completion: str) -> tuple[str, str | None, str | None]:
     """Intent, bot intent and message from one completion of up to three parts."""
     lines = [line for line in completion.splitlines() if line.strip()]
     intent = intent_of(lines[0]) if lines else UNKNOWN_MESSAGE
-    bot = next((number for number, line in enumerate(lines) if line.strip().startswith("bot ")), None)
+    bot = next((number for number, line in enumerate(lines) if _named_by_bot(line.strip())), None)
     if bot is None:
         return intent, None, None
     rest = "\n".join(line.strip() for line in lines[bot + 1 :])

@@ -9,26 +9,26 @@ from __future__ import annotations
 from typing import Final
 
 NEW_TURN: Final = ("user ", "bot ", "User ", "Bot ")
+LABEL: Final = "Bot message:"
+"""What a model may write in front of a message that was shown conversations with labels."""
+
 NOTHING_TO_SAY: Final = "I'm not sure what to say."
 
 
 class Wording:
     r"""Takes pieces of any size; holds back what may be the end of the message.
 
-    `quotes`: double quotes around the text are notation. `turns`: a line that begins a new turn ends it, and the two
-    characters `\n` stand for a line break.
+    `quotes`: double quotes around the text are notation. `turns`: a line that begins a new turn ends it, a label in
+    front is notation too, and the two characters `\n` stand for a line break. `nothing`: what is said where no message
+    is in the text.
     """
 
-    def __init__(self, *, quotes: bool = True, turns: bool = False) -> None:
+    def __init__(self, *, quotes: bool = True, turns: bool = False, nothing: str = "") -> None:
         self._quotes = quotes
         self._turns = turns
+        self.nothing = nothing
         self._begun = self._quoted = self._over = False
         self._held = ""
-
-    @property
-    def nothing(self) -> str:
-        """What is said where no message is in the text."""
-        return NOTHING_TO_SAY if self._turns else ""
 
     def whole(self, text: str) -> str:
         """The message of a whole text."""
@@ -52,7 +52,9 @@ class Wording:
             return ""
         self._held += piece
         if not self._begun:
-            self._begin()
+            self._begin(last=last)
+        if not self._begun:
+            return ""
         text, self._held = self._held, ""
         end = self._turn_in(text)
         if end is not None:
@@ -62,8 +64,12 @@ class Wording:
         ready, self._held = text[: len(text) - kept], text[len(text) - kept :]
         return self._written(self._closed(ready) if last else ready)
 
-    def _begin(self) -> None:
+    def _begin(self, *, last: bool) -> None:
         self._held = self._held.lstrip()
+        if self._turns and not last and LABEL.startswith(self._held):
+            return
+        if self._turns:
+            self._held = self._held.removeprefix(LABEL).lstrip()
         self._begun = bool(self._held)
         self._quoted = self._held.startswith('"')
         self._held = self._held[self._quoted :]

@@ -134,3 +134,33 @@ async def test_an_action_reads_what_the_callers_own_model_has_besides() -> None:
 
     app.register_action(where)
     assert await app.generate_async(messages=[USER]) == {"role": "assistant", "content": "north None"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        (["User intent: greet"], "Hello there."),
+        (["user intent: greet"], "Hello there."),
+        (["other", "Bot intent: greet back"], "Hello there."),
+        (["User intent: count\nBot intent: tell number", 'Bot message: "Two."'], "Two."),
+        (["count", "Bot message: Two."], "Two."),
+        (["count", "Bot messages are two."], "Bot messages are two."),
+    ],
+)
+async def test_labels_in_front_of_what_a_model_answers_are_notation(answers: list[str], said: str) -> None:
+    app, _ = rails("", *(LLMResponse(content=answer) for answer in answers))
+    assert await app.generate_async(messages=[USER]) == {"role": "assistant", "content": said}
+    streamed, _ = rails("", *(LLMResponse(content=answer) for answer in answers))
+    assert "".join([str(piece) async for piece in streamed.stream_async(messages=[USER])]) == said
+
+
+async def test_a_single_call_may_label_its_three_parts() -> None:
+    parts = 'User intent: count\nBot intent: tell number\nBot message: "Two."'
+    app, _ = rails(SINGLE_CALL, LLMResponse(content=parts))
+    assert await app.generate_async(messages=[USER]) == {"role": "assistant", "content": "Two."}
+
+
+async def test_an_empty_message_in_passthrough_mode_with_intents_is_told_as_such() -> None:
+    app, _ = rails("passthrough: true\n", LLMResponse(content="count"), LLMResponse(content=""))
+    answer = await app.generate_async(messages=[USER])
+    assert answer == {"role": "assistant", "content": "I'm not sure what to say."}
