@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from rails_engine.umim import EventDict
@@ -62,11 +63,13 @@ _TECHNICAL: Final = frozenset(
 )
 
 
+@lru_cache(maxsize=1024)
 def is_tool(action: str) -> bool:
     """True for an action that is none of the interactive system's."""
     return not action.endswith(_INTERACTIVE)
 
 
+@lru_cache(maxsize=1024)
 def action_of(kind: str) -> str | None:
     """`FooAction` of `FooActionFinished`, `FooActionStarted` and `FooActionBarUpdated`; None for any other event."""
     news = _NEWS.fullmatch(kind)
@@ -80,8 +83,7 @@ def results_of(event: Mapping[str, Any]) -> list[dict[str, Any]]:
         told = messages if isinstance(messages, list | tuple) else ()
         return [dict(each) for each in told if isinstance(each, Mapping)]
     action = action_of(event["type"])
-    payload = _payload(event)
-    if action is None or not is_tool(action) or not payload:
+    if action is None or not is_tool(action) or not (payload := _payload(event)):
         return []
     return [{"tool_call_id": event.get("action_uid"), "name": action, "content": _content(payload)}]
 

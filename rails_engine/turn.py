@@ -251,11 +251,9 @@ class Turn:
 
     def _hand_over(self, action: str, start: Event, command: Send) -> None:
         """Leave an action to the caller, or end it at once; rails that have not seen it yet come first."""
-        plan = None
-        if not self._call.aside:
-            callers = colang.callers_of(self._scene.machine, command.flow_uid)
-            scene = replace(self._scene, flow_uid=command.flow_uid)
-            plan = handed_over(scene, action, callers[0][1] if callers else "")
+        plan = (
+            None if self._call.aside else handed_over(replace(self._scene, flow_uid=command.flow_uid), action)
+        )
         if plan is not None:
             self._local.append(self._job(plan, start, command))
         elif action in self._call.instant:

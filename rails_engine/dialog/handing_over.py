@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
+import colang
 from rails_engine.dialog.side_by_side import spoken
 from rails_engine.judge import OUTPUT, TOOL_OUTPUT, Judgement
 from rails_engine.outside import ACTION_CALL, is_tool
@@ -20,16 +21,21 @@ SAYING: Final = "_bot_say"
 """The flow of `core` by which everything is said; `guardrails` has it judged there."""
 
 
-def handed_over(scene: Scene, action: str, flow_id: str) -> Plan | None:
+def handed_over(scene: Scene, action: str) -> Plan | None:
     """How an action that no Python carries out reaches the caller; None where there is nothing to judge about it."""
+    if not scene.judge.has(OUTPUT if action == UTTERANCE else TOOL_OUTPUT):
+        return None
+    if action == UTTERANCE:
+        callers = colang.callers_of(scene.machine, scene.flow_uid)[:1]
+        if callers and callers[0][1] == SAYING and scene.program.flows[SAYING].is_of_library:
+            return None
+    elif not is_tool(action):
+        return None
     if scene.rail is not None and scene.rail.direction:
         return None  # rails are trusted, and would else wait for themselves
     if action == UTTERANCE:
-        own = flow_id == SAYING and scene.program.flows[SAYING].is_of_library
-        return None if own or not scene.judge.has(OUTPUT) else Plan(action, _say, holds=True)
-    if is_tool(action) and scene.judge.has(TOOL_OUTPUT):
-        return Plan(action, partial(_call, action), holds=True)
-    return None
+        return Plan(action, _say, holds=True)
+    return Plan(action, partial(_call, action), holds=True)
 
 
 async def _say(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
