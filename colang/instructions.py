@@ -30,6 +30,15 @@ NamedArguments: TypeAlias = tuple[tuple[str, Compiled], ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Sole:
+    """The only argument of a call, by position: a variable, perhaps within a text that is known beside it."""
+
+    name: str
+    before: str = ""
+    behind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CallArguments:
     """Evaluated together, positional ones first."""
 
@@ -37,8 +46,8 @@ class CallArguments:
     named: NamedArguments = ()
     plain: tuple[tuple[str, str | None, Compiled], ...] = ()
     """The named arguments that are a literal or a variable (then with its name): the index can file heads by them."""
-    sole: str | None = None
-    """The variable that is the only argument, by position; None for any other arguments."""
+    sole: Sole | None = None
+    """None for any other arguments than one that hands a variable on."""
 
 
 # --- what is sent and what is waited for -------------------------------------------------------------------------

@@ -36,6 +36,11 @@ class Passage:
         self._thought = ""
         self._written: list[str] = []
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether some text has come."""
+        return any(self._written)
+
     async def take(self, text: str, reasoning: str = "") -> None:
         """The next piece.
 

@@ -7,7 +7,7 @@ from typing import NoReturn
 from colang import tree
 from colang.errors import ColangFlowError, ColangLoadError
 from colang.expressions import compile_expression
-from colang.instructions import ActionForm, CallArguments, EventForm, FlowForm, Form, MemberForm
+from colang.instructions import ActionForm, CallArguments, EventForm, FlowForm, Form, MemberForm, Sole
 from colang.tree import SpecKind
 
 _NONE = CallArguments()
@@ -34,7 +34,21 @@ def arguments(written: tree.Arguments | None) -> CallArguments:
         if isinstance(node, (tree.Literal, tree.Variable))
     )
     first = written.positional[0] if len(written.positional) == 1 and not named else None
-    return CallArguments(positional, named, plain, first.name if isinstance(first, tree.Variable) else None)
+    return CallArguments(positional, named, plain, _sole(first))
+
+
+def _sole(argument: tree.Expression | None) -> Sole | None:
+    """What an argument hands on: `$x`, or `"some text {$x}"`."""
+    if isinstance(argument, tree.Variable):
+        return Sole(argument.name)
+    if not isinstance(argument, tree.Text):
+        return None
+    written = [place for place, part in enumerate(argument.parts) if not isinstance(part, str)]
+    variable = argument.parts[written[0]] if len(written) == 1 else None
+    if not isinstance(variable, tree.Variable):
+        return None
+    texts = [part for part in argument.parts if isinstance(part, str)]
+    return Sole(variable.name, "".join(texts[: written[0]]), "".join(texts[written[0] :]))
 
 
 def is_startable(spec: tree.Spec) -> bool:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from colang.errors import ColangRuntimeError
 from colang.events import Event
 from colang.expressions import FUNCTIONS
-from colang.instructions import Call, FlowForm, Match, MemberForm, Result
-from colang.machine.frame import STATUS_NAMES, visible
+from colang.instructions import Call, FlowForm, Instruction, Match, MemberForm, Result, Say
+from colang.machine.frame import STATUS_NAMES, flow_code, visible
 from colang.machine.matching import resolve, score
 from colang.machine.run import Run
 from colang.machine.signal import Signal
@@ -130,27 +130,55 @@ def locals_of(state: State, flow_uid: str) -> Mapping[str, Any]:
     return visible(instance) if instance else {}
 
 
-def takes_result(state: State, flow_uid: str, action_uid: str) -> str | None:
-    """The flow that is called with nothing but an action's result as soon as that is there; None where none is.
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A flow that is called with a value, and nothing but text around it."""
 
-    That is what follows from `$x = await SomeAction()` where the next statement is `other flow $x`.
+    flow_id: str
+    before: str
+    behind: str
+
+
+def takes_result(program: Program, state: State, flow_uid: str, action_uid: str) -> tuple[Handed, ...]:
+    """The flow that is called with an action's result as soon as that is there, then the one that it hands it on to.
+
+    That is what follows from `$x = await SomeAction()` where the next statement is `other flow $x`, and where the first
+    statement of `other flow` is a call with its parameter. Empty where none is.
     """
     instance = state.instances.get(flow_uid)
-    if instance is None:
-        return None
-    for head in instance.heads.values():
-        waiting, result, call = (*instance.flow.code[head.pc : head.pc + 3], None, None, None)[:3]
+    for head in instance.heads.values() if instance is not None else ():
+        waiting, *rest = instance.flow.code[head.pc : head.pc + _FAR] if instance is not None else ()
         if (
             isinstance(waiting, Match)
             and isinstance(waiting.form, MemberForm)
+            and instance is not None
             and instance.locals.get(waiting.form.variable) == ActionRef(action_uid)
-            and isinstance(result, Result)
-            and isinstance(call, Call)
-            and call.arguments.sole == result.name
-            and not call.activate
+            and rest
+            and isinstance(rest[0], Result)
         ):
-            return call.flow_id
-    return None
+            return tuple(_handed_on(program, state, rest[0].name, rest[1:]))
+    return ()
+
+
+_FAR: Final = 8
+"""Instructions that are looked at behind a result, and flows that a value is followed through."""
+
+
+def _handed_on(program: Program, state: State, name: str, code: Sequence[Instruction]) -> Iterator[Handed]:
+    before = behind = ""
+    for _ in range(_FAR):
+        call = next((instruction for instruction in code if not isinstance(instruction, Say)), None)
+        if not isinstance(call, Call) or call.activate or call.dynamic is not None:
+            return
+        sole = call.arguments.sole
+        if sole is None or sole.name != name:
+            return
+        before, behind = sole.before + before, behind + sole.behind
+        yield Handed(call.flow_id, before, behind)
+        flow = flow_code(program, state, call.flow_id)
+        if flow is None or not flow.parameters:
+            return
+        name, code = flow.parameters[0].name, flow.code[:_FAR]
 
 
 def globals_of(state: State) -> Mapping[str, Any]:

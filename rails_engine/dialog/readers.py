@@ -14,6 +14,11 @@ from typing import Final, Protocol
 class Reader(Protocol):
     """Finds what will be said in what a model writes."""
 
+    @property
+    def whole(self) -> bool:
+        """Whether all that will be said has been read."""
+        ...
+
     def feed(self, text: str) -> str:
         """What the next piece of the model's text adds to the utterance."""
         ...
@@ -21,6 +26,8 @@ class Reader(Protocol):
 
 class Verbatim:
     """All of it is said."""
+
+    whole = True
 
     def feed(self, text: str) -> str:
         """See `Reader.feed`."""
@@ -58,6 +65,7 @@ class Quotation:
         self._quote = ""
         self._escape = ""
         self._over = False
+        self.whole = False
 
     def feed(self, text: str) -> str:
         """See `Reader.feed`."""
@@ -85,6 +93,7 @@ class Quotation:
             return ""
         if character in {self._quote, self._until} or (character == "\n" and not self._lines):
             self._over = True
+            self.whole = character == self._quote
             return ""
         return character
 

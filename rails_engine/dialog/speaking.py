@@ -1,7 +1,8 @@
 """Answers that go out while a model is still writing them.
 
 An answer may go out early where it is certain to be said as it is: the flow that asked for it waits with one head, and
-hands it to one of the library's own `bot say …` flows as soon as it is there. Its output rails then judge it window by
+hands it to one of the library's own `bot say …` flows as soon as it is there, by itself or through flows that do nothing
+else before. Text that stands around it, as in `bot say "He says: {$answer}"`, goes out with it. Its output rails then judge it window by
 window, and the library does not have them judge the whole again (`STREAMED`).
 """
 
@@ -28,6 +29,9 @@ class Speaking:
     passage: Passage | None
     reader: Reader
     thinks: bool = False
+    before: str = ""
+    behind: str = ""
+    """Text that is said around it."""
 
     @property
     def piece(self) -> Piece | None:
@@ -36,7 +40,9 @@ class Speaking:
 
     async def _take(self, chunk: Chunk) -> None:
         if self.passage is not None:
-            await self.passage.take(self.reader.feed(chunk.text), chunk.reasoning if self.thinks else "")
+            text = self.reader.feed(chunk.text)
+            before = self.before if text and not self.passage.has_begun else ""
+            await self.passage.take(before + text, chunk.reasoning if self.thinks else "")
 
     async def end(self) -> dict[str, Any]:
         """The model has written all of it: the changes of global variables that follow.
@@ -46,6 +52,8 @@ class Speaking:
         """
         if self.passage is None:
             return {}
+        if self.behind and self.passage.has_begun and self.reader.whole:
+            await self.passage.take(self.behind)
         text, passed = await self.passage.end()
         return {} if passed is None or not text else {STREAMED: {"text": text, "passed": passed}}
 
@@ -57,8 +65,11 @@ class Speaking:
 
 def speaking(scene: Scene, reader: Reader, *, thinks: bool = False) -> Speaking:
     """A way out for the result of an action, where its flow says it as it is; `thinks`: with the model's reasoning."""
-    said_by = colang.takes_result(scene.machine, scene.flow_uid, scene.action_uid)
-    return Speaking(open_passage(scene) if said_by in SAYING else None, reader, thinks)
+    handed = colang.takes_result(scene.program, scene.machine, scene.flow_uid, scene.action_uid)
+    said = next((step for step in handed if step.flow_id in SAYING), None)
+    if said is None:
+        return Speaking(None, reader, thinks)
+    return Speaking(open_passage(scene), reader, thinks, said.before, said.behind)
 
 
 def open_passage(scene: Scene) -> Passage | None:

@@ -172,10 +172,10 @@ async def test_an_utterance_that_goes_on_behind_what_was_written_is_told_from_th
 
 
 async def test_what_a_flow_changes_first_goes_out_when_it_is_said() -> None:
-    source = ASKING.replace("bot say $answer", 'bot say "He says: {$answer}"')
+    source = ASKING.replace("bot say $answer", 'bot say "He says: {$answer.upper()}"')
     app, looking = guarded(source + GATE, "one two three")
-    assert await frames(app) == ["He says: one two three"]
-    assert looking.seen == ["He says: one two three"]
+    assert await frames(app) == ["He says: ONE TWO THREE"]
+    assert looking.seen == ["He says: ONE TWO THREE"]
 
 
 async def test_what_somebody_elses_flow_says_goes_out_when_it_is_said() -> None:
@@ -253,3 +253,62 @@ async def test_what_an_action_writes_and_the_rails_refuse_goes_nowhere() -> None
     reply = await app.generate_async(messages=[user("x")], streaming_handler=handler)
     assert reply["content"] == "no out"
     assert streaming_handler_var.get() is None
+
+
+# --- answers with something around them ------------------------------------------------------------------------------
+
+AROUND = ASKING.replace("bot say $answer", 'log "got it"\n  bot say "He says: {$answer} !"')
+WRAPPED = ASKING.replace("bot say $answer", "bot reply $answer") + (
+    'flow bot reply $text\n  log "replying"\n  bot quote "<{$text}"\nflow bot quote $words\n  bot inform "{$words}>"\n'
+)
+VALUE_AROUND = AROUND.replace("await PassthroughLLMAction(user_message=$said.transcript)", '..."what to say"')
+
+
+@pytest.mark.parametrize(
+    ("source", "answer", "said"),
+    [
+        (AROUND, "one two three", ["He says: one ", "two ", "three", " !"]),
+        (WRAPPED, "one two three", ["<one ", "two ", "three", ">"]),
+        (VALUE_AROUND, '"one two three"', ["He says: one ", "two ", "three", " !"]),
+    ],
+    ids=["text around it", "through flows", "a value"],
+)
+async def test_text_around_an_answer_goes_out_with_it(source: str, answer: str, said: list[str]) -> None:
+    app, looking = guarded(source + GATE, answer)
+    assert "".join(await frames(app)) == "".join(said)
+    whole, _ = guarded(source + GATE, answer)
+    assert (await whole.generate_async(messages=[user("x")]))["content"] == "".join(said)
+    assert looking.seen[0] == "".join(said[:2])
+    assert "".join(said) not in looking.seen
+
+
+@pytest.mark.parametrize("source", [AROUND, WRAPPED])
+async def test_a_refused_answer_with_text_around_it_stays_in(source: str) -> None:
+    app, _ = guarded(source + GATE, "one two bad four")
+    *out, last = await frames(app)
+    assert "bad" not in "".join(out)
+    assert code_of(last) == "content_blocked"
+
+
+@pytest.mark.parametrize("answer", ["5", "None", '"""one"""', '"one \\N{BULLET} two"'])
+async def test_a_value_that_cannot_be_read_early_is_said_once(answer: str) -> None:
+    app, _ = guarded(VALUE_AROUND + GATE, answer)
+    whole, _ = guarded(VALUE_AROUND + GATE, answer)
+    assert "".join(await frames(app)) == (await whole.generate_async(messages=[user("x")]))["content"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        'bot say "{$answer} and {$answer}"',
+        "if $answer\n    bot say $answer",
+        "$answer = $answer + $answer\n  bot say $answer",
+    ],
+)
+async def test_an_answer_that_is_not_certain_to_be_said_waits_for_its_utterance(statement: str) -> None:
+    source = ASKING.replace("bot say $answer", statement)
+    app, looking = guarded(source + GATE, "one two three")
+    whole, _ = guarded(source + GATE, "one two three")
+    said = (await whole.generate_async(messages=[user("x")]))["content"]
+    assert "".join(await frames(app)) == said
+    assert looking.seen == [said]
