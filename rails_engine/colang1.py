@@ -36,7 +36,7 @@ from rails_engine.incoming import Judged, MessageChecks
 from rails_engine.library import reach_of
 from rails_engine.llm import Reading
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, GenerationRailsOptions
-from rails_engine.prompts import FILTERS
+from rails_engine.prompts import FILTERS, History
 from rails_engine.replies import (
     Inputs,
     Reply,
@@ -47,7 +47,7 @@ from rails_engine.replies import (
 )
 from rails_engine.request import Request, chosen
 from rails_engine.response import GenerationLog, GenerationResponse
-from rails_engine.saved import Story, begin_story, continued, read_story, write_story
+from rails_engine.saved import Story, begin_story, read_story, story_after, write_story
 from rails_engine.services import Resources, TurnServices
 from rails_engine.stories import Known, Stories
 from rails_engine.streaming import Frame, Outlet, relay, violation_frame
@@ -193,7 +193,7 @@ class Colang1:
         _recall(turn, inputs.past)
         new = await self._run(turn, [turn.stamp(event) for event in inputs.now])
         trace.story = turn.scene.events
-        after = Story(turn.scene.machine, continued(known.story.events, turn.scene.events))
+        after = story_after(known.story, turn.scene.machine, turn.scene.events)
         reply = reply_of(new)
         if request.story is None:
             self._stories.keep(known.digest, reply, after)
@@ -265,9 +265,10 @@ class Colang1:
         notes: dict[str, Any] = {}
         if self._resources.config.passthrough:
             notes["messages"] = [m for m in request.messages if m.get("role") not in {"context", "event"}]
-        scene = CanonicalScene(
-            self._program, machine, list(story.events), services, request.options, notes=notes
-        )
+        # Filters of the caller's may do with messages what they like: each turn makes them anew.
+        own = self._resources.prompts.has_own_filters
+        events = list(story.events) if own else History(story.events, story.chat)
+        scene = CanonicalScene(self._program, machine, events, services, request.options, notes=notes)
         turn = CanonicalTurn(scene, self._runner, trace)
         turn.is_quiet = request.options is None or not request.options.log.internal_events
         return turn

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import cache, lru_cache
+from itertools import repeat
+from operator import itemgetter
 from typing import Any, Final
 
 from colang import ColangStateError, Event
 from colang.v1 import Program, State, restore, snapshot_of, step
 from rails_engine.errors import InvalidStateError
+from rails_engine.prompts import NOTHING_QUOTED, History, Quoted
 from rails_engine.umim import EventDict
 from rails_engine.values import value_class
 
@@ -24,25 +29,39 @@ _SAID = frozenset(
 )
 
 
+_TYPE = itemgetter("type")
+_DICTS = frozenset({dict})
+_OF_THE_TURN = frozenset({"_last_bot_prompt"})
+"""Variables that nothing asks for once the turn is over: the prompt quotes all of the conversation again."""
+
+
 @value_class
 class Story:
     """The machine, and the events so far; shared, never changed."""
 
     machine: State
     events: tuple[EventDict, ...] = ()
+    chat: Quoted = NOTHING_QUOTED
+    """What prompts that quote it as chat messages have made of it."""
 
 
 _MARKERS = re.compile(r"(Start|Finish)?\w*Rails?(Finished)?|ContextUpdate|Listen")
 
 
-def continued(before: Sequence[EventDict], events: Sequence[EventDict]) -> tuple[EventDict, ...]:
-    """What later turns quote of `events`, which begin with `before`: what was said, meant and done.
+def story_after(before: Story, machine: State, events: Sequence[EventDict]) -> Story:
+    """The conversation after a turn whose `events` begin with those before it."""
+    kept = (*before.events, *_quoted(events[len(before.events) :]))
+    chat = events.quote() if isinstance(events, History) and events.quoted.count else None
+    quoted = Quoted(len(kept), chat.lines) if chat is not None else NOTHING_QUOTED
+    if len(kept) > HISTORY_BOUND:
+        gone, kept = kept[:-HISTORY_BOUND], kept[-HISTORY_BOUND:]
+        quoted = quoted.without(gone) if chat is not None else quoted
+    return Story(machine, kept, quoted)
 
-    The turn's own machinery is left out; of `before` it was already.
-    """
-    new = events[len(before) :] if before else events
-    quoted = [event for event in new if not (event.get("is_system_action") or is_marker(event["type"]))]
-    return (*before, *quoted)[-HISTORY_BOUND:]
+
+def _quoted(events: Sequence[EventDict]) -> list[EventDict]:
+    """What later turns quote: what was said, meant and done. The turn's own machinery is left out."""
+    return [event for event in events if not (event.get("is_system_action") or is_marker(event["type"]))]
 
 
 @lru_cache(maxsize=1024)
@@ -65,15 +84,18 @@ def write_story(story: Story, before: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InvalidStateError: an event nests without end, or a variable is too large.
     """
-    written = {id(event) for event in _written(before)}
-    new = [event for event in story.events if id(event) not in written]
+    written = set(map(id, _written(before)))
+    # What a turn adds stands behind what was there.
+    known = sum(map(written.__contains__, map(id, story.events)))
+    new = story.events[known:]
+    variables = {name: value for name, value in story.machine.variables.items() if name not in _OF_THE_TURN}
+    machine = replace(story.machine, variables=variables)
     try:
-        snapshot = {"type": SNAPSHOT, "machine": snapshot_of(story.machine)}
+        snapshot = {"type": SNAPSHOT, "machine": snapshot_of(machine)}
         *events, saved = json.loads(json.dumps([*new, snapshot], default=str))
     except (ColangStateError, ValueError, RecursionError) as error:
         raise InvalidStateError(f"the conversation is no plain data: {error}") from None
-    told = iter(events)
-    return {"events": [*(event if id(event) in written else next(told) for event in story.events), saved]}
+    return {"events": [*story.events[:known], *events, saved]}
 
 
 def _written(state: Mapping[str, Any]) -> Sequence[EventDict]:
@@ -106,14 +128,21 @@ def read_story(program: Program, saved: Mapping[str, Any]) -> Story:
         InvalidStateError: the snapshot does not fit this program.
     """
     events = list(saved.get("events") or ())
-    if not all(isinstance(event, Mapping) and isinstance(event.get("type"), str) for event in events):
+    if not _are_events(events):
         raise InvalidStateError("the `events` of a state are mappings with a `type`")
     if events and isinstance(events[-1], Mapping) and events[-1].get("type") == SNAPSHOT:
         return Story(_machine(program, events.pop()), tuple(events))
     machine = State()
     for event in events:
         step(program, machine, Event(event["type"], {k: v for k, v in event.items() if k != "type"}))
-    return Story(machine, continued((), events))
+    return story_after(begin_story(), machine, events)
+
+
+def _are_events(events: Sequence[Any]) -> bool:
+    if _DICTS.issuperset(map(type, events)):
+        with suppress(KeyError):
+            return all(map(isinstance, map(_TYPE, events), repeat(str)))
+    return all(isinstance(event, Mapping) and isinstance(event.get("type"), str) for event in events)
 
 
 def _machine(program: Program, saved: Mapping[str, Any]) -> State:

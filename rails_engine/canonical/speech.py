@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
 from colang.v1 import to_text
@@ -21,6 +22,10 @@ from rails_engine.umim import EventDict
 
 REASONING: Final = "reasoning"
 """The note of what the model thought that was last asked for an intent, a step or a value."""
+
+_ROLE: Final = attrgetter("role")
+_CONTENT: Final = attrgetter("content")
+_TEXTS: Final = frozenset({str})
 
 Passthrough: TypeAlias = Callable[[Mapping[str, Any], list[EventDict]], Awaitable[Any]]
 
@@ -200,13 +205,11 @@ def _prompt_of(request: LLMRequest) -> Any:
     """A request's prompt: a text, or messages as plain data."""
     if request.prompt is not None:
         return request.prompt
-    return [
-        {
-            "role": message.role,
-            "content": message.content if isinstance(message.content, str) else text_of(message),
-        }
-        for message in request.messages
-    ]
+    said = request.messages
+    texts = list(map(_CONTENT, said))
+    if not _TEXTS.issuperset(map(type, texts)):
+        texts = list(map(text_of, said))
+    return [{"role": role, "content": text} for role, text in zip(map(_ROLE, said), texts, strict=True)]
 
 
 def _arguments(text: str) -> Any:

@@ -32,7 +32,13 @@ from rails_engine.prompts.answers import (
     strip_quotes,
 )
 from rails_engine.prompts.filters import FILTERS
-from rails_engine.prompts.history import HIDDEN, conversation_to_events
+from rails_engine.prompts.history import (
+    HIDDEN,
+    NOTHING_QUOTED,
+    History,
+    Quoted,
+    conversation_to_events,
+)
 from rails_engine.prompts.library import PromptLibrary, Rendered
 from rails_engine.prompts.manager import LLMTaskManager, get_prompt, get_task_model
 from rails_engine.prompts.parsers import (
@@ -57,10 +63,13 @@ from rails_engine.prompts.verdicts import (
 __all__ = [
     "FILTERS",
     "HIDDEN",
+    "NOTHING_QUOTED",
     "PARSERS",
+    "History",
     "LLMTaskManager",
     "NoVerdict",
     "PromptLibrary",
+    "Quoted",
     "Rendered",
     "Task",
     "bot_intent_parser",

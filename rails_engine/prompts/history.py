@@ -15,16 +15,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
+
+from rails_engine.llm import Message, message_of
+from rails_engine.values import value_class
 
 Event: TypeAlias = Mapping[str, Any]
+Role: TypeAlias = Literal["user", "assistant", "system"]
 
 HIDDEN = "(hidden, because the assistant does not talk about it)"
 TURN_STARTS = ("UserMessage", "UtteranceUserActionFinished", "UserActionLog")
 
 _MASKS = "mask_prev_user_message"
 _TYPE = itemgetter("type")
-_SPOKEN: Mapping[Any, tuple[str, str]] = {
+_SPOKEN: Mapping[Any, tuple[Role, str]] = {
     "UserMessage": ("user", "text"),
     "StartUtteranceBotAction": ("assistant", "script"),
     "SystemMessage": ("system", "content"),
@@ -147,10 +151,74 @@ def text_of(content: Any) -> str:
     return " ".join(str(part.get("text", "")) if "text" in part else "[image]" for part in parts)
 
 
+class ChatLine(dict[str, Any]):
+    """A chat message, and what models are sent for it."""
+
+    __slots__ = ("message",)
+    message: Message
+
+
+def _line(role: Role, content: Any) -> ChatLine:
+    line = ChatLine(role=role, content=content)
+    if type(content) is str:
+        line.message = Message(role, content)
+    else:
+        kept = content if isinstance(content, list) else text_of(content)
+        line.message = message_of({"role": role, "content": kept})
+    return line
+
+
+@value_class
+class Quoted:
+    """Chat messages that stand for the first `count` events of a history."""
+
+    count: int
+    lines: tuple[ChatLine, ...]
+
+    def without(self, events: Sequence[Event]) -> Quoted:
+        """What is left where these events, with which the history began, are forgotten."""
+        gone = sum(event.get("type") in _SPOKEN for event in events)
+        return Quoted(self.count - len(events), self.lines[gone:])
+
+
+NOTHING_QUOTED: Final = Quoted(0, ())
+
+
+class History(list[Any]):
+    """The events of a conversation; chat messages that were made of the first of them are not made again.
+
+    Whoever is given these messages must not change them: later turns quote them too.
+    """
+
+    __slots__ = ("quoted",)
+
+    def __init__(self, events: Iterable[Event], quoted: Quoted = NOTHING_QUOTED) -> None:
+        super().__init__(events)
+        self.quoted = quoted
+
+    def quote(self) -> Quoted | None:
+        """The chat messages of all events so far; None where a text among them is to be masked."""
+        quoted = self.quoted
+        new = self[quoted.count :]
+        if new:
+            if _has_masks(new):
+                return None
+            lines = [
+                _line(spoken[0], event.get(spoken[1]))
+                for event in new
+                if (spoken := _SPOKEN.get(event.get("type"))) is not None
+            ]
+            self.quoted = quoted = Quoted(len(self), (*quoted.lines, *lines))
+        return quoted
+
+
 def as_chat(events: Sequence[Event]) -> list[dict[str, Any]]:
     """User and bot texts as chat messages, in order; contents stay as they are, so images are kept."""
+    quoted = events.quote() if isinstance(events, History) else None
+    if quoted is not None:
+        return list(quoted.lines)
     messages: list[dict[str, Any]] = []
-    for event in with_masks(events) if _has_masks(events) else events:
+    for event in with_masks(events):
         spoken = _SPOKEN.get(event.get("type"))
         if spoken is not None:
             messages.append({"role": spoken[0], "content": event.get(spoken[1])})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ from rails_engine.config import MessageTemplate, Model, RailsConfig, TaskPrompt
 from rails_engine.errors import PromptError
 from rails_engine.llm import Message, message_of
 from rails_engine.prompts.filters import first_turns
-from rails_engine.prompts.history import TURN_STARTS, Event, text_of
+from rails_engine.prompts.history import TURN_STARTS, ChatLine, Event, text_of
 from rails_engine.prompts.parsers import PARSERS
 from rails_engine.prompts.selection import STANDARD, built_in, chosen, of_folder
 from rails_engine.prompts.templates import Templates
@@ -19,6 +20,10 @@ from rails_engine.values import value_class
 
 HISTORY = "history"
 _SPEAKERS = ("system", "user", "assistant")
+_OF_HISTORY = frozenset({ChatLine})
+_TEXTS = frozenset({str})
+_MESSAGE = attrgetter("message")
+_CONTENT = attrgetter("content")
 _DEFAULT_TOOLS = "main"
 
 
@@ -37,6 +42,9 @@ class Rendered:
         """Characters of text."""
         if self.prompt is not None:
             return len(self.prompt)
+        contents = list(map(_CONTENT, self.messages))
+        if _TEXTS.issuperset(map(type, contents)):
+            return sum(map(len, contents))
         return sum(map(_length, self.messages))
 
 
@@ -186,7 +194,9 @@ class PromptLibrary:
             return [message_of({"role": "user", "content": given})] if given.strip() else []
         if not isinstance(given, list):
             raise PromptError(f"expected messages from {template!r}, got {type(given).__name__}")
-        return list(map(_said, given))
+        if _OF_HISTORY.issuperset(map(type, given)):
+            return list(map(_MESSAGE, given))
+        return [message_of(_role_first(item)) for item in given]
 
     def _shortened(self, prompt: TaskPrompt, variables: Mapping[str, Any], limit: int) -> Rendered:
         """The prompt with the longest end of the history that fits, found by bisection over where turns begin."""
@@ -251,15 +261,6 @@ def _cuts(history: Sequence[Event]) -> list[int]:
     turns = [index for index, event in enumerate(history) if event.get("type") in TURN_STARTS and index]
     last = turns[-1] if turns else 0
     return [*turns, *range(last + 1, len(history) + 1)]
-
-
-def _said(item: Mapping[str, Any]) -> Message:
-    """A message that a template brought; nearly all of a history have nothing but a role and a text."""
-    if type(item) is dict and len(item) == 2:
-        role, content = item.get("role"), item.get("content")
-        if type(content) is str and role in _SPEAKERS:
-            return Message(cast("Any", role), content)
-    return message_of(_role_first(item))
 
 
 def _role_first(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,10 +33,10 @@ ORDER: dict[str, tuple[str, ...]] = {
     "rails_engine": (
         "background errors joints loops options parts response rim streaming_handler umim values verbose",
         "outside",
-        "chat config context http saved state streaming",
+        "chat config context http state streaming",
         "actions buffers helpers llm messages request retrieval verdicts windows",
         "ahead knowledge prompts replies trace",
-        "judge",
+        "judge saved",
         "teller",
         "scene stories",
         "incoming",
