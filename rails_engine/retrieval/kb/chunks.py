@@ -55,8 +55,11 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
-    """A piece of a document, as it is found and quoted."""
+class Chunk(Mapping[str, Any]):
+    """A piece of a document, as it is found and quoted.
+
+    Users' code reads it as a mapping too: the document's metadata, `title`, `body` and `source`.
+    """
 
     title: str
     body: str
@@ -67,6 +70,18 @@ class Chunk:
     def text(self) -> str:
         """What is embedded and searched: the title helps a body that never says what it is about."""
         return f"# {self.title}\n\n{self.body}"
+
+    def __getitem__(self, key: str) -> Any:
+        return self._read()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+    def _read(self) -> dict[str, Any]:
+        return {**self.meta, "title": self.title, "body": self.body, "source": str(self.provenance)}
 
 
 def cut(outline: Outline, path: str, settings: ChunkSettings | None = None) -> list[Chunk]:

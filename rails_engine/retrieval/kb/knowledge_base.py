@@ -123,7 +123,7 @@ class KnowledgeBase:
         self, text: str, max_results: int = CHUNKS_SHOWN
     ) -> list[dict[str, Any]]:
         """The same as plain dictionaries (`title`, `body`, the document's metadata, `source`), for users' actions."""
-        return [chunk_as_dict(chunk) for chunk in await self.search(text, max_results)]
+        return [dict(chunk) for chunk in await self.search(text, max_results)]
 
     async def answer(
         self, question: str, settings: ExtractSettings | None = None, tenant: str | None = None
@@ -148,14 +148,9 @@ class KnowledgeBase:
         return held or Chunk(title, body, Provenance(source, (), 0, 0), meta)
 
 
-def chunk_as_dict(chunk: Chunk) -> dict[str, Any]:
-    """A chunk as users' actions and templates see it."""
-    return {**chunk.meta, "title": chunk.title, "body": chunk.body, "source": str(chunk.provenance)}
-
-
 def _item(chunk: Chunk) -> Item:
     tenant = chunk.meta.get("tenant")
-    return Item(chunk.text, chunk_as_dict(chunk), None if tenant is None else str(tenant))
+    return Item(chunk.text, dict(chunk), None if tenant is None else str(tenant))
 
 
 def _as_bytes(content: str | bytes) -> bytes:

@@ -100,7 +100,12 @@ def test_chunks_are_there_before_anything_is_indexed() -> None:
     rails = LLMRails(
         RailsConfig.from_content(COLANG, config=CONFIG | {"knowledge_base": {}}), llm=ScriptedLLM([])
     )
-    assert [chunk.title for chunk in rails.kb.chunks] == ["Otters", "Bears"]
+    assert [chunk["title"] for chunk in rails.kb.chunks] == ["Otters", "Bears"]
+    assert dict(rails.kb.chunks[0]) == {
+        "title": "Otters",
+        "body": rails.kb.chunks[0].body,
+        "source": "kb/1.md:3-3 (Otters)",
+    }
 
 
 def test_code_can_ask_which_embeddings_are_used() -> None:
