@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rails_engine.retrieval.base import EmbeddingKind
+from rails_engine.retrieval.errors import EmbeddingError
 from rails_engine.retrieval.vectors import Vectors
 
 
@@ -32,13 +33,23 @@ class UnsizedEmbedder(ABC):
 
         Raises:
             EmbeddingConfigError: the model cannot be run or asked: a package, a key or the model itself is missing.
-            EmbeddingError: it failed, or gave something else than a vector for each text.
+            EmbeddingError: it failed, gave something else than a vector for each text, or vectors of another length
+                than before.
         """
         if not texts:
             return np.empty((0, await self.dimension()), np.float32)
         vectors = await self._vectors(texts, kind)
+        if self._dimension not in (None, vectors.shape[1]):
+            raise EmbeddingError(
+                f"{self.model_name}: gave vectors of length {vectors.shape[1]}, where it gave {self._dimension} before"
+            )
         self._dimension = vectors.shape[1]
         return vectors
+
+    @property
+    @abstractmethod
+    def model_name(self) -> str:
+        """See `Embedder.model_name`."""
 
     @abstractmethod
     async def _vectors(self, texts: Sequence[str], kind: EmbeddingKind) -> Vectors:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +34,8 @@ class Sources:
             DocumentError: the folder holds a file that cannot be read.
         """
         found = read_folder(self.folder) if self.folder is not None else []
-        held = {document.content for document in found}
-        return found + [document for document in self.documents if _as_bytes(document.content) not in held]
+        held = {_comparable(document.content) for document in found}
+        return found + [document for document in self.documents if _comparable(document.content) not in held]
 
 
 class Library:
@@ -153,5 +154,7 @@ def _item(chunk: Chunk) -> Item:
     return Item(chunk.text, dict(chunk), None if tenant is None else str(tenant))
 
 
-def _as_bytes(content: str | bytes) -> bytes:
-    return content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+def _comparable(content: str | bytes) -> bytes:
+    """Content without a byte order mark and with one kind of line end, as a configuration holds the text of its files."""
+    raw = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+    return raw.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n").replace(b"\r", b"\n")

@@ -51,6 +51,14 @@ def test_a_file_of_two_gigabytes_is_refused_without_reading_it(tmp_path: Path, n
         LLMRails(RailsConfig.from_path(str(tmp_path)))
 
 
+@pytest.mark.parametrize(
+    "content", [b"# A\r\n\r\nOtters swim.\r\n", "# A\n\nOtters swim.\n".encode("utf-8-sig")]
+)
+async def test_a_document_from_another_system_is_found_once(tmp_path: Path, content: bytes) -> None:
+    rails = LLMRails(config_with(tmp_path, {"otters.md": content}))
+    assert [chunk["body"] for chunk in await rails.kb.search_relevant_chunks("otters")] == ["Otters swim."]
+
+
 async def test_an_empty_folder_finds_nothing(tmp_path: Path) -> None:
     rails = LLMRails(config_with(tmp_path, {}))
     await rails.build_knowledge_base()

@@ -10,7 +10,7 @@ import pytest
 from rails_engine import LLMRails
 from rails_engine.config import RailsConfig
 from rails_engine.llm import ScriptedLLM
-from rails_engine.retrieval import EmbeddingsIndex, IndexItem
+from rails_engine.retrieval import EmbeddingError, EmbeddingModel, EmbeddingsIndex, IndexItem
 
 COLANG = """
 define user asks facts
@@ -118,3 +118,28 @@ def test_code_can_ask_which_embeddings_are_used() -> None:
     plain = LLMRails(RailsConfig.from_content(config={"models": []}))
     assert (plain.default_embedding_engine, plain.default_embedding_model) == (None, None)
     assert plain.default_embedding_params == {}
+
+
+class Growing(EmbeddingModel):
+    """Gives longer vectors each time it is asked."""
+
+    engine_name = "growing"
+
+    def __init__(self, embedding_model: str) -> None:
+        self.length = 2
+
+    def encode(self, documents: list[str]) -> list[list[float]]:
+        raise NotImplementedError
+
+    async def encode_async(self, documents: list[str]) -> list[list[float]]:
+        self.length += 1
+        return [[1.0] * self.length for _ in documents]
+
+
+async def test_a_model_whose_vectors_change_their_length_is_a_clear_error() -> None:
+    config = CONFIG | {"models": [{"type": "embeddings", "engine": "growing", "model": "m"}]}
+    config |= {"knowledge_base": {}}
+    rails = LLMRails(RailsConfig.from_content(COLANG, config=config), llm=ScriptedLLM([]))
+    rails.register_embedding_provider(Growing)
+    with pytest.raises(EmbeddingError, match=r"growing.*vectors of length \d, where it gave \d before"):
+        await rails.kb.search("anything")
