@@ -34,9 +34,9 @@ def canonical_program(config: RailsConfig, view: Mapping[str, Any]) -> Program:
     require_listed_flows(config, [*flows, *(flow.name for flow in system)])
     rails = {name for flows_of in _listed(config) for name in flows_of}
     ordered = [_as_rail(flow) if flow.name in rails else flow for flow in (*flows.values(), *system)]
-    users = {**{name: tuple(texts) for name, texts in config.user_messages.items()}, **own.user_messages}
+    users = {name: tuple(texts) for name, texts in config.user_messages.items()}
     bots = {name: tuple(texts) for name, texts in config.bot_messages.items()}
-    return make_program(ordered, users, {**_system().bot_messages, **bots, **own.bot_messages}, view)
+    return make_program(ordered, users, {**_system().bot_messages, **bots}, view)
 
 
 @lru_cache(maxsize=KEPT)

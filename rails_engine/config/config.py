@@ -118,6 +118,8 @@ class RailsConfig(ConfigData):
     def outline(self) -> None:
         """Show what the Colang 1.0 sources define in `user_messages`, `bot_messages` and `flows`; 2.x ones are read.
 
+        Of a message that YAML defines too the source's texts count.
+
         Raises:
             ColangError: a source cannot be read.
         """
@@ -126,8 +128,8 @@ class RailsConfig(ConfigData):
             return
         self._yaml = {name: getattr(self, name) for name in _OUTLINED}
         found = outline_of(self._sources)
-        self.user_messages = {**found.user_messages, **self.user_messages}
-        self.bot_messages = {**found.bot_messages, **self.bot_messages}
+        self.user_messages = {**self.user_messages, **found.user_messages}
+        self.bot_messages = {**self.bot_messages, **found.bot_messages}
         self.flows = [*self.flows, *found.flows]
 
     @classmethod

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from colang import ColangError
+from rails_engine import LLMRails
 from rails_engine.config import ConfigProblemsError, RailsConfig, nearest, parse_flow_ref
 from rails_engine.errors import ConfigurationError, InvalidRailsConfigurationError
 
@@ -63,6 +64,31 @@ def test_colang_is_kept_as_a_source() -> None:
     assert [(source.name, source.text) for source in config.sources] == [
         ("main.co", "define user greet\n  'hi'\n")
     ]
+
+
+MESSAGES = """
+define user tea
+  "tea please"
+define bot pour
+  "Here is tea."
+define flow
+  event UserMessage
+  bot pour
+"""
+
+
+def test_messages_of_a_source_count_before_those_of_yaml() -> None:
+    config = RailsConfig.from_content(
+        MESSAGES, "models: []\nuser_messages: {tea: [chai], cake: [cake]}\nbot_messages: {pour: [Pouring.]}"
+    )
+    assert config.user_messages == {"tea": ["tea please"], "cake": ["cake"]}
+    assert LLMRails(config).generate(prompt="hi") == "Here is tea."
+
+
+def test_messages_may_be_changed_in_code_before_the_rails_are_made() -> None:
+    config = RailsConfig.from_content(MESSAGES, "models: []")
+    config.bot_messages["pour"] = ["Your tea."]
+    assert LLMRails(config).generate(prompt="hi") == "Your tea."
 
 
 def test_nothing_at_all_is_refused() -> None:
