@@ -6,12 +6,14 @@ import asyncio
 
 import pytest
 
+from colang.v1 import State
 from rails_engine import stories
 from rails_engine.ahead import Ahead, AheadEndedError
 from rails_engine.chat import ChatMessage, Digest
 from rails_engine.llm import LLMCall, LLMRequest, ScriptedLLM
+from rails_engine.prompts import FILTERS, History
 from rails_engine.replies import Reply
-from rails_engine.saved import begin_story, continued
+from rails_engine.saved import begin_story, story_after
 from rails_engine.stories import Stories
 from rails_engine.streaming import Frame, Outlet, relay
 
@@ -71,7 +73,24 @@ def test_the_conversation_that_was_used_last_is_kept_longest(monkeypatch: pytest
 
 def test_of_a_long_conversation_the_latest_events_are_kept_for_prompts() -> None:
     events = [{"type": "UserMessage", "text": str(number)} for number in range(700)]
-    kept = continued((), events)
-    assert [event["text"] for event in kept] == [str(number) for number in range(200, 700)]
-    later = continued(kept, [*kept, {"type": "Listen"}, {"type": "UserMessage", "text": "700"}])
-    assert [event["text"] for event in later] == [str(number) for number in range(201, 701)]
+    kept = story_after(begin_story(), State(), events)
+    assert [event["text"] for event in kept.events] == [str(number) for number in range(200, 700)]
+    turn = [*kept.events, {"type": "Listen"}, {"type": "UserMessage", "text": "700"}]
+    later = story_after(kept, State(), turn)
+    assert [event["text"] for event in later.events] == [str(number) for number in range(201, 701)]
+
+
+def test_what_was_quoted_in_one_turn_is_quoted_alike_in_the_next() -> None:
+    """Also where a text is masked later on, and where the beginning of a long conversation is forgotten."""
+    quote, story, again = FILTERS["to_chat_messages"], begin_story(), []
+    for number in range(300):
+        events = History(story.events, story.chat)
+        for kind, key in (("UserMessage", "text"), ("Listen", "at"), ("StartUtteranceBotAction", "script")):
+            events.append({"type": kind, key: f"{kind} {number}"})
+        assert quote(events) == quote(list(events))
+        if number in {20, 21, 290}:
+            events.append({"type": "mask_prev_user_message"})
+        story = story_after(story, State(), events)
+        assert quote(History(story.events, story.chat)) == quote(list(story.events))
+        again.append(bool(story.chat.lines))
+    assert (again[19], again[20], again[280]) == (True, False, True), "kept, but where a text is masked"
