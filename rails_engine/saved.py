@@ -50,13 +50,17 @@ _MARKERS = re.compile(r"(Start|Finish)?\w*Rails?(Finished)?|ContextUpdate|Listen
 
 def story_after(before: Story, machine: State, events: Sequence[EventDict]) -> Story:
     """The conversation after a turn whose `events` begin with those before it."""
-    kept = (*before.events, *_quoted(events[len(before.events) :]))
-    chat = events.quote() if isinstance(events, History) and events.quoted.count else None
-    quoted = Quoted(len(kept), chat.lines) if chat is not None else NOTHING_QUOTED
+    begun = len(before.events)
+    chat = events.quoted if isinstance(events, History) else NOTHING_QUOTED
+    told = max(begun, chat.count)
+    kept = (*before.events, *_quoted(events[begun:told]))
+    if told > begun:
+        chat = Quoted(len(kept), chat.lines)
+    kept = (*kept, *_quoted(events[told:]))
     if len(kept) > HISTORY_BOUND:
-        gone, kept = kept[:-HISTORY_BOUND], kept[-HISTORY_BOUND:]
-        quoted = quoted.without(gone) if chat is not None else quoted
-    return Story(machine, kept, quoted)
+        chat = chat.without(kept[:-HISTORY_BOUND])
+        kept = kept[-HISTORY_BOUND:]
+    return Story(machine, kept, chat)
 
 
 def _quoted(events: Sequence[EventDict]) -> list[EventDict]:

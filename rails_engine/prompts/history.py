@@ -177,6 +177,8 @@ class Quoted:
 
     def without(self, events: Sequence[Event]) -> Quoted:
         """What is left where these events, with which the history began, are forgotten."""
+        if len(events) >= self.count:
+            return NOTHING_QUOTED
         gone = sum(event.get("type") in _SPOKEN for event in events)
         return Quoted(self.count - len(events), self.lines[gone:])
 
