@@ -68,6 +68,17 @@ async def _one_after_the_other(
     return done
 
 
+async def judge_input(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
+    """`JudgeInputAction(text)`: `{text}` as the input rails leave it, judged beside the conversation.
+
+    Where they refuse it, what they said is said, and the flow that asked fails.
+    """
+    judgement = await scene.judge.input(str(arguments["text"]))
+    if judgement.passed:
+        return Outcome({"text": judgement.text})
+    return Outcome(None, {}, judgement.sent, starts=spoken(judgement.said), aborts=True)
+
+
 async def _at_once(scene: Scene, direction: str, numbers: Sequence[int], content: Any) -> list[Judgement]:
     """The verdicts in the order of the list; the first refusal alone, where there is one."""
     tasks = [asyncio.ensure_future(scene.judge.listed(direction, number, content)) for number in numbers]

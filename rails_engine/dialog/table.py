@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from rails_engine.dialog import attention, flow_actions, generation
 from rails_engine.dialog.passthrough import passthrough
-from rails_engine.dialog.side_by_side import rails_side_by_side
+from rails_engine.dialog.side_by_side import judge_input, rails_side_by_side
 from rails_engine.dialog.sources import relevant_chunks
 from rails_engine.scene import Effect, Plan
 
@@ -21,6 +21,7 @@ _AT_ONCE: Mapping[str, Effect] = {
     "GetCurrentDateTimeAction": flow_actions.current_time,
     "RetrieveRelevantChunksAction": relevant_chunks,
     "RailsSideBySideAction": rails_side_by_side,
+    "JudgeInputAction": judge_input,
     "UpdateAttentionMaterializedViewAction": attention.update_view,
     "GetAttentionPercentageAction": attention.percentage,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -407,3 +408,55 @@ async def test_variables_of_the_engine_are_not_set_from_outside(name: str) -> No
 async def test_a_tool_message_tells_neither_of_flows_nor_of_what_users_say(name: str) -> None:
     message = {"role": "tool", "tool_call_id": "c", "name": name, "content": "SECRET"}
     assert (await app().generate_async(messages=[message]))["content"] == ""
+
+
+# --- two texts at once -----------------------------------------------------------------------------------------------
+
+TWO_LISTENERS = """
+import core
+flow main
+  activate greeting
+  activate cancelling
+  match Never()
+flow greeting
+  user said "hello" as $said
+  bot say "greeted {$said.transcript}"
+flow cancelling
+  user said (regex("cancel.*")) as $said
+  bot say "cancelled {$said.transcript}"
+flow no secret in
+  global $user_message
+  $bad = await LookAction(text=$user_message)
+  if $bad
+    bot say "no"
+    abort
+"""
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (["hello", "cancel it"], {"greeted hello", "cancelled cancel it"}),
+        (["hello", "cancel SECRET"], {"greeted hello", "no"}),
+        (["cancel SECRET", "hello"], {"greeted hello", "no"}),
+        (["cancel it", "hello"], {"greeted hello", "cancelled cancel it"}),
+    ],
+)
+@pytest.mark.parametrize("parallel", ["false", "true"])
+async def test_a_text_does_not_pass_in_place_of_another(
+    texts: list[str], said: set[str], parallel: str
+) -> None:
+    yaml = f"""
+colang_version: "2.x"
+models: []
+rails: {{input: {{parallel: {parallel}, flows: [no secret in, no secret in]}}}}
+"""
+    rails = LLMRails(RailsConfig.from_content(TWO_LISTENERS, yaml))
+    rails.register_action(looked_for, "LookAction")
+    reply = await rails.generate_async(messages=[{"role": "user", "content": text} for text in texts])
+    assert set(reply["content"].split("\n")) == said
+
+
+async def looked_for(text: str) -> bool:
+    await asyncio.sleep(0)
+    return "SECRET" in text
