@@ -2,7 +2,7 @@
 
 The loop is that of `prefill_attention.py`, but only the keys of earlier steps are gathered from the paged cache. Those
 of the chunk itself, nearly all of them in a long prompt step, come through the tensor memory accelerator: one
-instruction a tile, where gathering costs each thread an address for every 16 bytes, as much work as the softmax.
+instruction a tile, where gathering costs each thread a look at the block table and an address for every 16 bytes.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class ChunkTiling:
     stages: int
 
 
-# Measured on an H200 over 32 prompts of 512 tokens: more keys a tile leave too few programs on a multiprocessor.
+# Measured on an H200, 16,384 tokens of prompts of 256 to 768: 284 us a layer; 64 keys a tile take 318, 128 rows 301.
 TILING: Final = ChunkTiling(rows=64, keys=32, warps=4, stages=3)
 
 
@@ -45,7 +45,7 @@ def _causal(scores, at, place, WINDOW: tl.constexpr):
 
 @triton.jit
 def _scores(q, k, scale, SOFT_CAP: tl.constexpr):
-    """What `online_step` takes, with the factor `_factor`."""
+    """The scores of a tile for `online_step`, whose factor is `_factor`'s."""
     scores = tl.dot(q, k.T, input_precision="ieee")
     if SOFT_CAP > 0:
         scores = scaled_scores(scores, scale, SOFT_CAP)
@@ -54,6 +54,7 @@ def _scores(q, k, scale, SOFT_CAP: tl.constexpr):
 
 @triton.jit
 def _factor(scale, SOFT_CAP: tl.constexpr):
+    """What makes exponents of base 2 of `_scores`: capped ones are such already."""
     return 1.0 if SOFT_CAP > 0 else scale * 1.4426950408889634
 
 
@@ -187,7 +188,11 @@ def chunk_attention(
     out: Tensor,
     tiling: ChunkTiling = TILING,
 ) -> Tensor:
-    """As `reference.paged_attention_prefill`, with the step's own keys and values at hand. Writes to `out`."""
+    """As `reference.paged_attention_prefill`, with the step's own keys and values at hand.
+
+    `rotated` and `out`, float16 or bfloat16 [tokens, H, D], begin behind the decode rows' tokens (by length: with the
+    step's first). Writes to `out`, and nothing where a row has one query and rows are told by length.
+    """
     group = spec.heads // spec.kv_heads
     block_g = triton.next_power_of_2(group)
     block_q = max(1, tiling.rows // block_g)
