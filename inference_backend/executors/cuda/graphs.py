@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -95,7 +96,7 @@ class GraphSet:
         """Capture `run(size)` for each size."""
         with _uncollected():
             for size in reversed(self.sizes):
-                self._captured[size] = self._capture(lambda size=size: run(size))  # type: ignore[misc]
+                self._captured[size] = self._capture(partial(run, size))
 
     def _capture(self, run: Callable[[], Tensor]) -> Captured:
         """Run once to compile kernels and make their workspaces, then record."""

@@ -6,7 +6,6 @@ instruction a tile, where gathering costs each thread a look at the block table 
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 import torch
@@ -16,7 +15,13 @@ from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
 from inference_backend.kernels.cuda.attention import cache_rows, online_step, row_of, scaled_scores
-from inference_backend.kernels.cuda.launch import early_launch, launch_options, release_next, wait_previous
+from inference_backend.kernels.cuda.launch import (
+    early_launch,
+    has_tensor_memory_accelerator,
+    launch_options,
+    release_next,
+    wait_previous,
+)
 from inference_backend.kernels.values import AttentionInputs, AttentionSpec, LayerCache, Rotated
 
 
@@ -161,11 +166,6 @@ def _chunk_kernel(
     release_next(PDL)
 
 
-@lru_cache(maxsize=16)
-def _has_tensor_memory_accelerator(device: torch.device) -> bool:
-    return device.type == "cpu" or torch.cuda.get_device_capability(device)[0] >= 9
-
-
 def fits_chunks(spec: AttentionSpec, cache: LayerCache, qkv: Tensor) -> bool:
     """Whether `chunk_attention` serves a layer: keys as they are cached, heads of a power of two, and the hardware.
 
@@ -176,7 +176,7 @@ def fits_chunks(spec: AttentionSpec, cache: LayerCache, qkv: Tensor) -> bool:
         and qkv.dtype != torch.float32
         and qkv.stride(-1) == 1
         and spec.head_dim in {64, 128, 256}
-        and _has_tensor_memory_accelerator(qkv.device)
+        and has_tensor_memory_accelerator(qkv.device)
     )
 
 

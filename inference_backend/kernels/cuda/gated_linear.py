@@ -14,6 +14,7 @@ import triton.language as tl
 from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
+from inference_backend.kernels.cuda.launch import has_tensor_memory_accelerator
 from inference_backend.kernels.values import Deferred
 
 FEWEST_GATED_TOKENS: Final = 2048  # of fewer, tiles fill the card unevenly, and cuBLAS has smaller ones
@@ -62,11 +63,6 @@ def _programs(device: torch.device) -> int:
     return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1
 
 
-@lru_cache(maxsize=16)
-def _has_tensor_memory_accelerator(device: torch.device) -> bool:
-    return torch.cuda.get_device_capability(device)[0] >= 9
-
-
 def fits_gated(product: Deferred) -> bool:
     """Whether `gated_linear` is there for this product, and faster than two operations."""
     x, weight = product.x, product.weight
@@ -76,7 +72,7 @@ def fits_gated(product: Deferred) -> bool:
         and x.is_contiguous()
         and len(weight) % (2 * TILE_COLUMNS) == 0
         and weight.shape[1] % TILE_INPUTS == 0
-        and _has_tensor_memory_accelerator(x.device)
+        and has_tensor_memory_accelerator(x.device)
     )
 
 

@@ -36,6 +36,12 @@ def early_launch() -> bool:
     return torch.cuda.is_available() and torch.cuda.get_device_capability()[0] >= 9
 
 
+@cache
+def has_tensor_memory_accelerator(device: torch.device) -> bool:
+    """Whether tiles can be loaded by descriptor, as Hopper and later do it; Triton's interpreter can, on a CPU."""
+    return device.type == "cpu" or torch.cuda.get_device_capability(device)[0] >= 9
+
+
 def launch_options() -> dict[str, bool]:
     """Keyword options for every kernel launch."""
     return {"launch_pdl": True} if early_launch() else {}
