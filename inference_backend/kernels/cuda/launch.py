@@ -6,7 +6,7 @@ one's results; what it does earlier, such as loading weights, overlaps) and may 
 """
 
 import os
-from functools import cache
+from functools import cache, lru_cache
 
 import torch
 import triton
@@ -36,7 +36,7 @@ def early_launch() -> bool:
     return torch.cuda.is_available() and torch.cuda.get_device_capability()[0] >= 9
 
 
-@cache
+@lru_cache(maxsize=16)
 def has_tensor_memory_accelerator(device: torch.device) -> bool:
     """Whether tiles can be loaded by descriptor, as Hopper and later do it; Triton's interpreter can, on a CPU."""
     return device.type == "cpu" or torch.cuda.get_device_capability(device)[0] >= 9
