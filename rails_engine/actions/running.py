@@ -78,7 +78,7 @@ class ActionRunner:
 
 
 def arguments_of(action: Action, given: Mapping[str, Any], injected: Mapping[str, Any]) -> dict[str, Any]:
-    """The keyword arguments of a call. `$0`, `$1` … in `given` are positions.
+    """The keyword arguments of a call. `$0`, `$1` … in `given` are positions, which Colang 1.0 counts from 1.
 
     Raises:
         ActionError: an argument has no parameter.
@@ -90,8 +90,9 @@ def arguments_of(action: Action, given: Mapping[str, Any], injected: Mapping[str
                 arguments[name] = unwrapped(value)
         return arguments
     parameters, arguments = action.parameters, {}
+    first = 0 if "$0" in given else 1
     for name, value in given.items():
-        meant = name if name in parameters else _named(action, name)
+        meant = name if name in parameters else _named(action, name, first)
         arguments[meant] = value if type(value) is str else unwrapped(value)
     for name in parameters:
         if name not in arguments and name in injected:
@@ -102,11 +103,11 @@ def arguments_of(action: Action, given: Mapping[str, Any], injected: Mapping[str
     return arguments
 
 
-def _named(action: Action, name: str) -> str:
-    """The parameter that a name means which is none of theirs."""
+def _named(action: Action, name: str, first: int) -> str:
+    """The parameter that a name means which is none of theirs; positions are counted from `first`."""
     position = _POSITION.match(name)
-    if position and int(position[1]) < len(action.parameters):
-        return action.parameters[int(position[1])]
+    if position and 0 <= int(position[1]) - first < len(action.parameters):
+        return action.parameters[int(position[1]) - first]
     if action.takes_any:
         return name
     known = ", ".join(action.parameters) or "none"

@@ -91,7 +91,7 @@ class CanonicalRunner:
             if name in self._parallel:
                 return self._side_by_side(turn, self._parallel[name])
             plan = self._elsewhere(name)
-        return plan.run(turn.scene, _counted(arguments))
+        return plan.run(turn.scene, arguments)
 
     def _elsewhere(self, name: str) -> Plan:
         plan = self._registered.elsewhere(name)
@@ -177,15 +177,6 @@ class CanonicalRunner:
             if name not in _PRIVATE and before.get(name) is not value
         }
         return Verdict(flow, stopped, events, changed)
-
-
-def _counted(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Arguments without names, which are counted from 1 in a flow, counted from 0 as actions take them."""
-    if "$1" not in arguments:
-        return arguments
-    return {
-        f"${int(name[1:]) - 1}" if name.startswith("$") else name: value for name, value in arguments.items()
-    }
 
 
 _WRITTEN: Mapping[str, str] = MappingProxyType(

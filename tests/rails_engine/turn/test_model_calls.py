@@ -125,6 +125,17 @@ async def test_arguments_without_names_take_parameters_in_their_order() -> None:
     assert await app.generate_async(messages=[USER]) == {"role": "assistant", "content": "1bc"}
 
 
+async def test_an_action_that_takes_anything_gets_them_counted_from_1() -> None:
+    colang = 'define user greet\n  "hello"\ndefine flow\n  user greet\n  $r = execute join(1, "b")\n  bot tell\ndefine bot tell\n  "$r"\n'
+    app, _ = rails("", LLMResponse(content="greet"), colang=colang)
+
+    async def join(**given: object) -> str:
+        return f"{given['$1']} and {given['$2']}"
+
+    app.register_action(join)
+    assert await app.generate_async(messages=[USER]) == {"role": "assistant", "content": "1 and b"}
+
+
 async def test_an_action_reads_what_the_callers_own_model_has_besides() -> None:
     colang = 'define user greet\n  "hello"\ndefine flow\n  user greet\n  $r = execute where\n  bot tell\ndefine bot tell\n  "$r"\n'
     app, _ = rails("", LLMResponse(content="greet"), colang=colang)
