@@ -27,7 +27,7 @@ from colang.errors import (
     ColangSyntaxError,
     ColangValueError,
 )
-from colang.events import Command, Event, Fault, History, LogLine, PrintLine, Send
+from colang.events import INTERNAL_EVENTS, Command, Event, Fault, History, LogLine, PrintLine, Send
 from colang.guests import trespass
 from colang.imports import ImportPath
 from colang.machine import (
@@ -60,6 +60,7 @@ from colang.source import Source, Span, pointed
 from colang.values import EventRef
 
 __all__ = [
+    "INTERNAL_EVENTS",
     "ColangBudgetError",
     "ColangError",
     "ColangFlowError",

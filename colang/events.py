@@ -4,9 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from colang.source import Span
+
+INTERNAL_EVENTS: Final = frozenset(
+    {
+        "StartFlow",
+        "FinishFlow",
+        "StopFlow",
+        "FlowStarted",
+        "FlowFinished",
+        "FlowFailed",
+        "UnhandledEvent",
+        "UserIntentLog",
+        "BotIntentLog",
+        "UserActionLog",
+        "BotActionLog",
+    }
+)
+"""Events by which flows steer each other and the log is kept; a flow that sends one sends it to the others alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,28 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
+from colang import INTERNAL_EVENTS
 from rails_engine.umim import EventDict
 
 TOOL_RESULTS: Final = "UserToolMessages"
 """What tools returned, all of a turn at once."""
 
-INTERNAL: Final = frozenset(
-    {
-        "StartFlow",
-        "FinishFlow",
-        "StopFlow",
-        "PauseFlow",
-        "ResumeFlow",
-        "FlowStarted",
-        "FlowFinished",
-        "FlowFailed",
-        "UnhandledEvent",
-        "UserIntentLog",
-        "BotIntentLog",
-        "UserActionLog",
-        "BotActionLog",
-    }
-)
+INTERNAL: Final = INTERNAL_EVENTS | {"PauseFlow", "ResumeFlow"}
 """Events by which the flows of Colang 2.x steer each other; none comes from outside."""
 
 ACTION_CALL: Final = "action"

@@ -26,7 +26,7 @@ import colang
 from colang import Command, Event, Fault, History, LogLine, PrintLine, Send
 from rails_engine import umim
 from rails_engine.chat import TOOL_CALLS
-from rails_engine.dialog import CALLING, HANDING_OVER, UTTERANCE, handed_over
+from rails_engine.dialog import CALLING, HANDING_OVER, UTTERANCE, handed_over, spoken
 from rails_engine.effects import Effects
 from rails_engine.judge import FAILED_RUNS, OUTPUT, TOOL_OUTPUT
 from rails_engine.scene import STREAMED, Outcome, Plan, RunningRail, Scene
@@ -295,7 +295,7 @@ class Turn:
 
     def _is_hearsay(self, event: Event) -> bool:
         """Whether a flow tells by itself of something said: output rails have seen what was said, not this."""
-        if not event.name.startswith(f"{UTTERANCE}") or not self._scene.judge.has(OUTPUT):
+        if not event.name.startswith(UTTERANCE) or not self._scene.judge.has(OUTPUT):
             return False
         log.warning("a flow sent %s; with output rails only what `bot say` says is told", event.name)
         return True
@@ -376,10 +376,7 @@ class Turn:
 
 def _refused(ruling: Ruling) -> Outcome:
     """What the rails refused of a streamed text: the rail's own words are said instead, and who asked for it fails."""
-    said: tuple[EventDict, ...] = ()
-    if ruling.said:
-        said = ({"type": "StartFlow", "flow_id": "_say for rails", "text": ruling.said},)
-    return Outcome(events=ruling.events, starts=said, aborts=True)
+    return Outcome(events=ruling.events, starts=spoken(ruling.said), aborts=True)
 
 
 def _outcome(job: Job) -> Outcome:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from colang.errors import ColangRuntimeError, ColangValueError
-from colang.events import LogLine, PrintLine
+from colang.events import INTERNAL_EVENTS, LogLine, PrintLine
 from colang.expressions import check_size, to_text
 from colang.instructions import (
     Assign,
@@ -48,22 +48,6 @@ from colang.machine.run import EngineFault, Run
 from colang.machine.signal import Signal
 from colang.machine.state import RUNNING, Head, Instance, Place, Status
 from colang.values import ActionRef, FlowRef
-
-INTERNAL = frozenset(
-    {
-        "StartFlow",
-        "FinishFlow",
-        "StopFlow",
-        "FlowStarted",
-        "FlowFinished",
-        "FlowFailed",
-        "UnhandledEvent",
-        "UserIntentLog",
-        "BotIntentLog",
-        "UserActionLog",
-        "BotActionLog",
-    }
-)
 
 
 def advance(run: Run, instance: Instance, head: Head) -> None:
@@ -285,7 +269,7 @@ def internal_signal(run: Run, instance: Instance, instruction: Send) -> Signal |
         ColangRuntimeError: an argument cannot be evaluated, or a flow has no such event.
     """
     form = instruction.form
-    if isinstance(form, EventForm) and form.name in INTERNAL:
+    if isinstance(form, EventForm) and form.name in INTERNAL_EVENTS:
         arguments = sized_arguments(run, instance, form.arguments)
         if form.name == "StartFlow":
             arguments.setdefault("source_flow_instance_uid", instance.uid)

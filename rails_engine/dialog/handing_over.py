@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any, Final
 
 import colang
-from rails_engine.dialog.side_by_side import spoken
-from rails_engine.judge import OUTPUT, TOOL_OUTPUT, Judgement
+from rails_engine.dialog.side_by_side import refused
+from rails_engine.judge import OUTPUT, TOOL_OUTPUT
 from rails_engine.outside import ACTION_CALL, is_tool
 from rails_engine.scene import Outcome, Plan, Scene
 
@@ -40,7 +40,7 @@ def handed_over(scene: Scene, action: str) -> Plan | None:
 
 async def _say(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
     judgement = await scene.judge.output(str(arguments.get("script", "")))
-    return Outcome(asks={**arguments, "script": judgement.text}) if judgement.passed else _refused(judgement)
+    return Outcome(asks={**arguments, "script": judgement.text}) if judgement.passed else refused(judgement)
 
 
 async def _call(action: str, scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
@@ -48,12 +48,8 @@ async def _call(action: str, scene: Scene, arguments: Mapping[str, Any]) -> Outc
     call = {"id": scene.action_uid, "type": ACTION_CALL, "function": function}
     judgement = await scene.judge.tool_output([call])
     if not judgement.passed:
-        return _refused(judgement)
+        return refused(judgement)
     return Outcome(asks=_arguments(judgement.content, scene.action_uid))
-
-
-def _refused(judgement: Judgement) -> Outcome:
-    return Outcome(None, {}, judgement.sent, starts=spoken(judgement.said), aborts=True)
 
 
 def _arguments(calls: Any, uid: str) -> Mapping[str, Any]:

@@ -76,7 +76,7 @@ async def judge_input(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
     judgement = await scene.judge.input(str(arguments["text"]))
     if judgement.passed:
         return Outcome({"text": judgement.text})
-    return Outcome(None, {}, judgement.sent, starts=spoken(judgement.said), aborts=True)
+    return refused(judgement)
 
 
 async def _at_once(scene: Scene, direction: str, numbers: Sequence[int], content: Any) -> list[Judgement]:
@@ -120,7 +120,12 @@ def _refused(scene: Scene, refusal: Judgement) -> Outcome:
     if refusal.failed and not refusal.said and refusal.exception is None:
         failure = RuntimeError(f"{refusal.rail} could not judge")
         return Outcome(failure=failure, failed_rail=scene.rail or RunningRail("", ()))
-    return Outcome(None, {}, refusal.sent, starts=spoken(refusal.said), aborts=True)
+    return refused(refusal)
+
+
+def refused(judgement: Judgement) -> Outcome:
+    """What a refusal makes of the action that asked: it says what the rails have said, and its flow fails."""
+    return Outcome(None, {}, judgement.sent, starts=spoken(judgement.said), aborts=True)
 
 
 def spoken(text: str) -> tuple[EventDict, ...]:

@@ -117,6 +117,8 @@ async def test_cancelling_the_task_that_reads_hangs_up() -> None:
         await asyncio.wait_for(server.asked.wait(), PATIENCE_S)
         reading.cancel()
         await asyncio.wait_for(server.left.wait(), PATIENCE_S)
+        with pytest.raises(asyncio.CancelledError):
+            await reading
         await app.aclose()
 
 
