@@ -30,6 +30,22 @@ def row_of(tile, starts_ptr, rows, BLOCK_Q: tl.constexpr):
 
 
 @triton.jit
+def tile_of(tile, starts_ptr, rows, BLOCK_Q: tl.constexpr, BY_LENGTH: tl.constexpr):
+    """What tile number `tile` holds: its row, the row's first token and number of queries, the tile's first query of it.
+
+    With BY_LENGTH a row of one query has none: it is decoded elsewhere.
+    """
+    row = row_of(tile, starts_ptr, rows, BLOCK_Q)
+    base = tl.load(starts_ptr)
+    begin = tl.load(starts_ptr + row) - base
+    queries = tl.load(starts_ptr + row + 1) - base - begin
+    first = (tile - begin // BLOCK_Q - row) * BLOCK_Q
+    if BY_LENGTH:
+        queries = tl.where(queries == 1, 0, queries)
+    return row, begin, queries, first
+
+
+@triton.jit
 def scaled_scores(scores, scale, SOFT_CAP: tl.constexpr):
     """Products times the scale, capped as c * tanh(s / c) (0: not), times log2(e) for a softmax in base 2."""
     if SOFT_CAP > 0:

@@ -14,7 +14,7 @@ import triton.language as tl
 from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
-from inference_backend.kernels.cuda.attention import cache_rows, online_step, row_of, scaled_scores
+from inference_backend.kernels.cuda.attention import cache_rows, online_step, scaled_scores, tile_of
 from inference_backend.kernels.cuda.launch import (
     early_launch,
     has_tensor_memory_accelerator,
@@ -113,15 +113,8 @@ def _chunk_kernel(
     BY_LENGTH: tl.constexpr, STAGES: tl.constexpr, PDL: tl.constexpr,
 ):  # fmt: skip
     head = tl.program_id(0)
-    tile = tl.program_id(1)
     wait_previous(PDL)
-    row = row_of(tile, starts_ptr, rows, BLOCK_Q)
-    base = tl.load(starts_ptr)
-    begin = tl.load(starts_ptr + row) - base
-    queries = tl.load(starts_ptr + row + 1) - base - begin
-    first = (tile - begin // BLOCK_Q - row) * BLOCK_Q
-    if BY_LENGTH:
-        queries = tl.where(queries == 1, 0, queries)
+    row, begin, queries, first = tile_of(tl.program_id(1), starts_ptr, rows, BLOCK_Q, BY_LENGTH)
     if first < queries:
         prefix = tl.load(lengths_ptr + row) - queries
         lanes = tl.arange(0, BLOCK_Q * BLOCK_G)

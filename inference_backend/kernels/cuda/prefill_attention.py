@@ -13,9 +13,9 @@ from torch import Tensor
 from inference_backend.kernels.cuda.attention import (
     cache_rows,
     online_step,
-    row_of,
     scaled_scores,
     scaled_step,
+    tile_of,
 )
 from inference_backend.kernels.cuda.chunk_attention import chunk_attention
 from inference_backend.kernels.cuda.decode_attention import paged_attention_decode
@@ -53,15 +53,8 @@ def _prefill_kernel(
     PDL: tl.constexpr,
 ):
     head = tl.program_id(0)
-    tile = tl.program_id(1)
     wait_previous(PDL)
-    row = row_of(tile, starts_ptr, rows, BLOCK_Q)
-    base = tl.load(starts_ptr)
-    begin = tl.load(starts_ptr + row) - base
-    queries = tl.load(starts_ptr + row + 1) - base - begin
-    first = (tile - begin // BLOCK_Q - row) * BLOCK_Q
-    if BY_LENGTH:
-        queries = tl.where(queries == 1, 0, queries)
+    row, begin, queries, first = tile_of(tl.program_id(1), starts_ptr, rows, BLOCK_Q, BY_LENGTH)
     if first < queries:
         length = tl.load(lengths_ptr + row)
         lanes = tl.arange(0, BLOCK_Q * BLOCK_G)
