@@ -6,12 +6,14 @@ and `CacheStore`, and put `cache_embeddings` on the method of their index that c
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 from rails_engine.retrieval.errors import EmbeddingConfigError
@@ -126,10 +128,21 @@ class FilesystemCacheStore(CacheStore):
 
     def get(self, key: str) -> Any:
         path = self._path(key)
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None  # what `set` has not written whole is computed anew, and replaced
 
     def set(self, key: str, value: Any) -> None:
-        self._path(key).write_text(json.dumps(value), encoding="utf-8")
+        path, text = self._path(key), json.dumps(value)
+        with NamedTemporaryFile("w", dir=self._cache_dir, encoding="utf-8", delete=False) as fresh:
+            unfinished = Path(fresh.name)
+            try:
+                fresh.write(text)
+                fresh.close()
+                unfinished.replace(path)
+            finally:
+                unfinished.unlink(missing_ok=True)
 
     def clear(self) -> None:
         for path in self._cache_dir.iterdir():
@@ -227,7 +240,10 @@ class EmbeddingsCache:
 
 
 def cache_embeddings(func: Compute) -> Compute:
-    """Compute only what the cache of the object's `cache_config` does not have; without an enabled one, everything."""
+    """Compute only what the cache of the object's `cache_config` does not have; without an enabled one, everything.
+
+    Stores are asked in a thread: they may read files, or a server.
+    """
 
     @wraps(func)
     async def cached(self: Any, texts: list[str]) -> list[Vector]:
@@ -236,11 +252,11 @@ def cache_embeddings(func: Compute) -> Compute:
             return await func(self, texts)
         cache = getattr(self, _HELD, None) or EmbeddingsCache.from_config(config)
         setattr(self, _HELD, cache)
-        known: dict[str, Vector] = cache.get(texts)
+        known: dict[str, Vector] = await asyncio.to_thread(cache.get, texts)
         missing = [text for text in texts if text not in known]
         if missing:
             vectors = await func(self, missing)
-            cache.set(missing, vectors)
+            await asyncio.to_thread(cache.set, missing, vectors)
             known |= dict(zip(missing, vectors, strict=True))
         return [known[text] for text in texts]
 

@@ -100,3 +100,13 @@ def test_a_store_of_ones_own_is_found_by_its_name() -> None:
 def test_a_key_never_leaves_the_folder(key: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot be the name of a file"):
         FilesystemCacheStore(str(tmp_path)).set(key, [1.0])
+    with pytest.raises(ValueError, match="cannot be the name of a file"):
+        FilesystemCacheStore(str(tmp_path)).get(key)
+
+
+def test_a_file_that_was_not_written_whole_is_written_again(tmp_path: Path) -> None:
+    store = FilesystemCacheStore(str(tmp_path))
+    (tmp_path / "key").write_text("[1.0, 2")
+    assert store.get("key") is None
+    store.set("key", [1.0, 2.0])
+    assert (store.get("key"), [path.name for path in tmp_path.iterdir()]) == ([1.0, 2.0], ["key"])
