@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from rails_engine.at_once import AtOnce
 from rails_engine.canonical.runner import CanonicalRunner, Verdict
 from rails_engine.canonical.turn import CanonicalTurn
 from rails_engine.trace import Trace
@@ -41,28 +41,13 @@ class OutputCheck:
         return Ruling(text)
 
     async def _all_at_once(self, text: str, reasoning: str) -> Ruling:
-        tasks = [asyncio.ensure_future(self._ruling(flow, text, reasoning)) for flow in self.flows]
-        try:
-            for ended in asyncio.as_completed(tasks):
-                ruling = await ended
-                if ruling.refused_by is not None:
-                    return ruling
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-        # Of several that rewrite, each after the first is asked about what those before it have left.
-        current = text
-        for flow, task in zip(self.flows, tasks, strict=True):
-            ruling = task.result()
-            if ruling.text == text:
-                continue
-            if current != text:
-                ruling = await self._ruling(flow, current, reasoning)
-            if ruling.refused_by is not None:
-                return ruling
-            current = ruling.text
-        return Ruling(current)
+        rails: AtOnce[str, Ruling] = AtOnce(
+            ask=lambda flow, current: self._ruling(flow, current, reasoning),
+            refuses=lambda ruling: ruling.refused_by is not None,
+            left=lambda ruling, _: ruling.text,
+        )
+        done, left = await rails.judged(self.flows, text)
+        return done[-1] if done and done[-1].refused_by is not None else Ruling(left)
 
     async def _ruling(self, flow: str, text: str, reasoning: str) -> Ruling:
         machine = self.turn.scene.machine.fork()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+from rails_engine.at_once import AtOnce
 from rails_engine.canonical.actions import CanonicalActions
 from rails_engine.canonical.passing import pass_rails
 from rails_engine.canonical.scene import TRIGGERED, CanonicalScene
@@ -104,45 +104,20 @@ class CanonicalRunner:
     async def _side_by_side(self, turn: CanonicalTurn, direction: str) -> Outcome:
         """Run all rails of a direction at once; the first that stops ends the others and the turn."""
         flows = list(turn.scene.context.get(f"_{direction}_flows") or ())
-        tasks = [asyncio.ensure_future(self.alone(turn, direction, flow)) for flow in flows]
-        done: list[Verdict] = []
-        try:
-            for finished in asyncio.as_completed(tasks):
-                verdict = await finished
-                if verdict.stopped:
-                    return Outcome(events=tuple(verdict.events))
-                done.append(verdict)
-        finally:
-            for task in tasks:
-                task.cancel()
-            if tasks:
-                await asyncio.wait(tasks)
-        done.sort(key=lambda verdict: flows.index(verdict.flow))
-        done = await self._one_after_the_other(turn, direction, done)
+        name = _WRITTEN[direction]
+        given = turn.scene.machine.variables.get(name)
+        rails: AtOnce[str, Verdict] = AtOnce(
+            ask=lambda flow, current: self.alone(turn, direction, flow, {name: current}),
+            refuses=lambda verdict: verdict.stopped,
+            left=lambda verdict, current: verdict.variables.get(name, current),
+        )
+        done, _ = await rails.judged(flows, given)
         if done and done[-1].stopped:
             return Outcome(events=tuple(done[-1].events))
-        updates = {name: value for verdict in done for name, value in verdict.variables.items()}
+        updates = {key: value for verdict in done for key, value in verdict.variables.items()}
         return Outcome(
             context_updates=updates, events=tuple(event for verdict in done for event in verdict.events)
         )
-
-    async def _one_after_the_other(
-        self, turn: CanonicalTurn, direction: str, found: Sequence[Verdict]
-    ) -> list[Verdict]:
-        """The verdicts as if each rail that rewrites had seen what those before it left; those up to a refusal."""
-        name = _WRITTEN[direction]
-        done: list[Verdict] = []
-        given: dict[str, Any] = {}
-        for verdict in found:
-            rewrites = name in verdict.variables
-            if rewrites and given:
-                verdict = await self.alone(turn, direction, verdict.flow, given)  # noqa: PLW2901 -- asked anew
-            done.append(verdict)
-            if verdict.stopped:
-                break
-            if rewrites:
-                given = {name: verdict.variables.get(name, given.get(name))}
-        return done
 
     async def alone(
         self, turn: CanonicalTurn, direction: str, flow: str, given: Mapping[str, Any] = MappingProxyType({})

@@ -1,16 +1,14 @@
 """Rails that run at once: each beside the conversation, on a fork of it; the first refusal ends the others.
 
-What rails that let pass have assigned is taken over in the order of their list. Several that rewrite would each rewrite
-what was there before; so every one after the first is asked again, about what those before it have left.
+What rails that let pass have assigned is taken over in the order of their list.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
+from rails_engine.at_once import AtOnce
 from rails_engine.judge import CONTENT, Judgement
 from rails_engine.scene import Outcome, RunningRail, Scene
 from rails_engine.umim import EventDict
@@ -32,40 +30,26 @@ async def rails_side_by_side(scene: Scene, arguments: Mapping[str, Any]) -> Outc
     skipped = scene.context.get(SKIPPED) or ()
     numbers = [number for number, rail in enumerate(arguments["rails"]) if rail not in skipped]
     content = scene.context.get(CONTENT[direction])
-    done = await _at_once(scene, direction, numbers, content)
-    if done and done[-1].passed:
-        done = await _one_after_the_other(scene, direction, dict(zip(numbers, done, strict=True)), content)
+    rails: AtOnce[int, Judgement] = AtOnce(
+        ask=lambda number, current: scene.judge.listed(direction, number, current),
+        refuses=lambda judgement: not judgement.passed,
+        left=lambda judgement, _: judgement.content,
+    )
+    done, left = await rails.judged(numbers, content)
     if done and not done[-1].passed:
         return _refused(scene, done[-1])
-    return _passed(scene, direction, done)
+    return _passed(scene, direction, done, left)
 
 
-def _passed(scene: Scene, direction: str, done: Sequence[Judgement]) -> Outcome:
+def _passed(scene: Scene, direction: str, done: Sequence[Judgement], content: Any) -> Outcome:
     updates: dict[str, Any] = {}
     for judgement in done:
         updates |= _assigned(scene.context, judgement.variables)
     if done:
-        updates[CONTENT[direction]] = done[-1].content
+        updates[CONTENT[direction]] = content
     said = "\n".join(judgement.said for judgement in done if judgement.said)
     sent = tuple(event for judgement in done for event in judgement.sent)
     return Outcome(None, updates, sent, starts=spoken(said))
-
-
-async def _one_after_the_other(
-    scene: Scene, direction: str, found: Mapping[int, Judgement], content: Any
-) -> list[Judgement]:
-    """The verdicts as if each had seen what the ones before it left; those up to a refusal, where there is one."""
-    done: list[Judgement] = []
-    current = content
-    for number, judgement in found.items():
-        rewrites = judgement.content != content
-        if rewrites and current != content:
-            judgement = await scene.judge.listed(direction, number, current)  # noqa: PLW2901 -- asked anew
-        current = judgement.content if rewrites else current
-        done.append(replace(judgement, content=current) if judgement.passed else judgement)
-        if not judgement.passed:
-            break
-    return done
 
 
 async def judge_input(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
@@ -77,22 +61,6 @@ async def judge_input(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
     if judgement.passed:
         return Outcome({"text": judgement.text})
     return refused(judgement)
-
-
-async def _at_once(scene: Scene, direction: str, numbers: Sequence[int], content: Any) -> list[Judgement]:
-    """The verdicts in the order of the list; the first refusal alone, where there is one."""
-    tasks = [asyncio.ensure_future(scene.judge.listed(direction, number, content)) for number in numbers]
-    try:
-        for finished in asyncio.as_completed(tasks):
-            judgement = await finished
-            if not judgement.passed:
-                return [judgement]
-        return [task.result() for task in tasks]
-    finally:
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
 
 
 def _assigned(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

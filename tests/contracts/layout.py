@@ -31,7 +31,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "cli",
     ),
     "rails_engine": (
-        "background errors joints loops options parts response rim streaming_handler umim values verbose",
+        "at_once background errors joints loops options parts response rim streaming_handler umim values verbose",
         "outside",
         "chat config context http state streaming",
         "actions buffers helpers llm messages request retrieval verdicts windows",

@@ -1,0 +1,58 @@
+"""Rails that run at once over the same content: the first refusal ends the others, and rewrites add up.
+
+Several that rewrite would each rewrite what was there before; so every one after the first is asked again, about what
+those before it in the list have left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+Rail = TypeVar("Rail")
+Verdict = TypeVar("Verdict")
+
+
+@dataclass(frozen=True, slots=True)
+class AtOnce(Generic[Rail, Verdict]):
+    """How rails of some kind are asked: `ask` runs one over a content, and raises nothing that it can say as a verdict.
+
+    `left` is the content as a verdict leaves it that was given over some content.
+    """
+
+    ask: Callable[[Rail, Any], Awaitable[Verdict]]
+    refuses: Callable[[Verdict], bool]
+    left: Callable[[Verdict, Any], Any]
+
+    async def judged(self, rails: Sequence[Rail], content: Any) -> tuple[list[Verdict], Any]:
+        """The verdicts in the order of the list, up to a refusal, and the content as they leave it."""
+        found = await self._found(rails, content)
+        if found and self.refuses(found[-1]):
+            return found, content
+        done: list[Verdict] = []
+        current = content
+        for rail, alone in zip(rails, found, strict=True):
+            rewrites = self.left(alone, content) != content
+            verdict = await self.ask(rail, current) if rewrites and current != content else alone
+            done.append(verdict)
+            if self.refuses(verdict):
+                break
+            current = self.left(verdict, current) if rewrites else current
+        return done, current
+
+    async def _found(self, rails: Sequence[Rail], content: Any) -> list[Verdict]:
+        """All verdicts over the one content, or the first refusal alone."""
+        tasks = [asyncio.ensure_future(self.ask(rail, content)) for rail in rails]
+        try:
+            for finished in asyncio.as_completed(tasks):
+                verdict = await finished
+                if self.refuses(verdict):
+                    return [verdict]
+            return [task.result() for task in tasks]
+        finally:
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks)
