@@ -1,4 +1,4 @@
-"""The client over kept connections, and the two functions that most callers need."""
+"""The client over kept connections."""
 
 from __future__ import annotations
 

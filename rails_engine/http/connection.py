@@ -49,7 +49,6 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._answer: Incoming | None = None
         self._idle_s: float | None = None
-        self._late = ""
         self._paused = False
         self._untouched = False
         self.served = 0

@@ -11,7 +11,6 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Unpack
 
 from rails_engine.http.messages import (
@@ -21,6 +20,7 @@ from rails_engine.http.messages import (
     HTTPTimeoutError,
     RequestParts,
 )
+from rails_engine.retry_after import seconds_asked
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
@@ -55,13 +55,7 @@ class RetryPolicy:
 
     def retry_after(self, response: HTTPResponse, *, now: datetime) -> float | None:
         """The seconds that a server asks to wait for; None where it does not say."""
-        text = response.headers.get("retry-after", "").strip()
-        if text.replace(".", "", 1).isdigit():
-            return float(text)
-        try:
-            return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
-        except (ValueError, TypeError):
-            return None
+        return seconds_asked(response.headers, now)
 
 
 class RetryingHTTPClient:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from rails_engine.errors import (
@@ -19,6 +18,7 @@ from rails_engine.errors import (
     LLMUnsupportedParamsError,
 )
 from rails_engine.llm.endpoint import Endpoint
+from rails_engine.retry_after import seconds_asked
 
 SHOWN_BODY = 500
 _WINDOW_WORDS = ("context_length_exceeded", "maximum context length", "context window", "too many tokens")
@@ -40,7 +40,8 @@ def error_of(status: int, headers: Mapping[str, str], text: str, endpoint: Endpo
         **endpoint.described(),
     }
     if status == 429:
-        return LLMRateLimitError(status, message, retry_after_seconds=retry_after(headers), **details)
+        asked = seconds_asked(headers, datetime.now(UTC))
+        return LLMRateLimitError(status, message, retry_after_seconds=asked, **details)
     return _class_of(status, message, str(fault.get("code") or ""))(status, message, **details)
 
 
@@ -74,21 +75,3 @@ def _fault(body: Mapping[str, Any] | None) -> Mapping[str, Any]:
     if isinstance(error, dict):
         return error
     return {**body, "message": error or body.get("message") or body.get("detail")}
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the server asks to wait, from `Retry-After-Ms`, or `Retry-After` in seconds or as a date."""
-    millis, value = headers.get("retry-after-ms"), headers.get("retry-after")
-    try:
-        if millis:
-            return max(0.0, float(millis) / 1000)
-        return max(0.0, float(value)) if value else None
-    except ValueError:
-        return _until(value or "")
-
-
-def _until(date: str) -> float | None:
-    try:
-        return max(0.0, (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):
-        return None

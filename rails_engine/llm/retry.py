@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from rails_engine.errors import (
     LLMClientError,
@@ -22,9 +23,9 @@ from rails_engine.errors import (
 )
 from rails_engine.llm.answer import Completion, complete
 from rails_engine.llm.base import LLM, Chunk, LLMRequest
-from rails_engine.llm.failures import retry_after
 from rails_engine.llm.layer import Layer
 from rails_engine.llm.streams import Reading
+from rails_engine.retry_after import seconds_asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class RetryPolicy:
         """How long to wait after failed attempt number `attempt` (from 0); None: give up. `chance` is in [0, 1)."""
         if attempt >= self.max_retries or not _may_pass(error):
             return None
-        asked = retry_after(error.response_headers)
+        asked = seconds_asked(error.response_headers, datetime.now(UTC))
         if asked is not None:
             return asked if asked <= self.longest_asked_s else None
         longest = min(self.first_pause_s * float(2**attempt), self.longest_pause_s)

@@ -1,11 +1,9 @@
-"""One JSON request to a remote service: time limit, retries with jitter, `Retry-After`, typed errors."""
+"""One JSON request to a remote service: time limit, retries, typed errors."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,12 +13,14 @@ from rails_engine.http import (
     HTTPAnswerSizeError,
     HTTPClient,
     HTTPClientError,
-    HTTPResponse,
     PooledHTTPClient,
+    RetryingHTTPClient,
+    RetryPolicy,
 )
 from rails_engine.retrieval.errors import EmbeddingConfigError, EmbeddingRemoteError
 
 MAX_REPLY_BYTES = 256 << 20
+FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 20.0
 _WORTH_RETRYING = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 
@@ -35,38 +35,46 @@ class Service:
     retries: int = 2
 
 
+@asynccontextmanager
+async def connected(service: Service) -> AsyncIterator[HTTPClient]:
+    """A client for a few requests in a row, which share a connection; it honours the proxy variables."""
+    carrier = PooledHTTPClient(timeout=service.timeout_s, follow_redirects=True, limit=MAX_REPLY_BYTES)
+    client = RetryingHTTPClient(carrier, _patience(service))
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+def _patience(service: Service) -> RetryPolicy:
+    """Asking again for vectors or a ranking changes nothing at the service, so POST may be repeated."""
+    return RetryPolicy(
+        max_attempts=service.retries + 1,
+        retryable_methods=frozenset({"POST"}),
+        retryable_status_codes=_WORTH_RETRYING,
+        initial_delay=FIRST_WAIT_S,
+        max_retry_after=LONGEST_WAIT_S,
+        clamp_retry_after=True,
+    )
+
+
 async def post_json(client: HTTPClient, service: Service, url: str, body: Mapping[str, Any]) -> Any:
-    """The JSON reply to `body`.
+    """The JSON reply to `body`, by a client that `connected` gave.
 
     Raises:
         EmbeddingConfigError: the key was refused.
         EmbeddingRemoteError: no usable answer after the retries.
     """
-    for attempt in range(service.retries + 1):
-        last = attempt == service.retries
-        try:
-            reply = await _post(client, service, url, body)
-        except HTTPClientError as error:
-            if last:
-                raise EmbeddingRemoteError(_unreachable(service.name, error)) from error
-            await asyncio.sleep(_pause(attempt, None))
-            continue
-        if reply.status_code == 200:
-            return _parsed(service.name, reply.content)
-        if last or reply.status_code not in _WORTH_RETRYING:
-            raise _refusal(service.name, reply.status_code, reply.content)
-        await asyncio.sleep(_pause(attempt, reply.headers.get("retry-after")))
-    raise EmbeddingRemoteError(f"{service.name}: not asked, retries is {service.retries}")
-
-
-@asynccontextmanager
-async def connected(service: Service) -> AsyncIterator[HTTPClient]:
-    """A client for a few requests in a row, which share a connection; it honours the proxy variables."""
-    client = PooledHTTPClient(timeout=service.timeout_s, follow_redirects=True, limit=MAX_REPLY_BYTES)
     try:
-        yield client
-    finally:
-        await client.close()
+        reply = await client.request("POST", url, json=body, headers=service.headers)
+    except HTTPAnswerSizeError as error:
+        told = f"{service.name}: the reply is larger than {MAX_REPLY_BYTES >> 20} MiB"
+        raise EmbeddingRemoteError(told) from error
+    except HTTPClientError as error:
+        raise EmbeddingRemoteError(_unreachable(service.name, error)) from error
+    if reply.status_code != 200:
+        raise _refusal(service.name, reply.status_code, reply.content)
+    return _parsed(service.name, reply.content)
 
 
 def key_from(name: str, given: str | None, *variables: str) -> str:
@@ -81,24 +89,6 @@ def key_from(name: str, given: str | None, *variables: str) -> str:
     raise EmbeddingConfigError(
         f"{name} needs a key: set {' or '.join(variables)}, or leave the engine out to use the built-in offline embedder"
     )
-
-
-async def _post(client: HTTPClient, service: Service, url: str, body: Mapping[str, Any]) -> HTTPResponse:
-    try:
-        return await client.request("POST", url, json=body, headers=service.headers)
-    except HTTPAnswerSizeError as error:
-        raise EmbeddingRemoteError(
-            f"{service.name}: the reply is larger than {MAX_REPLY_BYTES >> 20} MiB"
-        ) from error
-
-
-def _pause(attempt: int, retry_after: str | None) -> float:
-    """Seconds to wait: what the service asks for, else doubling from half a second; always with jitter."""
-    try:
-        asked = float(retry_after or "")
-    except ValueError:
-        asked = 0.5 * 2**attempt
-    return min(max(asked, 0.0), LONGEST_WAIT_S) * random.uniform(1.0, 1.25)
 
 
 def _parsed(name: str, text: bytes) -> Any:

@@ -50,6 +50,7 @@ class EmbeddingServer:
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
         self.failures: list[int] = []
+        self.retry_after = "0"
         self.reply: Any = None
         self.base_url = ""
         self.dimension = DIMENSION
@@ -61,7 +62,8 @@ class EmbeddingServer:
         self.headers.append(dict(request.headers))
         self.paths.append(request.path_qs)
         if self.failures:
-            return web.json_response({"error": {"message": "no"}}, status=self.failures.pop(0))
+            told = {"Retry-After": self.retry_after}
+            return web.json_response({"error": {"message": "no"}}, status=self.failures.pop(0), headers=told)
         if self.reply is not None:
             return web.json_response(self.reply)
         texts = [body["input"]] if isinstance(body["input"], str) else body["input"]

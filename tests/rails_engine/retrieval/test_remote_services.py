@@ -18,7 +18,7 @@ QUERY, PASSAGE = EmbeddingKind.QUERY, EmbeddingKind.PASSAGE
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rest, "_pause", lambda _attempt, _retry_after: 0.0)
+    monkeypatch.setattr(rest, "FIRST_WAIT_S", 0.0)
 
 
 def root(server: EmbeddingServer) -> str:
@@ -114,11 +114,15 @@ async def test_without_a_network_the_offline_choices_are_named() -> None:
         await embedder.embed(["a"], QUERY)
 
 
-def test_waiting_honours_what_the_service_asks_for_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
-    assert 3 <= rest._pause(0, "3") <= 3.75
-    assert rest._pause(0, "100000") <= rest.LONGEST_WAIT_S * 1.25
-    assert rest._pause(3, "soon") <= 0.5 * 8 * 1.25
+async def test_a_service_that_asks_for_a_day_is_asked_again_after_the_longest_wait(
+    server: EmbeddingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rest, "LONGEST_WAIT_S", 0.01)
+    server.failures, server.retry_after = [429], "86400"
+    server.reply = {"embeddings": {"float": [[1.0, 0.0]]}}
+    embedder = embedder_for("cohere", "m", {"api_key": "k", "base_url": root(server)})
+    assert (await embedder.embed(["a"], QUERY)).shape == (1, 2)
+    assert len(server.requests) == 2
 
 
 async def test_ranking_is_asked_and_read_as_nvidia_documents_it(server: EmbeddingServer) -> None:

@@ -149,7 +149,7 @@ class Service:
 
 @pytest.fixture
 async def service(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
-    monkeypatch.setattr(rest, "_pause", lambda _attempt, _retry_after: 0.0)
+    monkeypatch.setattr(rest, "FIRST_WAIT_S", 0.0)
     listening = Service()
     app = web.Application()
     app.router.add_post("/{rest:.*}", listening.answer)
