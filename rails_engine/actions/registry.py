@@ -15,8 +15,8 @@ from functools import cached_property, partial
 from typing import Any, cast
 
 from rails_engine.actions.decorator import META
-from rails_engine.config import nearest
 from rails_engine.errors import ActionNotFoundError
+from rails_engine.spelling import nearest
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _VARIADIC = inspect.Parameter.VAR_KEYWORD

@@ -14,7 +14,7 @@ from rails_engine.config.imports import search_path
 from rails_engine.config.outline import imports_of
 from rails_engine.config.problems import ConfigProblemsError, Place, Problem
 from rails_engine.config.schema import Document, Instruction, MessageTemplate, Model, TaskPrompt
-from rails_engine.config.spelling import nearest
+from rails_engine.config.tasks import Task
 
 __all__ = [
     "ConfigProblemsError",
@@ -26,9 +26,9 @@ __all__ = [
     "Place",
     "Problem",
     "RailsConfig",
+    "Task",
     "TaskPrompt",
     "imports_of",
-    "nearest",
     "parse_flow_ref",
     "search_path",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from os import environ
 from typing import TypeAlias
@@ -11,12 +11,13 @@ from rails_engine.config.flow_refs import FlowRef, parse_flow_ref
 from rails_engine.config.outline import flow_fault
 from rails_engine.config.problems import KeyPath, Severity
 from rails_engine.config.schema import ConfigData
-from rails_engine.config.spelling import nearest
+from rails_engine.config.tasks import Task
 from rails_engine.config.template import template_fault
+from rails_engine.spelling import nearest
 
 COLANG_VERSIONS = ("1.0", "2.x")
 
-PROMPT_OF_RAIL = {
+_PROMPT_OF_RAIL = {
     "self check input": "self_check_input",
     "self check output": "self_check_output",
     "self check facts": "self_check_facts",
@@ -27,23 +28,7 @@ PROMPT_OF_RAIL = {
     "topic safety check input": "topic_safety_check_input",
     "patronus lynx check output hallucination": "patronus_lynx_check_output_hallucination",
 }
-BUILT_IN_TASKS = (
-    *PROMPT_OF_RAIL.values(),
-    "general",
-    "generate_user_intent",
-    "generate_next_steps",
-    "generate_bot_message",
-    "generate_intent_steps_message",
-    "generate_value",
-    "generate_user_intent_from_user_action",
-    "generate_user_intent_and_bot_action_from_user_action",
-    "generate_value_from_instruction",
-    "generate_flow_from_instructions",
-    "generate_flow_from_name",
-    "generate_flow_continuation",
-    "generate_flow_continuation_from_flow_nld",
-    "self_check_hallucination",
-)
+_BUILT_IN_TASKS = (*Task, *_PROMPT_OF_RAIL.values())
 _NEEDS_MODEL = {"content safety check input", "content safety check output", "topic safety check input"}
 _REWRITES_OUTPUT = {
     "mask sensitive data on output",
@@ -56,7 +41,6 @@ _REWRITES_OUTPUT = {
     "pangea ai guard output",
     "protect response",
 }
-_DIRECTIONS = ("input", "output")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +101,10 @@ def _flow_references(config: ConfigData) -> Iterator[Finding]:
                 yield Finding("error", key, message)
 
 
-def _guard_refs(config: ConfigData) -> Iterator[tuple[KeyPath, FlowRef]]:
+def _listed(config: ConfigData, among: Iterable[str] | None = None) -> Iterator[tuple[KeyPath, FlowRef]]:
+    """The rails that are listed for these directions, by default for all, each with its key."""
     directions = config.rails.directions()
-    for direction in _DIRECTIONS:
+    for direction in directions if among is None else among:
         for index, text in enumerate(directions[direction].flows):
             try:
                 yield ("rails", direction, "flows", index), parse_flow_ref(text)
@@ -127,9 +112,14 @@ def _guard_refs(config: ConfigData) -> Iterator[tuple[KeyPath, FlowRef]]:
                 continue
 
 
+def _of_messages(config: ConfigData) -> Iterator[tuple[KeyPath, FlowRef]]:
+    """The rails over what users and bots say."""
+    return _listed(config, ("input", "output"))
+
+
 def _models_of_rails(config: ConfigData) -> Iterator[Finding]:
     types = {model.type for model in config.models}
-    for key, ref in _guard_refs(config):
+    for key, ref in _of_messages(config):
         wanted = ref.parameters.get("model")
         if wanted is None and ref.name in _NEEDS_MODEL:
             yield Finding("error", key, f"`{ref.name}` needs a model: write `{ref.name} $model=TYPE`")
@@ -141,8 +131,8 @@ def _models_of_rails(config: ConfigData) -> Iterator[Finding]:
 
 def _prompts_of_rails(config: ConfigData) -> Iterator[Finding]:
     tasks = {prompt.task for prompt in config.prompts or ()}
-    for key, ref in _guard_refs(config):
-        base = PROMPT_OF_RAIL.get(ref.name)
+    for key, ref in _of_messages(config):
+        base = _PROMPT_OF_RAIL.get(ref.name)
         if base and ref.task(base) not in tasks and not _unnamed_model(ref):
             message = (
                 f"`{ref.text}` needs a prompt with `task: {ref.task(base)}` under `prompts`, there is none"
@@ -174,7 +164,7 @@ def _streaming_rewrites(config: ConfigData) -> Iterator[Finding]:
     if not (streaming.enabled and streaming.stream_first):
         return
     key: KeyPath = ("rails", "output", "streaming", "stream_first")
-    rewriting = [ref.name for _, ref in _guard_refs(config) if ref.name in _REWRITES_OUTPUT]
+    rewriting = [ref.name for _, ref in _of_messages(config) if ref.name in _REWRITES_OUTPUT]
     if rewriting:
         message = f"text that has gone out cannot be rewritten by `{rewriting[0]}`; set `stream_first: false`"
         yield Finding("error", key, message)
@@ -192,7 +182,7 @@ def _passthrough_or_single_call(config: ConfigData) -> Iterator[Finding]:
 
 def _policies(config: ConfigData) -> Iterator[Finding]:
     """Under Colang 2.x any flow may be a rail, so only 1.0 knows which names mean nothing."""
-    listed = {ref.name for ref in _listed(config)}
+    listed = {ref.name for _, ref in _listed(config)}
     for name in config.rails.policies:
         if config.colang_version == "1.0" and name not in listed:
             near = nearest(name, listed)
@@ -202,20 +192,11 @@ def _policies(config: ConfigData) -> Iterator[Finding]:
             )
 
 
-def _listed(config: ConfigData) -> Iterator[FlowRef]:
-    for rails in config.rails.directions().values():
-        for text in rails.flows:
-            try:
-                yield parse_flow_ref(text)
-            except ValueError:  # reported by _flow_references
-                continue
-
-
 def _jailbreak(config: ConfigData) -> Iterator[Finding]:
     options = config.rails.config.jailbreak_detection
     own: KeyPath = ("rails", "config", "jailbreak_detection")
     listed = [
-        (key, ref.name) for key, ref in _guard_refs(config) if ref.name.startswith("jailbreak detection")
+        (key, ref.name) for key, ref in _of_messages(config) if ref.name.startswith("jailbreak detection")
     ]
     for key, name in listed:
         if options and not (options.server_endpoint or (options.nim_base_url and name.endswith("model"))):
@@ -245,7 +226,7 @@ def _prompts_of_no_task(config: ConfigData) -> Iterator[Finding]:
     """A task of one's own is fine; one that is nearly a built-in task is likely meant as that."""
     for index, prompt in enumerate(config.prompts or ()):
         name = prompt.task.split(" $")[0]
-        meant = nearest(name, BUILT_IN_TASKS)
+        meant = nearest(name, _BUILT_IN_TASKS)
         if meant and meant != name:
             message = f"no built-in task is called `{name}`; did you mean `{meant}`?"
             yield Finding("warning", ("prompts", index, "task"), message)

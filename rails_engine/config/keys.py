@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from rails_engine.config.document import locate
 from rails_engine.config.problems import KeyPath, Problem
-from rails_engine.config.spelling import nearest
+from rails_engine.spelling import nearest
 
 
 def unknown_keys(data: Any, schema: type[BaseModel]) -> list[Problem]:

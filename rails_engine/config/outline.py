@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from colang import ColangError, Dialect, Source, dialect_of
 from colang.v1 import definitions_of, flows_of_yaml
@@ -19,9 +19,10 @@ OUTLINES_KEPT = 64
 
 _LONG_TEXT = re.compile(r'"""[\s\S]*?"""')
 _IMPORT = re.compile(r'^import[ \t]+"?([^"\n#]+?)"?[ \t]*(?:#.*)?$', re.MULTILINE)
-
-
 _FLOW = re.compile(r"^(?:@\w|flow\b|import\b)", re.MULTILINE)
+
+_Texts: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
+"""Messages by intent, as pairs, so that they may be kept and shared."""
 
 
 def spoken(source: Source) -> str | None:
@@ -55,11 +56,8 @@ def outline_of(sources: Iterable[Source]) -> Outline:
     )
 
 
-_Pairs = tuple[tuple[str, tuple[str, ...]], ...]
-
-
 @lru_cache(maxsize=OUTLINES_KEPT)
-def _defined(sources: tuple[Source, ...]) -> tuple[_Pairs, _Pairs, tuple[tuple[str, str], ...]]:
+def _defined(sources: tuple[Source, ...]) -> tuple[_Texts, _Texts, tuple[tuple[str, str], ...]]:
     found = definitions_of(sources)
     flows = tuple((flow.name, flow.text) for flow in found.flows)
     return tuple(found.user_messages.items()), tuple(found.bot_messages.items()), flows

@@ -19,13 +19,13 @@ from rails_engine.config import (
     Place,
     Problem,
     RailsConfig,
-    nearest,
     parse_flow_ref,
 )
 from rails_engine.errors import InvalidRailsConfigurationError
 from rails_engine.judge import CONTENT
 from rails_engine.options import GenerationRailsOptions
 from rails_engine.request import chosen
+from rails_engine.spelling import nearest
 
 _HERE = Path(__file__).parent / "colang_2"
 _RUNNERS = {

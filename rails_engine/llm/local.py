@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rails_engine.config import Model, nearest
+from rails_engine.config import Model
 from rails_engine.errors import (
     InvalidModelConfigurationError,
     LLMBadRequestError,
@@ -29,6 +29,7 @@ from rails_engine.llm.base import Chunk, LLMRequest, TokenLogprob, ToolCallFragm
 from rails_engine.llm.endpoint import Endpoint
 from rails_engine.llm.think import ThinkSplitter
 from rails_engine.llm.wire import body_of
+from rails_engine.spelling import nearest
 
 if TYPE_CHECKING:
     from inference_backend import (

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from rails_engine.config import Model, nearest
+from rails_engine.config import Model
 from rails_engine.errors import InvalidModelConfigurationError
 from rails_engine.llm.endpoint import Endpoint
 from rails_engine.llm.registry import registry
 from rails_engine.llm.retry import RetryPolicy
+from rails_engine.spelling import nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,6 @@ PROVIDERS: Mapping[str, Provider] = {
 AZURE_ENGINES = ("azure", "azure_openai")
 
 
-def get_provider_names() -> list[str]:
-    """The engines that models may name: those with a known address, and those that were registered."""
-    return sorted({*PROVIDERS, *registry.provider_names()})
-
-
 _RENAMED = {
     "openai_api_key": "api_key",
     "nvidia_api_key": "api_key",
@@ -63,6 +59,11 @@ _LANGCHAIN_ONLY = (
 )
 _AZURE_ONLY = ("azure_endpoint", "azure_deployment", "api_version", "azure_ad_token")
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def get_provider_names() -> list[str]:
+    """The engines that models may name: those with a known address, and those that were registered."""
+    return sorted({*PROVIDERS, *registry.provider_names()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +121,9 @@ def _refuse_langchain(model: Model, parameters: Mapping[str, Any]) -> None:
 def _endpoint(model: Model, parameters: dict[str, Any]) -> Endpoint:
     provider = PROVIDERS.get(model.engine, Provider(None))
     given_url = parameters.pop("base_url", None)
-    azure = _azure(model, parameters) if model.engine in AZURE_ENGINES and not given_url else None
+    azure = _azure(model, parameters) if model.engine in AZURE_ENGINES and not given_url else _Azure()
     from_variable = os.environ.get(provider.url_variable) if provider.url_variable else None
-    base_url = given_url or (azure or {}).get("base_url") or from_variable or provider.base_url
+    base_url = given_url or azure.base_url or from_variable or provider.base_url
     if not base_url:
         raise InvalidModelConfigurationError(_no_address(model))
     token = parameters.pop("azure_ad_token", None)
@@ -138,7 +139,7 @@ def _endpoint(model: Model, parameters: dict[str, Any]) -> Endpoint:
         key_required=bool(provider.key_variables) and not given_url and not from_variable,
         key_header="api-key" if model.engine in AZURE_ENGINES and not token else "Authorization",
         headers=_headers(parameters),
-        query={**(parameters.pop("default_query", None) or {}), **((azure or {}).get("query") or {})},
+        query={**(parameters.pop("default_query", None) or {}), **azure.query},
         mode=model.mode,
         timeout_s=timeout_s,
         connect_timeout_s=float(parameters.pop("timeout_connect", 5)),
@@ -164,7 +165,15 @@ def _headers(parameters: dict[str, Any]) -> dict[str, str]:
     return headers
 
 
-def _azure(model: Model, parameters: Mapping[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Azure:
+    """Where a deployment is, and what its address asks for; nothing for what is no deployment."""
+
+    base_url: str | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
+
+
+def _azure(model: Model, parameters: Mapping[str, Any]) -> _Azure:
     endpoint = parameters.get("azure_endpoint") or os.environ.get("AZURE_OPENAI_ENDPOINT")
     version = parameters.get("api_version") or os.environ.get("AZURE_OPENAI_API_VERSION")
     if not endpoint or not version:
@@ -176,7 +185,7 @@ def _azure(model: Model, parameters: Mapping[str, Any]) -> dict[str, Any]:
         raise InvalidModelConfigurationError(f"models[{model.type}]: engine {model.engine} needs {missing}")
     deployment = parameters.get("azure_deployment") or model.model
     base_url = f"{str(endpoint).rstrip('/')}/openai/deployments/{deployment}"
-    return {"base_url": base_url, "query": {"api-version": str(version)}}
+    return _Azure(base_url, {"api-version": str(version)})
 
 
 def _no_address(model: Model) -> str:

@@ -45,11 +45,6 @@ from rails_engine.retrieval.peer import (
     cosine_of,
     peer_similarity,
 )
-from rails_engine.retrieval.registry import EMBEDDING_PROVIDERS, EmbeddingProviders, SearchProviders
-from rails_engine.retrieval.searcher import SearcherSettings, VectorSearcher
-
-if TYPE_CHECKING:
-    from rails_engine.retrieval.setup import RetrievalSetup
 from rails_engine.retrieval.public_cache import (
     CacheStore,
     EmbeddingsCache,
@@ -62,6 +57,11 @@ from rails_engine.retrieval.public_cache import (
     SHA256KeyGenerator,
     cache_embeddings,
 )
+from rails_engine.retrieval.registry import EMBEDDING_PROVIDERS, EmbeddingProviders, SearchProviders
+from rails_engine.retrieval.searcher import SearcherSettings, VectorSearcher
+
+if TYPE_CHECKING:
+    from rails_engine.retrieval.setup import RetrievalSetup
 
 __all__ = [
     "EMBEDDING_PROVIDERS",

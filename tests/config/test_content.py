@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from colang import ColangError
 from rails_engine import LLMRails
-from rails_engine.config import ConfigProblemsError, RailsConfig, nearest, parse_flow_ref
+from rails_engine.config import ConfigProblemsError, RailsConfig, parse_flow_ref
 from rails_engine.errors import ConfigurationError, InvalidRailsConfigurationError
+from rails_engine.spelling import nearest
 
 
 def load(text: str) -> RailsConfig:

@@ -134,6 +134,8 @@ def nvidia_base_url(base_url: str | None) -> str:
 def _make_client(endpoint: Endpoint) -> AsyncOpenAI:
     import openai
 
+    # By itself the SDK follows redirects, and takes every header but one along to wherever they lead.
+    carrier = openai.DefaultAsyncHttpxClient(follow_redirects=False)
     if endpoint.azure_version:
         return openai.AsyncAzureOpenAI(
             azure_endpoint=endpoint.base_url or "",
@@ -143,6 +145,7 @@ def _make_client(endpoint: Endpoint) -> AsyncOpenAI:
             timeout=endpoint.timeout_s,
             max_retries=endpoint.retries,
             default_headers=endpoint.headers,
+            http_client=carrier,
         )
     return openai.AsyncOpenAI(
         base_url=endpoint.base_url,
@@ -150,6 +153,7 @@ def _make_client(endpoint: Endpoint) -> AsyncOpenAI:
         timeout=endpoint.timeout_s,
         max_retries=endpoint.retries,
         default_headers=endpoint.headers,
+        http_client=carrier,
     )
 
 

@@ -13,7 +13,6 @@ Case, `-`, `_` and blanks do not matter. Any other name with a `base_url` is an 
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -28,6 +27,7 @@ from rails_engine.retrieval.embedding.services import cohere, google
 from rails_engine.retrieval.embedding.static import StaticEmbedder
 from rails_engine.retrieval.errors import EmbeddingConfigError
 from rails_engine.retrieval.rest import key_from
+from rails_engine.spelling import nearest
 
 Parameters: TypeAlias = Mapping[str, Any]
 MakeEmbedder: TypeAlias = Callable[[str, Parameters], Embedder]
@@ -170,8 +170,8 @@ _ENGINES: Mapping[str, MakeEmbedder] = {
 
 
 def _unknown(engine: str) -> str:
-    near = difflib.get_close_matches(plain_name(engine), _ENGINES, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    near = nearest(plain_name(engine), _ENGINES)
+    hint = f"; did you mean {near!r}?" if near else "."
     return (
         f"there is no embedding engine {engine!r}{hint} Known ones are {', '.join(sorted(_ENGINES))}; register another with "
         "register_embedding_provider, or give parameters.base_url for an OpenAI-compatible endpoint"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PLACES = ("model.onnx", "onnx/model.onnx", "model_optimized.onnx")
 """Where folders keep the graph: optimum and FastEmbed, sentence-transformers, FastEmbed again."""
+_CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
 class OnnxForward:
@@ -73,9 +74,6 @@ class OnnxForward:
 def graph_in(folder: Path) -> Path | None:
     """The ONNX graph of a folder, None where there is none."""
     return next((folder / place for place in PLACES if (folder / place).is_file()), None)
-
-
-_CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
 def _pooled(outputs: Sequence[Vectors], mask: NDArray[np.int64], first_token: bool) -> Vectors:

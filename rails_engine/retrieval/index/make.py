@@ -28,9 +28,4 @@ def make_index(dimension: int, count: int, settings: IndexSettings | None = None
     scan_alone = wanted.kind is Kind.AUTO and device == "cuda" and kind not in gpu_kinds()
     if small or scan_alone:
         kind = Kind.FLAT
-    return FaissIndex(dimension, with_kind(wanted, kind))
-
-
-def with_kind(settings: IndexSettings, kind: Kind) -> IndexSettings:
-    """The same settings for another kind."""
-    return replace(settings, kind=kind)
+    return FaissIndex(dimension, replace(wanted, kind=kind))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -10,6 +9,7 @@ from enum import Enum
 from typing import Any, Literal, TypeAlias
 
 from rails_engine.retrieval.errors import EmbeddingConfigError
+from rails_engine.spelling import nearest
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
 
@@ -54,8 +54,8 @@ class IndexSettings:
         known = {field.name for field in fields(IndexSettings)}
         for key in given:
             if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(sorted(known))}"
+                near = nearest(key, known)
+                hint = f"; did you mean {near!r}?" if near else f"; it has {', '.join(sorted(known))}"
                 raise EmbeddingConfigError(f"the index has no setting {key!r}{hint}")
         values = dict(given)
         kind = str(values.pop("kind", "auto")).lower().replace("-", "_")

@@ -43,14 +43,14 @@ class WordEmbedder:
 
 
 class EmbeddingServer:
-    """An OpenAI-style `/v1/embeddings`; `failures` is a list of statuses to answer first, `dimensions` of lengths to send first."""
+    """An OpenAI-style `/v1/embeddings`; `failures` is a list of statuses to answer first (with `failure_headers`), `dimensions` of lengths."""
 
     def __init__(self) -> None:
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
         self.failures: list[int] = []
-        self.retry_after = "0"
+        self.failure_headers = {"Retry-After": "0"}
         self.reply: Any = None
         self.base_url = ""
         self.dimension = DIMENSION
@@ -62,8 +62,8 @@ class EmbeddingServer:
         self.headers.append(dict(request.headers))
         self.paths.append(request.path_qs)
         if self.failures:
-            told = {"Retry-After": self.retry_after}
-            return web.json_response({"error": {"message": "no"}}, status=self.failures.pop(0), headers=told)
+            error, status = {"error": {"message": "no"}}, self.failures.pop(0)
+            return web.json_response(error, status=status, headers=self.failure_headers)
         if self.reply is not None:
             return web.json_response(self.reply)
         texts = [body["input"]] if isinstance(body["input"], str) else body["input"]

@@ -76,6 +76,17 @@ async def test_azure_asks_the_deployment_with_its_version(server: EmbeddingServe
     assert server.headers[0]["api-key"] == "secret"
 
 
+async def test_a_key_is_not_taken_along_to_where_a_redirect_leads(
+    server: EmbeddingServer, connect: Connect
+) -> None:
+    server.failures = [307]
+    server.failure_headers = {"Location": server.base_url.replace("127.0.0.1", "localhost") + "/elsewhere"}
+    azure = connect(base_url=server.base_url, azure_version="2024-10-21", api_key="secret", retries=0)
+    with pytest.raises(EmbeddingRemoteError, match="HTTP 307"):
+        await azure.embed(["x"], EmbeddingKind.QUERY)
+    assert len(server.requests) == 1
+
+
 async def test_an_empty_text_is_sent_as_a_blank(server: EmbeddingServer, connect: Connect) -> None:
     await connect().embed(["", "x"], EmbeddingKind.PASSAGE)
     assert server.requests[0]["input"] == [" ", "x"]

@@ -118,7 +118,7 @@ async def test_a_service_that_asks_for_a_day_is_asked_again_after_the_longest_wa
     server: EmbeddingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rest, "LONGEST_WAIT_S", 0.01)
-    server.failures, server.retry_after = [429], "86400"
+    server.failures, server.failure_headers = [429], {"Retry-After": "86400"}
     server.reply = {"embeddings": {"float": [[1.0, 0.0]]}}
     embedder = embedder_for("cohere", "m", {"api_key": "k", "base_url": root(server)})
     assert (await embedder.embed(["a"], QUERY)).shape == (1, 2)
