@@ -108,7 +108,7 @@ class Colang1:
         reply = done.reply
         if stream is not None:
             refusal = _refusal_of(reply, trace) if reply.exception else None
-            stream.finish(refusal.frame() if refusal else None)
+            stream.finish(refusal.frame() if refusal else None, passed=bool(reply.reasoning))
         return self._shaped(request, done, reply, trace)
 
     def stream(self, request: Request, trace: Trace) -> AsyncIterator[Frame]:
@@ -189,12 +189,17 @@ class Colang1:
                 variables[to_pass], variables[left] = variables[left], ()
         if stream is not None:
             turn.scene = replace(turn.scene, shown=stream)
-            stream.begin(lambda give: self._windows(turn, give))
+            guarded = bool(turn.scene.context.get("_tool_output_flows"))
+            stream.begin(lambda give: self._windows(turn, give), guarded=guarded)
         _recall(turn, inputs.past)
         new = await self._run(turn, [turn.stamp(event) for event in inputs.now])
         trace.story = turn.scene.events
         after = story_after(known.story, turn.scene.machine, turn.scene.events)
         reply = reply_of(new)
+        if any(map(after.machine.variables.get, TRIGGERED)):
+            reply.reasoning = (
+                ""  # a rail has stopped the turn, and what led to its answer stays with the answer
+            )
         if request.story is None:
             self._stories.keep(known.digest, reply, after)
             self._checks.said(reply.text, reply.tool_calls)

@@ -35,6 +35,32 @@ class Frame:
         return {"text": self.text, "metadata": dict(self.metadata)} if self.metadata else {"text": self.text}
 
 
+class Thought:
+    """A model's reasoning on its way out. Where it `waits`, rails guard the answer: it goes out with the text it led to."""
+
+    def __init__(self, *, waits: bool) -> None:
+        self._waits = waits
+        self._held = ""
+        self._begun = False
+
+    def beside(self, text: str, reasoning: str) -> Frame | None:
+        """The frame of a piece; None where there is nothing to give out yet."""
+        self._held += reasoning
+        if not text and (self._waits or not self._held):
+            return None
+        self._begun = self._begun or bool(text)
+        return Frame(text, self.taken())
+
+    def behind(self) -> Frame | None:
+        """The frame of what still waits behind a text, so that rails see it with the end of the text."""
+        return Frame(metadata=self.taken()) if self._begun and self._held else None
+
+    def taken(self) -> dict[str, Any]:
+        """What waits, as metadata of a frame; it waits no longer."""
+        held, self._held = self._held, ""
+        return {"reasoning_content": held} if held else {}
+
+
 class Outlet:
     """Frames on their way to one reader. `give` never waits; a producer that can wait asks for `room`."""
 

@@ -17,7 +17,7 @@ from typing import Any
 from rails_engine.config.schema import OutputRailsStreamingConfig
 from rails_engine.judge import OUTPUT, TOOL_OUTPUT, Judge
 from rails_engine.llm import Usage
-from rails_engine.streaming import Frame, Outlet, closing_frame, violation_frame
+from rails_engine.streaming import Frame, Outlet, Thought, closing_frame, violation_frame
 from rails_engine.umim import EventDict
 from rails_engine.windows import Ruling, StreamStoppedError, Windows
 
@@ -32,8 +32,7 @@ class Passage:
     def __init__(self, teller: Teller, windows: Windows, *, holds_reasoning: bool) -> None:
         self._teller = teller
         self._windows = windows
-        self._holds = holds_reasoning
-        self._thought = ""
+        self._thought = Thought(waits=holds_reasoning)
         self._written: list[str] = []
 
     @property
@@ -47,16 +46,12 @@ class Passage:
         Raises:
             StreamStoppedError: the rails refused a window.
         """
-        self._thought += reasoning
-        if not text and (self._holds or not self._thought):
+        frame = self._thought.beside(text, reasoning)
+        if frame is None:
             return
         self._written.append(text)
-        metadata = {"reasoning_content": self._thought} if self._thought else {}
-        if metadata:
-            self._teller.thinks = True
-        self._thought = ""
         try:
-            await self._windows.take(Frame(text, metadata))
+            await self._windows.take(frame)
         except StreamStoppedError as stop:
             self._teller.stop(stop)
             raise
@@ -72,7 +67,10 @@ class Passage:
         Raises:
             StreamStoppedError: the rails refused the rest.
         """
+        behind = self._thought.behind() if self._windows.checks else None
         try:
+            if behind is not None:
+                await self._windows.take(behind)
             await self._windows.end()
         except StreamStoppedError as stop:
             self._teller.stop(stop)
@@ -106,8 +104,7 @@ class Teller:
         self._told_already: list[str] = []
         self._line_wanted = False
         self._over = False
-        self.thinks = False
-        """Whether reasoning has gone out."""
+        self._thought = ""
 
     def begin(self, judge: Judge) -> None:
         """`judge` asks the rails about the conversation as it is when it is asked."""
@@ -206,10 +203,13 @@ class Teller:
         self._over = True
 
     def finish(self, reply: Mapping[str, Any], reasoning: str | None, usage: Usage | None) -> None:
-        """The turn is over: its tool calls, the reasoning that led to them, and what it took."""
-        if reply.get("tool_calls"):
-            thought = {"reasoning_content": reasoning} if reasoning and not self.thinks else {}
-            self._give(Frame(metadata={**thought, "tool_calls": reply["tool_calls"]}))
+        """The turn is over: its tool calls, the reasoning that has not gone out with a text, and what it took."""
+        told, reasoning = self._thought, reasoning or ""
+        rest = reasoning[len(told) :] if reasoning.startswith(told) else ""
+        thought = {"reasoning_content": rest} if rest else {}
+        called = {"tool_calls": reply["tool_calls"]} if reply.get("tool_calls") else {}
+        if thought or called:
+            self._give(Frame(metadata=thought | called))
         if self._outlet is not None:
             self._outlet.give(closing_frame(usage))
 
@@ -220,4 +220,5 @@ class Teller:
 
     def _give(self, frame: Frame) -> None:
         if self._outlet is not None and not self._over:
+            self._thought += frame.metadata.get("reasoning_content", "")
             self._outlet.give(frame)

@@ -74,8 +74,8 @@ class StreamStoppedError(Exception):
 class Windows:
     """Takes frames in, gives them out. Without a check all pass at once.
 
-    `rewrites`: the check may answer with another text than it was given. `reach`: characters that what it rewrites may
-    be long; at least so much stays held then.
+    `rewrites`: the check may answer with another text than it was given; so it may where the settings name a reach.
+    `reach`: characters that what it rewrites may be long; at least so much stays held then.
     """
 
     def __init__(
@@ -92,8 +92,10 @@ class Windows:
         self._release = release
         self._tail = _tail_of(settings)
         self._reach = reach
-        self._holds = rewrites and not settings.stream_first and bool(self._tail or reach)
+        self._holds = (rewrites or bool(settings.reach)) and not settings.stream_first
         self._judged = 0
+        self._unseen = False
+        """Whether something came that the rails have not seen yet."""
         self._left = ""
         """What the rails have made of the held pieces that they have judged."""
         self._context: list[str] = []
@@ -121,7 +123,9 @@ class Windows:
             self._let_out([frame])
             return
         self._fresh.append(frame)
-        self._reasoning.append(frame.metadata.get("reasoning_content", ""))
+        reasoning = frame.metadata.get("reasoning_content", "")
+        self._reasoning.append(reasoning)
+        self._unseen = self._unseen or bool(frame.text or reasoning)
         if self._is_full():
             await self._window(self._check)
 
@@ -132,7 +136,7 @@ class Windows:
             StreamStoppedError: the rails refused it.
         """
         holds, self._holds = self._holds, False
-        if self._check is not None and (self._context or self._pieces_held() > self._judged):
+        if self._check is not None and (self._context or self._unseen):
             await self._window(self._check)
         elif holds:
             self._let_out_as(self._fresh, self._left)
@@ -146,9 +150,10 @@ class Windows:
             return False
         if not self._holds:
             return True
+        if held - self._judged < max(1, self._settings.chunk_size - self._tail):
+            return False
         # While all of it would stay held there is nothing to ask about.
-        fresh, size = held - self._judged, sum(len(frame.text) for frame in self._fresh)
-        return fresh >= self._settings.chunk_size - self._tail and size > self._reach
+        return sum(len(frame.text) for frame in self._fresh) > self._held_back(self._fresh)
 
     def _pieces_held(self) -> int:
         return sum(1 for frame in self._fresh if frame.text)
@@ -156,7 +161,7 @@ class Windows:
     async def _window(self, check: Check) -> None:
         before, frames = "".join(self._context), self._fresh
         fresh = "".join(frame.text for frame in frames)
-        self._fresh = []
+        self._fresh, self._unseen = [], False
         if self._settings.stream_first:
             self._let_out(frames)
         ruling = await check(before + fresh, "".join(self._reasoning))
@@ -203,7 +208,7 @@ class Windows:
     def _held_back(self, frames: Sequence[Frame]) -> int:
         """How many characters stay held at the end of a window."""
         pieces = [len(frame.text) for frame in frames if frame.text]
-        return max(self._reach, sum(pieces[len(pieces) - self._tail :]))
+        return max(self._reach, sum(pieces[-self._tail :]))
 
     def _longest(self) -> int:
         """Characters that are held at most where rails rewrite all that is held."""
@@ -235,8 +240,8 @@ class Windows:
 
 
 def _tail_of(settings: OutputRailsStreamingConfig) -> int:
-    """How many pieces stay held; fewer than a window has, or nothing would ever go out."""
-    return min(settings.context_size or max(1, settings.chunk_size // 4), settings.chunk_size - 1)
+    """How many pieces stay held."""
+    return settings.context_size or max(1, settings.chunk_size // 4)
 
 
 async def pass_through(pieces: AsyncIterator[Any], windows: Windows, outlet: Outlet) -> None:

@@ -113,7 +113,7 @@ class CanonicalRunner:
         )
         done, _ = await rails.judged(flows, given)
         if done and done[-1].stopped:
-            return Outcome(events=tuple(done[-1].events))
+            return Outcome(None, {f"triggered_{direction}_rail": done[-1].flow}, tuple(done[-1].events))
         updates = {key: value for verdict in done for key, value in verdict.variables.items()}
         return Outcome(
             context_updates=updates, events=tuple(event for verdict in done for event in verdict.events)

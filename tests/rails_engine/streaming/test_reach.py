@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from nemoguardrails import LLMRails, RailsConfig
+from nemoguardrails.actions.actions import ActionResult
 from nemoguardrails.testing import FakeLLMModel
 
 ONE = """
@@ -31,16 +34,18 @@ def hide(text: str) -> str:
     return re.sub(r"\d( ?\d){11,}", "<NUMBER>", text)
 
 
-async def streamed(dialect: str, settings: str) -> list[str]:
+async def streamed(
+    dialect: str, settings: str, source: str = "", action: Callable[[str], Any] = hide
+) -> list[str]:
     yaml = f"""
 colang_version: "{dialect}"
 passthrough: true
 models: []
 rails: {{output: {{flows: [hide numbers], streaming: {{{settings}}}}}}}
 """
-    config = RailsConfig.from_content(ONE if dialect == "1.0" else TWO, yaml)
+    config = RailsConfig.from_content(source or (ONE if dialect == "1.0" else TWO), yaml)
     rails = LLMRails(config, llm=FakeLLMModel(responses=[ANSWER]))
-    rails.register_action(hide, "hide" if dialect == "1.0" else "HideAction")
+    rails.register_action(action, "hide" if dialect == "1.0" else "HideAction")
     pieces = rails.stream_async(messages=[{"role": "user", "content": "number?"}])
     return [str(piece) async for piece in pieces]
 
@@ -51,6 +56,21 @@ async def test_what_is_within_the_reach_is_masked_whole_whatever_the_windows(
     dialect: str, chunk: int
 ) -> None:
     out = await streamed(dialect, f"chunk_size: {chunk}, context_size: 1, reach: 100")
+    assert "".join(out) == hide(ANSWER)
+
+
+BY_CONTEXT = {
+    "1.0": ONE.replace("$bot_message = execute", "execute"),
+    "2.x": TWO.replace("$bot_message = await", "await"),
+}
+
+
+@pytest.mark.parametrize("dialect", ["1.0", "2.x"])
+async def test_a_reach_says_that_a_rail_rewrites_whose_flow_does_not_show_it(dialect: str) -> None:
+    def rewrite(text: str) -> ActionResult:
+        return ActionResult(context_updates={"bot_message": hide(text)})
+
+    out = await streamed(dialect, "chunk_size: 3, context_size: 1, reach: 100", BY_CONTEXT[dialect], rewrite)
     assert "".join(out) == hide(ANSWER)
 
 
