@@ -243,7 +243,10 @@ class Colang2:
         if refusal is not None:
             return state, refusal_reply(refusal)
         turn = self._chosen(turn, request.options, state)
+        checked = state.context.get(_CHECK)
         reply = reply_of(await self._run(state, self._call(turn, teller), services, trace))
+        if "tool_calls" in reply and _refused_since(checked, state.context):
+            _withhold_calls(reply, trace)
         if request.state is None:
             self._remembered.keep([*request.messages, reply], state)
         return state, reply
@@ -337,6 +340,27 @@ def _reasoning(reply: Mapping[str, Any], trace: Trace) -> str | None:
         if call.task == "general" and answer.reasoning and given:
             return answer.reasoning
     return None
+
+
+_CHECK: Final = "_output_check"
+"""The global variable with the latest check of an utterance by the output rails."""
+
+
+def _refused_since(check: Any, context: Mapping[str, Any]) -> bool:
+    """Whether the output rails have refused an utterance after that check: one that they let pass is no longer in progress."""
+    latest = context.get(_CHECK)
+    is_new = getattr(latest, "uid", None) != getattr(check, "uid", None)
+    return is_new and bool(context.get("output_rails_in_progress"))
+
+
+def _withhold_calls(reply: dict[str, Any], trace: Trace) -> None:
+    """Take out of a reply the calls that a model made beside a text which is not said."""
+    answers = [call.completion for call in trace.llm_calls]
+    unsaid = [answer for answer in answers if answer.text and answer.text not in reply["content"]]
+    withheld = {call.id for answer in unsaid for call in answer.tool_calls}
+    reply["tool_calls"] = [call for call in reply["tool_calls"] if call.get("id") not in withheld]
+    if not reply["tool_calls"]:
+        del reply["tool_calls"]
 
 
 def _refused(judgement: Judgement) -> Frame:

@@ -93,11 +93,13 @@ class Permitting:
 
 
 def thinking(
-    dialect: str, model: FakeLLMModel, rails: str = "", *, permits: bool = True
+    dialect: str, model: FakeLLMModel, rails: str = "", source: str = "", *, permits: bool = True
 ) -> tuple[LLMRails, Permitting]:
     """Rails over a model that thinks; `rails` is what stands in `rails:`."""
-    source, yaml = DIALECTS[dialect]
-    app = LLMRails(RailsConfig.from_content(source, f"models: []\n{yaml}rails: {{{rails}}}\n"), llm=model)
+    usual, yaml = DIALECTS[dialect]
+    app = LLMRails(
+        RailsConfig.from_content(source or usual, f"models: []\n{yaml}rails: {{{rails}}}\n"), llm=model
+    )
     actions = Permitting(permits=permits)
     for name in ("look", "permit"):
         app.register_action(
@@ -167,6 +169,26 @@ async def test_reasoning_behind_a_call_is_told_once_though_some_has_gone_out_wit
     app, _ = thinking(dialect, Thinking("[so ", "a", "[call it]", calls=True), GUARDED["tool rails"])
     told = await frames(app)
     assert thoughts_of(told) == ["so ", "call it"]
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize("text", ["bad", "fine"])
+async def test_calls_beside_a_text_that_is_refused_are_withheld_though_the_text_waits(
+    text: str, streamed: bool
+) -> None:
+    app, _ = thinking(
+        "2.x",
+        Thinking(text, calls=True),
+        WINDOW,
+        TWO.replace("bot say $answer", "if $answer\n    bot say $answer"),
+    )
+    if streamed:
+        assert any("tool_calls" in frame.get("metadata", {}) for frame in await frames(app)) == (
+            text == "fine"
+        )
+    else:
+        reply = await app.generate_async(messages=[{"role": "user", "content": "x"}])
+        assert ("tool_calls" in reply) == (text == "fine")
 
 
 @pytest.mark.parametrize("dialect", ["1.0", "2.x"])
