@@ -5,9 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-
-class NoSuchConfigError(Exception):
-    """Neither a path nor the name of a bundled configuration."""
+from app.errors import NoSuchConfigError
 
 
 def bundled_folder() -> Path:
@@ -36,5 +34,5 @@ def find_config(name: str) -> Path:
     if name in names:
         return bundled_folder() / name
     near = difflib.get_close_matches(path.name, names, n=1)
-    hint = f"did you mean the bundled {near[0]!r}?" if near else f"bundled ones: {', '.join(names)}"
+    hint = f"did you mean the bundled {near[0]!r}?" if near else f"bundled ones are {', '.join(names)}"
     raise NoSuchConfigError(f"There is no configuration at {name}; {hint}")

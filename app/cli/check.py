@@ -7,8 +7,7 @@ from pathlib import Path
 
 import typer
 
-from app.bundled import NoSuchConfigError, find_config
-from app.cli.faults import UsageError
+from app.bundled import find_config
 from app.cli.progress import progress
 
 
@@ -16,16 +15,9 @@ def run_check(paths: Sequence[str], *, strict: bool) -> int:
     """Print the problems of each configuration and a closing line; the exit status.
 
     Raises:
-        UsageError: there is nothing at one of the paths.
+        NoSuchConfigError: there is nothing at one of the paths.
     """
-    return max(_check(_located(path), strict=strict) for path in paths)
-
-
-def _located(path: str) -> Path:
-    try:
-        return find_config(path)
-    except NoSuchConfigError as error:
-        raise UsageError(str(error)) from error
+    return max(_check(find_config(path), strict=strict) for path in paths)
 
 
 def _check(path: Path, *, strict: bool) -> int:

@@ -10,23 +10,19 @@ from typing import Final, NoReturn
 
 import typer
 
+from app.errors import UsageError
+
 USAGE: Final = 2
+_ROOMS: Final = frozenset({"app", "colang", "inference_backend", "rails_engine"})
 _log = logging.getLogger(__name__)
 
 
-class UsageError(Exception):
-    """The command line names something that does not exist or does not go together."""
-
-
 def describe(error: BaseException) -> str:
-    """One error in words; the type is named where the message alone would not be understood."""
-    from colang import ColangError
-    from rails_engine.errors import ConfigurationError, LLMCallException
-
-    told = str(error).strip()
-    if isinstance(error, ColangError | ConfigurationError | LLMCallException | UsageError | OSError):
-        return told or type(error).__name__
-    return f"{type(error).__name__}: {told}" if told else type(error).__name__
+    """One error in words: ours and the system's are written for people, of others the type is named too."""
+    told, kind = str(error).strip(), type(error)
+    if told and (isinstance(error, OSError) or kind.__module__.partition(".")[0] in _ROOMS):
+        return told
+    return f"{kind.__name__}: {told}" if told else kind.__name__
 
 
 @contextmanager

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from app.bundled import NoSuchConfigError, find_config
-from app.cli.faults import UsageError
+from app.bundled import find_config
 from app.cli.progress import progress
+from app.errors import UsageError
 
 if TYPE_CHECKING:
     from rails_engine.retrieval.intents import IntentReport
@@ -58,10 +58,10 @@ async def _report(options: ReportOptions) -> IntentReport:
     from rails_engine.retrieval import DocumentError, RetrievalSetup
     from rails_engine.retrieval.intents import Rule, make_report, read_labelled
 
+    config = RailsConfig.from_path(find_config(options.config))
     try:
-        config = RailsConfig.from_path(find_config(options.config))
         examples = read_labelled(options.labels)
-    except (NoSuchConfigError, DocumentError) as error:
+    except DocumentError as error:
         raise UsageError(str(error)) from error
     if not any(config.user_messages.values()):
         raise UsageError(f"{options.config}: there are no user intents with examples (`define user ...`)")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.cli.faults import UsageError
+from app.errors import UsageError
 
 LEVELS: Final = ("WARNING", "INFO", "DEBUG")
 

@@ -69,4 +69,5 @@ def progress_bar(text: str) -> Iterator[Callable[[int, int], None]]:
     try:
         yield tell
     finally:
-        bar.stop()
+        if bar.live.is_started:  # stopping one that was never shown prints an empty line
+            bar.stop()

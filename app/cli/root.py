@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from app.cli.engine import engine
-from app.cli.faults import UsageError, explained
+from app.cli.faults import explained
+from app.errors import UsageError
 
 app = typer.Typer(
     name="nemoguardrails",

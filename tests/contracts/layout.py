@@ -27,7 +27,8 @@ ORDER: dict[str, tuple[str, ...]] = {
         "llm",
     ),
     "app": (
-        "bundled settings wiring",
+        "errors settings wiring",
+        "bundled",
         "cli",
     ),
     "rails_engine": (

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from app.bundled import NoSuchConfigError, find_config
+from app.bundled import find_config
 from app.cli.chat.driver import Conversation, Driver, Screen
 from app.cli.chat.events_conversation import EventsConversation
 from app.cli.chat.inside import Inside
@@ -19,9 +19,9 @@ from app.cli.chat.pipe import Pipe
 from app.cli.chat.rails_answers import RailsAnswers
 from app.cli.chat.server_answers import ServerAnswers
 from app.cli.chat.session import Session
-from app.cli.faults import UsageError
 from app.cli.logs import Verbosity, set_up
 from app.cli.progress import progress, progress_bar
+from app.errors import UsageError
 from app.settings import Settings
 from app.wiring import open_rails
 
@@ -66,7 +66,7 @@ def run_chat(options: ChatOptions) -> None:
     """Hold one conversation until the user leaves or the input ends.
 
     Raises:
-        UsageError: there is no such configuration.
+        NoSuchConfigError: there is no such configuration.
         ConfigurationError, ColangError: it cannot be used.
     """
     set_up(options.verbosity)
@@ -74,10 +74,7 @@ def run_chat(options: ChatOptions) -> None:
         answers = ServerAnswers(options.remote.url, options.remote.config_id)
         asyncio.run(_hold(_in_messages(answers, options), eager=False))
         return
-    try:
-        path = find_config(options.config)
-    except NoSuchConfigError as error:
-        raise UsageError(str(error)) from error
+    path = find_config(options.config)
     with progress(f"Loading {path} ..."):
         rails = open_rails(path)
     asyncio.run(_hold_here(rails, options))

@@ -11,7 +11,7 @@ from itertools import pairwise
 import typer
 
 from app.cli.engine.settings import EngineOptions, engine_settings, spare_collector
-from app.cli.faults import UsageError
+from app.errors import UsageError
 from inference_backend import (
     GPUS,
     Engine,

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.cli.engine.settings import quantization as known_quantization
-from inference_backend import BuildProgress, build_engine
+from app.cli.progress import progress_bar
+from inference_backend import build_engine
 
 
 def run_build(model: Path, out: Path, quantization: str) -> None:
@@ -19,12 +18,6 @@ def run_build(model: Path, out: Path, quantization: str) -> None:
         CheckpointError: the checkpoint cannot be used, or the folder holds something else.
         UsageError: the quantization does not exist.
     """
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("tensors", total=None)
-
-        def show(step: BuildProgress) -> None:
-            bar.update(task, completed=step.done, total=step.total)
-
-        build_engine(model, out, known_quantization(quantization), show)
+    with progress_bar("Writing the tensors ...") as tell:
+        build_engine(model, out, known_quantization(quantization), lambda step: tell(step.done, step.total))
     typer.echo(f"Wrote {out}")

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.cli.engine.settings import EngineOptions, engine_settings
-from app.cli.faults import UsageError
+from app.errors import UsageError
 from inference_backend import GPUS, Load, Prediction, predict
 
 _GIB = 2**30

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
 
-from app.cli.faults import UsageError
+from app.errors import UsageError
 from inference_backend import (
     AdapterSettings,
     EngineSettings,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from app.cli.chat.inside import TurnRecord, lines
-from app.cli.faults import UsageError
 from app.cli.logs import Verbosity
+from app.errors import UsageError
 
 
 @dataclass

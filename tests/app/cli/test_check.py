@@ -8,7 +8,7 @@ import pytest
 
 from app.bundled import bundled_names
 from app.cli.check import run_check
-from app.cli.faults import UsageError
+from app.errors import UsageError
 from tests.app.cli.command import nemoguardrails_command
 
 
@@ -53,6 +53,23 @@ def test_problems_of_all_files_come_at_once(tmp_path: Path, capsys: pytest.Captu
     assert checked.has("main.co:4:11: error: this string is never closed")
     assert checked.has("other.co:4:1: error: flow `twice` is defined twice")
     assert checked.lines[-1].endswith(": 4 errors, no warnings")
+
+
+def test_a_model_that_no_client_can_be_made_for_is_a_problem(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = "models:\n  - type: main\n    engine: opnai\n    model: m\n"
+    checked = Checked(folder(tmp_path, config_yml=models), capsys)
+    assert checked.status == 1
+    assert checked.has("config.yml:2:5: error:", "opnai", "Did you mean `openai`?")
+
+
+def test_engines_that_the_configuration_may_register_itself_are_taken_on_trust(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = "models:\n  - type: main\n    engine: ours\n    model: m\n"
+    checked = Checked(folder(tmp_path, config_yml=models, config_py="def init(rails): ...\n"), capsys)
+    assert checked.status == 0
 
 
 def test_a_problem_shows_its_line_with_a_caret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
