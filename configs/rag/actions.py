@@ -15,11 +15,11 @@ INSTRUCTIONS = (
 
 
 @action(name="AnswerFromDocumentsAction")
-async def answer_from_documents(question: str, kb: Any = None, llm: Any = None) -> str | None:
-    """The model's answer with its sources listed below it, None where the documents hold none."""
+async def answer_from_documents(question: str, kb: Any = None, llm: Any = None) -> str:
+    """The model's answer with its sources listed below it, empty where the documents hold none."""
     passages = await kb.search(question, PASSAGES)
     if not passages:
-        return None
+        return ""
     messages = [
         {"role": "system", "content": f"{INSTRUCTIONS}\n\n{numbered(passages)}"},
         {"role": "user", "content": question},
@@ -27,6 +27,6 @@ async def answer_from_documents(question: str, kb: Any = None, llm: Any = None) 
     answer = (await llm.generate_async(messages)).content.strip()
     cited = citations_in(answer, passages)
     if NOTHING in answer or not cited:
-        return None
+        return ""
     sources = "\n".join(f"[{citation.number}] {citation.provenance}" for citation in cited)
     return f"{answer}\n\n{sources}"

@@ -12,7 +12,7 @@ from rails_engine.llm import ScriptedLLM
 NOT_SAID = "The documents do not say anything about that."
 
 
-def rails_with(monkeypatch: pytest.MonkeyPatch, *answers: str) -> tuple[LLMRails, ScriptedLLM]:
+def rails_with(monkeypatch: pytest.MonkeyPatch, *answers: str | Exception) -> tuple[LLMRails, ScriptedLLM]:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     model = ScriptedLLM(answers)
     return LLMRails(RailsConfig.from_path(str(find_config("rag"))), llm=model), model
@@ -51,6 +51,13 @@ async def test_what_is_not_backed_by_a_passage_is_not_said(
 ) -> None:
     rails, _ = rails_with(monkeypatch, reply)
     assert await said(rails, "Who was the first person on the moon?") == NOT_SAID
+
+
+async def test_a_model_that_fails_is_not_taken_for_documents_that_say_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rails, _ = rails_with(monkeypatch, ConnectionError("no network"))
+    assert "I cannot look into the documents" in await said(rails, "How long does charging take?")
 
 
 async def test_passages_are_given_as_quoted_text_with_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
