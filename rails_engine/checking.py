@@ -18,10 +18,11 @@ from colang.v1 import definitions_of
 from rails_engine.actions import code_folders
 from rails_engine.assembly import program_of
 from rails_engine.canonical import canonical_program
-from rails_engine.config import ConfigProblemsError, RailsConfig
-from rails_engine.errors import ConfigurationError
+from rails_engine.config import ConfigProblemsError, Problem, RailsConfig
+from rails_engine.errors import ConfigurationError, InvalidModelConfigurationError
 from rails_engine.import_path import import_path
 from rails_engine.library import COLANG_1
+from rails_engine.llm import EMBEDDINGS, require_client
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def findings_of(path: Path) -> list[Finding]:
         dialect = Dialect.ONE if config.colang_version == Dialect.ONE.value else Dialect.TWO
         imports = tuple(config.import_paths or ())
         findings += _of_colang(config.sources, dialect, imports, config.config_path)
-        findings += _of_code(config)
+        findings += [*_of_models(config), *_of_code(config)]
         sound = not any(finding.is_error for finding in findings)
         return [*findings, *(_of_program(config, dialect) if sound else ())]
     sources = list(_files_below(path))
@@ -72,6 +73,19 @@ def _lines(problem: colang.Problem, texts: dict[str, Source]) -> Iterator[str]:
     source = texts.get(problem.span.source) if problem.span else None
     if problem.span and source and source.line(problem.span.line).strip():
         yield colang.pointed(source.line(problem.span.line), problem.span.column)
+
+
+def _of_models(config: RailsConfig) -> Iterator[Finding]:
+    """Entries that no client can be made for; a `config.py` may register engines, so that beside one all are taken."""
+    if any((folder / "config.py").is_file() for folder in code_folders(config)):
+        return
+    for index, entry in enumerate(config.models):
+        try:
+            if entry.type != EMBEDDINGS:
+                require_client(entry)
+        except InvalidModelConfigurationError as error:
+            place = config.place(("models", index))
+            yield Finding(True, str(Problem("error", str(error), place=place)))
 
 
 def _of_program(config: RailsConfig, dialect: Dialect) -> Iterator[Finding]:

@@ -189,7 +189,8 @@ def _failed(action: Action, rail: RunningRail, limits: Limits, error: Exception)
     """A rail's action raised."""
     meaning = "lets pass" if limits.allows_on_error else "blocks"
     trace = None if isinstance(error, ActionTimeoutError) else error
-    log.warning("the rail action %s failed and %s: %r", action.name, meaning, error, exc_info=trace)
+    told = f"{type(error).__name__}: {error}"
+    log.warning("the rail action %s failed and %s: %s", action.name, meaning, told, exc_info=trace)
     if limits.allows_on_error:
         return Outcome(ALLOWED) if limits.of_library else Outcome(failed_rail=rail, passes=True)
     return Outcome(FAILED if limits.of_library else None, failure=error, failed_rail=rail)

@@ -34,7 +34,16 @@ async def opened(route: Route, secure: Secured, make: Callable[[], Connection]) 
             return await _dialled(route.proxy.origin, NO_TLS, secure, make)
         return await _tunnelled(route, route.proxy, secure, make)
     except (OSError, EOFError) as error:
-        raise HTTPConnectionError(f"{type(error).__name__}: {error}") from error
+        raise HTTPConnectionError(_in_words(error)) from error
+
+
+def _in_words(error: OSError | EOFError) -> str:
+    """Why there is no connection, as somebody reads it who knows the address."""
+    if isinstance(error, socket.gaierror):
+        return f"its name cannot be resolved ({error.strerror})"
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there (connection refused)"
+    return f"{type(error).__name__}: {error}"
 
 
 async def _dialled(

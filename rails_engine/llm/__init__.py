@@ -39,7 +39,7 @@ from rails_engine.llm.endpoint import Endpoint, Transport
 from rails_engine.llm.instrumented import InstrumentedLLMModel
 from rails_engine.llm.lfu import CacheInterface, LFUCache
 from rails_engine.llm.limit import Limited
-from rails_engine.llm.models import Models, create_models, require_keys
+from rails_engine.llm.models import EMBEDDINGS, Models, create_models, require_client, require_keys
 from rails_engine.llm.observe import LLMCall, Observed, Sink
 from rails_engine.llm.providers import PROVIDERS, ClientOptions, client_options, get_provider_names
 from rails_engine.llm.public import (
@@ -82,6 +82,7 @@ from rails_engine.llm.think import ThinkSplitter, split_thinking
 from rails_engine.llm.wire import text_of, tool_call_field
 
 __all__ = [
+    "EMBEDDINGS",
     "LLM",
     "NO_SAMPLING",
     "PROVIDERS",
@@ -163,6 +164,7 @@ __all__ = [
     "register_provider",
     "registry",
     "request_of",
+    "require_client",
     "require_keys",
     "response_of",
     "set_default_framework",

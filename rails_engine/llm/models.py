@@ -96,6 +96,20 @@ def require_keys(entries: Iterable[Model]) -> None:
             client_options(entry).endpoint.request_headers()
 
 
+def require_client(entry: Model) -> None:
+    """See that a client can be made for an entry, without making it.
+
+    Raises:
+        InvalidModelConfigurationError: its engine is unknown, or one of its parameters means nothing to it.
+    """
+    if entry.engine == LOCAL:
+        from rails_engine.llm.local import local_options
+
+        local_options(entry)
+    elif registry.provider(entry.engine) is None and registry.framework() is None:
+        client_options(entry)
+
+
 def _client(entry: Model, http: Transport, sdk: Transport) -> LLM:
     provider = registry.provider(entry.engine)
     if provider is not None:
