@@ -63,6 +63,13 @@ class Assembly:
     params: dict[str, Any]
     modules: Sequence[ConfigModule]
 
+    def with_main(self, llm: LLM) -> Assembly:
+        """The same parts about another main model; registering goes on in both."""
+        models = self.resources.models.replaced(MAIN, llm)
+        resources = dataclasses.replace(self.resources, models=models)
+        registered = RegisteredActions(self.registry, self.params, resources)
+        return dataclasses.replace(self, resources=resources, registered=registered)
+
 
 def assemble(config: RailsConfig, llm: LLM | None) -> Assembly:
     """Put together what both dialects need.

@@ -9,12 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+import queue
 import threading
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Nothing follows; `error` is what ended it."""
+
+    error: Exception | None = None
 
 
 class BackgroundLoop:
@@ -42,6 +52,38 @@ class BackgroundLoop:
         except BaseException:  # an interrupt too must not leave the work running
             future.cancel()
             raise
+
+    def iterate(self, items: AsyncIterator[T], instead: str) -> Iterator[T]:
+        """What `items` gives, as it comes; closing the iterator, or an interrupt, cancels the work and waits for its end.
+
+        Raises:
+            RuntimeError: as `run`.
+        """
+        found: queue.SimpleQueue[T | _End] = queue.SimpleQueue()
+
+        async def pump() -> None:
+            end = _End()
+            try:
+                async with aclosing(items) as given:  # type: ignore[type-var]
+                    async for item in given:
+                        found.put(item)
+            except Exception as error:  # noqa: BLE001 -- the rim: raised again where it is read
+                end = _End(error)
+            finally:
+                found.put(end)
+
+        if _inside_a_loop():
+            raise RuntimeError(
+                f"this would block the running event loop: iterate over `{instead}` there instead"
+            )
+        future = asyncio.run_coroutine_threadsafe(pump(), self._started())
+        try:
+            while not isinstance(item := found.get(), _End):
+                yield item
+            if item.error is not None:
+                raise item.error
+        finally:
+            future.cancel()
 
     def _started(self) -> asyncio.AbstractEventLoop:
         with self._lock:

@@ -15,6 +15,7 @@ from typing import Any
 from colang.v1 import Program
 from rails_engine.ahead import Ahead
 from rails_engine.canonical import (
+    PASSTHROUGH,
     TRIGGERED,
     CanonicalRunner,
     CanonicalScene,
@@ -270,6 +271,7 @@ class Colang1:
         notes: dict[str, Any] = {}
         if self._resources.config.passthrough:
             notes["messages"] = [m for m in request.messages if m.get("role") not in {"context", "event"}]
+            notes[PASSTHROUGH] = request.passthrough
         # Filters of the caller's may do with messages what they like: each turn makes them anew.
         own = self._resources.prompts.has_own_filters
         events = list(story.events) if own else History(story.events, story.chat)
@@ -283,6 +285,7 @@ class Colang1:
         resources, options = self._resources, request.options
         return (
             (options is not None and (options.log.wanted or bool(options.output_vars)))
+            or request.passthrough is not None
             or resources.config.rails.input.speculative_generation
             or resources.prompts.has_own_filters
             or self._runner.reads_events()

@@ -9,10 +9,10 @@ import asyncio
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final, Self, cast
 
 from colang import Program
-from rails_engine.assembly import assemble, colang1, colang2
+from rails_engine.assembly import Assembly, assemble, colang1, colang2
 from rails_engine.background import background_loop
 from rails_engine.canonical import Speech
 from rails_engine.colang1 import Colang1, history_of
@@ -68,22 +68,33 @@ class LLMRails(Registers):
         if verbose:
             set_verbose(verbose=True)
         self.config = config
-        self._parts = assemble(config, as_llm(llm) if llm is not None else None)
         self.watchers: list[Watcher] = []
-        self._runtime = Runtime(self._parts, self)
+        self._open(assemble(config, as_llm(llm) if llm is not None else None))
+        for module in self._parts.modules:
+            module.initialise(self)
+        self._parts.resources.knowledge.read()
+
+    def _open(self, parts: Assembly) -> None:
+        self._parts = parts
+        self._runtime = Runtime(parts, self)
         self._last = Trace()
         self._last_task: weakref.ref[asyncio.Task[Any]] | None = None
         self._calls: deque[LLMCall] = deque(maxlen=CALLS_EXPLAINED)
         self._two: Colang2 | None = None
         self._one: Colang1 | None = None
         self._speech: Speech | None = None
-        if config.colang_version == "1.0":
-            self._one, self._speech = colang1(self._parts)
+        if self.config.colang_version == "1.0":
+            self._one, self._speech = colang1(parts)
         else:
-            self._two = colang2(self._parts)
-        for module in self._parts.modules:
-            module.initialise(self)
-        self._parts.resources.knowledge.read()
+            self._two = colang2(parts)
+
+    def beside(self, llm: Any) -> Self:
+        """A second one that asks `llm`: what is registered with either holds for both, their conversations are apart."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._open(self._parts.with_main(as_llm(llm)))
+        twin.passthrough_fn = self.passthrough_fn
+        return twin
 
     # --- answering -------------------------------------------------------------------------------------------------
 
@@ -102,7 +113,12 @@ class LLMRails(Registers):
             InvalidStateError: `state` was not given out by this configuration.
             LLMCallException: the main model failed; a state that was passed is as it was.
         """
-        request = self._request(prompt, messages, options, state)
+        return await self.answer(self.request(prompt, messages, options, state), streaming_handler)
+
+    async def answer(
+        self, request: Request, streaming_handler: Any = None
+    ) -> str | dict[str, Any] | GenerationResponse:
+        """Answer a request that has been read; see `generate_async`."""
         trace = Trace(is_read=bool(self.watchers))
         try:
             with call_context(request.options, request.messages):
@@ -149,14 +165,17 @@ class LLMRails(Registers):
         """
         framed = bool(include_metadata or include_generation_metadata)
         asked = NOTHING_SAID if generator is not None and prompt is None and messages is None else messages
-        request = self._request(prompt, asked, options, state)
-        async with Reading(self._frames(request, generator)) as frames:
+        request = self.request(prompt, asked, options, state)
+        async with Reading(self.frames(request, generator)) as frames:
             async for frame in frames:
                 shown = frame.shown(framed=framed)
                 if shown is not None:
                     yield shown
 
-    async def _frames(self, request: Request, generator: AsyncIterator[Any] | None) -> AsyncIterator[Frame]:
+    async def frames(
+        self, request: Request, generator: AsyncIterator[Any] | None = None
+    ) -> AsyncIterator[Frame]:
+        """The answer to a request that has been read, piece by piece; see `stream_async`."""
         trace = Trace()
         side = self._one or self._dialog()
         given = (
@@ -436,9 +455,18 @@ class LLMRails(Registers):
             )
         return self._one
 
-    def _request(
-        self, prompt: str | None, messages: Messages | None, options: Options, state: AnyState
+    def request(
+        self,
+        prompt: str | None = None,
+        messages: Messages | None = None,
+        options: Options = None,
+        state: AnyState = None,
     ) -> Request:
+        """What a call asks for, read and held to the bounds.
+
+        Raises:
+            ValueError, InvalidStateError: as `generate_async`.
+        """
         if prompt is not None and messages is not None:
             raise ValueError("give `prompt` or `messages`, not both")
         if prompt is None and messages is None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from rails_engine.errors import InvalidRequestError
 from rails_engine.options import GenerationOptions, RailChoice
 from rails_engine.state import State
+from rails_engine.umim import EventDict
 from rails_engine.values import value_class
+
+Passthrough: TypeAlias = Callable[[Mapping[str, Any], list[EventDict]], Awaitable[Any]]
+"""The context and the events to a text, to a text and what else came of it, or to a `Completion` with tool calls."""
 
 
 @value_class
@@ -17,7 +21,8 @@ class Request:
 
     `as_text`: a prompt was given, the answer is a text. `state` is a conversation of Colang 2.x; `state_wanted` says
     that it came as a dictionary, so the answer brings the new one. `story` is a saved conversation of Colang 1.0.
-    `given` is an answer that came in the context, to be checked where dialog rails are off.
+    `given` is an answer that came in the context, to be checked where dialog rails are off. `passthrough` takes the main
+    model's place in passthrough mode, for this one call.
     """
 
     messages: Sequence[Mapping[str, Any]]
@@ -27,6 +32,7 @@ class Request:
     as_text: bool = False
     state_wanted: bool = False
     given: str | None = None
+    passthrough: Passthrough | None = None
 
     @property
     def wants_response(self) -> bool:

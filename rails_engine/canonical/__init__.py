@@ -18,11 +18,12 @@ from rails_engine.canonical.runner import CanonicalRunner, Verdict
 from rails_engine.canonical.scene import TRIGGERED, CanonicalScene, Shown
 from rails_engine.canonical.similar import Examples
 from rails_engine.canonical.speculation import copy_of, rewrites, run_ahead
-from rails_engine.canonical.speech import Speech
+from rails_engine.canonical.speech import PASSTHROUGH, Speech
 from rails_engine.canonical.stream import Stream
 from rails_engine.canonical.turn import CanonicalTurn
 
 __all__ = [
+    "PASSTHROUGH",
     "TRIGGERED",
     "CanonicalActions",
     "CanonicalRunner",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from operator import attrgetter
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from colang.v1 import to_text
 from rails_engine.ahead import AheadEndedError
@@ -17,6 +17,7 @@ from rails_engine.canonical.similar import Examples, in_prompt
 from rails_engine.canonical.wording import NOTHING_TO_SAY, Wording
 from rails_engine.llm import LLM, Chunk, LLMRequest, message_of, text_of
 from rails_engine.llm import Completion as Answer
+from rails_engine.request import Passthrough
 from rails_engine.scene import Completion, Outcome
 from rails_engine.umim import EventDict
 
@@ -27,7 +28,8 @@ _ROLE: Final = attrgetter("role")
 _CONTENT: Final = attrgetter("content")
 _TEXTS: Final = frozenset({str})
 
-Passthrough: TypeAlias = Callable[[Mapping[str, Any], list[EventDict]], Awaitable[Any]]
+PASSTHROUGH: Final = "passthrough"
+"""The note of what takes the model's place in this turn."""
 
 
 class Speech:
@@ -59,10 +61,13 @@ class Speech:
 
     async def _passed_through(self, scene: CanonicalScene, task: str) -> Outcome:
         """The caller's messages as they are, to the model or to the caller's own function."""
-        if self.passthrough_fn is not None:
+        function = scene.notes.get(PASSTHROUGH) or self.passthrough_fn
+        if function is not None:
             if scene.services.is_ahead:
                 raise AheadEndedError
-            result = await self.passthrough_fn(dict(scene.context), list(scene.events))
+            result = await function(dict(scene.context), list(scene.events))
+            if isinstance(result, Answer):
+                return _spoken(result, result.text)
             text, raw = result if isinstance(result, tuple) else (result, None)
             updates = {"passthrough_output": raw} if raw is not None else {}
             return Outcome(context_updates=updates, events=({"type": "BotMessage", "text": text},))

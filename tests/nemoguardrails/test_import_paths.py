@@ -41,6 +41,7 @@ PUBLIC = {
     "nemoguardrails.http": """HTTPClient ClosableHTTPClient HTTPRequest HTTPResponse HTTPTLSConfig RetryPolicy
         HTTPClientError HTTPConnectionError HTTPTimeoutError HTTPStatusError HTTPResponseDecodeError http_call
         create_http_client RetryingHTTPClient HttpxHTTPClient InstrumentedHTTPClient instrument_http_client""",
+    "nemoguardrails.integrations.langchain.runnable_rails": "RunnableRails",
     "nemoguardrails.kb.kb": "KnowledgeBase",
     "nemoguardrails.llm": "LLMModel ChatMessage register_provider",
     "nemoguardrails.llm.cache": "CacheInterface LFUCache",

@@ -1,0 +1,1 @@
+"""LangChain and Interlock; all of it needs langchain-core (the extra `langchain`)."""
