@@ -56,11 +56,13 @@ class _Formatter:
         return f"({written})" if level(expression) < least else written
 
     def arguments(self, arguments: tree.Arguments) -> str:
+        """`(a, name=b)`: those by position, then those by name."""
         positional = [self.text(value, _CONDITIONAL) for value in arguments.positional]
         named = [f"{name}={self.text(value, _CONDITIONAL)}" for name, value in arguments.named]
         return f"({', '.join(positional + named)})"
 
     def literal(self, node: tree.Literal) -> str:
+        """A number, a text in quotes, True, False or None; an infinite number as one too large for a float, which reads back as it."""
         if isinstance(node.value, str):
             return quoted(node.value, self._strings)
         if isinstance(node.value, float) and math.isinf(node.value):
@@ -68,6 +70,7 @@ class _Formatter:
         return repr(node.value)
 
     def string(self, node: tree.Text) -> str:
+        """A text with `{...}` parts, as one string."""
         return quoted(node.parts, self._strings, self._part)
 
     def _part(self, expression: tree.Expression) -> str:
@@ -75,18 +78,23 @@ class _Formatter:
         return f" {inside} " if inside.startswith("{") else inside
 
     def instruction(self, node: tree.Instruction) -> str:
+        """`..."what the model is told"`."""
         return f"...{self.text(node.text, _ATOM)}"
 
     def variable(self, node: tree.Variable) -> str:
+        """`$name`."""
         return f"${node.name}"
 
     def list_(self, node: tree.ListDisplay) -> str:
+        """`[a, b]`."""
         return f"[{self._items(node.items)}]"
 
     def set_(self, node: tree.SetDisplay) -> str:
+        """`{a, b}`."""
         return f"{{{self._items(node.items)}}}"
 
     def dict_(self, node: tree.DictDisplay) -> str:
+        """`{key: value}`."""
         entries = (f"{self.text(key, 0)}: {self.text(value, 0)}" for key, value in node.items)
         return f"{{{', '.join(entries)}}}"
 
@@ -94,46 +102,56 @@ class _Formatter:
         return ", ".join(self.text(item, _CONDITIONAL) for item in items)
 
     def unary(self, node: tree.Unary) -> str:
+        """`not a` or `-a`."""
         if node.operator == "not":
             return f"not {self.text(node.operand, _NOT)}"
         return f"{node.operator}{self.text(node.operand, _UNARY)}"
 
     def binary(self, node: tree.Binary) -> str:
+        """`a + b`; `**` binds its right side first, all others their left."""
         own = _BINARY[node.operator]
         if node.operator == "**":
             return f"{self.text(node.left, _POSTFIX)} ** {self.text(node.right, _UNARY)}"
         return f"{self.text(node.left, own)} {node.operator} {self.text(node.right, own + 1)}"
 
     def comparison(self, node: tree.Comparison) -> str:
+        """`a < b <= c`, as one chain."""
         words = [self.text(node.operands[0], _BITOR)]
         for operator, operand in zip(node.operators, node.operands[1:], strict=True):
             words += [operator, self.text(operand, _BITOR)]
         return " ".join(words)
 
     def boolean(self, node: tree.Boolean) -> str:
+        """`a and b and c`, or with `or`."""
         least = level(node) + 1
         return f" {node.operator} ".join(self.text(operand, least) for operand in node.operands)
 
     def conditional(self, node: tree.Conditional) -> str:
+        """`a if test else b`."""
         then, test = self.text(node.then, _OR), self.text(node.test, _OR)
         return f"{then} if {test} else {self.text(node.otherwise, _CONDITIONAL)}"
 
     def attribute(self, node: tree.Attribute) -> str:
+        """`target.name`."""
         return f"{self._target(node.target)}.{node.name}"
 
     def index(self, node: tree.Index) -> str:
+        """`target[index]`."""
         return f"{self._target(node.target)}[{self.text(node.index, _CONDITIONAL)}]"
 
     def slice(self, node: tree.Slice) -> str:
+        """`target[start:stop:step]`, without what is left out."""
         start, stop, step = (
             self.text(bound, 0) if bound else "" for bound in (node.start, node.stop, node.step)
         )
         return f"{self._target(node.target)}[{start}:{stop}{':' + step if step else ''}]"
 
     def call(self, node: tree.Call) -> str:
+        """`function(...)`."""
         return f"{node.function}{self.arguments(node.arguments)}"
 
     def method(self, node: tree.MethodCall) -> str:
+        """`target.method(...)`."""
         return f"{self._target(node.target)}.{node.method}{self.arguments(node.arguments)}"
 
     def _target(self, node: tree.Expression) -> str:

@@ -57,6 +57,7 @@ class Frame:
         return self.instance if name.startswith("&") else self.variables()
 
     def read(self, name: str) -> Any:
+        """See `Scope.read`; `$self` and `$system` are there unless a flow has variables of these names."""
         instance = self.instance
         if instance.shares is not None:
             instance = self.holder(name)
@@ -73,6 +74,7 @@ class Frame:
         return name in instance.globals or name in instance.locals or name in _SPECIAL
 
     def write(self, name: str, value: Any) -> None:
+        """Set a variable where it lives: among the globals that the flow has declared, else in the flow."""
         instance = self.instance
         if instance.shares is not None:
             instance = self.holder(name)
@@ -82,6 +84,7 @@ class Frame:
             instance.locals[name] = value
 
     def attribute(self, target: FlowRef | ActionRef | SystemRef | StateRef, name: str) -> Any:
+        """See `Scope.attribute`."""
         if isinstance(target, FlowRef):
             return flow_attribute(self.state.instances.get(target.uid), name)
         if isinstance(target, ActionRef):
@@ -93,12 +96,19 @@ class Frame:
         raise AttributeError(f"Attribute '{name}' does not exist")
 
     def uid(self) -> str:
+        """See `Scope.uid`; drawn from the state's own generator, so that a transcript replays exactly."""
         return self.state.random.uid()
 
     def random(self) -> float:
+        """See `Scope.random`; drawn as `uid` is."""
         return self.state.random.unit()
 
     def flows_info(self, uid: str | None) -> Any:
+        """See `Scope.flows_info`.
+
+        Raises:
+            ColangValueError: no flow has this uid.
+        """
         instances = self.state.instances
         if uid is None:
             return {each.uid: flow_info(each) for each in self.state.in_order()}
@@ -107,9 +117,11 @@ class Frame:
         return flow_info(instances[uid])
 
     def flow_defined(self, name: str) -> bool:
+        """See `Scope.flow_defined`."""
         return flow_code(self.program, self.state, name) is not None
 
     def within(self, name: str) -> bool:
+        """See `Scope.within`."""
         instances = self.state.instances
         above = instances.get(self.instance.origin or "")
         while above is not None:
@@ -119,9 +131,15 @@ class Frame:
         return False
 
     def unshare(self, container: Any) -> Any:
+        """See `Scope.unshare`."""
         return unshare(self.state, self.queue, container)
 
     def charge(self, size: int) -> None:
+        """See `Scope.charge`.
+
+        Raises:
+            ColangValueError: the values of this step are larger than `limits.MAX_GROWTH`.
+        """
         self.growth += size
         if self.growth > limits.MAX_GROWTH:
             raise ColangValueError("the values made in one step take too much memory")

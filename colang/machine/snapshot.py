@@ -214,6 +214,7 @@ class _Writer:
         self._kept: list[Any] = []
 
     def mapping(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of a mapping, each as `value` has it."""
         return {name: self.value(value) for name, value in values.items()}
 
     def value(self, value: Any) -> Any:
@@ -296,6 +297,7 @@ class _Reader:
             self._fill(number, entry)
 
     def mapping(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of a mapping, each as `value` has it."""
         return {name: self.value(value) for name, value in values.items()}
 
     def value(self, entry: Any) -> Any:

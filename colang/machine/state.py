@@ -3,7 +3,7 @@
 `fork` copies the tables, not what is in them. Instances, actions and index buckets carry the token of the state that
 may change them; `State.own` and `State.own_action` copy one before its first change. Containers inside variables are
 shared too, until a method is about to change one in place: then `unshare` copies all of them once, keeping what is
-shared between variables shared (`colang.machine.sharing`).
+shared between variables shared (`colang.copying`).
 """
 
 from __future__ import annotations

@@ -47,6 +47,7 @@ class _Reached:
                 self._pending.append(FlowRef(uid))
 
     def follow(self) -> None:
+        """Note everything that can be reached from the roots; iterative, since values may nest as deep as memory goes."""
         while self._pending:
             value = self._pending.pop()
             if isinstance(value, FlowRef):

@@ -135,6 +135,11 @@ class Builder:
         return Line(text, self._source, replace(self._place, line=begin.line, column=begin.column))
 
     def user(self, node: Tree[Token]) -> tree.User:
+        """`user intent` or `user a or b`.
+
+        Raises:
+            ColangSyntaxError: `as $name`, which would capture nothing.
+        """
         return self._user_of(self._rest(node), self._place.span(node))
 
     def _user_of(self, line: Line, span: Span) -> tree.User:
@@ -147,6 +152,7 @@ class Builder:
         return tree.User(intents=intents, span=span)
 
     def bot(self, node: Tree[Token]) -> tree.Bot:
+        """`bot intent`, `bot intent(...)` or `bot "text"`, with the messages indented below it."""
         texts = tuple(self._message(child) for child in _named(node, "message"))
         return self._bot_of(self._rest(node, 0), texts, self._place.span(node))
 
@@ -170,6 +176,11 @@ class Builder:
         )
 
     def event(self, node: Tree[Token]) -> tree.WaitFor:
+        """`event Type(name=value)`.
+
+        Raises:
+            ColangSyntaxError: what stands there is no type of event.
+        """
         return self._event_of(self._rest(node), self._place.span(node))
 
     def _event_of(self, line: Line, span: Span) -> tree.WaitFor:
@@ -183,6 +194,11 @@ class Builder:
         return kind, properties
 
     def create(self, node: Tree[Token]) -> tree.Create:
+        """`create event Type(...)`, `create user intent` or `create bot intent`.
+
+        Raises:
+            ColangSyntaxError: what stands there is no type of event.
+        """
         line, span = self._rest(node), self._place.span(node)
         match = _KIND.match(line.text)
         if match is None or match[1] == "event":
@@ -193,6 +209,7 @@ class Builder:
         return tree.Create(type=kind, properties=(("intent", intent),), span=span)
 
     def do(self, node: Tree[Token]) -> tree.Do:
+        """`do flow(...)`, or `do $flow` for the flow that a variable names."""
         return self._do_of(self._rest(node), (), self._place.span(node))
 
     def _do_of(self, line: Line, results: tuple[str, ...], span: Span) -> tree.Do:
@@ -201,6 +218,11 @@ class Builder:
         return tree.Do(flow=flow, arguments=arguments, results=results, span=span)
 
     def execute(self, node: Tree[Token]) -> tree.Execute:
+        """`execute action(...)`, further parameters indented below it as `name: value`.
+
+        Raises:
+            ColangSyntaxError: a line below it is no parameter.
+        """
         return self._execute_of(self._rest(node, 0), None, node)
 
     def _execute_of(self, line: Line, result: str | None, node: Tree[Token]) -> tree.Execute:
@@ -220,6 +242,11 @@ class Builder:
         return match[1], line.part(match[2]).expression()
 
     def assign(self, node: Tree[Token]) -> tree.Statement:
+        """`$x = ...`: a value, the result of an action or a flow, or what a model is asked for.
+
+        Raises:
+            ColangSyntaxError: several targets of one value.
+        """
         targets, operator = (str(child) for child in node.children[:2])
         names = tuple(name.strip().removeprefix("$") for name in targets.split(","))
         line, span = self._rest(node, 2), self._place.span(node)
@@ -235,25 +262,39 @@ class Builder:
         return tree.Assign(target=names[0], operator=operator, value=line.expression(), span=span)
 
     def label(self, node: Tree[Token]) -> tree.Label:
+        """`label name`."""
         return tree.Label(name=self._rest(node).plain, span=self._place.span(node))
 
     def goto(self, node: Tree[Token]) -> tree.Goto:
+        """`goto name`."""
         return tree.Goto(label=self._rest(node).plain, span=self._place.span(node))
 
     def return_(self, node: Tree[Token]) -> tree.Return:
+        """`return`, `return a` or `return a, b`."""
         values: tuple[expressions.Expression, ...] = ()
         if node.children:
             values = tuple(value for _, value in self._rest(node).arguments())
         return tree.Return(values=values, span=self._place.span(node))
 
     def check(self, node: Tree[Token]) -> tree.Check:
+        """`check test`."""
         return tree.Check(test=self._rest(node).test(), span=self._place.span(node))
 
     def priority(self, node: Tree[Token]) -> tree.Meta:
+        """`priority number`, short for `meta` with that key.
+
+        Raises:
+            ColangSyntaxError: it is no constant.
+        """
         line = self._rest(node)
         return self._meta_of([("priority", line.expression())], self._place.span(node))
 
     def meta(self, node: Tree[Token]) -> tree.Meta:
+        """`meta {"key": value}` on one line, or `key: value` on indented ones.
+
+        Raises:
+            ColangSyntaxError: neither, or a value that is no constant.
+        """
         span = self._place.span(node)
         if not node.children:
             message = "`meta` is followed by JSON, or by indented lines `key: value`"
@@ -295,6 +336,7 @@ class Builder:
     # --- blocks ---
 
     def if_(self, node: Tree[Token]) -> tree.If:
+        """`if`, any number of `else if`, and perhaps `else`."""
         parts = [as_tree(child) for child in node.children]
         branches = tuple(self._branch(part) for part in parts if part.data != "otherwise")
         return tree.If(branches=branches, otherwise=self._otherwise(parts), span=self._place.span(node))
@@ -304,10 +346,12 @@ class Builder:
         return tree.Branch(test=test, body=self.body(as_tree(node.children[1])), span=self._place.span(node))
 
     def while_(self, node: Tree[Token]) -> tree.While:
+        """`while test`."""
         branch = self._branch(node)
         return tree.While(test=branch.test, body=branch.body, span=branch.span)
 
     def when(self, node: Tree[Token]) -> tree.When:
+        """`when`, any number of `else when`, and perhaps `else`."""
         parts = [as_tree(child) for child in node.children]
         cases = tuple(self._case(part) for part in parts if part.data != "otherwise")
         return tree.When(cases=cases, otherwise=self._otherwise(parts), span=self._place.span(node))
@@ -334,6 +378,7 @@ class Builder:
         return self.body(as_tree(last.children[0])) if last.data == "otherwise" else None
 
     def any_(self, node: Tree[Token]) -> tree.AnyOf:
+        """`any` over several lines of `user`, `bot` and `event`; other statements among them count for nothing."""
         items = tuple(self._statement(child) for child in node.children)
         conditions = tuple(item for item in items if isinstance(item, tree.User | tree.Bot | tree.WaitFor))
         return tree.AnyOf(items=conditions, span=self._place.span(node))

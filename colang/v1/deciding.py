@@ -83,7 +83,7 @@ class Work:
     """The highest uid given out."""
 
     def __post_init__(self) -> None:
-        self.scope = Variables(self.state.variables, self.program.config)
+        self.scope = Variables(self.state.variables, self.program.config, self.state.pending)
         self.counter = len(self.state.instances)
 
     def code(self, name: str) -> FlowCode:

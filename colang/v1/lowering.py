@@ -84,6 +84,11 @@ class _Assembler:
         self._end = Mark()
 
     def finish(self) -> tuple[code.Element, ...]:
+        """The elements, with every mark resolved.
+
+        Raises:
+            ColangLoadError: a `goto` names no label of the flow.
+        """
         for goto in self._gotos:
             if self._labels[goto.label] not in self._places:
                 known = [name for name, mark in self._labels.items() if mark in self._places]
@@ -94,6 +99,7 @@ class _Assembler:
         return tuple(make(self._places) for make in self._code)
 
     def body(self, statements: Iterable[tree.Statement]) -> None:
+        """Write statements one after another."""
         for statement in statements:
             _WRITERS[type(statement)](self, statement)
 
@@ -119,12 +125,15 @@ class _Assembler:
     # --- waiting ---
 
     def user(self, statement: tree.User) -> None:
+        """`user A or B`: a wait for each intent, met again behind them."""
         self._first_of([statement])
 
     def wait_for(self, statement: tree.WaitFor) -> None:
+        """`event X(...)`: a wait for the event."""
         self._put(_waiting(statement)[0])
 
     def any_of(self, statement: tree.AnyOf) -> None:
+        """`any`: a branch over its conditions, met again behind them."""
         self._first_of(statement.items)
 
     def _first_of(self, conditions: Iterable[tree.Condition]) -> None:
@@ -148,6 +157,7 @@ class _Assembler:
         self._code.append(lambda places: code.Branch(tuple(places[mark] for mark, _ in in_order)))
 
     def when(self, statement: tree.When) -> None:
+        """`when ... else when ... else`: a branch, behind each condition its body; `else` waits for any other user intent."""
         behind = Mark()
         cases = [(_waiting(case.condition), case.body) for case in statement.cases]
         if statement.otherwise is not None:
@@ -169,6 +179,7 @@ class _Assembler:
     # --- acting ---
 
     def bot(self, statement: tree.Bot) -> None:
+        """`bot intent`, its arguments as variables first; `bot ...` waits for whatever the bot says."""
         if statement.intent is None:
             self._put(code.WaitBot())
             return
@@ -177,18 +188,22 @@ class _Assembler:
         self._put(code.Utter(statement.intent, statement.instructions))
 
     def create(self, statement: tree.Create) -> None:
+        """`create event X(...)`: an action, since an event comes from outside of the flows."""
         event = {"_type": statement.type, **self._arguments(statement.properties)}
         self._put(code.RunAction("create_event", {"event": event}))
 
     def execute(self, statement: tree.Execute) -> None:
+        """`$result = execute action(...)`."""
         arguments = self._arguments(statement.arguments)
         self._put(code.RunAction(statement.action, arguments, statement.result))
 
     def ask(self, statement: tree.Ask) -> None:
+        """`$value = ...`: the model is asked for the value, with the comment above as its instructions."""
         arguments = {"instructions": statement.instructions}
         self._put(code.RunAction("generate_value", arguments, statement.target))
 
     def do(self, statement: tree.Do) -> None:
+        """`$a, $b = do flow(...)`: arguments go in as variables, results come out of the variable of what was returned."""
         for name, value in statement.arguments:
             self._set(name.removeprefix("$"), value)
         if statement.results:
@@ -217,6 +232,7 @@ class _Assembler:
     # --- sliding ---
 
     def assign(self, statement: tree.Assign) -> None:
+        """`$x = value`; `$x += value` is `$x = $x + value`."""
         value = statement.value
         if statement.operator != "=":
             value = expressions.Binary(
@@ -228,13 +244,16 @@ class _Assembler:
         self._set(statement.target, value)
 
     def label(self, statement: tree.Label) -> None:
+        """`label name`: a mark that `goto` may aim at."""
         self._mark(self._labels.setdefault(statement.name, Mark()))
 
     def goto(self, statement: tree.Goto) -> None:
+        """`goto name`; whether there is such a label is known at the end (`finish`)."""
         self._gotos.append(statement)
         self._jump(self._labels.setdefault(statement.label, Mark()))
 
     def return_(self, statement: tree.Return) -> None:
+        """`return a, b`: one value as it is, several as a list; then the end of the flow."""
         if len(statement.values) == 1:
             self._set(RETURNED, statement.values[0])
         elif statement.values:
@@ -242,16 +261,20 @@ class _Assembler:
         self._jump(self._end)
 
     def stop(self, _: tree.Stop) -> None:
+        """`stop`: an utterance of its own, which ends the turn."""
         self._put(code.Utter(code.STOP))
 
     def check(self, statement: tree.Check) -> None:
+        """`check test`: on to the end of the flow unless it holds."""
         self._unless(statement.test, self._end)
 
     def continue_(self, _: tree.Continue) -> None:
+        """`continue`: to the test of the innermost loop; outside of loops nothing, as in the peer."""
         if self._loops:
             self._jump(self._loops[-1][0])
 
     def break_(self, _: tree.Break) -> None:
+        """`break`: behind the innermost loop; outside of loops nothing, as in the peer."""
         if self._loops:
             self._jump(self._loops[-1][1])
 
@@ -259,6 +282,7 @@ class _Assembler:
         """Settings of the flow; they write no code."""
 
     def if_(self, statement: tree.If) -> None:
+        """`if ... else if ... else`: each test jumps over its body to the next."""
         behind = Mark()
         for branch in statement.branches:
             after = Mark()
@@ -270,6 +294,7 @@ class _Assembler:
         self._mark(behind)
 
     def while_(self, statement: tree.While) -> None:
+        """`while test`: the test, the body, and back."""
         again, behind = Mark(), Mark()
         self._mark(again)
         self._unless(statement.test, behind)

@@ -122,7 +122,7 @@ def _heard(
     way = None if state.added else before.ways.get(kind)
     if way is None:
         return _worked_out(program, state, Event(name, arguments), kind)
-    end = way.straight or recall(way, state, Variables(state.variables, program.config))
+    end = way.straight or recall(way, state, Variables(state.variables, program.config, state.pending))
     if end is None:
         return _worked_out(program, state, Event(name, arguments), kind)
     state.standing = end.standing

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import uuid4
 
+from colang.copying import Copier
 from colang.errors import ColangValueError
 
 CONFIG: Final = "config"
@@ -20,36 +20,75 @@ GROWTH_BOUND = 1_000_000
 class Variables:
     """Implements `colang.expressions.Scope` over the variables of a conversation."""
 
-    values: Mapping[str, Any]
+    values: dict[str, Any]
     config: Any = None
+    pending: dict[str, Any] = field(default_factory=dict)
+    """Values of theirs that stand elsewhere too, as `State.pending`."""
     growth: int = 0
+    owned: bool = False
+    """Nobody else has the containers in the values."""
 
     def read(self, name: str) -> Any:
+        """See `Scope.read`; `$config` is the configuration where the conversation has no variable of that name."""
         value = self.values.get(name)
         return self.config if value is None and name == CONFIG else value
 
     def attribute(self, target: Any, name: str) -> Any:
+        """See `Scope.attribute`: there are no runtime objects in 1.0.
+
+        Raises:
+            AttributeError: always.
+        """
         raise AttributeError(f"{type(target).__name__} has no attribute `{name}` in Colang 1.0")
 
     def uid(self) -> str:
+        """See `Scope.uid`."""
         return str(uuid4())
 
     def random(self) -> float:
+        """See `Scope.random`."""
         return random.random()
 
     def flows_info(self, uid: str | None) -> Any:
+        """A function of 2.x.
+
+        Raises:
+            ColangValueError: always.
+        """
         raise ColangValueError(f"Colang 1.0 has no flows_info({uid or ''})")
 
     def flow_defined(self, name: str) -> bool:
+        """A function of 2.x.
+
+        Raises:
+            ColangValueError: always.
+        """
         raise ColangValueError(f"Colang 1.0 has no flow_defined({name})")
 
     def within(self, name: str) -> bool:
+        """A function of 2.x.
+
+        Raises:
+            ColangValueError: always.
+        """
         raise ColangValueError(f"Colang 1.0 has no within({name})")
 
     def unshare(self, container: Any) -> Any:
-        return container
+        """See `Scope.unshare`; the variables are given copies of all containers, once for these surroundings."""
+        if self.owned:
+            return container
+        self.owned = True
+        copier = Copier()
+        for values in (self.values, self.pending):
+            values.update(copier.mapping(values))
+        return copier.copies.get(id(container), container)
 
     def charge(self, size: int) -> None:
+        """See `Scope.charge`.
+
+        Raises:
+            ColangValueError: more than `GROWTH_BOUND` in one slide.
+        """
         self.growth += size
         if self.growth > GROWTH_BOUND:
             raise ColangValueError("the values made in one step take too much memory")

@@ -139,6 +139,11 @@ class ExpressionBuilder:
     # --- tokens ---
 
     def number(self, token: Token) -> tree.Literal:
+        """A whole number or a float, `_` between its digits left out.
+
+        Raises:
+            BuildError: a whole number with too many digits to be read.
+        """
         text = token.replace("_", "")
         value = float(text) if any(mark in text for mark in ".eE") else _integer(text)
         if value is None:
@@ -146,9 +151,11 @@ class ExpressionBuilder:
         return tree.Literal(value=value, span=self.place.span(token))
 
     def constant(self, token: Token) -> tree.Literal:
+        """`True`, `False` or `None`."""
         return tree.Literal(value=_CONSTANTS[str(token)], span=self.place.span(token))
 
     def variable(self, token: Token) -> tree.Variable:
+        """`$name`."""
         return tree.Variable(name=token[1:], span=self.place.span(token))
 
     def string(self, token: Token) -> tree.Literal | tree.Text:
@@ -188,34 +195,45 @@ class ExpressionBuilder:
     # --- rules ---
 
     def instruction(self, node: Tree[Token]) -> tree.Instruction:
+        """`..."what the model is told"`."""
         token = node.children[-1]
         text = self.string(as_token(token))
         return tree.Instruction(text=text, span=self.place.span(node))
 
     def parenthesis(self, node: Tree[Token]) -> tree.Expression:
+        """`(a)`, which is `a`: the tree says what binds to what."""
         return self.build(node.children[0])
 
     def call(self, node: Tree[Token]) -> tree.Call:
+        """`function(a, name=b)`.
+
+        Raises:
+            BuildError: an argument is given twice.
+        """
         name, arguments = node.children
         built = self.arguments(as_tree(arguments))
         call = tree.Call(function=str(name), arguments=built, span=self.place.span(node))
         return self._limit(call, *_argument_values(built))
 
     def list_(self, node: Tree[Token]) -> tree.ListDisplay:
+        """`[a, b]`."""
         items = tuple(self.build(child) for child in node.children)
         return self._limit(tree.ListDisplay(items=items, span=self.place.span(node)), *items)
 
     def set_(self, node: Tree[Token]) -> tree.SetDisplay:
+        """`{a, b}`."""
         items = tuple(self.build(child) for child in node.children)
         return self._limit(tree.SetDisplay(items=items, span=self.place.span(node)), *items)
 
     def dict_(self, node: Tree[Token]) -> tree.DictDisplay:
+        """`{key: value}`."""
         pairs = [tuple(self.build(part) for part in as_tree(entry).children) for entry in node.children]
         items = tuple((key, value) for key, value in pairs)
         flat = (expression for pair in items for expression in pair)
         return self._limit(tree.DictDisplay(items=items, span=self.place.span(node)), *flat)
 
     def conditional(self, node: Tree[Token]) -> tree.Expression:
+        """`a if test else b`; several in a row are taken from the right."""
         *earlier, result = [self.build(child) for child in node.children]
         while earlier:
             test, then = earlier.pop(), earlier.pop()
@@ -292,6 +310,7 @@ class ExpressionBuilder:
         operands.append(self._limit(binary, left, right))
 
     def postfix(self, node: Tree[Token]) -> tree.Expression:
+        """A value with what is hung on it, from left to right: `.name`, `.method(...)`, `[index]`, `[start:stop]`."""
         first, *trailers = node.children
         result = self.build(first)
         for trailer in trailers:

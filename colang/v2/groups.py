@@ -36,10 +36,12 @@ class GroupBuilder:
         return " ".join(str(word) for word in words.children)
 
     def and_group(self, node: Tree[Token]) -> tree.AndGroup:
+        """`a and b`: done when all are."""
         items = tuple(self.build(child) for child in _trees(node.children))
         return tree.AndGroup(items=items, span=self._place.span(node))
 
     def or_group(self, node: Tree[Token]) -> tree.OrGroup:
+        """`a or b`: done when one is."""
         items = tuple(self.build(child) for child in _trees(node.children))
         return tree.OrGroup(items=items, span=self._place.span(node))
 

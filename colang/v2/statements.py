@@ -124,10 +124,12 @@ class FileBuilder:
     # --- statements ---
 
     def text_statement(self, node: Tree[Token]) -> tree.TextStatement:
+        """A text that stands by itself: documentation, or a note to the model."""
         token = node.children[0]
         return tree.TextStatement(text=_plain_text(token), span=self._place.span(node))
 
     def assignment(self, node: Tree[Token]) -> tree.Assignment:
+        """`$x = value` or `$x = await flow`, with any of the assignment operators."""
         target, operator, value = node.children
         is_operation = isinstance(value, Tree) and value.data == "operation"
         built = self.operation(as_tree(value)) if is_operation else self._expressions.build(value)
@@ -135,48 +137,60 @@ class FileBuilder:
         return tree.Assignment(target=str(target)[1:], operator=str(operator), value=built, span=span)
 
     def expression_statement(self, node: Tree[Token]) -> tree.ExpressionStatement:
+        """An expression that stands by itself, for its effect."""
         value = self._expressions.build(node.children[0])
         return tree.ExpressionStatement(value=value, span=self._place.span(node))
 
     def operation(self, node: Tree[Token]) -> tree.Operation:
+        """`await`, `start`, `match`, `send` or `activate` a group; without a verb it is awaited."""
         *verb, group = node.children
         named = tree.Verb(str(verb[0])) if verb else tree.Verb.AWAIT
         return tree.Operation(verb=named, group=self._group(group), span=self._place.span(node))
 
     def return_(self, node: Tree[Token]) -> tree.Return:
+        """`return` or `return value`."""
         value = self._expressions.build(node.children[0]) if node.children else None
         return tree.Return(value=value, span=self._place.span(node))
 
     def label(self, node: Tree[Token]) -> tree.Label:
+        """`label name`."""
         return tree.Label(name=str(node.children[0]), span=self._place.span(node))
 
     def log(self, node: Tree[Token]) -> tree.Log:
+        """`log value`."""
         return tree.Log(value=self._expressions.build(node.children[0]), span=self._place.span(node))
 
     def print_(self, node: Tree[Token]) -> tree.Print:
+        """`print value`."""
         return tree.Print(value=self._expressions.build(node.children[0]), span=self._place.span(node))
 
     def priority(self, node: Tree[Token]) -> tree.Priority:
+        """`priority value`."""
         return tree.Priority(value=self._expressions.build(node.children[0]), span=self._place.span(node))
 
     def global_(self, node: Tree[Token]) -> tree.Global:
+        """`global $name`."""
         return tree.Global(name=str(node.children[0])[1:], span=self._place.span(node))
 
     def expand(self, node: Tree[Token]) -> tree.Expand:
+        """`...` as a statement: the model writes what comes here."""
         return tree.Expand(span=self._place.span(node))
 
     def if_(self, node: Tree[Token]) -> tree.If:
+        """`if`, any number of `elif`, and perhaps `else`."""
         *branches, otherwise = self._with_else(node)
         built = tuple(self._branch(branch) for branch in branches if branch)
         return tree.If(branches=built, otherwise=self._otherwise(otherwise), span=self._place.span(node))
 
     def while_(self, node: Tree[Token]) -> tree.While:
+        """`while test`."""
         test, body = node.children
         return tree.While(
             test=self._expressions.build(test), body=self._body(as_tree(body)), span=self._place.span(node)
         )
 
     def when(self, node: Tree[Token]) -> tree.When:
+        """`when`, any number of `or when`, and perhaps `else`."""
         *cases, otherwise = self._with_else(node)
         built = tuple(self._case(case) for case in cases if case)
         return tree.When(cases=built, otherwise=self._otherwise(otherwise), span=self._place.span(node))

@@ -55,7 +55,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "errors events problems tree",
         "format imports limits regex v2 walk",
         "guests loader resolve values",
-        "expressions",
+        "copying expressions",
         "instructions v1",
         "lowering",
         "program",

@@ -371,3 +371,39 @@ def test_what_is_learnt_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         talk.state.variables["chosen"] = f"f{number}"
         assert talk.user("any") == ["a"]
     assert talk.program.moves.size <= 20
+
+
+# --- containers --------------------------------------------------------------------------------------------------------
+
+FILLING = "user tea\n$all = [$cups]\n$done = $cups.append($all)\nbot pour"
+
+
+def test_a_change_in_place_is_seen_by_the_fork_alone() -> None:
+    talk = Talk(flow(FILLING))
+    talk.state.variables["cups"] = ["one"]
+    saved = talk.state
+    for _ in range(3):
+        talk.state = saved.fork()
+        assert talk.user("tea") == ["pour"]
+        cups = talk.state.variables["cups"]
+        assert (cups[0], len(cups)) == ("one", 2)
+    assert saved.variables["cups"] == ["one"]
+
+
+def test_variables_with_one_list_still_have_one_list_afterwards() -> None:
+    talk = Talk(flow("user tea\n$same = $cups\n$done = $cups.append(2)\nbot pour"))
+    talk.state.variables["cups"] = [1]
+    talk.user("tea")
+    assert talk.state.variables["same"] is talk.state.variables["cups"]
+    assert talk.state.pending.get("same", [1, 2]) == [1, 2]
+
+
+def test_a_flow_that_is_gone_through_and_given_up_has_changed_nothing() -> None:
+    work = program(flow("$done = $cups.append(2)\nbot pour", "define subflow fill"))
+    variables: dict[str, Any] = {"cups": [1]}
+    before = variables.copy()
+    with pytest.raises(StopIteration) as ended:
+        next(go_through(work, variables, work.flows["fill"]))
+    assert ended.value.value is False
+    assert variables["cups"] == [1, 2]
+    assert before == {"cups": [1]}
