@@ -2,7 +2,8 @@
 
 Forks of a state share the lists, dicts and sets in its variables. `$list.append(1)` changes one in place, which only
 the state at hand may see. So before the first such change every container in reach is copied, once, in one pass that
-keeps shared parts shared: two variables with the same list still have the same list afterwards.
+keeps shared parts shared: two variables with the same list still have the same list afterwards. The configuration that a
+program shows belongs to all conversations: what is taken from it later on is copied when it is about to change.
 """
 
 from __future__ import annotations
@@ -59,3 +60,10 @@ class Copier:
         if kind is not set:
             pending.append((value, twin))
         return twin
+
+
+def containers_in(value: Any) -> frozenset[int]:
+    """The identities of all lists, dicts and sets of `value`, itself among them."""
+    copier = Copier()
+    copier.copy(value)
+    return frozenset(copier.copies)

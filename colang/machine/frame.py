@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from colang import limits
+from colang.copying import containers_in
 from colang.errors import ColangValueError
 from colang.instructions import FlowCode
 from colang.machine.sharing import unshare
@@ -36,7 +37,7 @@ STATUS_NAMES = {
 class Frame:
     """Implements `colang.expressions.Scope` for one instance at a time."""
 
-    __slots__ = ("growth", "instance", "program", "queue", "state")
+    __slots__ = ("_foreign", "growth", "instance", "program", "queue", "state")
 
     def __init__(self, program: Program, state: State, queue: Iterable[Signal]) -> None:
         self.program = program
@@ -44,6 +45,7 @@ class Frame:
         self.queue = queue
         self.growth = 0
         self.instance: Instance
+        self._foreign: frozenset[int] | None = None
 
     def variables(self) -> Instance:
         """The instance whose variables are used: this one, or the one that shares its own with it."""
@@ -132,7 +134,9 @@ class Frame:
 
     def unshare(self, container: Any) -> Any:
         """See `Scope.unshare`."""
-        return unshare(self.state, self.queue, container)
+        if self._foreign is None:
+            self._foreign = containers_in(self.program.config)
+        return unshare(self.state, self.queue, container, self._foreign)
 
     def charge(self, size: int) -> None:
         """See `Scope.charge`.

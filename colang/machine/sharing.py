@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 from colang.copying import Copier
@@ -10,9 +10,12 @@ from colang.machine.signal import Signal
 from colang.machine.state import State
 
 
-def unshare(state: State, queue: Iterable[Signal], container: Any) -> Any:
-    """Make the state the only owner of its containers; returns what `container` has become."""
-    if state.owns_values:
+def unshare(state: State, queue: Iterable[Signal], container: Any, foreign: Container[int]) -> Any:
+    """Make the state the only owner of its containers; returns what `container` has become.
+
+    `foreign` are the identities of containers that never are the state's own.
+    """
+    if state.owns_values and id(container) not in foreign:
         return container
     state.owns_values = True
     copier = Copier()
@@ -27,4 +30,4 @@ def unshare(state: State, queue: Iterable[Signal], container: Any) -> Any:
     state.globals = copier.mapping(state.globals)
     for signal in queue:
         signal.arguments = copier.mapping(signal.arguments)
-    return copier.copies.get(id(container), container)
+    return copier.copy(container)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import uuid4
 
-from colang.copying import Copier
+from colang.copying import Copier, containers_in
 from colang.errors import ColangValueError
 
 CONFIG: Final = "config"
@@ -25,8 +25,8 @@ class Variables:
     pending: dict[str, Any] = field(default_factory=dict)
     """Values of theirs that stand elsewhere too, as `State.pending`."""
     growth: int = 0
-    owned: bool = False
-    """Nobody else has the containers in the values."""
+    foreign: frozenset[int] | None = None
+    """Containers that are the configuration's; None until the values have been given containers of their own."""
 
     def read(self, name: str) -> Any:
         """See `Scope.read`; `$config` is the configuration where the conversation has no variable of that name."""
@@ -75,13 +75,14 @@ class Variables:
 
     def unshare(self, container: Any) -> Any:
         """See `Scope.unshare`; the variables are given copies of all containers, once for these surroundings."""
-        if self.owned:
+        if self.foreign is None:
+            self.foreign = containers_in(self.config)
+        elif id(container) not in self.foreign:
             return container
-        self.owned = True
         copier = Copier()
         for values in (self.values, self.pending):
             values.update(copier.mapping(values))
-        return copier.copies.get(id(container), container)
+        return copier.copy(container)
 
     def charge(self, size: int) -> None:
         """See `Scope.charge`.

@@ -252,3 +252,56 @@ def test_a_history_of_thousands_of_messages_is_answered_and_judged_once() -> Non
     assert "nonce-3999-" in first.split()
     assert "nonce-3999-" in again.split()
     assert sorted(judged) == sorted([*(f"question {n}" for n in range(0, 4_000, 2)), "last", "more"])
+
+
+FILLING = """
+define user add
+  "add"
+define bot count
+  "$count things"
+define flow
+  user add
+  $own = []
+  $done = $own.append("x")
+  $things = $config.custom_data.things
+  $done = $things.append("x")
+  $count = len($things)
+  bot count
+"""
+FILLING_2 = """
+import core
+flow main
+  user said "add"
+  $own = []
+  ($own.append("x"))
+  $things = $system.config.custom_data["things"]
+  ($things.append("x"))
+  $count = len($things)
+  bot say "{$count} things"
+"""
+THINGS = """
+models: []
+custom_data: {things: [one]}
+rails: {dialog: {user_messages: {embeddings_only: true}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("colang", "yaml"),
+    [(FILLING, THINGS), (FILLING_2, f'colang_version: "2.x"\n{THINGS}')],
+    ids=["1.0", "2.x"],
+)
+def test_what_a_conversation_adds_to_the_configuration_is_its_own(colang: str, yaml: str) -> None:
+    rails = LLMRails(RailsConfig.from_content(colang, yaml))
+    asked = [said("add")]
+    assert [rails.generate(messages=asked) for _ in range(2)] == [
+        {"role": "assistant", "content": "2 things"}
+    ] * 2
+
+
+def test_asking_again_finds_the_conversation_as_it_was() -> None:
+    colang = FILLING.replace("$config.custom_data.things", "$kept or []\n  $kept = $things")
+    rails = LLMRails(RailsConfig.from_content(colang, THINGS))
+    first = rails.generate(messages=[said("add")])
+    asked = [said("add"), first, said("add")]
+    assert [rails.generate(messages=asked)["content"] for _ in range(3)] == ["2 things"] * 3
