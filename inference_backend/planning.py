@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -26,6 +27,9 @@ class Row(NamedTuple):
     samples: int
     epoch: int
     scored: int = 0
+
+
+_START: Final = itemgetter(Row._fields.index("start"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,8 +55,12 @@ class Step:
 
 
 def build(number: int, step: Step, tables: Int32s, block_size: int) -> PlannedStep:
-    """Lay rows out flat, decode rows first. `tables` is int32 [slots, blocks]."""
-    singles = [row for row in step.rows if row.length == 1]
+    """Lay rows out flat, decode rows first. `tables` is int32 [slots, blocks].
+
+    Decode rows go from the longest context to the shortest, so that a kernel that takes them in this order ends on
+    short ones, with all of the device busy to the end (Graham, Bounds on multiprocessing timing anomalies, 1969).
+    """
+    singles = sorted((row for row in step.rows if row.length == 1), key=_START, reverse=True)
     longer = [row for row in step.rows if row.length > 1]
     rows = [*singles, *longer]
     flat = _Flat()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from inference_backend.executors.cuda.graphs import bucket_sizes, mixed_sizes
 from inference_backend.executors.cuda.machine import LARGEST_MIXED_GRAPH
-from inference_backend.kernels.cuda import FEW_TOKENS, FEWEST_GATED_TOKENS, TunedProducts, can_tune
+from inference_backend.kernels.cuda import FEW_TOKENS, TunedProducts, can_tune, fewest_gated_tokens
 from inference_backend.layers import DenseLinear, GatedMLP, Head
 from inference_backend.settings import SchedulerSettings
 
@@ -41,8 +41,8 @@ def _largest_steps(model: nn.Module, limits: SchedulerSettings) -> dict[nn.Modul
     """Layers that see fewer tokens than a step has: heads, and gates, which have a kernel of their own for many."""
     most: dict[nn.Module, int] = {}
     for module in model.modules():
-        if isinstance(module, GatedMLP):
-            most[module.gate_up] = FEWEST_GATED_TOKENS - 1
+        if isinstance(module, GatedMLP) and isinstance(module.gate_up, DenseLinear):
+            most[module.gate_up] = fewest_gated_tokens(module.gate_up.weight.device) - 1
         elif isinstance(module, Head):
             most[module.linear] = limits.max_sequences
     return most

@@ -11,6 +11,7 @@ cuBLASLt is the one that torch has loaded, called through its C interface (NVIDI
 from __future__ import annotations
 
 import ctypes
+import math
 import weakref
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
@@ -42,8 +43,10 @@ _REPEATS: Final = 6  # products a timing, of as many weights: none is found in t
 _PAUSE: Final = 4_000_000  # cycles, about 2 ms: the host's head start
 _POWER_TOKENS: Final = 2048  # from here on products run at the power limit, and are timed there
 _BURST: Final = 0.03  # seconds of one algorithm before the next one's turn: the power limit bites sooner
-_ROUNDS: Final = 2
-_CLEARLY_LESS: Final = 0.985  # timings of one algorithm differ by less
+_WARMING: Final = 5  # bursts before the first one that counts
+_FINALISTS: Final = 4
+_ROUNDS: Final = 6
+_CLEARLY_LESS: Final = 0.99  # timings of one algorithm differ by less
 
 
 class _Algorithm(ctypes.Structure):
@@ -281,14 +284,21 @@ def _spent(runs: Sequence[_Run], weights: Sequence[Tensor]) -> list[float]:
 
 
 def _spent_at_the_limit(runs: Sequence[_Run], weights: Sequence[Tensor]) -> list[float]:
-    """Milliseconds of each run with the card at its power limit: bursts of each in turn, several times over."""
-    spent = [0.0] * len(runs)
+    """Milliseconds of each run with the card at its power limit: bursts of each in turn, then of the best few again.
+
+    A burst's clock still depends on the power of the one before, so the last rounds go forth and back. Those that
+    are left out of them have infinity.
+    """
     repeats = max(1, int(_BURST * 1e3 / max(_spent(runs[:1], weights)[0] / _REPEATS, 1e-3)))
-    for attempt in range(_ROUNDS + 1):
-        for at, run in enumerate(runs):
-            took = _burst(run, weights, repeats)
-            spent[at] += took if attempt else 0.0  # the first round warms the card up
-    return spent
+    _burst(runs[0], weights, repeats * _WARMING)
+    first = [_burst(run, weights, repeats) for run in runs]
+    best = sorted(range(len(runs)), key=first.__getitem__)[:_FINALISTS]
+    finalists = sorted({0, *best})
+    spent = dict.fromkeys(finalists, 0.0)
+    for attempt in range(_ROUNDS):
+        for at in finalists if attempt % 2 else reversed(finalists):
+            spent[at] += _burst(runs[at], weights, repeats)
+    return [spent.get(at, math.inf) for at in range(len(runs))]
 
 
 def _burst(run: _Run, weights: Sequence[Tensor], repeats: int) -> float:

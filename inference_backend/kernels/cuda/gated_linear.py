@@ -2,7 +2,8 @@
 
 A persistent kernel: each program takes tiles of [tokens, gate columns and the up columns that belong to them], loaded by
 the tensor memory accelerator; the weight is seen as [gate or up, outputs, inputs], so that one load brings both halves.
-cuBLAS multiplies as fast, but then the product is written, read again and written a third time.
+cuBLAS multiplies as fast, but then the product is written, read again and written a third time. On Hopper a kernel in
+CUDA C++ has the work (`gated_hopper.py`).
 """
 
 from functools import lru_cache
@@ -14,10 +15,10 @@ import triton.language as tl
 from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
+from inference_backend.kernels.cuda.gated_hopper import gated_hopper, has_hopper_kernel
 from inference_backend.kernels.cuda.launch import has_tensor_memory_accelerator
 from inference_backend.kernels.values import Deferred
 
-FEWEST_GATED_TOKENS: Final = 2048  # of fewer, tiles fill the card unevenly, and cuBLAS has smaller ones
 TILE_TOKENS: Final = 128
 TILE_COLUMNS: Final = 128
 TILE_INPUTS: Final = 64
@@ -63,11 +64,16 @@ def _programs(device: torch.device) -> int:
     return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1
 
 
+def fewest_gated_tokens(device: torch.device) -> int:
+    """From how many tokens on `gated_linear` is used: of fewer, tiles fill the card unevenly, and cuBLAS has smaller ones."""
+    return 1280 if has_hopper_kernel(device) else 2048
+
+
 def fits_gated(product: Deferred) -> bool:
     """Whether `gated_linear` is there for this product, and faster than two operations."""
     x, weight = product.x, product.weight
     return (
-        len(x) >= FEWEST_GATED_TOKENS
+        len(x) >= fewest_gated_tokens(x.device)
         and x.dtype != torch.float32
         and x.is_contiguous()
         and len(weight) % (2 * TILE_COLUMNS) == 0
@@ -81,6 +87,13 @@ def gated_linear(product: Deferred, *, gelu: bool) -> Tensor:
 
     n must be a multiple of 64 and W of 128.
     """
+    if has_hopper_kernel(product.x.device):
+        return gated_hopper(product.x, product.weight, gelu=gelu)
+    return gated_linear_in_triton(product, gelu=gelu)
+
+
+def gated_linear_in_triton(product: Deferred, *, gelu: bool) -> Tensor:
+    """`gated_linear` on any chip with a tensor memory accelerator."""
     x, weight = product.x, product.weight
     tokens, inputs = x.shape
     width = len(weight) // 2

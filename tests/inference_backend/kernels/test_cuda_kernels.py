@@ -95,9 +95,33 @@ def test_gated_products(
 def test_gate_and_up_in_one_kernel(device: torch.device, dtype: torch.dtype, gelu: bool) -> None:
     x = torch.randn(130, 64, device=device).to(dtype)
     weight = (torch.randn(512, 64, device=device) * 0.1).to(dtype)
-    out = cuda.gated_linear(Deferred(x, weight), gelu=gelu)
+    out = cuda.gated_linear_in_triton(Deferred(x, weight), gelu=gelu)
     operation = reference.gelu_tanh_mul if gelu else reference.silu_mul
     assert apart(out, operation(x @ weight.T)) < TOLERANCE[dtype]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", HALF)
+@pytest.mark.parametrize("gelu", [False, True])
+@pytest.mark.parametrize(
+    ("tokens", "inputs", "width"), [(1, 64, 8), (256, 64, 96), (300, 576, 1000), (2100, 4096, 2048)]
+)
+def test_gate_and_up_in_cuda(dtype: torch.dtype, gelu: bool, tokens: int, inputs: int, width: int) -> None:
+    device = torch.device("cuda", torch.cuda.current_device())
+    if not cuda.has_hopper_kernel(device):
+        pytest.skip("needs a GPU of compute capability 9.0")
+    x = torch.randn(tokens, inputs, device=device).to(dtype)
+    weight = (torch.randn(2 * width, inputs, device=device) * 0.05).to(dtype)
+    operation = reference.gelu_tanh_mul if gelu else reference.silu_mul
+    expected = operation(x.double() @ weight.double().T)
+    first = cuda.gated_hopper(x, weight, gelu=gelu)
+    assert apart(first, expected) < TOLERANCE[dtype]
+    assert torch.equal(first, cuda.gated_hopper(x, weight, gelu=gelu))
+
+
+def test_a_cpu_has_no_kernel_of_hopper(device: torch.device) -> None:
+    assert not cuda.has_hopper_kernel(torch.device("cpu"))
+    assert cuda.fewest_gated_tokens(torch.device("cpu")) == 2048
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, *HALF])
