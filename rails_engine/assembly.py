@@ -116,11 +116,16 @@ def colang1(parts: Assembly) -> tuple[Colang1, Speech]:
         ColangError: the flows are at fault.
     """
     config = parts.resources.config
-    program = canonical_program(config, config.model_dump())
+    program = canonical_program(config, _view(config))
     examples = Examples(program, parts.resources.knowledge)
     speech = Speech(examples)
     runner = CanonicalRunner(CanonicalActions(examples, speech), parts.registered)
     return Colang1(program, runner, parts.resources), speech
+
+
+def _view(config: RailsConfig) -> dict[str, Any]:
+    """What flows see of the configuration: all of it but its Colang files."""
+    return config.model_dump(exclude={"sources"})
 
 
 def program_of(config: RailsConfig) -> Program:
@@ -137,7 +142,7 @@ def program_of(config: RailsConfig) -> Program:
     require_named_models(config, program.flows.values())
     if listed:
         require_listed_flows(config, program.flows)
-    return dataclasses.replace(program, config=config.model_dump())
+    return dataclasses.replace(program, config=_view(config))
 
 
 @lru_cache(maxsize=PROGRAMS_KEPT)

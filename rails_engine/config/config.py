@@ -25,18 +25,14 @@ _OUTLINED = ("user_messages", "bot_messages", "flows")
 class RailsConfig(ConfigData):
     """Everything that a configuration says: `config.yml`, Colang sources, prompts and documents.
 
-    `sources` are the Colang files as text, in the order of loading; `problems` are the warnings of loading.
+    `sources` are the Colang files as text, in the order of loading; `problems` are the warnings of loading. What
+    `model_dump` gives, as data or as JSON, makes the same configuration again: `RailsConfig(**config.model_dump())`.
     """
 
-    _sources: tuple[Source, ...] = PrivateAttr(default=())
+    sources: tuple[Source, ...] = ()
     _problems: tuple[Problem, ...] = PrivateAttr(default=())
     _written: MarkedDict = PrivateAttr(default_factory=MarkedDict)
     _yaml: dict[str, Any] = PrivateAttr(default_factory=dict)
-
-    @property
-    def sources(self) -> tuple[Source, ...]:
-        """The Colang files, in the order in which they were read."""
-        return self._sources
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -59,7 +55,19 @@ class RailsConfig(ConfigData):
             errors = [finding.message for finding in findings(self) if finding.severity == "error"]
             if errors:
                 raise PydanticCustomError("configuration", "{message}", {"message": "; ".join(errors)})
+            self._tell_apart()
         return self
+
+    def _tell_apart(self) -> None:
+        """What of a dumped configuration was YAML, and what the outline of its sources."""
+        if not self.sources or self.colang_version != ONE:
+            return
+        found = outline_of(self.sources)
+        self._yaml = {
+            "user_messages": _without(self.user_messages, found.user_messages),
+            "bot_messages": _without(self.bot_messages, found.bot_messages),
+            "flows": self.yaml_flows,
+        }
 
     @classmethod
     def from_path(cls, config_path: str | Path) -> Self:
@@ -110,7 +118,7 @@ class RailsConfig(ConfigData):
         self, sources: Sequence[Source], problems: Sequence[Problem] = (), written: MarkedDict | None = None
     ) -> None:
         """Take these Colang sources, warnings and marked data as this configuration's own, instead of what it had."""
-        self._sources = tuple(sources)
+        self.sources = tuple(sources)
         self._problems = tuple(problems)
         if written is not None:
             self._written = written
@@ -124,10 +132,10 @@ class RailsConfig(ConfigData):
             ColangError: a source cannot be read.
         """
         if self.colang_version != ONE:
-            require_readable(self._sources)
+            require_readable(self.sources)
             return
         self._yaml = {name: getattr(self, name) for name in _OUTLINED}
-        found = outline_of(self._sources)
+        found = outline_of(self.sources)
         self.user_messages = {**self.user_messages, **found.user_messages}
         self.bot_messages = {**self.bot_messages, **found.bot_messages}
         self.flows = [*self.flows, *found.flows]
@@ -147,6 +155,12 @@ class RailsConfig(ConfigData):
         usable = not any(problem.severity == "error" for problem in problems)
         return (config if usable else None), problems
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both say the same, wherever they were read from."""
+        return isinstance(other, RailsConfig) and self.__dict__ == other.__dict__
+
+    __hash__ = None  # type: ignore[assignment]
+
     def __add__(self, other: RailsConfig) -> RailsConfig:
         """Both configurations as one; single values of `other` win, its list items come first.
 
@@ -160,7 +174,8 @@ class RailsConfig(ConfigData):
         for name in _OUTLINED:
             if not self._yaml.get(name) and self._yaml:
                 data.pop(name, None)
-        return Draft(data=merge({}, data), sources=list(self._sources))
+        data.pop("sources", None)
+        return Draft(data=merge({}, data), sources=list(self.sources))
 
     @staticmethod
     def joined(configs: Sequence[RailsConfig]) -> RailsConfig:
@@ -169,3 +184,7 @@ class RailsConfig(ConfigData):
         for config in configs[1:]:
             total = total + config
         return total
+
+
+def _without(messages: Mapping[str, list[str]], others: Mapping[str, Any]) -> dict[str, list[str]]:
+    return {name: texts for name, texts in messages.items() if name not in others}

@@ -13,12 +13,13 @@ from rails_engine.config.folder import FolderFiles, read_text, scan
 from rails_engine.config.imports import resolve_import
 from rails_engine.config.keys import own_keys
 from rails_engine.config.merge import merge
-from rails_engine.config.outline import TWO, imports_of
+from rails_engine.config.outline import SOURCE_CODE, TWO, imports_of
 from rails_engine.config.problems import ConfigProblemsError, Place, Problem
 from rails_engine.config.schema import ConfigData
 from rails_engine.errors import InvalidRailsConfigurationError
 
 _DEFAULT_KB = "kb"
+_SOURCES = "sources"
 
 
 @dataclass(slots=True)
@@ -61,13 +62,33 @@ def draft_of_content(
         raise InvalidRailsConfigurationError("give at least one of colang_content, yaml_content and config")
     if not isinstance(config, Mapping | None):
         raise InvalidRailsConfigurationError(f"expected a mapping, got {type(config).__name__}")
-    draft = Draft(merge({}, config or {}))
+    draft = _draft_of_mapping(config or {})
+    imported = frozenset(draft.data.get("imported_paths") or ()) if draft.sources else frozenset()
     if yaml_content is not None:
         _add_yaml(draft, yaml_content, "config.yml")
     if colang_content:
         draft.sources.append(Source("main.co", colang_content))
     _keep_own_keys(draft)
-    return _with_imports(draft, None, set())
+    return _with_imports(draft, None, set(), imported)
+
+
+def _draft_of_mapping(config: Mapping[str, Any]) -> Draft:
+    """A mapping; one that a configuration was written down in brings its Colang files with it."""
+    data = merge({}, config)
+    files = data.get(_SOURCES)
+    if not isinstance(files, list | tuple) or not all(_is_source(file) for file in files):
+        return Draft(data)
+    del data[_SOURCES]
+    data["flows"] = [flow for flow in data.get("flows") or () if not _is_outlined(flow)]
+    return Draft(data, [Source(file["name"], file["text"]) for file in files])
+
+
+def _is_source(file: Any) -> bool:
+    return isinstance(file, Mapping) and all(isinstance(file.get(key), str) for key in ("name", "text"))
+
+
+def _is_outlined(flow: Any) -> bool:
+    return isinstance(flow, Mapping) and SOURCE_CODE in flow
 
 
 def _draft_of_folder(files: FolderFiles, seen: set[Path]) -> Draft:
@@ -135,10 +156,12 @@ def _keep_own_keys(draft: Draft) -> None:
         draft.data["custom_data"] = merge(own, custom)
 
 
-def _with_imports(draft: Draft, root: Path | None, seen: set[Path]) -> Draft:
+def _with_imports(
+    draft: Draft, root: Path | None, seen: set[Path], imported_before: frozenset[str] = frozenset()
+) -> Draft:
     """`draft` laid over what it imports; a folder is imported once, so circles are legal.
 
-    Under Colang 2.x an import path may name a Colang module, which `colang.load` finds, and the Colang files of a
+    What was `imported_before` is in the draft already. Under Colang 2.x an import path may name a Colang module, which `colang.load` finds, and the Colang files of a
     folder are left to it too; its YAML files are read here.
     """
     own = draft.data
@@ -146,6 +169,8 @@ def _with_imports(draft: Draft, root: Path | None, seen: set[Path]) -> Draft:
     imported = Draft(MarkedDict())
     paths: dict[str, str] = {}
     for index, name in enumerate(_import_paths(own)):
+        if name in imported_before:
+            continue
         path = _resolved(name, root, optional=two, place=locate(own, ("import_paths", index)))
         if path is None:
             continue
