@@ -1,11 +1,19 @@
 """One turn of a conversation: configuration, actions, prompts, models, rails, retrieval and their loop.
 
-`rails` is the front: `LLMRails` takes messages or events. `assembly` puts a configuration together once; `engine` opens
-a conversation's state, runs a turn on a fork of it and keeps the fork if the turn succeeded. `turn` alternates the
-machine's steps with effects: `effects` finds what carries out an action, `registered` runs the actions of the
-configuration and the caller, `dialog` the runtime's own, `services` asks models. `umim`, `chat`, `options` and
-`response` are the borders to events, messages and callers; `trace` is the record that `explain()` and logs read. `context` and
-`helpers` are for users' code alone.
+`rails` is the front: `LLMRails` takes messages or events; `assembly` puts a configuration together once. Then comes one
+file for each dialect: `colang1`, over the loop in `canonical`, and `colang2`, over `engine`, which opens a conversation's
+state, runs a `turn` on a fork of it, and keeps the fork if the turn succeeded. A turn alternates the machine's steps with
+effects: `effects` finds what carries out an action, `registered` runs the actions of the configuration and the caller,
+`dialog` the runtime's own, `services` asks models; `scene` is what an effect may see of its turn.
+
+What comes in is looked over by `messages`, and what clients say was said before by `incoming`, `outside` and `admission`.
+What goes out passes `streaming`: `windows` lets an answer out as far as its rails allow, `joints` finds where it may be
+cut, `teller` follows what a turn of 2.x says, and `judge` asks the rails of 2.x beside the conversation. `at_once` runs
+rails side by side; `ahead` and `forerun` ask the model while input rails judge. `verdicts` is `check`.
+
+A conversation between two turns is `state` (2.x), `saved` and `stories` (1.0). `umim`, `chat`, `replies`, `options` and
+`response` are the borders to events, messages and callers, and `trace` is the record that `explain()` and logs read. Users'
+code alone needs `context`, `helpers`, `buffers`, `streaming_handler`, `registers`, `runtime`, `guardrails` and `testing`.
 
 The names below are loaded when they are first used.
 """

@@ -10,10 +10,11 @@ model2vec), less the mean of all, each weighted by how telling its piece is: a /
 probability (SIF weights, Arora et al. 2017, "A simple but tough-to-beat baseline for sentence embeddings"). No corpus is
 needed for p: the vocabulary is sorted by frequency, so p follows its rank by the Zipf-Mandelbrot law.
 
-They are then fitted (`fitted`) to sentences: the sum should point to where the encoder's vector of the whole sentence, less
-the mean of all, points, and two sums should be as near to one another as the encoder's vectors are. The
-sentences are made up (`made_up_texts`), so that nothing but the encoder is needed: frames of everyday speech, each blank filled
-with a word of the vocabulary, often one near the sentence's topic; loose words of a topic among common ones; and pairs of frames.
+They are then fitted (`fitted`) to sentences: the sum should point to where the encoder's vector of the whole
+sentence, less the mean of all, points, and two sums should be as near to one another as the encoder's vectors are.
+The sentences are made up (`made_up_texts`), so that nothing but the encoder is needed: frames of everyday speech,
+each blank filled with a word of the vocabulary, often one near the sentence's topic; loose words of a topic among
+common ones; and pairs of frames.
 
 Rows are stored as int8 with one scale each. The run takes a minute on an H200, on a processor many hours. Runs differ in
 rounding; what is shipped is pinned by its checksums.

@@ -1,9 +1,9 @@
 """Moves that a program has made before, so that they need not be worked out again.
 
 What a machine of Colang 1.0 does next depends on three things: the flows under way, the kind of the event, and the
-answers of the conditions that it comes by. A conversation goes through the same few of these in every turn, so a program
-remembers them, as a regular-expression engine builds its automaton while it runs. A `Standing` is a state of that automaton: the flows
-under way. Of it, a `Way` leads through the questions to where the machine comes out:
+answers of the conditions that it comes by. A conversation goes through the same few of these in every turn, so a
+program remembers them, as a regular-expression engine builds its automaton while it runs. A `Standing` is a state of
+that automaton: the flows under way. Of it, a `Way` leads through the questions to where the machine comes out:
 
     Standing --kind of event--> Way: assign, ask --answer--> Way: assign --> End: Standing, decision
 

@@ -4,8 +4,8 @@ Authors mark a function, method or class with `@action` (`decorator`) and answer
 for a rail, a `RailOutcome` (`outcome`). `discovery` loads the files beside a configuration into a registry, where
 Colang's spellings of a name meet (`registry`). `running` calls an action with the flow's arguments and with whatever
 else it names (`context`, `llm`, `config` …), off the event loop if it is a plain function, within a time limit, and
-makes its result plain data (`plain`). `basic` has two of the runtime's own for authors to build on, `validation` has decorators for authors, and `remote` is
-the client of an actions server.
+makes its result plain data (`plain`). `basic` has two of the runtime's own for authors to build on, `validation` has
+decorators for authors, and `remote` is the client of an actions server.
 """
 
 from rails_engine.actions.basic import create_event, retrieve_relevant_chunks

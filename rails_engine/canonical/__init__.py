@@ -2,11 +2,11 @@
 
 `system.co` holds the flows that make a turn; a configuration may replace any of them. `turn` is the loop: the machine
 decides, `runner` carries out the action that was decided, its events go back to the machine; where nobody reads them,
-`passing` goes through rails that let pass without them. `actions` are the steps
-that ask a model (intent, next step, value), `speech` what the bot says, `similar` the examples that prompts show,
-`texts` and `wording` what is taken from a model's answer. `speculation` runs a turn ahead of its input rails, `stream` gives an answer out while it comes to be, and
-`judging` asks the output rails about each window of it.
-`program` puts a configuration's flows and the system's together, `log` tells afterwards which rail did what.
+`passing` goes through rails that let pass without them. `actions` are the steps that ask a model (intent, next step,
+value), `speech` what the bot says, `similar` the examples that prompts show, `texts` and `wording` what is taken from
+a model's answer. `speculation` runs a turn ahead of its input rails, `stream` gives an answer out while it comes to
+be, and `judging` asks the output rails about each window of it. `program` puts a configuration's flows and the
+system's together, `log` tells afterwards which rail did what.
 """
 
 from rails_engine.canonical.actions import CanonicalActions

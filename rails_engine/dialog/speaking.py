@@ -1,9 +1,9 @@
 """Answers that go out while a model is still writing them.
 
-An answer may go out early where it is certain to be said as it is: the flow that asked for it waits with one head, and
-hands it to one of the library's own `bot say …` flows as soon as it is there, by itself or through flows that do nothing
-else before. Text that stands around it, as in `bot say "He says: {$answer}"`, goes out with it. Its output rails then judge it window by
-window, and the library does not have them judge the whole again (`STREAMED`).
+An answer may go out early where it is certain to be said as it is: the flow that asked for it waits with one head,
+and hands it to one of the library's own `bot say …` flows as soon as it is there, by itself or through flows that do
+nothing else before. Text that stands around it, as in `bot say "He says: {$answer}"`, goes out with it. Its output
+rails then judge it window by window, and the library does not have them judge the whole again (`STREAMED`).
 """
 
 from __future__ import annotations

@@ -5,8 +5,9 @@ endpoint (`wire`), which a transport carries: `http` on `rails_engine.http`, or 
 model are folded layers that are models themselves: `retry`, `limit`, `cache`, and `observe`, which tells a turn about its
 calls. `providers` reads the entries of `models`, and `models` puts all of it together, in one place.
 
-At the border stand the public protocol of users (`public`), adapters to and from it (`adapt`, `shapes`), LangChain's models
-(`langchain`), spans and figures for any of them (`instrumented`), a cache for users' own code (`lfu`), and the registry of users' own providers. `scripted` has the doubles.
+At the border stand the public protocol of users (`public`), adapters to and from it (`adapt`, `shapes`), LangChain's
+models (`langchain`), spans and figures for any of them (`instrumented`), a cache for users' own code (`lfu`), and the
+registry of users' own providers. `scripted` has the doubles.
 """
 
 from rails_engine.llm.adapt import PublicModel, UserModel, as_llm, public_model

@@ -1,9 +1,10 @@
 """Embedders: texts to vectors, by models inside the process and by endpoints.
 
 `engines` turns the names that configurations write into embedders. Inside the process: `static`, the shipped default
-(numpy, no model), over the tokens of `wordpiece`; `encoder` and `cross_encoder`, in torch over the forward pass of `bert` or, encoders, in ONNX Runtime (`onnx_encoder`);
-`packages`, FastEmbed and SentenceTransformers. Outside: `endpoint`, everything OpenAI-compatible; `services`, Cohere and
-Google. `cache` and `batching` are folded round any of them.
+(numpy, no model), over the tokens of `wordpiece`; `encoder` and `cross_encoder`, in torch over the forward pass of
+`bert` or, encoders, in ONNX Runtime (`onnx_encoder`); `packages`, FastEmbed and SentenceTransformers. Outside:
+`endpoint`, everything OpenAI-compatible; `services`, Cohere and Google. `cache` and `batching` are folded round any
+of them.
 """
 
 from rails_engine.retrieval.embedding.batching import BatchingEmbedder

@@ -1,9 +1,9 @@
 """Sentence encoders from a local folder, run by our own torch code or by ONNX Runtime (`engine: local`).
 
-A folder is what sentence-transformers saves: `config.json`, `model.safetensors` or an ONNX graph, `tokenizer.json`, and optionally
-`1_Pooling/config.json` (mean or first token), `sentence_bert_config.json` (length) and `config_sentence_transformers.json`
-(prompts put before queries and passages). Texts are sorted by length, so that a batch is padded little, and run in a
-worker thread.
+A folder is what sentence-transformers saves: `config.json`, `model.safetensors` or an ONNX graph, `tokenizer.json`,
+and optionally `1_Pooling/config.json` (mean or first token), `sentence_bert_config.json` (length) and
+`config_sentence_transformers.json` (prompts put before queries and passages). Texts are sorted by length, so that a
+batch is padded little, and run in a worker thread.
 """
 
 from __future__ import annotations

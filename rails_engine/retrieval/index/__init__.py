@@ -3,8 +3,8 @@
 Every kind keeps the `Index` protocol: inner products of unit vectors (so, cosines), ids chosen by the owner,
 insert-or-replace, removal, restriction to a set of ids, and a folder on disk that is replaced in one step and carries
 a manifest of checksums (`storage`). `flat` is exact search in numpy; `faiss_index` holds one FAISS structure (made by
-`structures`, placed by `gpu`; a flat one on a GPU is scanned by the kernels of `scan`) with `rows` saying which of its rows count; `settings` names the kinds and knobs, and
-`make` chooses by size.
+`structures`, placed by `gpu`; a flat one on a GPU is scanned by the kernels of `scan`) with `rows` saying which of
+its rows count; `settings` names the kinds and knobs, and `make` chooses by size.
 """
 
 from rails_engine.retrieval.index.faiss_index import FaissIndex

@@ -1,9 +1,10 @@
 """The knowledge base: documents are read, cut into chunks that know where they come from, and searched.
 
 Reading turns a file of any kind (`documents`: Markdown, text, HTML, PDF) into sections: a path of headings and the
-blocks below it with their lines. Cutting (`chunks`) gathers blocks until a chunk is long enough and divides a block that
-is too long, with overlap. `Library` does both once, when the configuration is loaded; `KnowledgeBase` gives the chunks to a searcher and answers with them, best first; `citations`
-numbers them for a prompt and reads the numbers back, and `extract` answers from them without a language model.
+blocks below it with their lines. Cutting (`chunks`) gathers blocks until a chunk is long enough and divides a block
+that is too long, with overlap. `Library` does both once, when the configuration is loaded; `KnowledgeBase` gives the
+chunks to a searcher and answers with them, best first; `citations` numbers them for a prompt and reads the numbers
+back, and `extract` answers from them without a language model.
 """
 
 from rails_engine.retrieval.kb.chunks import Chunk, ChunkSettings, Provenance, cut, split_sentences
