@@ -1,23 +1,20 @@
 """`engine: local`: a model of this process, by the LLM engine of `inference_backend`.
 
-The only file of this package that knows that engine, and it loads it late: the entry is checked when the configuration
-is read, the weights are loaded by the first call. Entries of one configuration with the same folder and
+With `local_options` the only file of this package that knows that engine, and it loads it late: the entry is checked when
+the configuration is read, the weights are loaded by the first call. Entries of one configuration with the same folder and
 settings share one engine, so that guard prompts ride in the same batch as the answer.
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import threading
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rails_engine.config import Model
 from rails_engine.errors import (
-    InvalidModelConfigurationError,
     LLMBadRequestError,
     LLMContextWindowError,
     LLMRateLimitError,
@@ -27,67 +24,19 @@ from rails_engine.errors import (
 )
 from rails_engine.llm.base import Chunk, LLMRequest, TokenLogprob, ToolCallFragment, Usage
 from rails_engine.llm.endpoint import Endpoint
+from rails_engine.llm.local_options import LocalOptions, local_options
 from rails_engine.llm.think import ThinkSplitter
 from rails_engine.llm.wire import body_of
-from rails_engine.spelling import nearest
 
 if TYPE_CHECKING:
     from inference_backend import (
-        AdapterSettings,
+        CalledTool,
         ChatModel,
         Delta,
         EngineError,
-        EngineSettings,
         Prepared,
         ToolCallReader,
     )
-
-_NEEDED = ("torch", "safetensors", "tokenizers", "llguidance")
-_ENGINE = ("device", "dtype", "quantization", "kv_dtype", "kv_memory_gib", "kv_blocks", "memory_share")
-_SCHEDULER = (
-    "max_sequences",
-    "max_step_tokens",
-    "max_waiting",
-    "block_size",
-    "prefix_caching",
-    "max_positions",
-)
-_SPECULATION = "speculation"
-_SAMPLING = (
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_p",
-    "max_tokens",
-    "min_tokens",
-    "stop",
-    "stop_token_ids",
-    "seed",
-    "presence_penalty",
-    "frequency_penalty",
-    "repetition_penalty",
-    "logit_bias",
-    "ignore_eos",
-    "priority",
-    "deadline_s",
-    "cache_salt",
-    "guided_choice",
-    "guided_regex",
-    "guided_json",
-    "prompt_prefix",
-    "chat_template_kwargs",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class LocalOptions:
-    """A `models` entry, read: the engine's settings and the defaults of each request."""
-
-    settings: EngineSettings
-    defaults: Mapping[str, Any]
-    adapters: Mapping[str, str]
-    prefixes: Mapping[str, str]
-    adapter: str | None = None
 
 
 class LocalEngine:
@@ -205,33 +154,22 @@ class _Answer:
             text = self._tools.push(text)
             held, found = self._tools.finish()
             text += held
-            calls = tuple(
-                ToolCallFragment(
-                    number, f"call_{self._prepared.request.id}_{number}", call.name, call.arguments
-                )
-                for number, call in enumerate(found)
-            )
+            calls = tuple(self._fragment(number, call) for number, call in enumerate(found))
         last = self._last
         finish = last.finish if last is not None else None
-        used = last.usage if last is not None else None
-        usage = (
-            None
-            if used is None
-            else Usage(
-                prompt_tokens=used.prompt_tokens,
-                completion_tokens=used.completion_tokens,
-                cached_tokens=used.cached_tokens,
-            )
-        )
         return Chunk(
             text=text,
             reasoning=reasoning,
             tool_calls=calls,
             finish_reason="tool_calls" if calls else finish,
-            usage=usage,
+            usage=_usage(last),
             model=self._model.name,
             request_id=self._prepared.request.id,
         )
+
+    def _fragment(self, number: int, call: CalledTool) -> ToolCallFragment:
+        name = f"call_{self._prepared.request.id}_{number}"
+        return ToolCallFragment(number, name, call.name, call.arguments)
 
     def _logprobs(self, delta: Delta) -> tuple[TokenLogprob, ...]:
         if not delta.logprobs:
@@ -243,6 +181,13 @@ class _Answer:
             )
             for entry in delta.logprobs
         )
+
+
+def _usage(last: Delta | None) -> Usage | None:
+    used = last.usage if last is not None else None
+    if used is None:
+        return None
+    return Usage(used.prompt_tokens, used.completion_tokens, cached_tokens=used.cached_tokens)
 
 
 def _translated(error: EngineError) -> Exception:
@@ -259,70 +204,6 @@ def _translated(error: EngineError) -> Exception:
     if isinstance(error, DeadlineError):
         return LLMTimeoutError(0, str(error), **described)
     return ModelEngineError(str(error))
-
-
-def local_options(entry: Model) -> LocalOptions:
-    """Read a `models` entry of `engine: local`; loads no weights.
-
-    Raises:
-        InvalidModelConfigurationError: a parameter is unknown, or `model` is no checkpoint folder.
-    """
-    from inference_backend import EngineSettings, SchedulerSettings, SpeculationSettings
-
-    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise InvalidModelConfigurationError(
-            f"models[{entry.type}]: engine: local needs {', '.join(missing)}: pip install interlock-rails[local]"
-        )
-    folder = Path(entry.model or "").expanduser()
-    if not (folder / "config.json").is_file():
-        raise InvalidModelConfigurationError(
-            f"models[{entry.type}]: model: {entry.model!r} is no checkpoint folder (it has no config.json)"
-        )
-    given = dict(entry.parameters)
-    adapters = _texts(entry, given, "adapters")
-    prefixes = _texts(entry, given, "prefixes")
-    adapter = given.pop("adapter", None)
-    speculation = given.pop(_SPECULATION, None)
-    _check_names(entry, given)
-    parts: dict[str, Any] = {name: given.pop(name) for name in _ENGINE if name in given}
-    scheduler = SchedulerSettings(**{name: given.pop(name) for name in _SCHEDULER if name in given})
-    try:
-        speculating = SpeculationSettings(**(speculation or {}))
-    except TypeError as error:
-        raise InvalidModelConfigurationError(
-            f"models[{entry.type}]: parameters.speculation: {error}"
-        ) from error
-    settings = EngineSettings(str(folder), **parts, scheduler=scheduler, speculation=speculating)
-    room = _room(adapters, prefixes)
-    return LocalOptions(replace(settings, adapters=room), given, adapters, prefixes, adapter)
-
-
-def _room(adapters: Mapping[str, str], prefixes: Mapping[str, str]) -> AdapterSettings:
-    """A slot for each adapter, and rows for prefixes of up to 128 tokens."""
-    from inference_backend import AdapterSettings
-
-    return AdapterSettings(max_adapters=len(adapters), max_rank=64, max_prefix_tokens=128 * len(prefixes))
-
-
-def _check_names(entry: Model, given: Mapping[str, Any]) -> None:
-    known = (*_ENGINE, *_SCHEDULER, *_SAMPLING, _SPECULATION, "adapters", "adapter", "prefixes")
-    for name in given:
-        if name not in known:
-            hint = nearest(name, known)
-            meant = f"; did you mean `{hint}`?" if hint else ""
-            raise InvalidModelConfigurationError(
-                f"models[{entry.type}]: parameters.{name} means nothing to engine: local{meant}"
-            )
-
-
-def _texts(entry: Model, given: dict[str, Any], name: str) -> dict[str, str]:
-    value = given.pop(name, None) or {}
-    if not isinstance(value, Mapping):
-        raise InvalidModelConfigurationError(
-            f"models[{entry.type}]: parameters.{name} must map names to folders"
-        )
-    return {str(key): str(folder) for key, folder in value.items()}
 
 
 class LocalEngines:

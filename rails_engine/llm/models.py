@@ -103,7 +103,7 @@ def require_client(entry: Model) -> None:
         InvalidModelConfigurationError: its engine is unknown, or one of its parameters means nothing to it.
     """
     if entry.engine == LOCAL:
-        from rails_engine.llm.local import local_options
+        from rails_engine.llm.local_options import local_options
 
         local_options(entry)
     elif registry.provider(entry.engine) is None and registry.framework() is None:
