@@ -38,6 +38,7 @@ from rails_engine.library import reach_of
 from rails_engine.llm import Reading
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, GenerationRailsOptions
 from rails_engine.prompts import FILTERS, History
+from rails_engine.redaction import redacted
 from rails_engine.replies import (
     Inputs,
     Reply,
@@ -342,6 +343,8 @@ class Colang1:
             response.state = write_story(done.story, request.story)
         if request.options is not None:
             _add_wanted(response, request.options, done, trace)
+            if request.options.log.redacted:
+                response = redacted(response, request.options.output_vars)
         return response
 
 

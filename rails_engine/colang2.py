@@ -36,6 +36,7 @@ from rails_engine.library import reach_of, skipped_rails
 from rails_engine.llm import Reading
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, RailsResult, RailStatus, RailType
 from rails_engine.outside import typed_texts
+from rails_engine.redaction import redacted
 from rails_engine.request import Request
 from rails_engine.response import GenerationLog, GenerationResponse
 from rails_engine.services import Resources, TurnServices
@@ -329,6 +330,8 @@ class Colang2:
             response.state = states.to_dict(state)
         if request.options is not None:
             _add_wanted(response, request.options, state, trace)
+            if request.options.log.redacted:
+                response = redacted(response, request.options.output_vars)
         return response
 
 

@@ -32,6 +32,10 @@ class GenerationLogOptions(BaseModel):
     llm_calls: bool = False
     internal_events: bool = False
     colang_history: bool = False
+    redacted: bool = Field(
+        default=False,
+        description="Leave out all texts, of refused answers too: for callers who serve others (see `redaction`).",
+    )
 
     @property
     def wanted(self) -> bool:

@@ -35,7 +35,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "at_once background errors joints loops options parts response retry_after rim spelling streaming_handler umim values verbose",
         "outside",
         "chat config context http state streaming",
-        "actions buffers helpers llm messages request retrieval verdicts windows",
+        "actions buffers helpers llm messages redaction request retrieval verdicts windows",
         "ahead knowledge prompts replies trace",
         "judge saved",
         "teller",
