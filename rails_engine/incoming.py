@@ -35,6 +35,9 @@ SHORT: Final = 128
 AT_ONCE: Final = 8
 """Messages of one request that are judged side by side."""
 
+_READ: Final = frozenset({"user", "assistant", "system", "developer"})
+"""Roles of messages that are read where they stand; what tools returned is judged by the turn that it comes with."""
+
 _NO_RAILS = GenerationRailsOptions(
     input=False, output=False, retrieval=False, dialog=False, tool_output=False, tool_input=False
 )
@@ -123,13 +126,16 @@ class MessageChecks:
     def places(self, request: Request, first: int, start: int) -> list[int]:
         """The places of the messages from `first` on that a turn that begins at `start` does not judge itself.
 
-        It judges its last user message and the results of its tools.
+        It judges its last user message, the results of its tools, and an answer that is only to be checked.
         """
         messages = request.messages
         if first >= start >= len(messages) - 1:
             return []
-        now = [p for p in range(start, len(messages)) if messages[p].get("role") == "user"][:-1]
-        return [*range(first, start), *now]
+        answers = (request.options or DEFAULT_OPTIONS).rails.dialog
+        is_answer = not answers and messages[-1].get("role") == "assistant"
+        said = range(start, len(messages) - is_answer)
+        last = max((p for p in said if _is_user(request, p)), default=len(messages))
+        return [*range(first, start), *(p for p in said if p != last and messages[p].get("role") in _READ)]
 
     async def review(
         self, request: Request, places: Sequence[int], start: int
@@ -150,7 +156,8 @@ class MessageChecks:
         for place in refused_calls:
             calls = messages[place]["tool_calls"]
             messages[place] = {**messages[place], "tool_calls": [hidden_call(call) for call in calls]}
-        refused = next((p for p, content in changed.items() if content is None and p >= start), None)
+        answers = (p for p, content in changed.items() if content is None and p >= start)
+        refused = next((p for p in answers if messages[p].get("role") != "assistant"), None)
         return messages, request.messages[refused] if refused is not None else None
 
     async def _changed(self, questions: Mapping[int, Question]) -> dict[int, Any]:

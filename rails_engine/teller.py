@@ -67,7 +67,7 @@ class Passage:
         Raises:
             StreamStoppedError: the rails refused the rest.
         """
-        behind = self._thought.behind() if self._windows.checks else None
+        behind = self._thought.behind()
         try:
             if behind is not None:
                 await self._windows.take(behind)

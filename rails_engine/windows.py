@@ -150,7 +150,7 @@ class Windows:
             return False
         if not self._holds:
             return True
-        if held - self._judged < max(1, self._settings.chunk_size - self._tail):
+        if held - self._judged < self._settings.chunk_size - self._tail:
             return False
         # While all of it would stay held there is nothing to ask about.
         return sum(len(frame.text) for frame in self._fresh) > self._held_back(self._fresh)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from operator import attrgetter
@@ -161,10 +162,26 @@ async def _shown(scene: CanonicalScene, shown: Shown, asking: Asking, wording: W
 def _given_messages(scene: CanonicalScene) -> list[Mapping[str, Any]]:
     """The caller's messages; the one that this turn answers as the input rails left it."""
     text = scene.context.get("user_message") or ""
-    messages = list(scene.notes.get("messages") or [{"role": "user", "content": text}])
+    given = scene.notes.get("messages") or [{"role": "user", "content": text}]
+    messages = [message if len(message) == 2 else _plain(message) for message in given]
     if messages[-1].get("role") == "user":
         messages[-1] = {**messages[-1], "content": text}
     return messages
+
+
+_KEYS: Final[Mapping[str, frozenset[str]]] = {
+    "assistant": frozenset({"role", "content", "tool_calls"}),
+    "tool": frozenset({"role", "content", "tool_call_id"}),
+}
+_ROLE_AND_TEXT: Final = frozenset({"role", "content"})
+_NAME: Final = re.compile(r"[\w.:/-]{1,64}")
+
+
+def _plain(message: Mapping[str, Any]) -> dict[str, Any]:
+    """A message with what belongs to its role: rails read that, and a client's word in any other place has none over it."""
+    keys, name = _KEYS.get(str(message.get("role")), _ROLE_AND_TEXT), message.get("name")
+    named = {"name": name} if isinstance(name, str) and _NAME.fullmatch(name) else {}
+    return {key: message[key] for key in message if key in keys} | named
 
 
 def _predefined(text: str, thought: str) -> Outcome:

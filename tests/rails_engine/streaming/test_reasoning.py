@@ -171,6 +171,43 @@ async def test_reasoning_behind_a_call_is_told_once_though_some_has_gone_out_wit
     assert thoughts_of(told) == ["so ", "call it"]
 
 
+async def test_reasoning_between_a_text_and_a_refused_call_is_withheld_with_the_call() -> None:
+    model = Thinking("[so ]", "a", "[call it]", calls=True)
+    app, _ = thinking("1.0", model, GUARDED["tool rails"], permits=False)
+    told = await frames(app)
+    assert thoughts_of(told) == ["so "]
+    assert "no tool" in "".join(frame["text"] for frame in told)
+
+
+async def test_a_second_answer_of_a_turn_does_not_tell_the_reasoning_of_the_first_again() -> None:
+    source = TWO.replace(
+        "bot say $answer",
+        'bot say $answer\n  $next = await PassthroughLLMAction(user_message="y")\n  bot say $next',
+    )
+    model = Thinking("[so]", "a")
+    app, _ = thinking("2.x", model, source=source)
+    assert thoughts_of(await frames(app)) == ["so", "so"]
+
+
+@pytest.mark.parametrize("dialect", ["1.0", "2.x"])
+@pytest.mark.parametrize("reach", ["", ", reach: 4"])
+@pytest.mark.parametrize("pieces", [["a ", "b", ""], [""]])
+async def test_reasoning_from_elsewhere_is_judged_though_no_text_comes_with_it(
+    dialect: str, reach: str, pieces: list[str]
+) -> None:
+    app, actions = thinking(dialect, Thinking("a"), WINDOW[:-2] + reach + "}}")
+
+    async def given() -> AsyncIterator[dict[str, Any]]:
+        for piece in pieces:
+            yield {"text": piece, "metadata": {} if piece else {"reasoning_content": "bad"}}
+
+    asked = [{"role": "user", "content": "x"}]
+    told = [f async for f in app.stream_async(messages=asked, generator=given(), include_metadata=True)]
+    assert thoughts_of(told) == []
+    assert '"content_blocked"' in told[-1]["text"]
+    assert actions.seen[-1][1] == "bad"
+
+
 @pytest.mark.parametrize("streamed", [True, False])
 @pytest.mark.parametrize("text", ["bad", "fine"])
 async def test_calls_beside_a_text_that_is_refused_are_withheld_though_the_text_waits(
