@@ -10,6 +10,7 @@ ColangError
     ColangMainError      there is no flow `main` (also an AssertionError)
   ColangRuntimeError     a flow did something impossible while running; it fails and ColangError is raised in it
     ColangValueError     an expression could not be evaluated
+    ColangNoFlowError    a flow calls another that does not exist (also a KeyError: users catch that)
   ColangBudgetError      a program ran past its step budget (names the flow)
   ColangStateError       a saved state cannot be read back
 """
@@ -74,6 +75,12 @@ class ColangRuntimeError(ColangError):
 
 class ColangValueError(ColangRuntimeError):
     """An expression could not be evaluated."""
+
+
+class ColangNoFlowError(ColangRuntimeError, KeyError):
+    """A flow calls another that does not exist."""
+
+    __str__ = Exception.__str__  # a KeyError would show the message in quotes
 
 
 class ColangBudgetError(ColangError):

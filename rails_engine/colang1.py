@@ -278,7 +278,8 @@ class Colang1:
         events = list(story.events) if own else History(story.events, story.chat)
         scene = CanonicalScene(self._program, machine, events, services, request.options, notes=notes)
         turn = CanonicalTurn(scene, self._runner, trace)
-        turn.is_quiet = request.options is None or not request.options.log.internal_events
+        wanted = request.options is not None and request.options.log.internal_events
+        turn.is_quiet = not (wanted or self._runner.reads_events())
         return turn
 
     def _is_read(self, request: Request) -> bool:

@@ -16,6 +16,9 @@ from rails_engine.values import value_class
 ANSWERS: Final = frozenset({"assistant", "exception"})
 """Roles of messages that this engine gave out: each ends a turn."""
 
+_QUOTED: Final = frozenset({"user", "system", "developer", "context"})
+"""Roles of messages that prompts may quote without a flow having seen them."""
+
 REMOVE_LAST: Final = "(remove last message)"
 
 
@@ -44,9 +47,14 @@ def inputs_of(request: Request, known: int) -> Inputs:
     start = turn_start(messages, known)
     if start == len(messages):
         start = next((p for p in range(start - 1, -1, -1) if messages[p].get("role") == "user"), known)
-    before = enumerate(messages[known:start], known)
-    past = [event for number, message in before for event in _past_events(message, number)]
-    return Inputs(past, _now_events(messages[start:], start), known, start)
+    before, now = list(range(known, start)), list(range(start, len(messages)))
+    answered = max((p for p in now if messages[p].get("role") == "user"), default=start)
+    if any(messages[p].get("role") == "user" for p in range(start, answered)):
+        # One of several messages of the user is answered; the others are quoted.
+        before += [p for p in range(start, answered) if messages[p].get("role") in _QUOTED]
+        now = [p for p in now if p not in before]
+    past = [event for p in before for event in _past_events(messages[p], p)]
+    return Inputs(past, _now_events([(p, messages[p]) for p in now]), known, start)
 
 
 def turn_start(messages: Sequence[Mapping[str, Any]], known: int = 0) -> int:
@@ -126,10 +134,10 @@ def _context_update(data: Any, number: int) -> EventDict:
     return {"type": "ContextUpdate", "data": dict(_mapping(data, f"messages[{number}].content"))}
 
 
-def _now_events(messages: Sequence[Mapping[str, Any]], start: int) -> list[EventDict]:
+def _now_events(messages: Iterable[tuple[int, Mapping[str, Any]]]) -> list[EventDict]:
     events: list[EventDict] = []
     results: list[Mapping[str, Any]] = []
-    for number, message in enumerate(messages, start):
+    for number, message in messages:
         role, content = message.get("role"), message.get("content")
         if role == "user":
             events.append(user_event(message))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rails_engine.chat import ChatMessage
@@ -50,7 +50,7 @@ def checked_text(messages: Sequence[ChatMessage], kinds: Sequence[RailType]) -> 
     if not texts and RailType.INPUT in kinds:
         return ""
     last = texts[-1] if texts else (messages[-1].get("content") if messages else "")
-    return str(last or "")
+    return "" if isinstance(last, Mapping) else str(last or "")
 
 
 def passed(messages: Sequence[ChatMessage], kinds: Sequence[RailType]) -> RailsResult:

@@ -88,10 +88,9 @@ class Builder:
         )
 
     def _message(self, node: Tree[Token]) -> str:
-        """A quoted text; over several lines it loses the indentation of the later ones."""
+        """A quoted text, without the blanks around each of its lines."""
         inside = str(node.children[0]).strip()[1:-1]
-        first, *rest = inside.split("\n")
-        return "\n".join((first, *(line.strip() for line in rest)))
+        return "\n".join(line.strip() for line in inside.split("\n")).strip()
 
     def _flow(self, node: Tree[Token]) -> tree.Flow:
         head, *name, body = node.children
@@ -164,7 +163,7 @@ class Builder:
         if whole is not None:
             return tree.Bot(intent=whole, texts=(whole, *texts), span=span)
         if inline and not _is_call(inline[1]):
-            name, texts = name_of(inline[1]), (inline[2], *texts)
+            name, texts = name_of(inline[1]), (inline[2].strip(), *texts)
         elif _is_call(name):
             name, arguments = line.call()
         return tree.Bot(

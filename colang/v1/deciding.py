@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from colang.errors import ColangBudgetError, ColangRuntimeError
+from colang.errors import ColangBudgetError, ColangNoFlowError
 from colang.events import Event
 from colang.expressions import Compiled, Scope
 from colang.v1.elements import (
@@ -90,11 +90,11 @@ class Work:
         """The flow of a name: of the program, or generated in this conversation.
 
         Raises:
-            ColangRuntimeError: there is none.
+            ColangNoFlowError: there is none.
         """
         code = self.program.flows.get(name) or self.state.added.get(name)
         if code is None:
-            raise ColangRuntimeError(f"there is no flow `{name}`")
+            raise ColangNoFlowError(f"there is no flow `{name}`")
         return code
 
 

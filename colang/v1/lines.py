@@ -11,14 +11,17 @@ from colang.source import Source, Span
 from colang.v1 import tree
 from colang.v2 import Place, parse_expression
 
+_TEXT = r"""(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
+"""A quoted text, in which nothing is notation."""
+
 _BLANKS = re.compile(r"\s+|\\\n")
 _OR = re.compile(r"\s+or\s+(?:user\s+(?:says\s+)?)?")
 _CALL = re.compile(r"([^($]*?)\s*\((.*)\)\s*\Z", re.DOTALL)
 _WITH = re.compile(r"(.*?)\s+with\s+(\$?\w+\s*=.*)\Z", re.DOTALL)
 _DOLLAR = re.compile(r"([^$]*?[^$\s])\s+(\$\w+\s*=.*)\Z", re.DOTALL)
-_NAMED = re.compile(r"\$(\w+)\s*=(?!=)")
+_NAMED = re.compile(_TEXT + r"|\$(?P<name>\w+)\s*=(?!=)", re.DOTALL)
 _QUOTED = re.compile(r'"(.*)"\s*\Z', re.DOTALL)
-_BLANK_SEPARATED = re.compile(r",?\s+(?=\$\w+\s*=(?!=))")
+_BLANK_SEPARATED = re.compile(_TEXT + r"|,?\s+(?=\$\w+\s*=(?!=))", re.DOTALL)
 _ASSIGNMENT = re.compile(r"\s*\$\w+\s*=(?!=)")
 _ANY_INTENT = {"...", "something", "something else", "*"}
 
@@ -63,8 +66,8 @@ class Line:
 
     def arguments(self) -> tree.Arguments:
         """`a=1, $b=2` or `$a=1 $b=2` as arguments; positional ones are called `$1`, `$2`, ..."""
-        separated = _BLANK_SEPARATED.sub(", ", _one_line(self.text).strip())
-        text = "_(" + _NAMED.sub(r"\1=", separated) + ")"
+        separated = _BLANK_SEPARATED.sub(lambda m: m["text"] or ", ", _one_line(self.text).strip())
+        text = "_(" + _NAMED.sub(lambda m: m["text"] or f"{m['name']}=", separated) + ")"
         call = parse_expression(text, self.source, self.place.moved(-2))
         if not isinstance(call, expressions.Call):
             raise TypeError("a call with arguments reads as a call")

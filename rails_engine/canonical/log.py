@@ -45,6 +45,7 @@ _SILENT_ACTIONS = frozenset(
     }
 )
 _ANSWERS = frozenset({"BotMessage", "BotToolCalls"})
+_DIALOG = frozenset({"dialog", "generation"})
 _GENERATION = "generate bot message"
 _INTENT = "generate user intent"
 
@@ -74,12 +75,13 @@ class _Reader:
         elif kind.endswith("Exception") and self.open is not None:
             self._decision("stop", flow)
         elif kind in _ANSWERS and self.rails and self.rails[-1].name == _INTENT:
-            self.rails[-1].type = "generation"
+            asked = any(action.llm_calls for action in self.rails[-1].executed_actions)
+            self.rails[-1].type = "generation" if asked else "dialog"
 
     def _begin(self, kind: str, name: str) -> ActivatedRail:
         rail = ActivatedRail(type=kind, name=name)
         self.rails.append(rail)
-        if kind not in {"dialog", "generation"}:
+        if kind not in _DIALOG:
             self.open = rail
         return rail
 
@@ -107,7 +109,7 @@ class _Reader:
                 # Of a rail that ran beside others and stopped, the stop is what counts.
                 rail.decisions.clear()
             rail.decisions.append(decision)
-            rail.stop = rail.stop or decision == "stop"
+            rail.stop = rail.stop or (decision == "stop" and rail.type not in _DIALOG)
 
     def _action(self, name: str, flow: str, run: ActionRun | None) -> None:
         rail = self._rail_of(flow)

@@ -51,14 +51,13 @@ class Speech:
         return await self._asked(scene, request, "general", Wording())
 
     async def _chunks(self, scene: CanonicalScene) -> str | None:
-        given = scene.context.get("relevant_chunks")
-        if given:
-            return str(given).strip()
         said = scene.context.get("last_user_message")
-        if not said or scene.services.resources.knowledge.base is None:
-            return None
-        chunks = await scene.services.relevant_chunks(str(said))
-        return "\n".join(chunks) if chunks else None
+        if said and scene.services.resources.knowledge.base is not None:
+            chunks = await scene.services.relevant_chunks(str(said))
+            if chunks:
+                return "\n".join(chunks)
+        given = scene.context.get("relevant_chunks")
+        return str(given).strip() if given else None
 
     async def _passed_through(self, scene: CanonicalScene, task: str) -> Outcome:
         """The caller's messages as they are, to the model or to the caller's own function."""
@@ -84,11 +83,13 @@ class Speech:
         thought = scene.notes.pop(REASONING, "")
         predefined = scene.program.bot_messages.get(name)
         if predefined:
-            text = scene.services.fill(texts.template_of(random.choice(predefined)), scene.context)
+            template = texts.template_of(random.choice(predefined))
+            text = texts.written(scene.services.fill(template, scene.context))
             # What no output rail will see is not shown.
             return _predefined(text, "" if scene.config.rails.output.flows else thought)
-        if name.startswith("$"):
-            return _said(to_text(scene.context.get(name[1:])), thought)
+        if name.startswith("$") and name[1:] in scene.context:
+            value = scene.context[name[1:]]
+            return _said(texts.written("" if value is None else to_text(value)), thought)
         if scene.notes.get("single_call") and scene.notes["bot_intent"] == name:
             return _said(scene.notes["bot_message"], thought)
         if scene.config.passthrough:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import Final
 
@@ -42,11 +43,19 @@ def message_of(completion: str) -> str:
     return Wording(turns=True).whole(completion) or NOTHING_TO_SAY
 
 
+def written(text: str) -> str:
+    r"""A text of the configuration's as it is said: the two characters `\n` stand for a line break."""
+    return text.replace("\\n", "\n") or NOTHING_TO_SAY
+
+
 def value_of(completion: str) -> str:
-    """A generated value: the first line as text; a quoted one without its quotes."""
+    """A generated value: the first line as text; one that is a quoted text as a whole is that text."""
     line = first_line(completion).removesuffix(";").strip()
-    quoted = len(line) > 1 and line[0] == line[-1] and line[0] in "\"'"
-    return line[1:-1] if quoted else line
+    try:
+        value = ast.literal_eval(line) if line[:1] in {'"', "'"} else line
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return line
+    return value if isinstance(value, str) else line
 
 
 def template_of(text: str) -> str:

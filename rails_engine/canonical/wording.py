@@ -6,11 +6,14 @@ whole answer and one that is still being written, so that a streamed message is 
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-NEW_TURN: Final = ("user ", "bot ", "User ", "Bot ")
+NEW_TURN: Final = ("user ", "user:", "bot ", "User ", "Bot ")
 LABEL: Final = "Bot message:"
 """What a model may write in front of a message that was shown conversations with labels."""
+
+_CLOSED: Final = re.compile(r'"[^\S\n]*\n')
 
 NOTHING_TO_SAY: Final = "I'm not sure what to say."
 
@@ -18,8 +21,8 @@ NOTHING_TO_SAY: Final = "I'm not sure what to say."
 class Wording:
     r"""Takes pieces of any size; holds back what may be the end of the message.
 
-    `quotes`: double quotes around the text are notation. `turns`: a line that begins a new turn ends it, a label in
-    front is notation too, and the two characters `\n` stand for a line break. `nothing`: what is said where no message
+    `quotes`: double quotes around the text are notation. `turns`: a line that begins a new turn ends it, and so does the
+    quote that closes it at the end of a line; a label in front is notation too, and the two characters `\n` stand for a line break. `nothing`: what is said where no message
     is in the text.
     """
 
@@ -56,7 +59,7 @@ class Wording:
         if not self._begun:
             return ""
         text, self._held = self._held, ""
-        end = self._turn_in(text)
+        end = self._end_in(text)
         if end is not None:
             self._over = True
             return self._written(self._closed(text[:end]))
@@ -79,11 +82,14 @@ class Wording:
         text = text.rstrip()
         return text.removesuffix('"') if self._quoted else text
 
-    def _turn_in(self, text: str) -> int | None:
-        """Where a new turn begins."""
+    def _end_in(self, text: str) -> int | None:
+        """Where the message is over: before a new turn, and behind the closing quote of a line that is not the last."""
         if not self._turns or "\n" not in text:
             return None
-        return min((place for mark in NEW_TURN if (place := text.find(f"\n{mark}")) >= 0), default=None)
+        ends = [place for mark in NEW_TURN if (place := text.find(f"\n{mark}")) >= 0]
+        if self._quoted and (closed := _CLOSED.search(text)):
+            ends.append(closed.start() + 1)
+        return min(ends, default=None)
 
     def _undecided(self, text: str) -> int:
         """How many last characters may turn out not to belong to the message."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from colang import ColangRuntimeError
 from nemoguardrails import LLMRails, RailsConfig
 from nemoguardrails.exceptions import InvalidStateError, LLMCallException, RailTypeNotConfiguredError
 from nemoguardrails.rails.llm.options import RailType
@@ -277,6 +278,62 @@ def test_each_message_of_a_user_is_checked_wherever_it_stands() -> None:
     prompts = "\n".join(call.prompt or "" for call in app.explain().llm_calls)
     assert "fine" in prompts
     assert "bad news" not in prompts
+
+
+def test_of_several_messages_of_a_user_the_last_is_answered_and_all_are_quoted() -> None:
+    app = rails("", "good answer", "another")
+    given = [user("first"), {"role": "system", "content": "be brief"}, user("second")]
+    assert app.generate(messages=given) == bot("good answer")
+    prompt = app.explain().llm_calls[0].prompt or ""
+    assert prompt.index("first") < prompt.index("be brief") < prompt.index("second")
+    app.generate(messages=[*given, bot("good answer"), user("third")])
+    prompt = app.explain().llm_calls[-1].prompt or ""
+    assert [prompt.count(text) for text in ("first", "be brief", "second", "good answer", "third")] == [1] * 5
+
+
+def test_an_action_that_asks_for_the_events_sees_all_of_them() -> None:
+    seen: list[str] = []
+
+    async def look(events: list[dict[str, Any]]) -> None:
+        seen.extend(event["type"] for event in events)
+
+    app = rails("define subflow look around\n  $x = 1\n  execute look\n", "hi", yaml=LOOKING)
+    app.register_action(look)
+    app.generate(messages=[user("hello")])
+    assert seen == [
+        "UtteranceUserActionFinished",
+        "ContextUpdate",
+        *("StartInternalSystemAction", "InternalSystemActionFinished", "StartInputRails"),
+        "ContextUpdate",
+        *("StartInternalSystemAction", "InternalSystemActionFinished", "StartInputRail"),
+        "ContextUpdate",
+        "StartInternalSystemAction",
+    ]
+
+
+LOOKING = "models: []\nrails: {input: {flows: [look around]}}\n"
+
+
+def test_a_flow_that_calls_none_reaches_the_caller_as_a_key_error() -> None:
+    app = rails('define user tea\n  "tea"\ndefine flow\n  user tea\n  do what nobody wrote\n', "tea")
+    with pytest.raises(KeyError, match="what nobody wrote") as raised:
+        app.generate(messages=[user("tea")])
+    assert isinstance(raised.value, ColangRuntimeError)
+
+
+def test_a_dialog_that_stops_has_no_rail_that_stopped() -> None:
+    app = rails(
+        'define user tea\n  "tea"\ndefine bot pour\n  "Tea."\ndefine flow\n  user tea\n  bot pour\n  stop\n',
+        "tea",
+    )
+    reply = app.generate(messages=[user("tea")], options={"log": {"activated_rails": True}})
+    assert reply.log.activated_rails[-1].decisions[-1] == "stop"
+    assert not any(rail.stop for rail in reply.log.activated_rails)
+
+
+def test_a_context_alone_is_nothing_to_check() -> None:
+    checked = rails(GATES, yaml=GATED).check([{"role": "context", "content": {"key": "value"}}])
+    assert (checked.status.value, checked.content) == ("passed", "")
 
 
 @pytest.mark.parametrize("with_reasoning", [True, False])
