@@ -79,6 +79,12 @@ ORDER: dict[str, tuple[str, ...]] = {
 EXEMPT_DIRECTIONS: dict[tuple[str, str], str] = {}
 """(importer, imported) that break a direction or walk past a door, with the reason."""
 
+EXEMPT_CHAINS: dict[str, str] = {
+    "rails_engine": "its root is one turn from the border inwards; ORDER has the layers",
+    "colang.machine": "the stepper, one rule of the language a file, each on the state that the one before leaves",
+}
+"""Folder with more than ten parts that build on one another, with the reason."""
+
 EXEMPT_FILE_LENGTH: dict[str, str] = {}
 """File with more than 500 code lines, with the reason."""
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from tests.contracts.layout import EXEMPT_DIRECTIONS, GATES, ORDER, ROOMS
+from tests.contracts.layout import EXEMPT_CHAINS, EXEMPT_DIRECTIONS, GATES, ORDER, ROOMS
 from tests.contracts.source import Codebase, Module, cycle, longest_chain, ours, read
 
 TORCH_FREE = ("inference_backend.kv.blocks", "inference_backend.kv.prefix", "inference_backend.scheduler")
+CHAIN = 10
 Edge = tuple[str, str]
 
 
@@ -89,6 +91,15 @@ def shared_parts(code: Codebase) -> dict[str, set[str]]:
     return graph
 
 
+def long_chains(code: Codebase) -> dict[str, list[str]]:
+    """Folder to its longest chain of parts that import one another, where it has more than `CHAIN` links."""
+    folders: dict[str, dict[str, set[str]]] = {}
+    for part, imported in shared_parts(code).items():
+        folders.setdefault(part.rpartition(".")[0], {})[part] = imported
+    chains = {folder: longest_chain(graph) for folder, graph in folders.items()}
+    return {folder: chain for folder, chain in chains.items() if len(chain) > CHAIN}
+
+
 def _parts_below_common_folder(importer: str, imported: str) -> tuple[str, str]:
     a, b = importer.split("."), imported.split(".")
     depth = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
@@ -132,6 +143,15 @@ def test_no_two_parts_import_each_other() -> None:
 
 def test_no_module_is_loaded_in_a_circle() -> None:
     assert not (found := cycle(ours().graph())), f"a circle of modules: {' -> '.join(found)}"
+
+
+def test_a_folder_is_understood_in_a_few_steps() -> None:
+    long = {f: " -> ".join(chain) for f, chain in long_chains(ours()).items() if f not in EXEMPT_CHAINS}
+    assert not long, f"more than {CHAIN} parts that build on one another: {long}"
+
+
+def test_every_chain_exemption_is_still_needed() -> None:
+    assert not set(EXEMPT_CHAINS) - set(long_chains(ours()))
 
 
 def test_every_direction_exemption_is_still_needed() -> None:
@@ -197,6 +217,11 @@ def test_relative_imports_and_circles_are_seen(tmp_path: Path) -> None:
 def test_an_order_breach_is_seen(tmp_path: Path) -> None:
     code = tree(tmp_path, colang__source="from colang.tree import Flow\n", colang__tree="")
     assert order_breaches(code) == {("colang.source", "colang.tree")}
+
+
+def test_a_long_chain_is_seen(tmp_path: Path) -> None:
+    links = {f"colang__{a}": f"from colang.{b} import x\n" for a, b in pairwise("abcdefghijkl")}
+    assert list(long_chains(tree(tmp_path, colang__l="", **links))) == ["colang"]
 
 
 def test_the_longest_chain_is_found() -> None:
