@@ -10,17 +10,31 @@ have been paid for.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from rails_engine.llm import LLM, Chunk, LLMCall, LLMRequest, Observed, Reading
 
 Sink: TypeAlias = Callable[[LLMCall], None]
+log = logging.getLogger(__name__)
 
 
 class AheadEndedError(Exception):
     """The copy may not go on: what comes next is not its business, or the turn itself is there already."""
+
+
+@contextmanager
+def copy_of_a_turn() -> Iterator[None]:
+    """A copy runs in here; whatever ends it early is no matter, and goes to the log alone."""
+    try:
+        yield
+    except AheadEndedError:
+        pass
+    except Exception as error:  # noqa: BLE001 -- the turn itself will meet it again, and say so
+        log.debug("the copy of the turn ended: %r", error)
 
 
 @dataclass(eq=False)

@@ -7,7 +7,6 @@ one conversation is in its `State`, except for asynchronous actions still on the
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import colang
-from rails_engine.ahead import AheadEndedError
+from rails_engine.ahead import copy_of_a_turn
 from rails_engine.effects import Effects
 from rails_engine.forerun import AheadEffects
 from rails_engine.judge import Heard, Judge
@@ -24,8 +23,6 @@ from rails_engine.state import EVENT_BOUND, HISTORY_BOUND, Snapshot, State
 from rails_engine.trace import Trace
 from rails_engine.turn import Call, Job, Stage, Turn
 from rails_engine.umim import EventDict
-
-log = logging.getLogger(__name__)
 
 WAITING_BOUND: Final = 10_000
 """Conversations with asynchronous actions on their way; beyond it the oldest are given up."""
@@ -67,12 +64,8 @@ class Engine:
         stage = Stage(self.source_uid, trace)
         silent = call.teller.stand_in() if call.teller is not None else None
         turn = Turn(scene, AheadEffects(*self.effects.parts()), replace(call, teller=silent), stage)
-        try:
+        with copy_of_a_turn():
             await turn.run(())
-        except AheadEndedError:
-            pass
-        except Exception as error:  # noqa: BLE001 -- the turn itself will meet it again, and say so
-            log.debug("the copy of the turn ended: %r", error)
 
     def judge(
         self,

@@ -6,13 +6,12 @@ the runtime's own steps alone: at an action that somebody registered, it ends.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from colang.v1 import CallFlow, Program, RunAction, SetVariable
-from rails_engine.ahead import Ahead, AheadEndedError
+from rails_engine.ahead import Ahead, AheadEndedError, copy_of_a_turn
 from rails_engine.canonical.runner import CanonicalRunner
 from rails_engine.canonical.turn import CanonicalTurn
 from rails_engine.config import parse_flow_ref
@@ -20,8 +19,6 @@ from rails_engine.llm import Completion
 from rails_engine.scene import Outcome
 from rails_engine.trace import Trace
 from rails_engine.umim import EventDict
-
-log = logging.getLogger(__name__)
 
 
 class AheadRunner:
@@ -67,12 +64,8 @@ def copy_of(turn: CanonicalTurn, runner: CanonicalRunner, ahead: Ahead) -> Canon
 
 async def run_ahead(copy: CanonicalTurn, inputs: Sequence[EventDict]) -> None:
     """Run a copy; whatever ends it early is no matter."""
-    try:
+    with copy_of_a_turn():
         await copy.run(inputs)
-    except AheadEndedError:
-        pass
-    except Exception as error:  # noqa: BLE001 -- the turn itself will meet it again, and say so
-        log.debug("the copy of the turn ended: %r", error)
 
 
 _RAILS: Final = (

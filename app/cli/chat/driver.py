@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 from app.cli.chat.session import Session
 from app.cli.chat.values import Command, Inspect, Leave, Restart, Show, Tell, Tone, UmimEvent
+from app.cli.faults import describe
+
+_log = logging.getLogger(__name__)
 
 
 class Screen(Protocol):
@@ -63,6 +67,18 @@ class Conversation(Protocol):
 
 class ConversationError(Exception):
     """A turn failed; the message is for the user."""
+
+
+@contextmanager
+def failing_in_words() -> Iterator[None]:
+    """A turn runs in here; whatever it raises becomes a `ConversationError`, since it must not end the chat."""
+    try:
+        yield
+    except ConversationError:
+        raise
+    except Exception as error:  # the rim: users' actions and models may raise anything
+        _log.debug("the turn failed", exc_info=True)
+        raise ConversationError(describe(error)) from error
 
 
 class Driver:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from app.cli.chat.driver import ConversationError
+from app.cli.chat.driver import failing_in_words
 from app.cli.chat.inside import Inside, TurnRecord
 from app.cli.chat.inspect import answer
 from app.cli.chat.picture import picture
 from app.cli.chat.values import UmimEvent
-from app.cli.faults import describe
 
 if TYPE_CHECKING:
     from rails_engine import LLMRails, State
-
-_log = logging.getLogger(__name__)
 
 
 class EventsConversation:
@@ -43,13 +39,10 @@ class EventsConversation:
 
     async def tell(self, events: Sequence[UmimEvent]) -> list[UmimEvent]:
         """See `Conversation.tell`."""
-        try:
+        with failing_in_words():
             outcome, self._state = await self._rails.process_events_async(
                 [dict(e) for e in events], self._state
             )
-        except Exception as error:  # the rim: a failed turn must not end the chat
-            _log.debug("the turn failed", exc_info=True)
-            raise ConversationError(describe(error)) from error
         self._inside.report(TurnRecord(events, self._rails.explain().llm_calls, outcome))
         return list(outcome)
 

@@ -6,17 +6,13 @@ answer comes back as an utterance of the bot.
 
 from __future__ import annotations
 
-import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Protocol
 
-from app.cli.chat.driver import ConversationError
+from app.cli.chat.driver import failing_in_words
 from app.cli.chat.inside import Inside, ModelCall, TurnRecord
 from app.cli.chat.values import UmimEvent
-from app.cli.faults import describe
-
-_log = logging.getLogger(__name__)
 
 Message = dict[str, Any]
 
@@ -68,13 +64,8 @@ class MessagesConversation:
         if not said:
             return []
         asked = [*self._messages, *({"role": "user", "content": text} for text in said)]
-        try:
+        with failing_in_words():
             answer = await self._answer(asked)
-        except ConversationError:
-            raise
-        except Exception as error:  # the rim: a failed turn must not end the chat
-            _log.debug("the turn failed", exc_info=True)
-            raise ConversationError(describe(error)) from error
         self._messages = [*asked, {"role": "assistant", "content": answer}]
         spoken = {"type": "StartUtteranceBotAction", "action_uid": str(uuid.uuid4()), "script": answer}
         self._inside.report(TurnRecord(events, self._answering.calls(), [spoken]))

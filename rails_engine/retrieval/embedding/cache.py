@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,18 +55,23 @@ class CachingEmbedder:
 
     async def _known(self, keys: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         dimension = await self.dimension()
-        try:
+        found: dict[str, bytes] = {}
+        with _only_slower("read"):
             found = await self._store.get(keys)
-        except Exception as error:  # noqa: BLE001 -- any broken store is a cache miss
-            _log.warning("the embedding cache cannot be read: %s", error)
-            return {}
         return {key: np.frombuffer(raw, "<f4") for key, raw in found.items() if len(raw) == 4 * dimension}
 
     async def _keep(self, entries: dict[str, bytes]) -> None:
-        try:
+        with _only_slower("written"):
             await self._store.put(entries)
-        except Exception as error:  # noqa: BLE001 -- any broken store only costs time
-            _log.warning("the embedding cache cannot be written: %s", error)
+
+
+@contextmanager
+def _only_slower(done: str) -> Iterator[None]:
+    """A store is used in here; a broken one only costs time, and is told of in the log."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 -- a store may fail in any way
+        _log.warning("the embedding cache cannot be %s: %s", done, error)
 
 
 def cache_key(model: str, kind: EmbeddingKind, text: str) -> str:
