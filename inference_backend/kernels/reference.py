@@ -118,7 +118,7 @@ def rope_and_cache_kv(
 ) -> Tensor:
     """Rotate queries and keys, write keys and values to the cache, return the queries [T, H, D].
 
-    `qkv` is [T, (H + 2 K) * D]: queries, keys, values. `table` None rotates nothing.
+    `qkv` is [T, (H + 2 K) * D]: queries, keys, values; H or K may be 0. `table` None rotates nothing.
     """
     heads = qkv.view(len(qkv), -1, spec.head_dim)
     values_at = spec.heads + spec.kv_heads
@@ -126,7 +126,8 @@ def rope_and_cache_kv(
     if table is not None:
         queries = rope(queries, inputs.positions, table)
         keys = rope(keys, inputs.positions, table)
-    write_cache(keys, values, cache, inputs.slot_mapping)
+    if spec.kv_heads:
+        write_cache(keys, values, cache, inputs.slot_mapping)
     return queries
 
 

@@ -44,6 +44,21 @@ class AttentionInputs:
         """Whether rows of more than one token may be among them."""
         return self.by_length or self.decode_rows < len(self.context_lengths)
 
+    def of_tokens(self, tokens: Tensor) -> AttentionInputs:
+        """Tokens int64 [n] of the step's rows, each as a row of its own that sees all up to its own position."""
+        rows = torch.searchsorted(self.query_starts, tokens.int(), right=True) - 1
+        positions = self.positions[tokens]
+        return AttentionInputs(
+            positions=positions,
+            slot_mapping=self.slot_mapping[tokens],
+            query_starts=torch.arange(len(tokens) + 1, dtype=torch.int32, device=tokens.device),
+            context_lengths=(positions + 1).int(),
+            block_tables=self.block_tables[rows],
+            decode_rows=len(tokens),
+            max_query=1,
+            max_context=self.max_context,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class AttentionSpec:
@@ -135,6 +150,11 @@ class Quantized:
     def shape(self) -> torch.Size:
         """Of the data: [T, n]."""
         return self.data.shape
+
+    def of_tokens(self, tokens: Tensor) -> Quantized:
+        """The activations of tokens int64 [n]."""
+        bits = self.data.view(torch.uint8)[tokens]  # not every operation knows of float8
+        return Quantized(bits.view(self.data.dtype), self.scales[tokens], self.dtype)
 
     def plain(self) -> Tensor:
         """The activations in `dtype`."""

@@ -120,6 +120,10 @@ class Linear(nn.Module, ABC):
     def product(self, x: Activation) -> Output:
         """Multiply x [T, inputs of this rank] by the weight: [T, outputs of this rank], no bias."""
 
+    def part(self, start: int, stop: int) -> Linear | None:  # noqa: ARG002 -- for those that can
+        """A layer of this rank's outputs [start, stop) alone, of the same weights; None where they cannot be cut."""
+        return None
+
     def forward(self, x: Activation, rows: AdapterRows | None = None) -> Tensor:
         """Inputs [T, inputs of this rank] to [T, outputs of this rank]: adapters, the sum over ranks and the bias included."""
         out = kernels.plain(self.product(x))
@@ -150,6 +154,10 @@ class DenseLinear(Linear):
     def adds_up(self) -> bool:
         """Whether its product of many tokens is usually added to the residual by whoever takes it."""
         return self.spec.split == "rows" and self.group.size == 1 and self.bias is None
+
+    def part(self, start: int, stop: int) -> Linear:
+        bias = None if self.bias is None else self.bias[start:stop]
+        return DenseLinear(self.spec, self.placement, self.weight[start:stop], bias)
 
     def product(self, x: Activation) -> Output:
         if isinstance(x, Quantized):

@@ -23,6 +23,11 @@ class Fp8Linear(Linear):
         self.weight = nn.Parameter(weight.to(place.device), requires_grad=False)
         self.scales = nn.Parameter(scales.float().to(place.device), requires_grad=False)
 
+    def part(self, start: int, stop: int) -> Linear:
+        made = Fp8Linear(self.spec, self.placement, self.weight[start:stop], self.scales[start:stop])
+        made.set_bias(None if self.bias is None else self.bias[start:stop], self.placement)
+        return made
+
     def product(self, x: Activation) -> Output:
         """[T, outputs] of x [T, inputs], which is quantised here unless it comes quantised."""
         quantized = x if isinstance(x, Quantized) else kernels.quantize_per_token(x, "fp8")

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from inference_backend.layers import StepContext
 from inference_backend.values import Request, SamplingParameters, TokenLogprob
 from tests.inference_backend.checkpoints import FAMILIES, VOCAB
 from tests.inference_backend.conftest import Maker, collect, greedy, open_engine, tokens
@@ -47,6 +48,30 @@ def test_in_a_mixed_batch_with_chunks_prefix_hits_and_preemption(
     counters = engine.scheduler.counters
     assert counters.preemptions
     assert counters.prefix_hits
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3", "phi3", "mixtral"])
+def test_the_last_layer_needs_no_queries_but_those_of_sampled_tokens(family: str, checkpoint: Maker) -> None:
+    made = checkpoint(family)
+    engine = open_engine(made.folder, max_step_tokens=10)
+    model = engine.executor.loaded.model
+    forward, seen = model.forward, []
+
+    def both(x: torch.Tensor, step: StepContext) -> torch.Tensor:
+        whole = forward(x, step)
+        last = step.inputs.query_starts[1:].long() - 1
+        for wanted in (last, last[:1], last[:0]):
+            torch.testing.assert_close(forward(x, replace(step, wanted=wanted)), whole[wanted])
+        seen.append(len(last))
+        return whole
+
+    model.forward = both
+    for number, prompt in enumerate(PROMPTS):
+        engine.submit(engine.prepare(greedy(f"r{number}", prompt, COUNT)))
+    got = collect(engine)
+    assert max(seen) > 1
+    for number, prompt in enumerate(PROMPTS):
+        assert tokens(got[f"r{number}", 0]) == made.greedy(prompt, COUNT)
 
 
 def test_dynamic_rope_beyond_the_trained_length(checkpoint: Maker) -> None:

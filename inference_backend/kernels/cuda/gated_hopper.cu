@@ -63,9 +63,13 @@ __device__ __forceinline__ void load_weight(u32 to, const TensorMap* map, u32 ba
       " [%0], [%1, {%3, %4, %5}], [%2], %6;" ::"r"(to), "l"(map), "r"(bar), "r"(input), "r"(column), "r"(half),
       "h"(static_cast<u16>(3)) : "memory");
 }
+// What is written is larger than the second-level cache, which is better kept for what is read again.
 __device__ __forceinline__ void store_out(const TensorMap* map, u32 from, int column, int token) {
-  asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.tile.bulk_group [%0, {%2, %3}], [%1];" ::"l"(map),
-               "r"(from), "r"(column), "r"(token) : "memory");
+  u64 policy;
+  asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
+  asm volatile(
+      "cp.async.bulk.tensor.2d.global.shared::cta.tile.bulk_group.L2::cache_hint [%0, {%2, %3}], [%1], %4;" ::"l"(map),
+      "r"(from), "r"(column), "r"(token), "l"(policy) : "memory");
   asm volatile("cp.async.bulk.commit_group;" ::: "memory");
 }
 // A matrix of rows of 128 swizzled bytes, its rows in groups of eight.

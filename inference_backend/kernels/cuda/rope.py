@@ -210,7 +210,7 @@ def rope_and_cache_kv(
         held = qkv.unflatten(1, (-1, dim))[:, spec.heads + spec.kv_heads :]
         values = torch.empty_like(keys) if isinstance(given, Product) else None
         own = Rotated(queries, keys, held if values is None else values)
-    group = min(HEADS_PER_PROGRAM, triton.next_power_of_2(spec.heads))
+    group = min(HEADS_PER_PROGRAM, triton.next_power_of_2(max(spec.heads, spec.kv_heads)))
     parts = triton.cdiv(spec.heads, group) + 2 * triton.cdiv(spec.kv_heads, group)
     if tokens:
         _rope_kernel[(tokens, parts)](

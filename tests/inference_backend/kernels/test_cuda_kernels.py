@@ -241,6 +241,26 @@ def test_rope_and_cache(
         assert apart(out, right) < (1e-3 if GPU or kind != torch.float8_e4m3fn else FP8_TOLERANCE)
 
 
+@pytest.mark.parametrize("dtype", HALF)
+def test_rope_of_queries_alone_and_of_the_rest(device: torch.device, dtype: torch.dtype) -> None:
+    spec = AttentionSpec(heads=6, kv_heads=3, head_dim=64, scale=0.125)
+    inputs = make_inputs(device, [(1, 17), (5, 30)])
+    table = RopeTable(torch.randn(64, 64, device=device), 64)
+    qkv = torch.randn(6, 12 * 64, device=device).to(dtype)
+    caches = [make_cache(device, spec, dtype) for _ in range(2)]
+    caches[1].keys.copy_(caches[0].keys)
+    caches[1].values.copy_(caches[0].values)
+    whole = cuda.rope_and_cache_kv(qkv, spec, table, caches[0], inputs)
+    wanted = torch.tensor([0, 3], device=device)
+    cuda.rope_and_cache_kv(qkv[:, 6 * 64 :].contiguous(), replace(spec, heads=0), table, caches[1], inputs)
+    few = cuda.rope_and_cache_kv(
+        qkv[wanted, : 6 * 64], replace(spec, kv_heads=0), table, caches[1], inputs.of_tokens(wanted)
+    )
+    assert torch.equal(few, whole.queries[wanted])
+    assert torch.equal(caches[1].keys, caches[0].keys)
+    assert torch.equal(caches[1].values, caches[0].values)
+
+
 def test_padding_tokens_write_nothing(device: torch.device) -> None:
     spec = AttentionSpec(heads=2, kv_heads=1, head_dim=32, scale=0.125)
     cache = make_cache(device, spec, torch.float16)
