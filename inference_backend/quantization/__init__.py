@@ -1,6 +1,7 @@
 """How linear layers are stored in fewer bits.
 
 Each format is a `Scheme` (see `layers`): it pulls its own tensors from a checkpoint and returns `Linear` layers.
+`scaled` has those of eight bits, `int4` those of four, `stored` how engine folders hold them, `numbers` the rounding.
 `choose_scheme` reads what a folder says about itself and what the settings ask for.
 """
 

@@ -9,25 +9,24 @@ from typing import Any
 
 from inference_backend.errors import CheckpointError, CorruptCheckpointError
 from inference_backend.layers import DenseScheme, Scheme
-from inference_backend.quantization.fp8 import Fp8Scheme
 from inference_backend.quantization.int4 import AwqScheme, GptqScheme, Int4Scheme
-from inference_backend.quantization.int8 import Int8WeightScheme, SmoothQuantScheme
+from inference_backend.quantization.scaled import Fp8Linear, Int8WeightLinear, ScaledScheme, smoothquant
 from inference_backend.settings import Quantization
 
 OWN_FORMAT = "interlock"
 """`quant_method` of the folders that `build` writes."""
 
 _AT_LOAD: dict[Quantization, Callable[[], Scheme]] = {
-    "fp8": lambda: Fp8Scheme(stored=False),
-    "int8-weights": lambda: Int8WeightScheme(stored=False),
-    "smoothquant": lambda: SmoothQuantScheme(stored=False),
+    "fp8": lambda: ScaledScheme(Fp8Linear, stored=False),
+    "int8-weights": lambda: ScaledScheme(Int8WeightLinear, stored=False),
+    "smoothquant": lambda: smoothquant(stored=False),
     "int4": lambda: Int4Scheme(stored=False),
 }
 _LIKE = {"awq": "int4", "gptq": "int4", "compressed-tensors": "fp8"}
 _STORED: dict[str, Callable[[], Scheme]] = {
-    "fp8": lambda: Fp8Scheme(stored=True),
-    "int8-weights": lambda: Int8WeightScheme(stored=True),
-    "smoothquant": lambda: SmoothQuantScheme(stored=True),
+    "fp8": lambda: ScaledScheme(Fp8Linear, stored=True),
+    "int8-weights": lambda: ScaledScheme(Int8WeightLinear, stored=True),
+    "smoothquant": lambda: smoothquant(stored=True),
     "int4": lambda: Int4Scheme(stored=True),
 }
 
@@ -43,7 +42,7 @@ def choose_scheme(folder: Path, asked: Quantization | None, *, drawn: bool = Fal
     stored = _stored_settings(folder)
     if stored is None:
         if asked == "smoothquant" and drawn:
-            return SmoothQuantScheme(stored=False, drawn=True)
+            return smoothquant(stored=False, drawn=True)
         return DenseScheme() if asked is None else _AT_LOAD[asked]()
     method = str(stored.get("quant_method", ""))
     name = str(stored.get("scheme", method))
@@ -79,7 +78,7 @@ def _from_settings(folder: Path, method: str, stored: Mapping[str, Any]) -> Sche
         _require(
             folder, _is_dynamic_fp8(stored), "compressed-tensors other than FP8 with dynamic activations"
         )
-        return Fp8Scheme(stored=True)
+        return ScaledScheme(Fp8Linear, stored=True)
     raise CheckpointError(f"{folder}/config.json: quant_method {method!r} is not supported")
 
 
