@@ -305,6 +305,9 @@ class Colang1:
             variables["_tool_output_flows"] = [*rails.tool_output.flows]
         else:
             variables.update(_chosen(rails, options, _given_answer(request)))
+        # Without intents the model answers at once; what is found for it passes the retrieval rails before.
+        answers_at_once = not self._program.user_messages and not self._resources.config.passthrough
+        variables["_retrieves"] = answers_at_once and bool(variables["_retrieval_flows"])
         for name in TRIGGERED:
             if variables.get(name):  # a rail that stopped its turn is still named here
                 variables[name] = None

@@ -6,6 +6,7 @@ come next, as any action may.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from colang import ColangError
-from colang.v1 import flow_of_body
+from colang.v1 import CallFlow, Program, RunAction, flow_of_body
 from rails_engine.canonical import texts
 from rails_engine.canonical.scene import RESULT, CanonicalScene
 from rails_engine.canonical.similar import Examples, Near, in_prompt
@@ -21,6 +22,8 @@ from rails_engine.canonical.speech import REASONING, Speech
 from rails_engine.canonical.wording import NOTHING_TO_SAY
 from rails_engine.scene import Completion, Outcome
 from rails_engine.umim import EventDict
+
+log = logging.getLogger(__name__)
 
 _CREATED = "_type"
 
@@ -90,7 +93,7 @@ class CanonicalActions:
         intent = scene.last("UserIntent") or {}
         flows = self._examples.flows(f"user {intent.get('intent', '')}")
         text = await _ask(scene, "generate_next_steps", {"examples": in_prompt(flow.text for flow in flows)})
-        if scene.config.enable_multi_step_generation and (body := _parsable(text)):
+        if scene.config.enable_multi_step_generation and (body := _harmless(text, scene.program)):
             return Outcome(events=({"type": "start_flow", "flow_id": str(uuid4()), "flow_body": body},))
         return Outcome(events=({"type": "BotIntent", "intent": texts.next_intent_of(text)},))
 
@@ -152,18 +155,37 @@ async def _ask(
     return services.parsed(task, answer.text)
 
 
-def _parsable(text: str) -> str | None:
-    """The longest beginning of the text that is a flow's body of several lines."""
+def _harmless(text: str, program: Program) -> str | None:
+    """The longest beginning of the text that is a flow's body of several lines, and does nothing that is the engine's to do."""
     lines = [line for line in text.splitlines() if re.match(r"\s*\w", line)]
     while lines:
         body = "\n".join(lines)
         try:
-            flow_of_body("generated", body)
+            code = flow_of_body("generated", body)
         except ColangError:
             lines.pop()
-        else:
+            continue
+        if not any(_trespasses(element, program) for element in code.elements):
             return body
+        log.warning("a flow that a model wrote does more than it may in its last line:\n%s", body)
+        lines.pop()
     return None
+
+
+def _trespasses(element: object, program: Program) -> bool:
+    """Whether a step says something past the rails, or runs a flow of the engine's or of nobody's.
+
+    Flows that a model writes may speak, wait, branch and run actions; no line of theirs assigns anything.
+    """
+    if isinstance(element, RunAction):
+        return element.name in _OWN
+    if isinstance(element, CallFlow):
+        called = program.flows.get(element.name)
+        return called is None or called.is_system
+    return False
+
+
+_OWN = frozenset({"create_event", "generate_bot_message", "generate_next_steps", "generate_user_intent"})
 
 
 def failure_events(message: str) -> tuple[EventDict, ...]:

@@ -51,6 +51,8 @@ class Speech:
         return await self._asked(scene, request, "general", Wording())
 
     async def _chunks(self, scene: CanonicalScene) -> str | None:
+        if scene.context.get("_retrieves"):
+            return str(scene.context.get("relevant_chunks") or "").strip()
         said = scene.context.get("last_user_message")
         if said and scene.services.resources.knowledge.base is not None:
             chunks = await scene.services.relevant_chunks(str(said))
@@ -83,8 +85,11 @@ class Speech:
         thought = scene.notes.pop(REASONING, "")
         predefined = scene.program.bot_messages.get(name)
         if predefined:
-            template = texts.template_of(random.choice(predefined))
-            text = texts.written(scene.services.fill(template, scene.context))
+            said = random.choice(predefined)
+            filled = scene.services.fill(texts.template_of(said), scene.context)
+            text = texts.written(filled)
+            if filled != said and scene.rail is None:
+                return _said(text, thought)
             # What no output rail will see is not shown.
             return _predefined(text, "" if scene.config.rails.output.flows else thought)
         if name.startswith("$") and name[1:] in scene.context:
@@ -161,13 +166,18 @@ async def _shown(scene: CanonicalScene, shown: Shown, asking: Asking, wording: W
 
 
 def _given_messages(scene: CanonicalScene) -> list[Mapping[str, Any]]:
-    """The caller's messages; the one that this turn answers as the input rails left it."""
+    """The caller's messages; the user's that this turn answers as the input rails left it."""
     text = scene.context.get("user_message") or ""
     given = scene.notes.get("messages") or [{"role": "user", "content": text}]
     messages = [message if len(message) == 2 else _plain(message) for message in given]
-    if messages[-1].get("role") == "user":
-        messages[-1] = {**messages[-1], "content": text}
+    asked = next((p for p in range(len(messages) - 1, -1, -1) if messages[p].get("role") in _ASKING), 0)
+    if messages[asked].get("role") == "user":
+        messages[asked] = {**messages[asked], "content": text}
     return messages
+
+
+_ASKING: Final = frozenset({"user", "tool"})
+"""Roles of messages that a turn answers."""
 
 
 _KEYS: Final[Mapping[str, frozenset[str]]] = {
@@ -186,7 +196,7 @@ def _plain(message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _predefined(text: str, thought: str) -> Outcome:
-    """A text of the configuration's author, which skips the output rails."""
+    """A text of the configuration's author, which skips the output rails. So does what a rail says, whatever it fills in."""
     spoken = _said(text, thought)
     return replace(spoken, context_updates={**spoken.context_updates, "skip_output_rails": True})
 
