@@ -134,8 +134,8 @@ class _Carrying:
                 self._injected(scene),
                 limits.policy.timeout_s if limits is not None else None,
             )
-            if limits is not None and limits.of_library:
-                require_verdict(output)
+            if limits is not None:
+                require_verdict(output, of_library=limits.of_library)
         except Exception as error:  # whatever a rail raises, its policy says what becomes of the text
             if limits is None:
                 raise

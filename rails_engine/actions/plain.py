@@ -6,7 +6,7 @@ texts. Anything else is wrapped in an opaque handle that flows can hold and pass
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime, time
 from enum import Enum
@@ -20,12 +20,32 @@ _ATOMS = frozenset({str, bool, int, float, type(None)})
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
-    """A Python object on its way through a flow."""
+    """A Python object on its way through a flow.
+
+    It is true where the object is; what is yet to be computed, and an error that was returned, are neither true nor false.
+    """
 
     value: Any
 
     def __str__(self) -> str:
         return str(self.value)
+
+    def __bool__(self) -> bool:
+        """Whether the object is true.
+
+        Raises:
+            TypeError: it has no truth; whatever else the object raises when asked.
+        """
+        if self.is_moot:
+            raise TypeError(
+                f"an action returned {type(self.value).__name__}, which is neither true nor false"
+            )
+        return bool(self.value)
+
+    @property
+    def is_moot(self) -> bool:
+        """Whether it says nothing by itself: it is yet to be computed, or an error."""
+        return isinstance(self.value, Iterator | AsyncIterator | Awaitable | BaseException)
 
 
 def to_plain(value: Any, depth: int = 0) -> Any:

@@ -7,11 +7,12 @@ built-in rail by itself, where no direction is being guarded, is held to the dir
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from rails_engine.actions import ActionOutput, RailOutcome
+from rails_engine.actions import ActionOutput, Opaque, RailOutcome
 from rails_engine.config import RailsConfig
 from rails_engine.config.schema import ErrorPolicy
 from rails_engine.scene import RunningRail
@@ -83,13 +84,25 @@ def limits_of(
     return Limits(guarded, of_library)
 
 
-def require_verdict(output: ActionOutput) -> None:
-    """Hold what stands in for a built-in rail's action to what the rail's flow reads.
+def require_verdict(output: ActionOutput, *, of_library: bool) -> None:
+    """Hold a rail's action to an answer that something follows from.
+
+    What stands in for a built-in rail's action (`of_library`) answers with what the rail's flow reads; any other with what
+    it likes, but for what is yet to be computed, an error, and a score that is no number: nothing follows from these.
 
     Raises:
         TypeError: it did not answer with a verdict.
+        ValueError: it answered with NaN.
     """
     value = output.value
+    if isinstance(value, float) and math.isnan(value):
+        raise ValueError("a rail's action answered with a score that is no number (NaN)")
+    if isinstance(value, Opaque) and value.is_moot:
+        raise TypeError(
+            f"a rail's action answered with {type(value.value).__name__}, from which nothing follows"
+        )
+    if not of_library:
+        return
     if output.verdict is None and not (
         isinstance(value, Mapping) and isinstance(value.get("is_blocked"), bool)
     ):

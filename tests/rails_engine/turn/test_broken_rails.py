@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
+import re
 import time
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
+from colang import ColangRuntimeError
 from nemoguardrails import LLMRails, RailsConfig
 from nemoguardrails.testing import FakeLLMModel
 from rails_engine.actions import deadline
@@ -131,6 +136,50 @@ async def test_nothing_passes_a_rail_that_breaks(
     assert reply
     assert pieces
     assert ANSWER not in f"{reply}{pieces}"
+
+
+class Unsure:
+    def __bool__(self) -> bool:
+        return False
+
+
+class Untold:
+    def __bool__(self) -> bool:
+        raise ValueError
+
+
+ANSWERS: dict[str, Callable[[], Any]] = {
+    "an object that is false": Unsure,
+    "an object that will not say": Untold,
+    "zero of another kind": lambda: Decimal(0),
+    "nothing in another kind": lambda: b"",
+    "a generator": lambda: (each for each in [True]),
+    "an error": lambda: ValueError("down"),
+    "no number": lambda: math.nan,
+    "a coroutine": is_cancelled_from_elsewhere,
+}
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.x"])
+@pytest.mark.parametrize("kind", ANSWERS)
+async def test_nothing_passes_a_rail_whose_answer_is_no_consent(version: str, kind: str) -> None:
+    def judge() -> Any:
+        return ANSWERS[kind]()
+
+    app = guarded(version, "output", judge)
+    said = [{"role": "user", "content": "hi"}]
+    try:
+        reply = str(await app.generate_async(messages=said))
+    except ColangRuntimeError as error:
+        reply = str(error)
+    pieces = [str(piece) async for piece in app.stream_async(messages=said)]
+    assert ANSWER not in f"{reply}{pieces}"
+
+
+async def test_an_object_consents_where_python_takes_it_for_true() -> None:
+    for consenting in (object(), Decimal(1), re.search("a", "a")):
+        app = guarded("1.0", "output", lambda: consenting)  # noqa: B023 -- called before the next
+        assert (await app.generate_async(messages=[{"role": "user", "content": "hi"}]))["content"] == ANSWER
 
 
 async def test_a_stream_tells_a_rail_that_broke_from_one_that_refused() -> None:
