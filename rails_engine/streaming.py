@@ -112,9 +112,7 @@ async def _produced(produce: Callable[[Outlet], Awaitable[object]], outlet: Outl
     except Exception as error:  # noqa: BLE001 -- the rim: a stream that has begun can only end with a frame
         outlet.give(error_frame(error))
         outlet.give(closing_frame(None))
-    except (
-        BaseException
-    ) as error:  # cancelled by somebody else than the reader, or worse: the reader has to know
+    except BaseException as error:  # cancelled by somebody else, or worse: the reader has to know
         outlet.give(error_frame(error))
         raise
     finally:
