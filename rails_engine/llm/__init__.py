@@ -1,7 +1,7 @@
 """Language models behind one protocol: a request goes in, an asynchronous stream of chunks comes out.
 
 `base` has the protocol and its values. A remote model (`remote`) turns a request into the JSON of an OpenAI-compatible
-endpoint (`wire`), which a transport carries: `http` on `rails_engine.http`, or `sdk` on the `openai` package. Round any
+endpoint (`wire`), which a transport carries: `http` on `rails_engine.http`, or `sdk` on the `openai` package; `samples` draws several answers. Round any
 model are folded layers that are models themselves: `retry`, `limit`, `cache`, and `observe`, which tells a turn about its
 calls. `local` is the engine of this process. `providers` and `local_options` read the entries of `models`, and `models` puts
 all of it together, in one place.
@@ -68,6 +68,7 @@ from rails_engine.llm.registry import (
 )
 from rails_engine.llm.remote import RemoteLLM
 from rails_engine.llm.retry import Retrying, RetryPolicy
+from rails_engine.llm.samples import samples
 from rails_engine.llm.scripted import FakeLLMModel, ScriptedLLM, ScriptExhaustedError
 from rails_engine.llm.shapes import (
     content_of,
@@ -169,6 +170,7 @@ __all__ = [
     "require_client",
     "require_keys",
     "response_of",
+    "samples",
     "set_default_framework",
     "split_thinking",
     "text_of",

@@ -12,7 +12,7 @@ from rails_engine.values import value_class
 
 @value_class
 class Completion:
-    """A whole answer. `usage` is None where the model's server reports none."""
+    """A whole answer. `usage` is None where the model's server reports none; `others` as in `Chunk`."""
 
     text: str = ""
     reasoning: str = ""
@@ -24,6 +24,7 @@ class Completion:
     request_id: str | None = None
     cached: bool = False
     metadata: Mapping[str, Any] | None = None
+    others: tuple[str, ...] = ()
 
 
 class Completing(LLM, Protocol):
@@ -64,6 +65,7 @@ class Gathering:
             request_id=_last(chunks, "request_id"),
             cached=bool(chunks) and all(chunk.cached for chunk in chunks),
             metadata=next((c.metadata for c in reversed(chunks) if c.metadata), None),
+            others=tuple(text for chunk in chunks for text in chunk.others),
         )
 
 
@@ -80,6 +82,7 @@ def completion_of(chunk: Chunk) -> Completion:
         chunk.request_id,
         chunk.cached,
         chunk.metadata,
+        chunk.others,
     )
 
 

@@ -128,7 +128,8 @@ class LLMRequest:
     `streaming`: the caller reads piece by piece, so the endpoint is asked for pieces; without it the whole answer may
     come as one chunk. `priority`: smaller runs first. `deadline_s`: seconds from the call until it must be over. `cache_salt` keeps
     prefix caches of tenants apart. `task` says what the call is for, in logs. `extra` is sent to the endpoint as
-    further body fields.
+    further body fields. `samples`: 0 for the answer; a number for that many answers drawn independently, which no cache
+    gives and of which a model may give fewer.
     """
 
     messages: tuple[Message, ...] = ()
@@ -146,6 +147,7 @@ class LLMRequest:
     cache_salt: str | None = None
     task: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    samples: int = 0
 
 
 @value_class
@@ -187,7 +189,7 @@ class Chunk:
     """The next piece of an answer; every field may be empty.
 
     `cached`: it comes from a cache, no model ran. `metadata`: what the provider tells beside the answer, such as
-    `response_headers`.
+    `response_headers`. `others`: the texts of the further answers, where several `samples` were asked for.
     """
 
     text: str = ""
@@ -200,6 +202,7 @@ class Chunk:
     request_id: str | None = None
     cached: bool = False
     metadata: Mapping[str, Any] | None = None
+    others: tuple[str, ...] = ()
 
 
 class LLM(Protocol):

@@ -135,6 +135,11 @@ class Cached(Layer):
 
     async def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:
         """See `LLM.stream`."""
+        if request.samples:
+            async with Reading(self._inner.stream(request)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            return
         key = request_key(request, self.model_name)
         found = self.store.get(key)
         if found is None and not request.streaming:
@@ -162,6 +167,8 @@ class Cached(Layer):
 
     async def complete(self, request: LLMRequest) -> Completion:
         """See `Completing.complete`."""
+        if request.samples:
+            return await complete(self._inner, request)
         key = request_key(request, self.model_name)
         found = self.store.get(key) or await self._awaited(key)
         if found is not None:

@@ -24,6 +24,10 @@ class Layer:
         return address_of(self._inner)
 
     @property
+    def gives_samples(self) -> bool:
+        return gives_samples(self._inner)
+
+    @property
     def users(self) -> object | None:
         return users_object(self._inner)
 
@@ -32,6 +36,11 @@ def address_of(llm: LLM) -> str | None:
     """Where a model is, for those that are somewhere else."""
     url = getattr(llm, "provider_url", None)
     return url if isinstance(url, str) else None
+
+
+def gives_samples(llm: LLM) -> bool:
+    """Whether a model may give several answers to one request that asks for `samples`."""
+    return bool(getattr(llm, "gives_samples", False))
 
 
 def users_object(llm: LLM) -> object | None:

@@ -32,6 +32,10 @@ class RemoteLLM:
     def provider_url(self) -> str:
         return self.endpoint.base_url
 
+    @property
+    def gives_samples(self) -> bool:
+        return True
+
     async def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:
         """See `LLM.stream`."""
         body = body_of(request, self.endpoint)

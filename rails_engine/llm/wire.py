@@ -29,6 +29,7 @@ from rails_engine.llm.base import (
     Usage,
 )
 from rails_engine.llm.endpoint import Endpoint
+from rails_engine.llm.think import split_thinking
 
 _NOTHING: Mapping[str, Any] = {}
 _REASONING_FAMILY = re.compile(r"^(o[1-9](-|$)|gpt-5)")
@@ -58,6 +59,8 @@ def body_of(request: LLMRequest, endpoint: Endpoint) -> dict[str, Any]:
         body["response_format"] = dict(request.response_format)
     if request.constraint is not None:
         body |= _constraint_fields(request.constraint, endpoint)
+    if request.samples > 1:
+        body["n"] = request.samples
     if request.streaming:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     if request.extra:
@@ -208,7 +211,15 @@ def chunk_of(data: Mapping[str, Any], metadata: Mapping[str, Any] | None = None)
         model=data.get("model"),
         request_id=data.get("id"),
         metadata=metadata,
+        others=tuple(map(_text_of, choices[1:])) if choices and len(choices) > 1 else (),
     )
+
+
+def _text_of(choice: Mapping[str, Any]) -> str:
+    """The text of one answer among several, without what the model thought."""
+    said: Mapping[str, Any] = choice.get("message") or _NOTHING
+    text = said.get("content") if said else choice.get("text")
+    return split_thinking(text if isinstance(text, str) else _joined(text))[0]
 
 
 def _reasoning(said: Mapping[str, Any]) -> str:

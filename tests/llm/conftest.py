@@ -26,6 +26,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     message: dict[str, Any] = field(default_factory=dict)
     pieces: list[dict[str, Any]] | None = None
+    further: list[dict[str, Any]] = field(default_factory=list)
     delay_s: float = 0.0
     piece_delay_s: float = 0.0
 
@@ -66,7 +67,7 @@ class Stub:
             return await self._stream(request, reply)
         message = {"role": "assistant", "content": reply.text, **reply.message}
         choice = {"index": 0, "message": message, "text": reply.text, "finish_reason": "stop"}
-        answer = {"id": "r1", "model": "m-1", "choices": [choice], "usage": USAGE}
+        answer = {"id": "r1", "model": "m-1", "choices": [choice, *reply.further], "usage": USAGE}
         return web.json_response(answer, headers=reply.headers)
 
     async def _stream(self, request: web.Request, reply: Reply) -> web.StreamResponse:

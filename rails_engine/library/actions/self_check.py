@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,7 +10,7 @@ from rails_engine.actions import RailOutcome, action
 from rails_engine.config import RailsConfig
 from rails_engine.library.actions.asking import Asker, Question
 from rails_engine.library.actions.reading import answer_variables, asked_variables
-from rails_engine.llm import LLM, LLMRequest, Message, Sampling, complete, message_of
+from rails_engine.llm import LLMRequest, Message, Sampling, message_of, samples
 from rails_engine.parts import text_in
 from rails_engine.prompts import LLMTaskManager
 
@@ -95,24 +94,23 @@ async def self_check_hallucination(
     if not statement or not prompt:
         return RailOutcome.allow(metadata={"is_hallucination": False})
     asker = Asker(config, llm_task_manager, llm, llms or {})
-    samples = await _samples(asker.model(None), prompt)
-    given = {"statement": statement, "paragraph": ". ".join(samples)}
+    others = await samples(asker.model(None), _again(prompt), SAMPLES)
+    given = {"statement": statement, "paragraph": ". ".join(text.strip().strip('"') for text in others)}
     judged = await asker.agrees(
         replace(_question(asker, "self_check_hallucination", context, given), max_tokens=None)
     )
     return judged.outcome({"is_hallucination": not judged.passes})
 
 
-async def _samples(model: LLM, prompt: str | Sequence[Mapping[str, Any]]) -> list[str]:
+def _again(prompt: str | Sequence[Mapping[str, Any]]) -> LLMRequest:
+    """A request for further answers to a prompt that has been answered already."""
     text = prompt if isinstance(prompt, str) else None
     messages: tuple[Message, ...] = (
         () if isinstance(prompt, str) else tuple(message_of(item) for item in prompt)
     )
-    request = LLMRequest(
+    return LLMRequest(
         prompt=text,
         messages=messages,
         sampling=Sampling(temperature=1.0),
         task="self_check_hallucination",
     )
-    answers = await asyncio.gather(*(complete(model, request) for _ in range(SAMPLES)))
-    return [answer.text.strip().strip('"') for answer in answers]
