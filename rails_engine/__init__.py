@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rails_engine.buffers import BufferStrategy, ChunkBatch, RollingBuffer, get_buffer_strategy
+    from rails_engine.chat import digest
     from rails_engine.checking import Finding, findings_of
     from rails_engine.context import (
         LLMStats,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         streaming_handler_var,
         tool_calls_var,
     )
+    from rails_engine.generation import LLMGenerationActions
     from rails_engine.guardrails import Guardrails
     from rails_engine.helpers import (
         EnhancedJsonEncoder,
@@ -124,6 +126,7 @@ _HOMES = {
     "GenerationResponse": "response",
     "GenerationStats": "response",
     "Guardrails": "guardrails",
+    "LLMGenerationActions": "generation",
     "LLMCallInfo": "response",
     "LLMCallSummary": "response",
     "LLMRails": "rails",
@@ -134,6 +137,7 @@ _HOMES = {
     "StreamingHandler": "streaming_handler",
     "TestChat": "testing",
     "configure_logging": "verbose",
+    "digest": "chat",
     "findings_of": "checking",
     "from_json": "state",
     "seeded": "state",
@@ -160,6 +164,7 @@ __all__ = [
     "Guardrails",
     "LLMCallInfo",
     "LLMCallSummary",
+    "LLMGenerationActions",
     "LLMRails",
     "LLMStats",
     "RailStatus",
@@ -172,6 +177,7 @@ __all__ = [
     "camelcase_to_snakecase",
     "compute_hash",
     "configure_logging",
+    "digest",
     "ensure_valid_event",
     "explain_info_var",
     "findings_of",

@@ -16,6 +16,7 @@ from colang.v1 import Program
 from rails_engine.ahead import Ahead
 from rails_engine.canonical import (
     PASSTHROUGH,
+    RESULT,
     TRIGGERED,
     CanonicalRunner,
     CanonicalScene,
@@ -50,6 +51,7 @@ from rails_engine.replies import (
 from rails_engine.request import Request, chosen
 from rails_engine.response import GenerationLog, GenerationResponse
 from rails_engine.saved import Story, begin_story, read_story, story_after, write_story
+from rails_engine.scene import Outcome
 from rails_engine.services import Resources, TurnServices
 from rails_engine.stories import Known, Stories
 from rails_engine.streaming import Frame, Outlet, relay, violation_frame
@@ -171,6 +173,26 @@ class Colang1:
         turn = self._make_turn(begin_story(), with_options_of_context(Request(()), events), trace)
         turn.is_quiet = False
         return await turn.run([turn.stamp(dict(event)) for event in events])
+
+    async def step(
+        self,
+        name: str,
+        events: Sequence[Mapping[str, Any]],
+        context: Mapping[str, Any],
+        arguments: Mapping[str, Any],
+    ) -> Outcome:
+        """What one action of a turn gives after a history, with `context` set.
+
+        Raises:
+            ActionNotFoundError: there is no such action.
+            LLMCallException: the main model failed.
+        """
+        turn = self._make_turn(begin_story(), Request(()), Trace())
+        for event in events:
+            turn.see(turn.stamp(dict(event)))
+        turn.scene.machine.variables.update(context)
+        turn.scene.notes[RESULT] = arguments.get("var_name")
+        return await self._runner.run(turn, name, arguments)
 
     # --- one turn --------------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from rails_engine.colang2 import Colang2, open_state
 from rails_engine.config import RailsConfig
 from rails_engine.context import call_context, recorded, tell
 from rails_engine.errors import NoMessagesError, RailTypeNotConfiguredError, WrongDialectError
+from rails_engine.generation import LLMGenerationActions
 from rails_engine.llm import LLMCall, Reading, as_llm, public_model
 from rails_engine.messages import (
     EXAMPLE,
@@ -409,6 +410,11 @@ class LLMRails(Registers):
     def runtime(self) -> Runtime:
         """The actions, as older code reaches them."""
         return self._runtime
+
+    @property
+    def llm_generation_actions(self) -> LLMGenerationActions:
+        """The steps of a Colang 1.0 dialog one by one, as older code reaches them."""
+        return LLMGenerationActions(self, self._parts.resources.task_manager, self._canonical)
 
     @property
     def flows(self) -> Mapping[str, Any]:

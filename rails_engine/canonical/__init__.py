@@ -15,7 +15,7 @@ from rails_engine.canonical.log import activated_rails, generation_stats
 from rails_engine.canonical.passing import may_pass
 from rails_engine.canonical.program import canonical_program
 from rails_engine.canonical.runner import CanonicalRunner, Verdict
-from rails_engine.canonical.scene import TRIGGERED, CanonicalScene, Shown
+from rails_engine.canonical.scene import RESULT, TRIGGERED, CanonicalScene, Shown
 from rails_engine.canonical.similar import Examples
 from rails_engine.canonical.speculation import copy_of, rewrites, run_ahead
 from rails_engine.canonical.speech import PASSTHROUGH, Speech
@@ -24,6 +24,7 @@ from rails_engine.canonical.turn import CanonicalTurn
 
 __all__ = [
     "PASSTHROUGH",
+    "RESULT",
     "TRIGGERED",
     "CanonicalActions",
     "CanonicalRunner",

@@ -12,6 +12,7 @@ from rails_engine.config.config import RailsConfig
 from rails_engine.config.flow_refs import FlowRef, parse_flow_ref
 from rails_engine.config.imports import search_path
 from rails_engine.config.outline import imports_of
+from rails_engine.config.parsing import parse_colang_file
 from rails_engine.config.problems import ConfigProblemsError, Place, Problem
 from rails_engine.config.schema import Document, Instruction, MessageTemplate, Model, TaskPrompt
 from rails_engine.config.tasks import Task
@@ -29,6 +30,7 @@ __all__ = [
     "Task",
     "TaskPrompt",
     "imports_of",
+    "parse_colang_file",
     "parse_flow_ref",
     "search_path",
 ]

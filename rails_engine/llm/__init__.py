@@ -1,7 +1,7 @@
 """Language models behind one protocol: a request goes in, an asynchronous stream of chunks comes out.
 
 `base` has the protocol and its values. A remote model (`remote`) turns a request into the JSON of an OpenAI-compatible
-endpoint (`wire`), which a transport carries: `http` on `rails_engine.http`, or `sdk` on the `openai` package; `samples` draws several answers. Round any
+endpoint (`wire`), which a transport carries: `http` on `rails_engine.http`, or `sdk` on the `openai` package; `several` draws several answers. Round any
 model are folded layers that are models themselves: `retry`, `limit`, `cache`, and `observe`, which tells a turn about its
 calls. `local` is the engine of this process. `providers` and `local_options` read the entries of `models`, and `models` puts
 all of it together, in one place.
@@ -39,6 +39,11 @@ from rails_engine.llm.cache import AnswerStore, Cached, CacheOptions, CacheStats
 from rails_engine.llm.calling import Receiver, llm_call
 from rails_engine.llm.endpoint import Endpoint, Transport
 from rails_engine.llm.instrumented import InstrumentedLLMModel
+from rails_engine.llm.langchain_framework import (
+    LangChainFramework,
+    LangChainLLMAdapter,
+    get_llm_instance_wrapper,
+)
 from rails_engine.llm.lfu import CacheInterface, LFUCache
 from rails_engine.llm.limit import Limited
 from rails_engine.llm.models import EMBEDDINGS, Models, create_models, require_client, require_keys
@@ -68,8 +73,8 @@ from rails_engine.llm.registry import (
 )
 from rails_engine.llm.remote import RemoteLLM
 from rails_engine.llm.retry import Retrying, RetryPolicy
-from rails_engine.llm.samples import samples
 from rails_engine.llm.scripted import FakeLLMModel, ScriptedLLM, ScriptExhaustedError
+from rails_engine.llm.several import samples
 from rails_engine.llm.shapes import (
     content_of,
     message_of,
@@ -117,6 +122,8 @@ __all__ = [
     "LLMRequest",
     "LLMResponse",
     "LLMResponseChunk",
+    "LangChainFramework",
+    "LangChainLLMAdapter",
     "Limited",
     "Message",
     "Models",
@@ -155,6 +162,7 @@ __all__ = [
     "gathered",
     "get_default_framework",
     "get_framework",
+    "get_llm_instance_wrapper",
     "get_provider_names",
     "llm_call",
     "message_of",

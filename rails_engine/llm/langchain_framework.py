@@ -1,7 +1,8 @@
-"""The framework named `langchain`: LangChain makes the models that a configuration names."""
+"""The framework named `langchain`: LangChain makes the models that a configuration names. And models of its own as public ones."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -49,3 +50,26 @@ class LangChainFramework:
     async def reset(self) -> None:
         """See `LLMFramework.reset`."""
         self._providers.clear()
+
+
+class LangChainLLMAdapter(PublicModel):
+    """A LangChain model as a model of the public protocol."""
+
+    def __init__(self, llm: Any) -> None:
+        super().__init__(LangChainModel(llm))
+        self._raw = llm
+
+    @property
+    def raw_llm(self) -> Any:
+        """The LangChain model."""
+        return self._raw
+
+
+def get_llm_instance_wrapper(llm_instance: Any, llm_type: str) -> Callable[..., Any]:
+    """A provider, to be registered, that gives a model which exists already, whatever parameters a configuration has."""
+
+    def provider(**_: Any) -> Any:
+        return llm_instance
+
+    provider.__name__ = provider.__qualname__ = llm_type
+    return provider

@@ -42,14 +42,18 @@ class EmbeddingProviders:
                 raise ValueError(f"{name} already exists in the registry")
             self._classes[name] = model
 
+    def own(self, engine: str) -> type[EmbeddingModel] | None:
+        """The caller's class that is known under an engine's name."""
+        with self._lock:
+            return self._classes.get(engine)
+
     def embedder(self, engine: str | None, model: str | None, parameters: Mapping[str, Any]) -> Embedder:
         """The embedder for what a configuration names; users' engines come before ours.
 
         Raises:
             EmbeddingConfigError: the engine is unknown or lacks what it needs.
         """
-        with self._lock:
-            own = self._classes.get(engine or "")
+        own = self.own(engine or "")
         if own is None or engine is None:
             return embedder_for(engine, model, parameters)
         with Foreign(

@@ -23,8 +23,9 @@ GATES: dict[tuple[str, str], tuple[str, ...]] = {
 
 ORDER: dict[str, tuple[str, ...]] = {
     "nemoguardrails": (
-        "__main__ actions colang context embeddings exceptions guardrails http integrations kb logging rails streaming testing types utils",
+        "__main__ actions colang context embeddings exceptions guardrails http kb logging rails streaming testing types utils",
         "llm",
+        "integrations",
     ),
     "app": (
         "errors settings wiring",
@@ -46,7 +47,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "admission canonical engine",
         "colang1 colang2",
         "assembly",
-        "checking registers runtime",
+        "checking generation registers runtime",
         "rails",
         "guardrails langchain testing",
     ),

@@ -14,6 +14,8 @@ PUBLIC = {
     "nemoguardrails.actions.action_dispatcher": "ActionDispatcher",
     "nemoguardrails.actions.actions": "action ActionResult ActionMeta",
     "nemoguardrails.actions.core": "create_event",
+    "nemoguardrails.actions.llm.generation": "LLMGenerationActions",
+    "nemoguardrails.actions.math": "wolfram_alpha_request",
     "nemoguardrails.actions.llm.utils": """llm_call get_colang_history get_first_nonempty_line strip_quotes
         get_last_user_utterance_event get_multiline_response get_retrieved_relevant_chunks
         get_and_clear_reasoning_trace_contextvar get_and_clear_tool_calls_contextvar""",
@@ -22,6 +24,9 @@ PUBLIC = {
     "nemoguardrails.actions.retrieve_relevant_chunks": "retrieve_relevant_chunks",
     "nemoguardrails.actions.validation.base": "validate_input validate_response",
     "nemoguardrails.actions.validation": "validate_input validate_response",
+    "nemoguardrails.colang": "parse_colang_file",
+    "nemoguardrails.colang.v1_0.lang.parser": "parse_colang_file",
+    "nemoguardrails.colang.v2_x.lang.parser": "parse_colang_file",
     "nemoguardrails.colang.v2_x.runtime.errors": """ColangParsingError ColangRuntimeError ColangSyntaxError ColangValueError
         LlmResponseError""",
     "nemoguardrails.colang.v2_x.runtime.flows": "State",
@@ -33,7 +38,14 @@ PUBLIC = {
         HashKeyGenerator InMemoryCacheStore KeyGenerator MD5KeyGenerator RedisCacheStore SHA256KeyGenerator
         cache_embeddings""",
     "nemoguardrails.embeddings.index": "EmbeddingsIndex IndexItem",
-    "nemoguardrails.embeddings.providers": "EmbeddingModel register_embedding_provider",
+    "nemoguardrails.embeddings.providers": "EmbeddingModel init_embedding_model register_embedding_provider",
+    "nemoguardrails.embeddings.providers.azureopenai": "AzureEmbeddingModel",
+    "nemoguardrails.embeddings.providers.cohere": "CohereEmbeddingModel",
+    "nemoguardrails.embeddings.providers.fastembed": "FastEmbedEmbeddingModel",
+    "nemoguardrails.embeddings.providers.google": "GoogleEmbeddingModel",
+    "nemoguardrails.embeddings.providers.nim": "NIMEmbeddingModel NVIDIAAIEndpointsEmbeddingModel",
+    "nemoguardrails.embeddings.providers.openai": "OpenAIEmbeddingModel",
+    "nemoguardrails.embeddings.providers.sentence_transformers": "SentenceTransformerEmbeddingModel",
     "nemoguardrails.embeddings.providers.base": "EmbeddingModel",
     "nemoguardrails.exceptions": "ConfigurationError InvalidStateError LLMCallException StreamingNotSupportedError",
     "nemoguardrails.guardrails": "configure_logging",
@@ -41,8 +53,13 @@ PUBLIC = {
     "nemoguardrails.http": """HTTPClient ClosableHTTPClient HTTPRequest HTTPResponse HTTPTLSConfig RetryPolicy
         HTTPClientError HTTPConnectionError HTTPTimeoutError HTTPStatusError HTTPResponseDecodeError http_call
         create_http_client RetryingHTTPClient HttpxHTTPClient InstrumentedHTTPClient instrument_http_client""",
+    "nemoguardrails.integrations.langchain.helpers": "get_llm_instance_wrapper",
+    "nemoguardrails.integrations.langchain.llm_adapter": "LangChainFramework LangChainLLMAdapter",
+    "nemoguardrails.integrations.langchain.providers": """get_chat_provider_names get_llm_provider_names
+        register_chat_provider register_llm_provider""",
     "nemoguardrails.integrations.langchain.runnable_rails": "RunnableRails",
     "nemoguardrails.kb.kb": "KnowledgeBase",
+    "nemoguardrails.kb.utils": "split_markdown_in_topic_chunks",
     "nemoguardrails.llm": "LLMModel ChatMessage register_provider",
     "nemoguardrails.llm.cache": "CacheInterface LFUCache",
     "nemoguardrails.llm.cache.interface": "CacheInterface",
@@ -70,6 +87,7 @@ PUBLIC = {
     "nemoguardrails.rails.llm.llmrails": "LLMRails",
     "nemoguardrails.rails.llm.options": """ActivatedRail ExecutedAction GenerationLog GenerationLogOptions
         GenerationOptions GenerationRailsOptions GenerationResponse GenerationStats RailsResult RailStatus RailType""",
+    "nemoguardrails.rails.llm.utils": "get_history_cache_key",
     "nemoguardrails.streaming": "StreamingHandler END_OF_STREAM",
     "nemoguardrails.testing": "FakeLLMModel RecordingHTTPClient TestChat",
     "nemoguardrails.testing.chat_harness": "TestChat",

@@ -1,1 +1,1 @@
-"""LangChain and Interlock; all of it needs langchain-core (the extra `langchain`)."""
+"""LangChain and Interlock; what builds on its classes needs langchain-core (the extra `langchain`)."""

@@ -12,6 +12,7 @@ from rails_engine.retrieval.kb.citations import Citation, citations_in, numbered
 from rails_engine.retrieval.kb.documents import Document, read_document, read_folder
 from rails_engine.retrieval.kb.extract import Answer, ExtractSettings, extract_answer
 from rails_engine.retrieval.kb.knowledge_base import KnowledgeBase, Library, Sources
+from rails_engine.retrieval.kb.splitting import split_markdown_in_topic_chunks
 
 __all__ = [
     "Answer",
@@ -30,6 +31,7 @@ __all__ = [
     "numbered",
     "read_document",
     "read_folder",
+    "split_markdown_in_topic_chunks",
     "split_sentences",
     "unknown_citations",
 ]

@@ -1,0 +1,1 @@
+"""Reading Colang 1.0."""

@@ -1,0 +1,1 @@
+"""Reading Colang 2.x."""

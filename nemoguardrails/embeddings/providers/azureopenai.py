@@ -1,0 +1,5 @@
+"""Embedding models of Azure OpenAI."""
+
+from rails_engine.retrieval import AzureEmbeddingModel
+
+__all__ = ["AzureEmbeddingModel"]

@@ -1,0 +1,5 @@
+"""Embedding models of FastEmbed."""
+
+from rails_engine.retrieval import FastEmbedEmbeddingModel
+
+__all__ = ["FastEmbedEmbeddingModel"]

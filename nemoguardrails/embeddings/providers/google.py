@@ -1,0 +1,5 @@
+"""Embedding models of Google."""
+
+from rails_engine.retrieval import GoogleEmbeddingModel
+
+__all__ = ["GoogleEmbeddingModel"]

@@ -1,0 +1,5 @@
+"""Embedding models of OpenAI."""
+
+from rails_engine.retrieval import OpenAIEmbeddingModel
+
+__all__ = ["OpenAIEmbeddingModel"]

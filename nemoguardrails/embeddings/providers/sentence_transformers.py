@@ -1,0 +1,5 @@
+"""Embedding models of sentence-transformers."""
+
+from rails_engine.retrieval import SentenceTransformerEmbeddingModel
+
+__all__ = ["SentenceTransformerEmbeddingModel"]
