@@ -12,7 +12,14 @@ from scripts.conformance import Result, judge
 from tests.contracts.source import ROOT
 
 CONFIGS = sorted(path for path in (ROOT / "configs").iterdir() if path.is_dir())
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("configs/*/README.md")])
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("configs/*/README.md"),
+        ROOT / "benchmarks/README.md",
+    ]
+)
 LINK = re.compile(r"\[[^\]]+\]\((?!https?://|#)([^)#]+)")
 
 
@@ -48,3 +55,17 @@ def test_conformance_accepts_a_listed_failure_and_nothing_else() -> None:
     assert [r.case for r in verdict.failed] == ["bad"]
     assert [r.case for r in verdict.accepted] == ["listed"]
     assert [r.case for r in verdict.stale] == ["good"]
+
+
+def test_every_benchmark_is_listed() -> None:
+    page = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    assert [path.name for path in (ROOT / "benchmarks").glob("*.py") if f"`{path.name}`" not in page] == []
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    assert [
+        path.name
+        for path in (ROOT / "docs").glob("*.md")
+        if path.name != "index.md" and f"({path.name})" not in index
+    ] == []
