@@ -27,7 +27,10 @@ class AtOnce(Generic[Rail, Verdict]):
     left: Callable[[Verdict, Any], Any]
 
     async def judged(self, rails: Sequence[Rail], content: Any) -> tuple[list[Verdict], Any]:
-        """The verdicts in the order of the list, up to a refusal, and the content as they leave it."""
+        """The verdicts in the order of the list, and the content as they leave it.
+
+        A refusal is the last verdict; before it stand those that were there sooner.
+        """
         found = await self._found(rails, content)
         if found and self.refuses(found[-1]):
             return found, content
@@ -43,13 +46,15 @@ class AtOnce(Generic[Rail, Verdict]):
         return done, current
 
     async def _found(self, rails: Sequence[Rail], content: Any) -> list[Verdict]:
-        """All verdicts over the one content, or the first refusal alone."""
+        """All verdicts over the one content, or the first refusal behind those that came before it."""
         tasks = [asyncio.ensure_future(self.ask(rail, content)) for rail in rails]
         try:
+            passed: list[Verdict] = []
             for finished in asyncio.as_completed(tasks):
                 verdict = await finished
                 if self.refuses(verdict):
-                    return [verdict]
+                    return [*passed, verdict]
+                passed.append(verdict)
             return [task.result() for task in tasks]
         finally:
             for task in tasks:

@@ -66,13 +66,13 @@ class Resources:
         """Another main model from now on; calls on their way keep theirs."""
         self.models = self.models.replaced("main", llm)
 
-    def model(self, task: str) -> LLM:
-        """The model of this task: one whose type is the task's name, else the main model.
+    def model(self, *tasks: str) -> LLM:
+        """The model of a task: one whose type is the first of these names that is one's, else the main model.
 
         Raises:
             NoModelError: there is no such model.
         """
-        model = self.models.get(task) or self.models.main
+        model = next((model for task in tasks if (model := self.models.get(task))), self.models.main)
         if model is None:
             raise NoModelError(NO_MODEL)
         return model

@@ -112,12 +112,13 @@ class CanonicalRunner:
             left=lambda verdict, current: verdict.variables.get(name, current),
         )
         done, _ = await rails.judged(flows, given)
+        events = tuple(event for verdict in done for event in verdict.events)
+        updates = {
+            key: value for verdict in done if not verdict.stopped for key, value in verdict.variables.items()
+        }
         if done and done[-1].stopped:
-            return Outcome(None, {f"triggered_{direction}_rail": done[-1].flow}, tuple(done[-1].events))
-        updates = {key: value for verdict in done for key, value in verdict.variables.items()}
-        return Outcome(
-            context_updates=updates, events=tuple(event for verdict in done for event in verdict.events)
-        )
+            updates[f"triggered_{direction}_rail"] = done[-1].flow
+        return Outcome(context_updates=updates, events=events)
 
     async def alone(
         self, turn: CanonicalTurn, direction: str, flow: str, given: Mapping[str, Any] = MappingProxyType({})

@@ -25,6 +25,9 @@ from rails_engine.umim import EventDict
 REASONING: Final = "reasoning"
 """The note of what the model thought that was last asked for an intent, a step or a value."""
 
+INTENT_STEP: Final = "generate_user_intent"
+"""The step that asks for intents, for answers without them, and for all of a single call: a model of this type is its own."""
+
 _ROLE: Final = attrgetter("role")
 _CONTENT: Final = attrgetter("content")
 _TEXTS: Final = frozenset({str})
@@ -123,7 +126,7 @@ class Speech:
         Raises:
             StreamStoppedError: a rail refused what it was writing.
         """
-        model = scene.services.resources.model(task)
+        model = scene.services.resources.model(task, *((INTENT_STEP,) if task == "general" else ()))
         scene.machine.variables["_last_bot_prompt"] = _prompt_of(request)
         if scene.shown is None:
             answer = _heeded(await scene.services.call(model, request, task), request, scene)

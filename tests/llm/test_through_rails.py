@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from nemoguardrails import LLMRails, RailsConfig
 from tests.llm.conftest import Reply, Stub
 
@@ -33,6 +35,18 @@ async def test_a_general_answer_stops_where_the_user_would_speak(stub: Stub) -> 
     assert [body.get("stop") for body in stub.requests] == [["User:"], ["END"], ["END"], None]
     assert stub.requests[1]["temperature"] == 0.5
     assert "temperature" not in stub.requests[0]
+
+
+@pytest.mark.parametrize("kinds", [[], ["generate_user_intent"], ["generate_user_intent", "general"]])
+async def test_an_answer_without_intents_is_of_the_model_of_its_task_or_of_the_step_that_asks(
+    stub: Stub, kinds: list[str]
+) -> None:
+    parameters = json.dumps({"base_url": stub.url, "api_key": "k"})
+    more = [
+        f"  - {{type: {kind}, engine: openai, model: {kind}, parameters: {parameters}}}\n" for kind in kinds
+    ]
+    await asked(stub, "".join(more))
+    assert [body["model"] for body in stub.requests] == [*reversed(kinds), "gpt-4o-mini"][:1]
 
 
 async def test_sound_and_files_reach_the_model(stub: Stub) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from nemoguardrails import LLMRails, RailsConfig
@@ -69,6 +71,36 @@ def test_of_a_rail_beside_others_that_stops_the_stop_counts() -> None:
     assert isinstance(found, GenerationResponse)
     assert found.log is not None
     assert [(rail.decisions, rail.stop) for rail in found.log.activated_rails] == [(["stop"], True)]
+
+
+def test_what_rails_did_before_one_beside_them_stopped_stays() -> None:
+    colang = """
+define subflow quick
+  $counted = 5
+define subflow gate
+  execute wait
+  create event GateRailException(message="closed")
+  stop
+define subflow slow
+  execute wait(long=True)
+  $never = 1
+"""
+    yaml = "models: []\nrails: {input: {parallel: true, flows: [slow, gate, quick]}}\n"
+    rails = LLMRails(RailsConfig.from_content(colang, yaml), llm=FakeLLMModel([]))
+
+    async def wait(long: bool = False) -> None:
+        await (asyncio.Event().wait() if long else asyncio.sleep(0.02))
+
+    rails.register_action(wait)
+    options = {"log": {"activated_rails": True}, "output_vars": ["counted", "never"]}
+    found = rails.generate(prompt="hi", options=options)
+    assert isinstance(found, GenerationResponse)
+    assert found.log is not None
+    assert found.output_data == {"counted": 5, "never": None}
+    assert [(rail.name, rail.stop) for rail in found.log.activated_rails] == [
+        ("quick", False),
+        ("gate", True),
+    ]
 
 
 @pytest.mark.parametrize("rail", ['$relevant_chunks = "known"', '$chunks = "known"'])
