@@ -41,12 +41,15 @@ async def test_a_general_answer_stops_where_the_user_would_speak(stub: Stub) -> 
 async def test_an_answer_without_intents_is_of_the_model_of_its_task_or_of_the_step_that_asks(
     stub: Stub, kinds: list[str]
 ) -> None:
-    parameters = json.dumps({"base_url": stub.url, "api_key": "k"})
-    more = [
-        f"  - {{type: {kind}, engine: openai, model: {kind}, parameters: {parameters}}}\n" for kind in kinds
+    parameters = {"base_url": stub.url, "api_key": "k"}
+    models = [
+        {"type": kind, "engine": "openai", "model": kind, "parameters": parameters}
+        for kind in ["main", *kinds]
     ]
-    await asked(stub, "".join(more))
-    assert [body["model"] for body in stub.requests] == [*reversed(kinds), "gpt-4o-mini"][:1]
+    app = LLMRails(RailsConfig.from_content(yaml_content=json.dumps({"models": models})))
+    await app.generate_async(messages=SAID)
+    await app.aclose()
+    assert [body["model"] for body in stub.requests] == ["main", *kinds][-1:]
 
 
 async def test_sound_and_files_reach_the_model(stub: Stub) -> None:
