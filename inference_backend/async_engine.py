@@ -37,6 +37,7 @@ class _Mailbox:
     error: EngineError | None = None
 
     def put(self, item: Delta | EngineError) -> None:
+        """Leave a delta, joined with one that was not read yet, or the error that ends the answer."""
         if isinstance(item, EngineError):
             self.error = item
         else:

@@ -101,7 +101,7 @@ class ChatModel:
         Raises:
             RequestError: the body cannot be served; names the field.
         """
-        pooling: Pooling = "mean" if body.get("pooling") == "mean" else "last"
+        pooling = _pooling(body)
         return [
             Prepared(Request(_new_id("embd"), ids, pooling=pooling, **self._routing(body)), self._model(body))
             for ids in self._prompts(body.get("input"), "input")
@@ -190,6 +190,16 @@ def _fitted(sampling: SamplingParameters, room: int) -> SamplingParameters:
     if sampling.max_tokens is None or not 0 < room < sampling.max_tokens:
         return sampling
     return replace(sampling, max_tokens=room, min_tokens=min(sampling.min_tokens, room))
+
+
+def _pooling(body: Body) -> Pooling:
+    """How the hidden states of a prompt become one vector; by default the last one is it."""
+    name = text(body, "pooling") if given(body, "pooling") else "last"
+    known: tuple[Pooling, ...] = ("last", "mean")
+    for pooling in known:
+        if pooling == name:
+            return pooling
+    raise InvalidParameterError(f"pooling is {name!r}, but must be last or mean", param="pooling")
 
 
 def _given(body: Body) -> Body:

@@ -42,10 +42,12 @@ class _TokenTimes(Collector):
         self._sum = 0.0
 
     def add(self, seconds: float, count: int) -> None:
+        """Count the same time between two tokens for several sequences."""
         self._counts[bisect_left(_SECONDS, seconds)] += count
         self._sum += seconds * count
 
     def collect(self) -> Iterable[HistogramMetricFamily]:
+        """See `Collector.collect`."""
         bounds = [*(str(bound) for bound in _SECONDS), "+Inf"]
         buckets = list(zip(bounds, accumulate(self._counts), strict=True))
         for name in ("inter_token_latency_seconds", "time_per_output_token_seconds"):
@@ -63,10 +65,12 @@ class _AdaptersInUse(Collector):
         self._since = 0.0
 
     def set(self, running: Iterable[str], waiting: Iterable[str]) -> None:
+        """The adapters that running and waiting requests name, from now on."""
         self._running, self._waiting = ",".join(sorted(running)), ",".join(sorted(waiting))
         self._since = time.time()
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
+        """See `Collector.collect`."""
         labels = ("max_lora", "running_lora_adapters", "waiting_lora_adapters")
         family = GaugeMetricFamily(
             "vllm:lora_requests_info", "Adapters in use, and since when", labels=labels

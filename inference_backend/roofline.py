@@ -223,6 +223,7 @@ class _Costs:
         return max(read / self.gpu.bandwidth, multiply)
 
     def step(self, batch: int, length: float) -> float:
+        """Seconds of one decoding step of `batch` sequences with `length` tokens each."""
         attention = max(
             batch * length * self.kv_bytes / self.gpu.bandwidth,
             batch * length * self._pairs / self.gpu.flops16,
@@ -231,5 +232,6 @@ class _Costs:
         return self._linear(batch, batch) + attention + logits + self._sums(batch)
 
     def prefill(self, prompt: int) -> float:
+        """Seconds until a prompt of so many tokens is computed, alone."""
         attention = prompt**2 / 2 * self._pairs / self.gpu.flops16
         return self._linear(prompt, 1) + attention + self._sums(prompt)

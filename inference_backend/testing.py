@@ -33,9 +33,11 @@ class ScriptedExecutor:
         self._results: deque[StepResult] = deque()
 
     def load(self) -> Capacity:
+        """See `Executor.load`."""
         return self._capacity
 
     def launch(self, plan: StepPlan) -> None:
+        """See `Executor.launch`."""
         self.steps.append(plan)
         tokens = plan.token_ids.copy()
         rows = np.repeat(np.arange(plan.rows), np.diff(plan.query_starts))
@@ -56,6 +58,7 @@ class ScriptedExecutor:
         return context
 
     def sample(self, masks: TokenMasks | None) -> None:
+        """See `Executor.sample`."""
         plan = self.steps[-1]
         tokens = np.asarray([self._script(context.tolist()) for context in self._contexts], dtype=np.int32)
         if masks is not None:
@@ -71,6 +74,7 @@ class ScriptedExecutor:
         )
 
     def collect(self) -> StepResult:
+        """See `Executor.collect`."""
         return self._results.popleft()
 
     def load_adapter(self, slot: int, folder: str) -> None:
@@ -82,6 +86,7 @@ class ScriptedExecutor:
         return 1
 
     def close(self) -> None:
+        """See `Executor.close`."""
         self._results.clear()
 
 

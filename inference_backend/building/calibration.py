@@ -39,6 +39,7 @@ class _Watching:
     layers: list[_WatchedLinear] = field(default_factory=list)
 
     def linear(self, spec: LinearSpec, source: WeightSource, place: Placement) -> Linear:
+        """See `Scheme.linear`."""
         weight, bias = read_weight(spec, source, place), read_bias(spec, source, place)
         made = _WatchedLinear(spec, place, weight, bias)
         made.peaks = torch.zeros(spec.inputs)

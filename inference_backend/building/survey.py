@@ -19,12 +19,15 @@ class _Shapes:
     folder: SafetensorsFolder
 
     def has(self, name: str) -> bool:
+        """See `WeightSource.has`."""
         return self.folder.has(name)
 
     def shape(self, name: str) -> tuple[int, ...]:
+        """See `WeightSource.shape`."""
         return self.folder.shape(name)
 
     def read(self, name: str, shape: tuple[int, ...], parts: tuple[Part, ...] = ()) -> Tensor:
+        """See `WeightSource.read`."""
         lengths = list(self.folder.read_shape(name, shape))
         for part in parts:
             lengths[part.dim] = part.stop - part.start
@@ -38,6 +41,7 @@ class _Noting:
     specs: list[LinearSpec] = field(default_factory=list)
 
     def linear(self, spec: LinearSpec, source: WeightSource, place: Placement) -> Linear:
+        """See `Scheme.linear`."""
         self.specs.append(spec)
         return DenseScheme().linear(spec, source, place)
 

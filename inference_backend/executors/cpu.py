@@ -60,6 +60,7 @@ class CpuExecutor:
         return self._loaded
 
     def load(self) -> Capacity:
+        """See `Executor.load`."""
         stage = (self._stage.number, self._stage.count)
         self._loaded = load_model(self.settings, torch.device("cpu"), self.group, stage, self._scheme)
         config = self._loaded.config
@@ -78,6 +79,7 @@ class CpuExecutor:
         )
 
     def launch(self, plan: StepPlan) -> None:
+        """See `Executor.launch`."""
         try:
             self._forward(plan)
         except (RuntimeError, MemoryError) as error:
@@ -103,6 +105,7 @@ class CpuExecutor:
         return hidden
 
     def sample(self, masks: TokenMasks | None) -> None:
+        """See `Executor.sample`."""
         launched, self._launched = self._launched, None
         if launched is None:
             raise ResourceError("no step has been launched")
@@ -121,15 +124,19 @@ class CpuExecutor:
         self._results.append(result)
 
     def collect(self) -> StepResult:
+        """See `Executor.collect`."""
         return self._results.popleft()
 
     def load_adapter(self, slot: int, folder: str) -> None:
+        """See `Executor.load_adapter`."""
         load_lora(self.loaded.model, slot, Path(folder), self.settings.adapters)
 
     def load_prefix(self, start: int, folder: str) -> int:
+        """See `Executor.load_prefix`."""
         return load_prefix(self.loaded.model, start, Path(folder), self.settings.adapters)
 
     def close(self) -> None:
+        """See `Executor.close`."""
         self._loaded = None
         self._caches = ()
         self._results.clear()

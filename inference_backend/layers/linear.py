@@ -156,10 +156,12 @@ class DenseLinear(Linear):
         return self.spec.split == "rows" and self.group.size == 1 and self.bias is None
 
     def part(self, start: int, stop: int) -> Linear:
+        """See `Linear.part`."""
         bias = None if self.bias is None else self.bias[start:stop]
         return DenseLinear(self.spec, self.placement, self.weight[start:stop], bias)
 
     def product(self, x: Activation) -> Output:
+        """[T, outputs] of x [T, inputs], in x's dtype."""
         if isinstance(x, Quantized):
             x = x.plain()
         return kernels.dense_linear(x, self.weight, self.multiplier)
@@ -181,6 +183,7 @@ class DenseScheme:
     """Weights as the checkpoint has them, in floating point."""
 
     def linear(self, spec: LinearSpec, source: WeightSource, place: Placement) -> Linear:
+        """See `Scheme.linear`."""
         return DenseLinear(spec, place, read_weight(spec, source, place), read_bias(spec, source, place))
 
 

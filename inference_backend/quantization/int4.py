@@ -81,6 +81,7 @@ class Int4Scheme:
         self.stored = stored
 
     def linear(self, spec: LinearSpec, source: WeightSource, place: Placement) -> Linear:
+        """See `Scheme.linear`."""
         if self.stored:
             read = [_stored_piece(spec, piece, source, place) for piece in spec.pieces]
             weight = Int4Weight(*(torch.cat(parts) for parts in zip(*read, strict=True)))
@@ -118,6 +119,7 @@ class AwqScheme:
         self.group = group
 
     def linear(self, spec: LinearSpec, source: WeightSource, place: Placement) -> Linear:
+        """See `Scheme.linear`."""
         read = [self._piece(spec, piece, source, place) for piece in spec.pieces]
         weight = Int4Weight(*(torch.cat(parts) for parts in zip(*read, strict=True)))
         made = Int4Linear(spec, place, weight)
@@ -153,6 +155,7 @@ class GptqScheme:
         self.zeros_offset = zeros_offset
 
     def linear(self, spec: LinearSpec, source: WeightSource, place: Placement) -> Linear:
+        """See `Scheme.linear`."""
         read = [self._piece(spec, piece, source, place) for piece in spec.pieces]
         order = read[0].order
         if any(not _same(part.order, order) for part in read):

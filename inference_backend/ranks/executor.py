@@ -31,37 +31,45 @@ class RankedExecutor:
 
     @property
     def plans_ahead(self) -> bool:
+        """See `Executor.plans_ahead`."""
         # A first stage has no tokens of its own to go on with: it waits for the last stage's.
         return self._own.plans_ahead and self._link.place.last_stage
 
     def load(self) -> Capacity:
+        """See `Executor.load`."""
         return _load(self._own, self._link)
 
     def launch(self, plan: StepPlan) -> None:
+        """See `Executor.launch`."""
         self._link.tell_all(plan_message(plan))
         with _in_step():
             self._own.launch(plan)
 
     def sample(self, masks: TokenMasks | None) -> None:
+        """See `Executor.sample`."""
         self._link.tell_all(masks_message(masks))
         if self._link.place.last_stage:
             with _in_step():
                 self._own.sample(masks)
 
     def collect(self) -> StepResult:
+        """See `Executor.collect`."""
         if self._link.place.last_stage:
             return self._own.collect()
         return read_result(self._link.await_report())
 
     def load_adapter(self, slot: int, folder: str) -> None:
+        """See `Executor.load_adapter`."""
         self._link.tell_all(Message("adapter", {"slot": slot, "folder": folder}, {}))
         self._own.load_adapter(slot, folder)
 
     def load_prefix(self, start: int, folder: str) -> int:
+        """See `Executor.load_prefix`."""
         self._link.tell_all(Message("prefix", {"start": start, "folder": folder}, {}))
         return self._own.load_prefix(start, folder)
 
     def close(self) -> None:
+        """See `Executor.close`."""
         if not self._closed:
             self._closed = True
             with suppress(ExecutorError):  # a rank that is gone has nothing left to close

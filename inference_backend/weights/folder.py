@@ -67,6 +67,7 @@ class SafetensorsFolder:
         return tuple(self._slice(name).get_shape())
 
     def read(self, name: str, shape: tuple[int, ...], parts: tuple[Part, ...] = ()) -> Tensor:
+        """See `WeightSource.read`."""
         self.read_shape(name, shape)
         stored = self._slice(name)
         at = [slice(None)] * len(shape)

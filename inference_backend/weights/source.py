@@ -61,14 +61,17 @@ class RandomSource:
     seed: int = 0
 
     def has(self, name: str) -> bool:
+        """See `WeightSource.has`."""
         return name.endswith(".weight")
 
     def shape(self, name: str) -> tuple[int, ...]:
+        """See `WeightSource.shape`."""
         raise CorruptCheckpointError(
             f"random weights have the shape that is asked for; nothing is stored of {name}"
         )
 
     def read(self, name: str, shape: tuple[int, ...], parts: tuple[Part, ...] = ()) -> Tensor:
+        """See `WeightSource.read`."""
         lengths = list(shape)
         for part in parts:
             lengths[part.dim] = part.stop - part.start

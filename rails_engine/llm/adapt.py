@@ -47,24 +47,29 @@ class PublicModel:
 
     @property
     def model_name(self) -> str:
+        """See `LLMModel.model_name`."""
         return self.llm.model_name
 
     @property
     def provider_name(self) -> str:
+        """See `LLMModel.provider_name`."""
         return self.llm.provider_name
 
     @property
     def provider_url(self) -> str | None:
+        """See `LLMModel.provider_url`."""
         return address_of(self.llm)
 
     async def generate_async(
         self, prompt: Prompt, *, stop: list[str] | None = None, **kwargs: Any
     ) -> LLMResponse:
+        """See `LLMModel.generate_async`."""
         return response_of(await complete(self.llm, request_of(prompt, stop, kwargs)))
 
     async def stream_async(
         self, prompt: Prompt, *, stop: list[str] | None = None, **kwargs: Any
     ) -> AsyncIterator[LLMResponseChunk]:
+        """See `LLMModel.stream_async`."""
         request = request_of(prompt, stop, {**kwargs, "streaming": True})
         calls = _Calls()
         async with Reading(self.llm.stream(request)) as chunks:
@@ -101,14 +106,17 @@ class UserModel:
 
     @property
     def users(self) -> object:
+        """The user's object."""
         return self.model
 
     @property
     def model_name(self) -> str:
+        """See `LLM.model_name`."""
         return self.model.model_name or ""
 
     @property
     def provider_name(self) -> str:
+        """See `LLM.provider_name`."""
         return self.model.provider_name or ""
 
     async def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:

@@ -50,18 +50,22 @@ class InstrumentedLLMModel:
 
     @property
     def wrapped_model(self) -> LLMModel:
+        """The model inside."""
         return self._model
 
     @property
     def model_name(self) -> str | None:
+        """See `LLMModel.model_name`."""
         return self._model.model_name
 
     @property
     def provider_name(self) -> str | None:
+        """See `LLMModel.provider_name`."""
         return self._model.provider_name
 
     @property
     def provider_url(self) -> str | None:
+        """See `LLMModel.provider_url`."""
         return self._model.provider_url
 
     def __getattr__(self, name: str) -> Any:

@@ -23,10 +23,12 @@ class LangChainModel:
 
     @property
     def model_name(self) -> str:
+        """See `LLM.model_name`."""
         return next((str(name) for key in _NAMES if (name := getattr(self.model, key, None))), "")
 
     @property
     def provider_name(self) -> str:
+        """See `LLM.provider_name`."""
         return str(getattr(self.model, "_llm_type", "langchain"))
 
     async def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:

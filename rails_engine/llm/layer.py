@@ -13,14 +13,17 @@ class Layer:
 
     @property
     def model_name(self) -> str:
+        """See `LLM.model_name`."""
         return self._inner.model_name
 
     @property
     def provider_name(self) -> str:
+        """See `LLM.provider_name`."""
         return self._inner.provider_name
 
     @property
     def provider_url(self) -> str | None:
+        """Where the model inside is; None where it does not say."""
         return address_of(self._inner)
 
     @property
@@ -29,6 +32,7 @@ class Layer:
 
     @property
     def users(self) -> object | None:
+        """The object that a user passed as the model inside, where it was one."""
         return users_object(self._inner)
 
 

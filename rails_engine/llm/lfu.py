@@ -94,6 +94,7 @@ class _Counts:
 
     @property
     def hit_rate(self) -> float:
+        """Hits among all that was asked for, from 0 to 1."""
         return self.hits / (self.hits + self.misses) if self.hits else 0.0
 
 

@@ -92,10 +92,12 @@ class LocalLLM:
 
     @property
     def model_name(self) -> str:
+        """See `LLM.model_name`."""
         return self._endpoint.model
 
     @property
     def provider_name(self) -> str:
+        """See `LLM.provider_name`."""
         return "local"
 
     async def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:

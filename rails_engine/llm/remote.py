@@ -22,14 +22,17 @@ class RemoteLLM:
 
     @property
     def model_name(self) -> str:
+        """See `LLM.model_name`."""
         return self.endpoint.model
 
     @property
     def provider_name(self) -> str:
+        """See `LLM.provider_name`."""
         return self.endpoint.provider
 
     @property
     def provider_url(self) -> str:
+        """The address of the endpoint."""
         return self.endpoint.base_url
 
     @property

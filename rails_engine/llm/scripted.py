@@ -33,10 +33,12 @@ class ScriptedLLM:
 
     @property
     def model_name(self) -> str:
+        """See `LLM.model_name`."""
         return self._model_name
 
     @property
     def provider_name(self) -> str:
+        """See `LLM.provider_name`."""
         return "scripted"
 
     async def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:
@@ -103,14 +105,17 @@ class FakeLLMModel:
 
     @property
     def model_name(self) -> str:
+        """See `LLMModel.model_name`."""
         return "fake"
 
     @property
     def provider_name(self) -> str:
+        """See `LLMModel.provider_name`."""
         return "test"
 
     @property
     def provider_url(self) -> str | None:
+        """See `LLMModel.provider_url`."""
         return None
 
     async def generate_async(

@@ -144,6 +144,8 @@ def test_embeddings_have_length_one(served: Served) -> None:
         assert again.embedding == pytest.approx(item.embedding, abs=1e-6)
     with pytest.raises(openai.BadRequestError, match="encoding_format"):
         served.client.embeddings.create(model=served.model.name, input="a", encoding_format="hex")  # type: ignore[call-overload]
+    with pytest.raises(openai.BadRequestError, match="pooling is 'max', but must be last or mean"):
+        served.client.embeddings.create(model=served.model.name, input="a", extra_body={"pooling": "max"})
 
 
 def test_a_refused_prompt_among_several_ends_them_all(served: Served) -> None:

@@ -80,6 +80,7 @@ class CudaExecutor:
 
     @torch.inference_mode()
     def load(self) -> Capacity:
+        """See `Executor.load`."""
         torch.cuda.set_device(self._device)
         stage = (self._stage.number, self._stage.count)
         model = load_model(self.settings, self._device, self.group, stage, self._scheme)
@@ -104,10 +105,12 @@ class CudaExecutor:
         )
 
     def launch(self, plan: StepPlan) -> None:
+        """See `Executor.launch`."""
         with _faults(f"step {plan.number}"):
             self._launch(plan)
 
     def sample(self, masks: TokenMasks | None) -> None:
+        """See `Executor.sample`."""
         launched, self._launched = self._launched, None
         if launched is None:
             raise ResourceError("no step has been launched")
@@ -115,11 +118,13 @@ class CudaExecutor:
             self._sample(launched, masks)
 
     def collect(self) -> StepResult:
+        """See `Executor.collect`."""
         flight = self._flights.popleft()
         with _faults(f"step {flight.number}"):
             return flight.wait()
 
     def close(self) -> None:
+        """See `Executor.close`."""
         self._machine = None
         self._launched = None
         self._flights.clear()
@@ -234,10 +239,12 @@ class CudaExecutor:
 
     @torch.inference_mode()
     def load_adapter(self, slot: int, folder: str) -> None:
+        """See `Executor.load_adapter`."""
         load_lora(self.machine.model.model, slot, Path(folder), self.settings.adapters)
 
     @torch.inference_mode()
     def load_prefix(self, start: int, folder: str) -> int:
+        """See `Executor.load_prefix`."""
         return load_prefix(self.machine.model.model, start, Path(folder), self.settings.adapters)
 
 
