@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rails_engine.at_once import AtOnce
+from rails_engine.at_once import AtOnce, asks_elsewhere
 from rails_engine.canonical.runner import CanonicalRunner, Verdict
 from rails_engine.canonical.turn import CanonicalTurn
 from rails_engine.trace import Trace
@@ -45,6 +45,7 @@ class OutputCheck:
             ask=lambda flow, current: self._ruling(flow, current, reasoning),
             refuses=lambda ruling: ruling.refused_by is not None,
             left=lambda ruling, _: ruling.text,
+            is_slow=asks_elsewhere,
         )
         done, left = await rails.judged(self.flows, text)
         return done[-1] if done and done[-1].refused_by is not None else Ruling(left)

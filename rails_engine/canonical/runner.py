@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from rails_engine.at_once import AtOnce
+from rails_engine.at_once import AtOnce, asks_elsewhere
 from rails_engine.canonical.actions import CanonicalActions
 from rails_engine.canonical.passing import pass_rails
 from rails_engine.canonical.scene import TRIGGERED, CanonicalScene
@@ -110,6 +110,7 @@ class CanonicalRunner:
             ask=lambda flow, current: self.alone(turn, direction, flow, {name: current}),
             refuses=lambda verdict: verdict.stopped,
             left=lambda verdict, current: verdict.variables.get(name, current),
+            is_slow=asks_elsewhere,
         )
         done, _ = await rails.judged(flows, given)
         events = tuple(event for verdict in done for event in verdict.events)

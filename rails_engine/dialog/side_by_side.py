@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from rails_engine.at_once import AtOnce
+from rails_engine.at_once import AtOnce, asks_elsewhere
 from rails_engine.judge import CONTENT, Judgement
 from rails_engine.scene import Outcome, RunningRail, Scene
 from rails_engine.umim import EventDict
@@ -34,6 +34,7 @@ async def rails_side_by_side(scene: Scene, arguments: Mapping[str, Any]) -> Outc
         ask=lambda number, current: scene.judge.listed(direction, number, current),
         refuses=lambda judgement: not judgement.passed,
         left=lambda judgement, _: judgement.content,
+        is_slow=lambda number: asks_elsewhere(arguments["rails"][number]),
     )
     done, left = await rails.judged(numbers, content)
     if done and not done[-1].passed:

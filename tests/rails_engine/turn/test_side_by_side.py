@@ -213,6 +213,24 @@ async def block() -> RailOutcome:
     return RailOutcome.block()
 
 
+@both
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("text", ["a", "hello"])
+async def test_no_model_is_asked_where_a_rail_refuses_that_need_not_wait(
+    dialect: str, text: str, streamed: bool
+) -> None:
+    regex = "rails:\n  config: {regex_detection: {input: {patterns: ['^a$']}}}\n  input:"
+    yaml = f"models: []\ncolang_version: '{dialect}'\n{PROMPT}\n{regex} {{parallel: true, flows: [self check input, regex check input]}}\n"
+    model = FakeLLMModel(["No", "fine"])
+    rails = LLMRails(RailsConfig.from_content("" if dialect == "1.0" else TWO, yaml), llm=model)
+    messages = [{"role": "user", "content": text}]
+    if streamed:
+        said = "".join([str(piece) async for piece in rails.stream_async(messages=messages)])
+    else:
+        said = (await rails.generate_async(messages=messages))["content"]
+    assert (said == "fine", model.inference_count) == ((True, 2) if text == "hello" else (False, 0))
+
+
 async def test_exceptions_instead_of_words() -> None:
     made = app("2.x", "self check input, count", more=f"enable_rails_exceptions: true\n{PROMPT}")
     made.rails.register_action(block, "self_check_input")
