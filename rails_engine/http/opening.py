@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 
 import aiohappyeyeballs
 
@@ -65,13 +66,12 @@ async def _tunnelled(
 ) -> Connection:
     loop = asyncio.get_running_loop()
     first = await _dialled(proxy.origin, NO_TLS, secure, lambda: Connection(loop, lambda _: None))
-    try:
+    with ExitStack() as unfinished:
+        unfinished.callback(first.abort)
         context = await secure(route.tls)
         plain = await _asked_through(first, route.origin, proxy)
         through = await loop.start_tls(plain, first, context, server_hostname=route.origin.host)
-    except BaseException:  # whatever ends it, the connection must not be left behind
-        first.abort()
-        raise
+        unfinished.pop_all()
     if through is None:
         raise HTTPConnectionError("the proxy closed the connection")
     connection = make()

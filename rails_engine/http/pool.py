@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Coroutine
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
@@ -80,15 +81,15 @@ class Lane:
 
     async def _opened(self) -> Connection:
         self._opening += 1
-        try:
-            connection = await opened(
-                self._route, self._contexts.get, lambda: Connection(self.loop, self._lost)
-            )
-        except BaseException:  # whatever ends it, the connection must not be left behind
-            self._opening -= 1
-            self._pass_on(None)
-            raise
-        self._opening -= 1
+        with ExitStack() as unfinished:
+            unfinished.callback(self._pass_on, None)
+            try:
+                connection = await opened(
+                    self._route, self._contexts.get, lambda: Connection(self.loop, self._lost)
+                )
+            finally:
+                self._opening -= 1
+            unfinished.pop_all()
         if self._closed:
             connection.abort()
             raise HTTPConnectionError("the client was closed")
@@ -105,7 +106,7 @@ class Lane:
         self._waiting.append(turn)
         try:
             return await turn
-        except BaseException:  # whatever ends it, the connection must not be left behind
+        except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self._to_next(turn.result())
             raise

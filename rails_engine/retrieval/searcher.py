@@ -83,12 +83,13 @@ class VectorSearcher:
             if not self._changed and self._index is not None:
                 return
             wanted = dict(self._items)
-            self._changed = False
+            self._changed, built = False, False
             try:
                 await self._bring_to(wanted)
-            except BaseException:  # cancelled or failed alike: the next call tries again
-                self._changed = True
-                raise
+                built = True
+            finally:
+                if not built:  # cancelled or failed alike: the next call tries again
+                    self._changed = True
 
     async def search(
         self, text: str, limit: int, threshold: float | None = None, tenant: str | None = None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rails_engine.retrieval.errors import EmbeddingConfigError
 from rails_engine.retrieval.vectors import Vectors
+from rails_engine.rim import Foreign
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -52,10 +53,9 @@ class OnnxForward:
                 "`device: auto` or `cpu`"
             )
         wanted = [provider for provider in (_CUDA, _CPU) if provider in there]
-        try:
+        # ONNX Runtime's errors have no common type.
+        with Foreign(lambda error: EmbeddingConfigError(f"{path}: cannot be run ({error})")):
             session = onnxruntime.InferenceSession(path, providers=[_CPU] if device == "cpu" else wanted)
-        except Exception as error:  # ONNX Runtime's errors have no common type but this
-            raise EmbeddingConfigError(f"{path}: cannot be run ({error})") from error
         return OnnxForward(session, shape, first_token)
 
     def pooled(self, rows: Sequence[Sequence[int]]) -> Vectors:
