@@ -63,6 +63,12 @@ class Assembly:
     params: dict[str, Any]
     modules: Sequence[ConfigModule]
 
+    def set_param(self, name: str, value: Any) -> None:
+        """Hand `value` to parameters of this name; a knowledge base (`kb`) is searched from now on too."""
+        self.params[name] = value
+        if name == "kb":
+            self.resources.knowledge.own = value
+
     def with_main(self, llm: LLM) -> Assembly:
         """The same parts about another main model; registering goes on in both."""
         models = self.resources.models.replaced(MAIN, llm)

@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rails_engine.config import RailsConfig
+from rails_engine.retrieval.errors import EmbeddingError
+from rails_engine.rim import Foreign
 
 if TYPE_CHECKING:
     from rails_engine.retrieval import KnowledgeBase, Progress, RetrievalSetup
 
 
+class Searched(Protocol):
+    """A knowledge base of a caller's own."""
+
+    async def search_relevant_chunks(self, text: str) -> Sequence[Any]:
+        """Mappings with a `body`, or texts, the nearest first."""
+        ...
+
+
 class Knowledge:
-    """What `kb/*.md` and `docs` say, and the search providers that the caller registered."""
+    """What `kb/*.md` and `docs` say, and the search providers that the caller registered.
+
+    `own` is a base of the caller's that takes the place of all this; None for none.
+    """
 
     def __init__(self, config: RailsConfig) -> None:
         self._config = config
         self.providers: dict[str, type[Any]] = {}
         """The search providers that were registered, by name."""
+        self.own: Searched | None = None
         self._setup: RetrievalSetup | None = None
         self._base: KnowledgeBase | None = None
         self._progress: Progress | None = None
@@ -36,8 +51,12 @@ class Knowledge:
         return self._setup
 
     @property
-    def base(self) -> KnowledgeBase | None:
-        """The knowledge base; None where the configuration has no documents."""
+    def base(self) -> KnowledgeBase | Searched | None:
+        """The knowledge base; None where the configuration has no documents, and the caller none of its own."""
+        return self.own or self._documents
+
+    @property
+    def _documents(self) -> KnowledgeBase | None:
         if self._base is None and self._has_documents:
             self._base = self.setup.knowledge_base()
         return self._base
@@ -64,11 +83,12 @@ class Knowledge:
         Raises:
             EmbeddingError: a text could not be embedded, or the engine is unknown.
         """
-        if self.base is None:
+        documents = self._documents
+        if documents is None:
             return
         self._progress = progress
         try:
-            await self.base.build()
+            await documents.build()
         finally:
             self._progress = None
 
@@ -89,9 +109,16 @@ class Knowledge:
         Raises:
             EmbeddingError: a text could not be embedded.
         """
-        base = self.base
+        if self.own is not None:
+            with Foreign(lambda error: EmbeddingError(f"the knowledge base of the caller failed: {error!r}")):
+                return [_text_of(chunk) for chunk in await self.own.search_relevant_chunks(query)]
+        base = self._documents
         return None if base is None else [chunk.body for chunk in await base.search(query)]
 
     def _tell(self, done: int, of: int) -> None:
         if self._progress is not None:
             self._progress(done, of)
+
+
+def _text_of(chunk: Any) -> str:
+    return str(chunk.get("body") or "") if isinstance(chunk, Mapping) else str(chunk)

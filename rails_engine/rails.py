@@ -141,7 +141,8 @@ class LLMRails(Registers):
         Raises:
             RuntimeError: called inside a running event loop.
         """
-        work = self.generate_async(prompt, messages, options, state)
+        # By name, as subclasses may have them in another order.
+        work = self.generate_async(prompt=prompt, messages=messages, options=options, state=state)
         return background_loop().run(work, "generate_async(…)")
 
     async def stream_async(  # noqa: PLR0913, PLR0917 -- the public signature that users call
@@ -245,7 +246,7 @@ class LLMRails(Registers):
         Raises:
             RuntimeError: called inside a running event loop.
         """
-        work = self.process_events_async(events, state, blocking)
+        work = self.process_events_async(events, state=state, blocking=blocking)
         return background_loop().run(work, "process_events_async(…)")
 
     async def generate_events_async(self, events: Sequence[EventDict]) -> list[EventDict]:
@@ -325,7 +326,7 @@ class LLMRails(Registers):
         Raises:
             RuntimeError: called inside a running event loop.
         """
-        return background_loop().run(self.check_async(messages, rail_types), "check_async(…)")
+        return background_loop().run(self.check_async(messages, rail_types=rail_types), "check_async(…)")
 
     # --- what happened ---------------------------------------------------------------------------------------------
 
@@ -360,9 +361,13 @@ class LLMRails(Registers):
 
     @property
     def llm(self) -> Any:
-        """The main model as users' code knows it; None where there is none."""
+        """The main model as users' code knows it; None where there is none. Setting it is `update_llm`."""
         main = self._parts.resources.models.main
         return public_model(main) if main is not None else None
+
+    @llm.setter
+    def llm(self, llm: Any) -> None:
+        self.update_llm(llm)
 
     def __getattr__(self, name: str) -> Any:
         """`<type>_llm`: the model of this type, as users' code knows it."""

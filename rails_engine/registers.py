@@ -25,8 +25,8 @@ class Registers:
         return self
 
     def register_action_param(self, name: str, value: Any) -> Self:
-        """Hand `value` to every action that has a parameter of this name."""
-        self._parts.params[name] = value
+        """Hand `value` to every action that has a parameter of this name; as `kb` it is also what is searched."""
+        self._parts.set_param(name, value)
         return self
 
     def register_filter(self, filter_fn: Callable[..., Any], name: str | None = None) -> Self:

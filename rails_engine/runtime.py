@@ -101,5 +101,5 @@ class Runtime:
         self.action_dispatcher.register_actions(actions, override)
 
     def register_action_param(self, name: str, value: Any) -> None:
-        """Hand `value` to every action that has a parameter of this name."""
-        self._parts.params[name] = value
+        """As `LLMRails.register_action_param`."""
+        self._parts.set_param(name, value)

@@ -53,7 +53,13 @@ class StreamingHandler:
     async def push_chunk(
         self, chunk: str | EndOfStream | None, metadata: dict[str, Any] | None = None
     ) -> None:
-        """Add a piece; None or END_OF_STREAM ends the text."""
+        """Add a piece; None or END_OF_STREAM ends the text.
+
+        Raises:
+            TypeError: the piece is no text.
+        """
+        if not isinstance(chunk, str | EndOfStream | None):
+            raise TypeError(f"a piece is a text, not {type(chunk).__name__}")
         if self._finished.is_set():
             return
         if chunk is None or isinstance(chunk, EndOfStream):

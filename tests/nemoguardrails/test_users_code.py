@@ -1,0 +1,158 @@
+"""`LLMRails` as users' code goes about it: derived from, given another model or knowledge base, used from threads."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from nemoguardrails import LLMRails, RailsConfig
+from nemoguardrails.streaming import StreamingHandler
+from nemoguardrails.testing import FakeLLMModel
+from nemoguardrails.types import LLMResponseChunk
+
+ASKING = 'define user ask\n  "q"\ndefine flow\n  user ask\n  bot answer\n'
+
+
+def config(colang: str | None = None, **keys: Any) -> RailsConfig:
+    return RailsConfig.from_content(colang, config={"models": [], **keys})
+
+
+def user(text: str) -> dict[str, str]:
+    return {"role": "user", "content": text}
+
+
+# --- derived classes -----------------------------------------------------------------------------------------------
+
+
+class Shouting(LLMRails):
+    """Answers in capitals, and counts."""
+
+    def __init__(self, config: RailsConfig, llm: Any = None, verbose: bool = False, times: int = 1) -> None:
+        super().__init__(config, llm, verbose)
+        self.times = times
+        self.calls = 0
+
+    async def generate_async(  # type: ignore[override]
+        self, messages: Any = None, prompt: str | None = None, **further: Any
+    ) -> Any:
+        self.calls += 1
+        answer: Any = await super().generate_async(prompt=prompt, messages=messages, **further)
+        return answer.upper() * self.times
+
+
+def test_a_derived_class_answers_its_own_way() -> None:
+    rails = Shouting(config(), llm=FakeLLMModel(responses=["hi", "hi"]), times=2)
+    assert [rails.generate(prompt="q"), rails.generate("q")] == ["HIHI", "HIHI"]
+    assert rails.calls == 2
+
+
+def test_a_sibling_with_another_model_is_of_the_same_class() -> None:
+    rails = Shouting(config(), llm=FakeLLMModel(responses=["hi"]), times=2)
+    other = rails.beside(FakeLLMModel(responses=["ho"]))
+    assert [other.generate("q"), rails.generate("q")] == ["HOHO", "HIHI"]
+    assert type(other) is Shouting
+
+
+# --- models --------------------------------------------------------------------------------------------------------
+
+
+def test_setting_the_model_replaces_it_in_the_middle_of_a_conversation() -> None:
+    rails = LLMRails(config(), llm=FakeLLMModel(responses=["one"]))
+    history: list[Any] = [user("a")]
+    history += [rails.generate(messages=history), user("b")]
+    two = FakeLLMModel(responses=["two"])
+    rails.llm = two
+    history.append(rails.generate(messages=history))
+    assert [message["content"] for message in history] == ["a", "one", "b", "two"]
+    assert rails.llm is two
+
+
+def test_two_of_one_configuration_share_nothing_else() -> None:
+    shared = config(ASKING)
+    one = LLMRails(shared, llm=FakeLLMModel(responses=["ask", "one"]))
+    two = LLMRails(shared, llm=FakeLLMModel(responses=["ask", "two"]))
+    two.register_action_param("kb", Answers("only here"))
+    asked = {"output_vars": ["relevant_chunks"]}
+    first: Any = one.generate(messages=[user("q")], options=asked)
+    second: Any = two.generate(messages=[user("q")], options=asked)
+    assert [first.response[-1]["content"], second.response[-1]["content"]] == ["one", "two"]
+    assert "only here" not in str(first.output_data)
+    assert "only here" in str(second.output_data)
+
+
+def test_many_threads_ask_one() -> None:
+    rails = LLMRails(config(), llm=FakeLLMModel(responses=["hi"] * 20))
+    answers: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda number=number: answers.append(rails.generate(f"q{number}")))
+        for number in range(20)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == ["hi"] * 20
+
+
+async def test_a_thread_of_an_event_loop_asks() -> None:
+    rails = LLMRails(config(), llm=FakeLLMModel(responses=["hi"]))
+    assert await asyncio.to_thread(rails.generate, prompt="q") == "hi"
+
+
+# --- a knowledge base of one's own ---------------------------------------------------------------------------------
+
+
+class Answers:
+    """A knowledge base that finds one thing."""
+
+    def __init__(self, body: Any) -> None:
+        self.body = body
+
+    async def search_relevant_chunks(self, text: str, max_results: int = 3) -> list[Any]:
+        if isinstance(self.body, Exception):
+            raise self.body
+        return [{"title": text, "body": self.body}]
+
+
+def asking_of(base: Any) -> Any:
+    rails = LLMRails(config(ASKING), llm=FakeLLMModel(responses=["ask", "answer"]))
+    rails.register_action_param("kb", base)
+    assert rails.kb is base
+    return rails.generate(messages=[user("q")], options={"output_vars": ["relevant_chunks"]})
+
+
+def test_a_knowledge_base_of_ones_own_is_searched() -> None:
+    assert asking_of(Answers("42")).output_data == {"relevant_chunks": "42"}
+
+
+def test_a_knowledge_base_that_fails_ends_the_turn() -> None:
+    answer = asking_of(Answers(ValueError("boom"))).response[-1]["content"]
+    assert "internal error" in answer
+    assert "boom" not in answer
+
+
+async def test_actions_are_handed_it() -> None:
+    rails = LLMRails(
+        config(
+            "define subflow look\n  $x = execute look(text=$user_message)\n  bot $x\n  stop\n",
+            rails={"input": {"flows": ["look"]}},
+        )
+    )
+
+    async def look(text: str, kb: Any) -> str:
+        return str((await kb.search_relevant_chunks(text))[0]["body"])
+
+    rails.register_action(look).runtime.register_action_param("kb", Answers("found"))
+    assert await rails.generate_async(prompt="q") == "found"
+
+
+# --- handlers ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("piece", [3, {"text": "x"}, LLMResponseChunk(delta_content="x")])
+async def test_a_piece_that_is_no_text_is_refused(piece: Any) -> None:
+    with pytest.raises(TypeError, match=type(piece).__name__):
+        await StreamingHandler().push_chunk(piece)
