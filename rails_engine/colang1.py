@@ -37,6 +37,7 @@ from rails_engine.errors import StreamingNotSupportedError
 from rails_engine.incoming import Judged, MessageChecks
 from rails_engine.library import reach_of
 from rails_engine.llm import Reading
+from rails_engine.messages import Checked
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, GenerationRailsOptions
 from rails_engine.prompts import FILTERS, History
 from rails_engine.redaction import redacted
@@ -50,13 +51,13 @@ from rails_engine.replies import (
 )
 from rails_engine.request import Request, chosen
 from rails_engine.response import GenerationLog, GenerationResponse
-from rails_engine.saved import Story, begin_story, read_story, story_after, write_story
+from rails_engine.saved import LAST_PROMPT, Story, begin_story, read_story, story_after, write_story
 from rails_engine.scene import Outcome
 from rails_engine.services import Resources, TurnServices
 from rails_engine.stories import Known, Stories
 from rails_engine.streaming import Frame, Outlet, relay, violation_frame
 from rails_engine.streaming_handler import RelayingHandler
-from rails_engine.trace import Trace, call_info, failed
+from rails_engine.trace import Trace, call_info
 from rails_engine.umim import EventDict
 from rails_engine.values import value_class
 from rails_engine.windows import Windows, pass_through
@@ -91,6 +92,10 @@ class Colang1:
     def flows(self) -> Mapping[str, Any]:
         """The flows of the program by name."""
         return self._program.flows
+
+    def checked(self, messages: Any) -> Checked:
+        """See `Stories.checked`."""
+        return self._stories.checked(messages)
 
     # --- answering -------------------------------------------------------------------------------------------------
 
@@ -225,7 +230,9 @@ class Colang1:
                 ""  # a rail has stopped the turn, and what led to its answer stays with the answer
             )
         if request.story is None:
-            self._stories.keep(known.digest, reply, after)
+            if request.options is None:  # else the response may still have to tell of it
+                after.machine.variables.pop(LAST_PROMPT, None)
+            self._stories.keep(known, reply, after)
             self._checks.said(reply.text, reply.tool_calls)
             if self._resources.config.passthrough:
                 self._checks.learn(request, _judged_input(new, after, trace))
@@ -273,7 +280,7 @@ class Colang1:
         """What the rails that the request names make of its last message."""
         trace = Trace(is_read=True)
         done = await self._turn(request, trace)
-        certain = not any(failed(run) for run in trace.actions)
+        certain = not trace.has_failed
         reply = done.reply
         if _refusal_of(reply, trace) is not None:
             return Judged(None, certain)
@@ -320,11 +327,11 @@ class Colang1:
         rails, options = self._resources.config.rails, request.options
         variables.update(_BY_DEFAULT)
         if options is None:
-            variables["_input_flows"] = variables["_input_left"] = [*rails.input.flows]
-            variables["_output_flows"] = variables["_output_left"] = [*rails.output.flows]
-            variables["_retrieval_flows"] = [*rails.retrieval.flows]
-            variables["_tool_input_flows"] = [*rails.tool_input.flows]
-            variables["_tool_output_flows"] = [*rails.tool_output.flows]
+            variables["_input_flows"] = variables["_input_left"] = tuple(rails.input.flows)
+            variables["_output_flows"] = variables["_output_left"] = tuple(rails.output.flows)
+            variables["_retrieval_flows"] = tuple(rails.retrieval.flows)
+            variables["_tool_input_flows"] = tuple(rails.tool_input.flows)
+            variables["_tool_output_flows"] = tuple(rails.tool_output.flows)
         else:
             variables.update(_chosen(rails, options, _given_answer(request)))
         # Without intents the model answers at once; what is found for it passes the retrieval rails before.
@@ -399,7 +406,7 @@ def _judged_input(new: Sequence[EventDict], after: Story, trace: Trace) -> Judge
     """What the input rails of a turn made of its user message: a message that they let through is told to the flows."""
     passed = any(event["type"] == "UserMessage" for event in new)
     content = after.machine.variables.get("user_message") if passed else None
-    return Judged(content, not any(failed(run) for run in trace.actions))
+    return Judged(content, not trace.has_failed)
 
 
 def _refusal_of(reply: Reply, trace: Trace) -> Refusal | None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from rails_engine.config.schema import LimitsConfig
 from rails_engine.errors import InvalidRequestError, NoMessagesError
 from rails_engine.outside import INTERNAL
+from rails_engine.values import value_class
 
 ROLES: Final = frozenset(
     {"user", "assistant", "system", "developer", "context", "event", "tool", "function", "exception"}
@@ -34,8 +35,24 @@ _SPEAKERS = frozenset({"user", "assistant"})
 _TEXT_ROLES = frozenset({"user", "system", "developer"})
 
 
-def require_messages(messages: Any, limits: LimitsConfig = DEFAULT_LIMITS) -> Sequence[Mapping[str, Any]]:
-    """`messages`, if it is a list of messages within bounds.
+@value_class
+class Checked:
+    """Messages that were looked over before: copies of our own, which nobody else can change.
+
+    Each is a role and a text; `size` is how many characters their texts have.
+    """
+
+    messages: list[Mapping[str, Any]]
+    size: int
+
+
+NOTHING_CHECKED: Final = Checked([], 0)
+
+
+def require_messages(
+    messages: Any, limits: LimitsConfig = DEFAULT_LIMITS, checked: Checked = NOTHING_CHECKED
+) -> Sequence[Mapping[str, Any]]:
+    """`messages`, if it is a list of messages within bounds; those that it begins with and that were `checked` as they were.
 
     Raises:
         InvalidRequestError: it is something else, a message has no known role or lacks what its role needs, a text is
@@ -49,15 +66,16 @@ def require_messages(messages: Any, limits: LimitsConfig = DEFAULT_LIMITS) -> Se
         raise InvalidRequestError(
             f"{len(messages)} messages in one call are too many: at most {limits.max_messages} (limits.max_messages)"
         )
-    if not _are_usual(messages, limits):
-        size = 0
-        for number, message in enumerate(messages):
+    known, size = checked.messages, checked.size
+    new = messages[len(known) :] if known else messages
+    if not _are_usual(new, limits.max_characters - size):
+        for number, message in enumerate(new, len(known)):
             size += _require_message(message, number, limits)
             _require_size(size, limits)
-    return messages
+    return [*known, *new] if known else messages
 
 
-def _are_usual(messages: Sequence[Any], limits: LimitsConfig) -> bool:
+def _are_usual(messages: Sequence[Any], room: int) -> bool:
     """Whether there is nothing to find: roles and plain texts, as in nearly all calls. A history has many of them."""
     try:
         if set(map(type, messages)) != {dict} or set(map(len, messages)) != {2}:
@@ -68,9 +86,19 @@ def _are_usual(messages: Sequence[Any], limits: LimitsConfig) -> bool:
     except (KeyError, TypeError):
         return False
     whole = " ".join(texts)
-    if not whole.isascii() or len(whole) - len(texts) >= limits.max_characters:
+    if not whole.isascii() or len(whole) - len(texts) >= room:
         return False
     return _CONTROL.search(whole) is None
+
+
+def is_plain(message: Any) -> bool:
+    """Whether a message is a text of somebody's, and nothing else."""
+    return (
+        type(message) is dict
+        and len(message) == 2
+        and message.get("role") in _TEXT_ROLES | _SPEAKERS
+        and type(message.get("content")) is str
+    )
 
 
 def prompt_message(prompt: Any) -> Sequence[Mapping[str, Any]]:

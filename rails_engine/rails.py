@@ -24,6 +24,7 @@ from rails_engine.generation import LLMGenerationActions
 from rails_engine.llm import LLMCall, Reading, as_llm, public_model
 from rails_engine.messages import (
     EXAMPLE,
+    NOTHING_CHECKED,
     NOTHING_SAID,
     prompt_message,
     require_events,
@@ -483,7 +484,8 @@ class LLMRails(Registers):
         if prompt is None and messages is None:
             raise ValueError("give a `prompt` or `messages`")
         given = prompt_message(prompt) if prompt is not None else messages
-        asked = require_messages(given, self.config.limits)
+        checked = self._one.checked(given) if self._one is not None and state is None else NOTHING_CHECKED
+        asked = require_messages(given, self.config.limits, checked)
         read = read_options(options)
         if self._one is not None:
             if not asked and asked is not NOTHING_SAID:

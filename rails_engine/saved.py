@@ -31,8 +31,20 @@ _SAID = frozenset(
 
 _TYPE = itemgetter("type")
 _DICTS = frozenset({dict})
-_OF_THE_TURN = frozenset({"_last_bot_prompt"})
-"""Variables that nothing asks for once the turn is over: the prompt quotes all of the conversation again."""
+LAST_PROMPT: Final = "_last_bot_prompt"
+"""The variable that no later turn asks for: its prompt quotes all of the conversation again."""
+_OF_THE_TURN = frozenset(
+    {
+        LAST_PROMPT,
+        *(f"_{direction}_to_pass" for direction in ("input", "output")),
+        *(f"_{direction}_left" for direction in ("input", "output")),
+        *(
+            f"_{direction}_flows"
+            for direction in ("input", "output", "retrieval", "tool_input", "tool_output")
+        ),
+    }
+)
+"""Variables that every turn sets for itself."""
 
 
 @value_class

@@ -1,16 +1,18 @@
 """Conversations of Colang 1.0 that are remembered by the messages that led to them.
 
 A chat client sends the whole list each time. What its beginning led to is found by digest, so that only what is new is
-taken in.
+taken in. A long list that goes on where the engine has answered need not even be looked over: it is compared with what
+was remembered, at once, and what was remembered takes its place.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from rails_engine.chat import ChatMessage, Digest
+from rails_engine.messages import NOTHING_CHECKED, Checked, is_plain
 from rails_engine.replies import ANSWERS, Reply, turn_start
 from rails_engine.saved import Story, begin_story
 from rails_engine.values import value_class
@@ -18,14 +20,31 @@ from rails_engine.values import value_class
 KEPT: Final = 256
 """Conversations that are remembered by their messages."""
 
+LONG: Final = 8
+"""Messages from which on comparing a list is quicker than looking it over."""
+
 
 @value_class
 class Known:
-    """A conversation that is known already, how many messages led to it, and the digest of all messages given."""
+    """A conversation that is known already, and how many of `messages` led to it.
+
+    `digest` is of all messages; the first of them were `checked` before.
+    """
 
     story: Story
     length: int
     digest: Digest
+    messages: Sequence[ChatMessage] = ()
+    checked: Checked = NOTHING_CHECKED
+
+
+@value_class
+class Told:
+    """What was said up to an answer, and what it led to."""
+
+    checked: Checked
+    digest: Digest
+    story: Story
 
 
 class Stories:
@@ -33,19 +52,30 @@ class Stories:
 
     def __init__(self) -> None:
         self._stories: OrderedDict[str, Story] = OrderedDict()
+        self._told: OrderedDict[object, Told] = OrderedDict()
+
+    def checked(self, messages: Any) -> Checked:
+        """The messages that `messages`, which may be anything, begins with and that were looked over before."""
+        told = self._recalled(messages)
+        return told.checked if told is not None else NOTHING_CHECKED
 
     def longest(self, messages: Sequence[ChatMessage]) -> Known:
         """The conversation that the longest known beginning of `messages` led to."""
+        told = self._recalled(messages)
+        if told is not None:
+            whole = told.digest.copy()
+            whole.add(messages[-1])
+            return Known(told.story, len(messages) - 1, whole, messages, told.checked)
         latest, whole = turn_start(messages), Digest()
         if not latest:
             whole.add(*messages)
-            return Known(begin_story(), 0, whole)
+            return Known(begin_story(), 0, whole, messages)
         whole.add(*messages[:latest])
         story = self._stories.get(whole.text())
         if story is not None:  # as it is whenever a conversation just goes on
             self._stories.move_to_end(whole.text())
             whole.add(*messages[latest:])
-            return Known(story, latest, whole)
+            return Known(story, latest, whole, messages)
         return self._searched(messages)
 
     def _searched(self, messages: Sequence[ChatMessage]) -> Known:
@@ -57,14 +87,15 @@ class Stories:
                 if story is not None:
                     self._stories.move_to_end(growing.text())
                     known, length = story, place
-        return Known(known, length, growing)
+        return Known(known, length, growing, messages)
 
-    def keep(self, asked: Digest, reply: Reply, story: Story) -> None:
-        """Remember what the messages of `asked` led to, whichever way the caller writes the answer down.
+    def keep(self, known: Known, reply: Reply, story: Story) -> None:
+        """Remember what all messages of `known` led to, whichever way the caller writes the answer down.
 
-        `asked` is that of `longest`, and takes the answer in. With reasoning in front of it, as it was given out, or the text alone, as it was streamed.
+        The digest takes the answer in: with reasoning in front of it, as it was given out, or the text alone, as it was
+        streamed.
         """
-        answer = reply.as_message()
+        answer, asked = reply.as_message(), known.digest
         if not reply.is_plain:
             growing = asked.copy()
             growing.add(answer)
@@ -74,3 +105,46 @@ class Stories:
         self._stories[asked.text()] = story
         while len(self._stories) > KEPT:
             self._stories.popitem(last=False)
+        if len(known.messages) >= LONG:
+            self._tell(known, answer, story)
+
+    def _tell(self, known: Known, answer: ChatMessage, story: Story) -> None:
+        """Remember the messages themselves, if all of them are plain texts that could be sent again as they are."""
+        new = [*known.messages[len(known.checked.messages) :], answer]
+        if not all(map(is_plain, new)) or not _is_unicode(answer["content"]):
+            return
+        size = sum(len(message["content"]) for message in new)
+        checked = Checked([*known.checked.messages, *map(dict, new)], known.checked.size + size)
+        self._told[_place(checked.messages)] = Told(checked, known.digest, story)
+        if len(self._told) > KEPT:
+            self._told.popitem(last=False)
+
+    def _recalled(self, messages: Any) -> Told | None:
+        """What was remembered of a list that goes on with one message of the user's behind an answer."""
+        if type(messages) is not list or len(messages) <= LONG or not is_plain(messages[-1]):
+            return None
+        before = messages[:-1]
+        if messages[-1]["role"] != "user" or not all(map(is_plain, before[-2:])):
+            return None
+        place = _place(before)
+        told = self._told.get(place)
+        try:
+            if told is None or before != told.checked.messages:
+                return None
+        except Exception:  # noqa: BLE001 -- a caller's values may raise anything; they will be looked over
+            return None
+        self._told.move_to_end(place)
+        return told
+
+
+def _place(messages: Sequence[ChatMessage]) -> object:
+    """By what a list is looked for before it is compared; of lists that share it the latest is remembered."""
+    return len(messages), messages[-2]["content"], messages[-1]["content"]
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -44,6 +44,8 @@ class Trace:
     """Colang 1.0: what a rail that ran beside others executed, by the uid of the event that it began with."""
     heard_beside: set[str] = field(default_factory=set)
     """Colang 1.0: the uids of what such a rail heard itself; the flows of the conversation do not hear it again."""
+    has_failed: bool = False
+    """Colang 1.0: an action has raised, or one of a rail could not judge."""
 
     @property
     def metadata(self) -> dict[str, Any] | None:
@@ -51,9 +53,9 @@ class Trace:
         return plain_metadata(self.llm_calls[-1].completion.metadata) if self.llm_calls else None
 
 
-def failed(run: ActionRun) -> bool:
-    """True for an action that raised, and for one of a rail that could not judge."""
-    return run.failure is not None or (isinstance(run.value, Mapping) and bool(run.value.get("failed")))
+def failed(value: Any, failure: BaseException | None) -> bool:
+    """True for what an action gave that raised, or that belongs to a rail and could not judge."""
+    return failure is not None or (isinstance(value, dict) and bool(value.get("failed")))
 
 
 def history_text(history: Iterable[History]) -> str:

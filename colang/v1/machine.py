@@ -17,7 +17,6 @@ from colang.v1.elements import STOP, Acting, FlowCode, RunAction, Utter
 from colang.v1.kinds import Kind
 from colang.v1.moves import End, Standing, recall
 from colang.v1.program import Program
-from colang.v1.scope import Variables
 from colang.v1.state import Instance, State, Status, numbered
 
 INSTANCE_BOUND: Final = 200
@@ -122,7 +121,7 @@ def _heard(
     way = None if state.added else before.ways.get(kind)
     if way is None:
         return _worked_out(program, state, Event(name, arguments), kind)
-    end = way.straight or recall(way, state, Variables(state.variables, program.config, state.pending))
+    end = way.straight or recall(way, state, program.config)
     if end is None:
         return _worked_out(program, state, Event(name, arguments), kind)
     state.standing = end.standing

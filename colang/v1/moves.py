@@ -139,17 +139,21 @@ class Values(Protocol):
     pending: dict[str, Any]
 
 
-def recall(begun: Way[T], values: Values, scope: Variables) -> End[T] | None:
+def recall(begun: Way[T], values: Values, config: Any) -> End[T] | None:
     """Make the move again: where it ends, or None, with nothing changed, where that is not known.
+
+    `config` is what `$config` shows.
 
     Raises:
         ColangRuntimeError: an expression failed; the variables are then of no use.
     """
     way: Way[T] | None = begun
     variables, before = values.variables, None
+    scope: Variables | None = None
     while way is not None:
         if way.assigned:
             before = before or (variables.copy(), values.pending.copy())
+            scope = scope or Variables(variables, config, values.pending)
             for name, value in way.assigned:
                 variables[name] = values.pending[name] = value(scope)
         question = way.question
@@ -157,7 +161,11 @@ def recall(begun: Way[T], values: Values, scope: Variables) -> End[T] | None:
             if way.end is None:
                 break
             return way.end
-        answer: Any = question(scope) if way.variable is None else variables.get(way.variable)
+        if way.variable is None:
+            scope = scope or Variables(variables, config, values.pending)
+            answer: Any = question(scope)
+        else:
+            answer = variables.get(way.variable)
         way = way.answers.get(answer if way.names else not not answer)  # noqa: SIM208 -- as bool(), without a call
     if before is not None:
         variables.clear()

@@ -14,10 +14,11 @@ from colang.v1.scope import Variables
 
 def go_through(
     program: Program, variables: dict[str, Any], code: FlowCode
-) -> Generator[RunAction, Any, bool]:
+) -> Generator[RunAction | bool, Any, None]:
     """Assign and decide as the flow says; it yields each action to be run, and is sent its result.
 
-    It returns True at the flow's end, and False where the flow does something else: it speaks, waits, calls or creates.
+    The last that it yields is True at the flow's end, and False where the flow does something else: it speaks, waits,
+    calls or creates.
 
     Raises:
         ColangRuntimeError: an expression failed.
@@ -26,7 +27,8 @@ def go_through(
     elements, end = code.elements, len(code.elements)
     for _ in range(SLIDE_BOUND):
         if head >= end:
-            return True
+            yield True
+            return
         element = elements[head]
         head += 1
         if isinstance(element, RunAction) and element.name != CREATE:
@@ -40,8 +42,8 @@ def go_through(
         elif isinstance(element, Jump):
             head = element.target
         else:
-            return False
-    return False
+            break
+    yield False
 
 
 def called(program: Program, reference: str) -> tuple[FlowCode | None, Mapping[str, Any]]:

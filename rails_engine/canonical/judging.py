@@ -64,6 +64,7 @@ class OutputCheck:
             return Ruling(refused_by=flow, failed=True)
         if verdict.stopped:
             self.turn.trace.actions += trace.actions
+            self.turn.trace.has_failed |= trace.has_failed
             return Ruling(refused_by=flow, failed=_failed(verdict), events=tuple(verdict.events))
         self.turn.trace.events += (verdict.events[0], verdict.events[-1])
         return Ruling(str(verdict.variables.get("bot_message", text)))

@@ -9,15 +9,12 @@ was about to speak behind a generated message does not come to it where output r
 
 from __future__ import annotations
 
-from typing import Any
-
 from colang.v1 import FlowCode, Program, WaitEvent, called, drop_acting, go_through
 from rails_engine.canonical.scene import RESULT
 from rails_engine.canonical.turn import Answer, CanonicalTurn
 from rails_engine.config import RailsConfig
 from rails_engine.errors import ActionNotFoundError
 from rails_engine.saved import is_marker
-from rails_engine.scene import Outcome
 
 _FINISHED = "InternalSystemActionFinished"
 
@@ -40,7 +37,7 @@ def _waits_for_steps(code: FlowCode) -> bool:
     return any(kind == _FINISHED or is_marker(kind) for kind in waited)
 
 
-async def pass_rails(turn: CanonicalTurn, direction: str) -> Outcome:
+async def pass_rails(turn: CanonicalTurn, direction: str) -> list[str]:
     """The direction's rails that are left, from the first on that does more than to let the message pass."""
     variables = turn.scene.machine.variables
     left = list(variables.get(f"_{direction}_to_pass") or ())
@@ -50,7 +47,7 @@ async def pass_rails(turn: CanonicalTurn, direction: str) -> Outcome:
             del left[0]
     if direction == "output":
         drop_acting(turn.scene.program, turn.scene.machine, "pass_output_rails")
-    return Outcome(left)
+    return left
 
 
 async def _passes(turn: CanonicalTurn, triggered: str, reference: str) -> bool:
@@ -59,29 +56,29 @@ async def _passes(turn: CanonicalTurn, triggered: str, reference: str) -> bool:
     code, arguments = called(program, reference)
     if code is None:
         return False
-    before, answers = variables.copy(), list[tuple[str, dict[str, Any], Outcome]]()
+    before = variables.copy()
+    answers: list[Answer] = []
     variables.update(arguments)
     variables[triggered] = reference
     walk = go_through(program, variables, code)
-    try:
-        element = next(walk)
-        while turn.is_system(element.name):
-            filled = element.filling.filled(variables)
-            turn.scene.notes[RESULT] = element.result
+    element = next(walk)
+    while not isinstance(element, bool) and turn.is_system(element.name):
+        filled = element.filling.filled(variables)
+        turn.scene.notes[RESULT] = element.result
+        try:
             outcome = await turn.carry_out(element.name, filled)
-            answers.append((element.name, filled, outcome))
-            if outcome.failure is not None or outcome.failed_rail is not None or outcome.events:
-                break
-            if outcome.context_updates:
-                variables.update(outcome.context_updates)
-            element = walk.send(outcome.value)
-    except ActionNotFoundError:
-        pass  # the flow will meet it again, and say so
-    except StopIteration as end:
-        if end.value:
-            variables[triggered] = None
-            return True
+        except ActionNotFoundError:
+            break  # the flow will meet it again, and say so
+        answers.append(Answer(element.name, filled, outcome))
+        if outcome.failure is not None or outcome.failed_rail is not None or outcome.events:
+            break
+        if outcome.context_updates:
+            variables.update(outcome.context_updates)
+        element = walk.send(outcome.value)
+    if element is True:
+        variables[triggered] = None
+        return True
     variables.clear()
     variables.update(before)
-    turn.answers = [Answer(*each) for each in answers]
+    turn.answers = answers
     return False

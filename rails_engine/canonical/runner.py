@@ -82,12 +82,14 @@ class CanonicalRunner:
         """True if something of the caller's may look at all that happened in a turn."""
         return self._answers.reads_events or self._registered.reads_events()
 
+    def left(self, turn: CanonicalTurn, direction: str) -> Awaitable[list[str]]:
+        """See `Runner.left`."""
+        return pass_rails(turn, direction)
+
     def run(self, turn: CanonicalTurn, name: str, arguments: Mapping[str, Any]) -> Awaitable[Outcome]:
         """See `Runner.run`."""
         plan = self._registered.find(name) or self._own.get(name)
         if plan is None:
-            if name in PASSING:
-                return pass_rails(turn, PASSING[name])
             if name in self._parallel:
                 return self._side_by_side(turn, self._parallel[name])
             plan = self._elsewhere(name)
@@ -143,6 +145,7 @@ class CanonicalRunner:
         new = (await rail.go_on())[:-1]
         turn.trace.beside[begin["uid"]] = trace.actions
         turn.trace.deciders.update(trace.deciders)
+        turn.trace.has_failed |= trace.has_failed
         stopped = any(_ends_turn(event) for event in new)
         if not stopped:
             turn.trace.heard_beside.update(event["uid"] for event in new)

@@ -36,6 +36,11 @@ class AheadRunner:
         """See `Runner.is_system`."""
         return self._inner.is_system(name)
 
+    async def left(self, turn: CanonicalTurn, direction: str) -> list[str]:
+        """See `Runner.left`; the copy has no rails."""
+        del turn, direction
+        raise AheadEndedError
+
     async def run(self, turn: CanonicalTurn, name: str, arguments: Mapping[str, Any]) -> Outcome:
         """See `Runner.run`.
 

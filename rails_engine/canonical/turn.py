@@ -34,7 +34,7 @@ from rails_engine.errors import ActionNotFoundError, InvalidRequestError
 from rails_engine.parts import media_of
 from rails_engine.saved import is_marker
 from rails_engine.scene import Outcome, RunningRail
-from rails_engine.trace import ActionRun, Trace
+from rails_engine.trace import ActionRun, Trace, failed
 from rails_engine.umim import EventDict, Stamper
 from rails_engine.values import value_class
 from rails_engine.windows import StreamStoppedError
@@ -76,6 +76,10 @@ class Runner(Protocol):
 
     def is_system(self, name: str) -> bool:
         """True for actions of the runtime and for those registered as such."""
+        ...
+
+    def left(self, turn: CanonicalTurn, direction: str) -> Awaitable[list[str]]:
+        """Pass the rails of a direction; those that did not let pass, and all behind them, are left for the flows."""
         ...
 
     def run(self, turn: CanonicalTurn, name: str, arguments: Mapping[str, Any]) -> Awaitable[Outcome]:
@@ -283,29 +287,35 @@ class CanonicalTurn:
     # --- actions ---------------------------------------------------------------------------------------------------
 
     async def _act(self, start: EventDict) -> list[EventDict]:
-        name, params = start["action_name"], start.get("action_params")
-        arguments = resolved(params, self.scene.context) if params else {}
-        key = self.scene.notes[RESULT] = start.get("action_result_key")
+        """Run an action: the events that are to be seen next."""
+        name, params, key = start["action_name"], start.get("action_params"), start.get("action_result_key")
+        if name in PASSING:
+            left = await self._runner.left(self, PASSING[name])
+            return self._acted(start, {str(key): left}, _finished(start, left, None, []), [])
+        self.scene.notes[RESULT] = key
+        arguments = resolved(params, self.scene.machine.variables) if params else {}
         outcome, failure = await self._outcome(name, arguments)
-        updates: Mapping[str, Any] = outcome.context_updates
-        if key:
-            updates = {**updates, key: outcome.value}
         events = [self.stamp(event) for event in outcome.events] if outcome.events else []
-        finished = _finished(start, outcome.value, failure, events)
+        updates = {**outcome.context_updates, key: outcome.value} if key else outcome.context_updates
+        return self._acted(start, updates, _finished(start, outcome.value, failure, events), events)
+
+    def _acted(
+        self, start: EventDict, updates: Mapping[str, Any], finished: EventDict, events: list[EventDict]
+    ) -> list[EventDict]:
+        """What is to be seen of an action that has ended; of what nobody reads the machine alone hears."""
         if self.is_recorded:
             told = [self.stamp({"type": "ContextUpdate", "data": dict(updates)})] if updates else []
             return [*told, self.stamp(finished), *events]
-        scene = self.scene
+        machine = self.scene.machine
         if updates:
-            scene.machine.variables.update(updates)
-            scene.machine.pending.clear()
+            machine.variables.update(updates)
+            machine.pending.clear()
             self._seen += 1
-        if not finished["is_system_action"]:
+        if not start.get("is_system_action"):
             return [self.stamp(finished), *events]
-        # Nobody but the machine hears that it is over.
         self._last = finished
         self._seen += 1
-        self._decision = hear(scene.program, scene.machine, "InternalSystemActionFinished", finished)
+        self._decision = hear(self.scene.program, machine, finished["type"], finished)
         return events
 
     def _created_quietly(self, decision: Send) -> EventDict:
@@ -332,26 +342,31 @@ class CanonicalTurn:
         return [self.stamp(_finished(start, None, None, [event])), event]
 
     async def carry_out(self, name: str, arguments: Mapping[str, Any]) -> Outcome:
-        """Run an action, and keep a record of it; of what came of it alone, where nobody reads the turn.
+        """Run an action, and keep a record of it where somebody reads the turn.
 
         Raises:
             as `Runner.run`.
         """
-        record = ActionRun(name, arguments, time.time())
-        self.trace.actions.append(record)
-        outcome = await (self._timed(record) if self.is_recorded else self._runner.run(self, name, arguments))
-        record.value, record.failure = outcome.value, outcome.failure
+        if self.is_recorded:
+            outcome = await self._recorded(ActionRun(name, arguments, time.time()))
+        else:
+            outcome = await self._runner.run(self, name, arguments)
+        if failed(outcome.value, outcome.failure):
+            self.trace.has_failed = True
         return outcome
 
-    async def _timed(self, record: ActionRun) -> Outcome:
+    async def _recorded(self, record: ActionRun) -> Outcome:
         """Run the action of a record, which is told of the model calls that it makes and of when it ended."""
         scene = self.scene
+        self.trace.actions.append(record)
         try:
             self.scene = _with_services(scene, scene.services.scoped(record.llm_calls.append))
-            return await self._runner.run(self, record.name, record.arguments)
+            outcome = await self._runner.run(self, record.name, record.arguments)
         finally:
             self.scene = scene
             record.finished_at = time.time()
+        record.value, record.failure = outcome.value, outcome.failure
+        return outcome
 
     def _known(self, name: str, arguments: Mapping[str, Any]) -> Outcome | None:
         """What the action has answered already, where it has."""
@@ -367,8 +382,6 @@ class CanonicalTurn:
         """What the action gave, and why it failed if it did; a failure is said and ends the turn."""
         scene = self.scene
         try:
-            if name in PASSING:
-                return await self._runner.run(self, name, arguments), None
             outcome = self._known(name, arguments) or await self.carry_out(name, arguments)
             if scene.shown is not None:
                 await scene.shown.flush()

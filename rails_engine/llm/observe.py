@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TypeAlias
 from uuid import uuid4
 
@@ -13,10 +13,9 @@ from rails_engine.llm.base import LLM, Chunk, LLMRequest
 from rails_engine.llm.layer import Layer
 from rails_engine.llm.streams import Reading
 from rails_engine.llm.wire import text_of
-from rails_engine.values import value_class
 
 
-@value_class
+@dataclass(slots=True)
 class LLMCall:
     """One call from its request to its end. `error` is set where it failed; then `completion` is what had come.
 
@@ -31,14 +30,14 @@ class LLMCall:
     started_at: float
     duration_s: float
     error: BaseException | None = None
-    _named: list[str] = field(default_factory=list, repr=False, compare=False)
+    _uid: str = field(default="", repr=False, compare=False)
 
     @property
     def uid(self) -> str:
         """Made when somebody first asks for it, which few do: randomness from the system costs more than the record."""
-        if not self._named:
-            self._named.append(str(uuid4()))
-        return self._named[0]
+        if not self._uid:
+            self._uid = str(uuid4())
+        return self._uid
 
     @property
     def prompt_text(self) -> str:

@@ -143,20 +143,29 @@ def call_of(request: LLMRequest) -> tuple[Prompt, list[str] | None, dict[str, An
         kwargs["tool_choice"] = request.tool_choice
     if request.response_format is not None:
         kwargs["response_format"] = request.response_format
-    prompt: Prompt = (
-        request.prompt if request.prompt is not None else [public_message(m) for m in request.messages]
-    )
+    prompt: Prompt = request.prompt if request.prompt is not None else public_messages(request.messages)
     return prompt, list(request.sampling.stop) or None, {**kwargs, **request.extra}
 
 
 _PUBLIC_ROLES = {**{role.value: role for role in PublicRole}, "developer": PublicRole.SYSTEM}
 
 
+def public_messages(messages: Sequence[Message]) -> list[ChatMessage]:
+    """Messages of ours as users' models take them, which may change them; most have nothing but a role and a text."""
+    roles = _PUBLIC_ROLES
+    return [
+        ChatMessage(roles[message.role], message.content)
+        if type(message.content) is str
+        and message.name is message.tool_call_id is None
+        and not message.tool_calls
+        else public_message(message)
+        for message in messages
+    ]
+
+
 def public_message(message: Message) -> ChatMessage:
     """A message of ours as users' models take it."""
     role = _PUBLIC_ROLES[message.role]
-    if isinstance(message.content, str) and not message.tool_calls and message.tool_call_id is None:
-        return ChatMessage(role, message.content, name=message.name)
     content = message.content if isinstance(message.content, str) else content_field(message)
     calls = [public_call(call) for call in message.tool_calls] or None
     return ChatMessage(role, cast("Any", content), calls, message.tool_call_id, message.name)

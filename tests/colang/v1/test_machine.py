@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 
 from colang import Event, Send, Source
 from colang.errors import ColangBudgetError, ColangRuntimeError, ColangStateError
-from colang.v1 import Program, State, definitions_of, flow_of_body, go_through, make_program, start_flow, step
+from colang.v1 import (
+    Program,
+    RunAction,
+    State,
+    definitions_of,
+    flow_of_body,
+    go_through,
+    make_program,
+    start_flow,
+    step,
+)
 from colang.v1.machine import INSTANCE_BOUND
 from colang.v1.snapshot import check_state, restore, snapshot_of
 
@@ -99,10 +109,10 @@ def test_a_flow_that_only_assigns_asks_and_acts_is_gone_through_by_itself() -> N
     work = program(flow("$n = 1\nif $n\n  $found = execute look(n=$n)\n$n = 2", "define flow straight"))
     variables: dict[str, Any] = {}
     walk = go_through(work, variables, work.flows["straight"])
-    assert next(walk).name == "look"
-    with pytest.raises(StopIteration) as end:
-        walk.send("it")
-    assert end.value.value is True
+    action = next(walk)
+    assert isinstance(action, RunAction)
+    assert action.name == "look"
+    assert walk.send("it") is True
     assert variables == {"n": 2, "found": "it"}
 
 
@@ -110,9 +120,7 @@ def test_a_flow_that_only_assigns_asks_and_acts_is_gone_through_by_itself() -> N
 def test_a_flow_that_does_more_is_left_where_it_does(line: str) -> None:
     work = program(flow(f"$n = 1\n{line}\n$n = 2", "define flow f"), flow("bot a", "define subflow sub"))
     variables: dict[str, Any] = {}
-    with pytest.raises(StopIteration) as end:
-        next(go_through(work, variables, work.flows["f"]))
-    assert end.value.value is False
+    assert next(go_through(work, variables, work.flows["f"])) is False
     assert variables == {"n": 1}
 
 

@@ -9,7 +9,7 @@ import pytest
 from colang.v1 import State
 from rails_engine import stories
 from rails_engine.ahead import Ahead, AheadEndedError
-from rails_engine.chat import ChatMessage, Digest
+from rails_engine.chat import ChatMessage
 from rails_engine.llm import LLMCall, LLMRequest, ScriptedLLM
 from rails_engine.prompts import FILTERS, History
 from rails_engine.replies import Reply
@@ -60,9 +60,7 @@ def test_the_conversation_that_was_used_last_is_kept_longest(monkeypatch: pytest
         return [{"role": "user", "content": text}, {"role": "assistant", "content": "yes"}]
 
     def keep(text: str) -> None:
-        asked = Digest()
-        asked.add(said(text)[0])
-        kept.keep(asked, Reply(["yes"]), begin_story())
+        kept.keep(kept.longest(said(text)[:1]), Reply(["yes"]), begin_story())
 
     keep("a")
     keep("b")
