@@ -217,9 +217,7 @@ class Colang1:
             for to_pass, left in self._passing:
                 variables[to_pass], variables[left] = variables[left], ()
         if stream is not None:
-            turn.scene = replace(turn.scene, shown=stream)
-            guarded = bool(turn.scene.context.get("_tool_output_flows"))
-            stream.begin(lambda give: self._windows(turn, give), guarded=guarded)
+            self._show(turn, stream)
         _recall(turn, inputs.past)
         new = await self._run(turn, [turn.stamp(event) for event in inputs.now])
         trace.story = turn.scene.events
@@ -350,6 +348,12 @@ class Colang1:
             raise StreamingNotSupportedError(
                 "this configuration has output rails and `rails.output.streaming.enabled` is false"
             )
+
+    def _show(self, turn: CanonicalTurn, stream: Stream) -> None:
+        """Have a turn's answer go into a stream while it comes to be."""
+        turn.scene = replace(turn.scene, shown=stream)
+        guarded = bool(turn.scene.context.get("_tool_output_flows"))
+        stream.begin(lambda give: self._windows(turn, give), guarded=guarded)
 
     def _windows(self, turn: CanonicalTurn, give: Callable[[Frame], None]) -> Windows:
         """Windows over the output rails that the turn runs."""

@@ -123,7 +123,7 @@ class LLMRails(Registers):
         """Answer a request that has been read; see `generate_async`."""
         trace = Trace(is_read=bool(self.watchers))
         try:
-            with call_context(request.options, request.messages):
+            with call_context(request.options, request.raw or request.messages):
                 if streaming_handler is not None:
                     return await self._pushed(request, trace, streaming_handler)
                 return await (self._one or self._dialog()).generate(request, trace)
@@ -181,12 +181,12 @@ class LLMRails(Registers):
         """The answer to a request that has been read, piece by piece; see `stream_async`."""
         trace = Trace()
         side = self._one or self._dialog()
-        given = (
+        answer = (
             side.stream(request, trace) if generator is None else side.check_stream(request, generator, trace)
         )
         try:
-            async with Reading(given) as frames:
-                with call_context(request.options, request.messages):
+            async with Reading(answer) as frames:
+                with call_context(request.options, request.raw or request.messages):
                     # The turn's task starts here, and takes its copy of the context with it.
                     first = await anext(frames, None)
                 if first is not None:
@@ -490,6 +490,6 @@ class LLMRails(Registers):
         if self._one is not None:
             if not asked and asked is not NOTHING_SAID:
                 raise NoMessagesError(f"`messages` is empty: give at least one message {EXAMPLE}")
-            return Request(asked, read, story=open_story(state), as_text=prompt is not None)
+            return Request(asked, read, story=open_story(state), as_text=prompt is not None, raw=given or ())
         wanted = isinstance(state, Mapping)
         return Request(asked, read, open_state(state), as_text=prompt is not None, state_wanted=wanted)

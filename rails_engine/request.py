@@ -22,7 +22,7 @@ class Request:
     `as_text`: a prompt was given, the answer is a text. `state` is a conversation of Colang 2.x; `state_wanted` says
     that it came as a dictionary, so the answer brings the new one. `story` is a saved conversation of Colang 1.0.
     `given` is an answer that came in the context, to be checked where dialog rails are off. `passthrough` takes the main
-    model's place in passthrough mode, for this one call.
+    model's place in passthrough mode, for this one call. `raw` are the messages as the caller gave them, for users' code.
     """
 
     messages: Sequence[Mapping[str, Any]]
@@ -33,6 +33,7 @@ class Request:
     state_wanted: bool = False
     given: str | None = None
     passthrough: Passthrough | None = None
+    raw: Sequence[Mapping[str, Any]] = ()
 
     @property
     def wants_response(self) -> bool:

@@ -42,7 +42,7 @@ class Trace:
     """Colang 1.0: an event's uid to the flow that decided it."""
     beside: dict[str, Sequence[ActionRun]] = field(default_factory=dict)
     """Colang 1.0: what a rail that ran beside others executed, by the uid of the event that it began with."""
-    heard_beside: set[str] = field(default_factory=set)
+    heard_beside: frozenset[str] = frozenset()
     """Colang 1.0: the uids of what such a rail heard itself; the flows of the conversation do not hear it again."""
     has_failed: bool = False
     """Colang 1.0: an action has raised, or one of a rail could not judge."""

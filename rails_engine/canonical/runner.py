@@ -148,7 +148,7 @@ class CanonicalRunner:
         turn.trace.has_failed |= trace.has_failed
         stopped = any(_ends_turn(event) for event in new)
         if not stopped:
-            turn.trace.heard_beside.update(event["uid"] for event in new)
+            turn.trace.heard_beside |= {event["uid"] for event in new}
         end = turn.stamp({"type": f"{kind}RailFinished", "flow_id": flow})
         events = [begin, *new] if stopped else [begin, *new, end]
         changed = {

@@ -51,6 +51,7 @@ START: Final = "StartInternalSystemAction"
 LISTEN: Final = "Listen"
 
 _NOTHING: Final[EventDict] = {"type": ""}
+_LISTENING: Final[EventDict] = {"type": LISTEN}
 _NOT_FAILED: Final[EventDict] = {}
 
 _NOTED: Final = frozenset({"UtteranceUserActionFinished", "hide_prev_turn", LISTEN})
@@ -132,8 +133,8 @@ class CanonicalTurn:
             known = self._systems[name] = self._runner.is_system(name)
         return known
 
-    async def run(self, inputs: Sequence[EventDict]) -> list[EventDict]:
-        """Take the inputs in; then go on until there is nothing left to do.
+    def run(self, inputs: Sequence[EventDict]) -> Awaitable[list[EventDict]]:
+        """Take the inputs in; what it gives is to be awaited, and goes on until there is nothing left to do.
 
         Raises:
             ColangRuntimeError: an expression failed, or a flow was called that does not exist.
@@ -142,7 +143,7 @@ class CanonicalTurn:
         """
         for event in inputs:
             self.see(event)
-        return await self.go_on()
+        return self.go_on()
 
     async def go_on(self) -> list[EventDict]:
         """Produce events until `Listen`; see `run`."""
@@ -236,13 +237,17 @@ class CanonicalTurn:
                 self._decision = None
                 self._seen += 1
                 return {**arguments, "is_system_action": True}
-        self.see(self._next_of(decision))
+        if decision is None and not self.is_recorded:
+            self._last = _LISTENING
+            hear(scene.program, scene.machine, LISTEN, _LISTENING)
+        else:
+            self.see(self._next_of(decision))
         return None
 
     def _next_of(self, decision: Send | None) -> EventDict:
         """The event of a decision."""
         if decision is None:
-            return self._written({"type": LISTEN}, is_marker=True)
+            return self.stamp({"type": LISTEN})
         if self._creates and decision.event.arguments.get("action_name") == "create_event":
             return self._created_quietly(decision)
         return self._event(decision)

@@ -8,6 +8,7 @@ import pytest
 
 from nemoguardrails import LLMRails, RailsConfig
 from nemoguardrails.testing import FakeLLMModel
+from rails_engine.context import raw_llm_request
 from rails_engine.errors import InvalidRequestError
 from rails_engine.stories import LONG
 
@@ -135,3 +136,20 @@ async def test_one_conversation_may_go_on_in_two_ways(talk: Talk) -> None:
     second = await talk.say("right")
     assert (first["content"], second["content"]) == (f"answer {LONG}", f"answer {LONG + 1}")
     assert "left" not in talk.prompts[-1]
+
+
+async def test_what_actions_do_to_the_messages_of_a_call_changes_no_later_one(talk: Talk) -> None:
+    async def meddle(text: str) -> bool:
+        del text
+        given = raw_llm_request.get()
+        assert given is talk.messages
+        for message in given[:-1]:
+            message["content"] = "meddled"
+        return True
+
+    talk.rails.register_action(meddle, "look")
+    kept = [dict(message) for message in talk.messages]
+    await talk.say("and now")
+    talk.messages = kept
+    await talk.say("and then")
+    assert "meddled" not in talk.prompts[-1]
