@@ -138,6 +138,77 @@ __device__ __forceinline__ void produce(
   }
 }
 
+// Multiplies tile `number` of this cluster when it is the group's turn. Hands back all stages but the last, whose
+// product is still under way, and returns that one's number.
+__device__ __forceinline__ u32 multiply_tile(
+    float (&sums)[2][HALF], u32 base, u32 full, u32 turn, u32 parity_of_turn, int number, int steps, int lane) {
+  const u32 empty = full + 8 * STAGES;
+  // Stages are used in the order of tiles, by both groups.
+  u32 at = static_cast<u32>(static_cast<u64>(number) * steps % STAGES);
+  u32 parity = static_cast<u32>(static_cast<u64>(number) * steps / STAGES) & 1;
+  barrier_wait(turn, parity_of_turn);
+  u32 last = 0;
+#pragma unroll 1
+  for (int step = 0; step < steps; ++step) {
+    const u32 stage = base + at * STAGE_BYTES;
+    barrier_wait(full + 8 * at, parity);
+    asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+#pragma unroll
+    for (int k = 0; k < STEPS; ++k) {
+      const u64 w = matrix(stage + X_BYTES + 32 * k);
+      const int add = step || k;
+      MMA(sums[0], matrix(stage + 32 * k), w, add);
+      MMA(sums[1], matrix(stage + 64 * 2 * INPUT_TILE + 32 * k), w, add);
+    }
+    asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+    asm volatile("wgmma.wait_group.sync.aligned 1;" ::: "memory");
+    if (step && lane < 2) barrier_arrive_at(empty + 8 * last, lane);
+    last = at;
+    if (++at == STAGES) {
+      at = 0;
+      parity ^= 1;
+    }
+  }
+  return last;
+}
+
+// Waits for all products; the sums are read after this and not before.
+__device__ __forceinline__ void finish(float (&sums)[2][HALF]) {
+#pragma unroll
+  for (int i = 0; i < HALF; ++i) asm volatile("" : "+f"(sums[0][i]), "+f"(sums[1][i])::"memory");
+  asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
+#pragma unroll
+  for (int i = 0; i < HALF; ++i) asm volatile("" : "+f"(sums[0][i]), "+f"(sums[1][i])::"memory");
+}
+
+// act(gate) * up of a tile's sums, as 16-bit rows of OUT_ROW bytes. A thread holds gate and up of the same columns.
+__device__ __forceinline__ void write_tile(const float (&sums)[2][HALF], u32 staging, int lane) {
+  const int warp = lane / 32, thread = lane % 32;
+#pragma unroll
+  for (int m = 0; m < 2; ++m) {
+    const u32 row = staging + (m * 64 + warp * 16 + thread % 16) * OUT_ROW + (thread / 16) * 16;
+#pragma unroll
+    for (int i = 0; i < HALF / 8; i += 2) {
+      u32 r[4];
+#pragma unroll
+      for (int j = 0; j < 2; ++j) {
+        if (i + j < HALF / 8) {
+          const float *g = sums[m] + 4 * (i + j), *u = g + HALF / 2;
+          r[2 * j] = gated(g[0], g[1], u[0], u[1]);
+          r[2 * j + 1] = gated(g[2], g[3], u[2], u[3]);
+        }
+      }
+      if (i + 1 < HALF / 8) {
+        asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(row + 16 * i),
+                     "r"(r[0]), "r"(r[1]), "r"(r[2]), "r"(r[3]) : "memory");
+      } else {
+        asm volatile("stmatrix.sync.aligned.m8n8.x2.shared.b16 [%0], {%1, %2};" ::"r"(row + 16 * i), "r"(r[0]),
+                     "r"(r[1]) : "memory");
+      }
+    }
+  }
+}
+
 extern "C" __global__ void __cluster_dims__(2, 1, 1) __launch_bounds__(384, 1) gated_linear(
     const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap weight,
     const __grid_constant__ TensorMap out, int tokens, int width, int inputs) {
@@ -171,68 +242,16 @@ extern "C" __global__ void __cluster_dims__(2, 1, 1) __launch_bounds__(384, 1) g
     if (own == 1) barrier_arrive(turns);  // the first group begins
     u32 turn = 0;
     for (int tile = blockIdx.x / 2 + own * clusters, number = own; tile < tiles; tile += 2 * clusters, number += 2) {
-      // Stages are used in the order of tiles, by both groups; 32 bits are enough for where a tile's first one lies.
-      u32 at = static_cast<u32>(static_cast<u64>(number) * steps % STAGES);
-      u32 parity = static_cast<u32>(static_cast<u64>(number) * steps / STAGES) & 1;
       float sums[2][HALF];
-      barrier_wait(turns + 8 * own, turn);
+      const u32 last = multiply_tile(sums, base, full, turns + 8 * own, turn, number, steps, lane);
       turn ^= 1;
-      u32 last = 0;
-#pragma unroll 1
-      for (int step = 0; step < steps; ++step) {
-        const u32 stage = base + at * STAGE_BYTES;
-        barrier_wait(full + 8 * at, parity);
-        asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
-#pragma unroll
-        for (int k = 0; k < STEPS; ++k) {
-          const u64 w = matrix(stage + X_BYTES + 32 * k);
-          const int add = step || k;
-          MMA(sums[0], matrix(stage + 32 * k), w, add);
-          MMA(sums[1], matrix(stage + 64 * 2 * INPUT_TILE + 32 * k), w, add);
-        }
-        asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
-        asm volatile("wgmma.wait_group.sync.aligned 1;" ::: "memory");
-        if (step && lane < 2) barrier_arrive_at(empty + 8 * last, lane);
-        last = at;
-        if (++at == STAGES) {
-          at = 0;
-          parity ^= 1;
-        }
-      }
       barrier_arrive(turns + 8 * (1 - own));
-#pragma unroll
-      for (int i = 0; i < HALF; ++i) asm volatile("" : "+f"(sums[0][i]), "+f"(sums[1][i])::"memory");
-      asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
-#pragma unroll
-      for (int i = 0; i < HALF; ++i) asm volatile("" : "+f"(sums[0][i]), "+f"(sums[1][i])::"memory");
+      finish(sums);
       if (lane < 2) barrier_arrive_at(empty + 8 * last, lane);
 
       const Place place = place_of(tile, pairs, columns);
       if (number) barrier_wait(drained, (number - 1) & 1);
-      const int warp = lane / 32, thread = lane % 32;
-#pragma unroll
-      for (int m = 0; m < 2; ++m) {
-        const u32 row = staging + (m * 64 + warp * 16 + thread % 16) * OUT_ROW + (thread / 16) * 16;
-#pragma unroll
-        for (int i = 0; i < HALF / 8; i += 2) {
-          u32 r[4];
-#pragma unroll
-          for (int j = 0; j < 2; ++j) {
-            if (i + j < HALF / 8) {
-              const float *g = sums[m] + 4 * (i + j), *u = g + HALF / 2;
-              r[2 * j] = gated(g[0], g[1], u[0], u[1]);
-              r[2 * j + 1] = gated(g[2], g[3], u[2], u[3]);
-            }
-          }
-          if (i + 1 < HALF / 8) {
-            asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(row + 16 * i),
-                         "r"(r[0]), "r"(r[1]), "r"(r[2]), "r"(r[3]) : "memory");
-          } else {
-            asm volatile("stmatrix.sync.aligned.m8n8.x2.shared.b16 [%0], {%1, %2};" ::"r"(row + 16 * i), "r"(r[0]),
-                         "r"(r[1]) : "memory");
-          }
-        }
-      }
+      write_tile(sums, staging, lane);
       asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
       asm volatile("bar.sync %0, 128;" ::"r"(1 + own) : "memory");
       if (lane == 0) {

@@ -27,6 +27,7 @@ from inference_backend.sampling.sampler import truncated
 from inference_backend.values import SamplingParameters
 
 cuda = pytest.importorskip("inference_backend.kernels.cuda")
+native = pytest.importorskip("inference_backend.kernels.cuda.native")
 
 GPU = torch.cuda.is_available()
 # The interpreter rounds to bfloat16 and float8 by cutting bits off, and multiplies no matrices of either.
@@ -117,6 +118,13 @@ def test_gate_and_up_in_cuda(dtype: torch.dtype, gelu: bool, tokens: int, inputs
     first = cuda.gated_hopper(x, weight, gelu=gelu)
     assert apart(first, expected) < TOLERANCE[dtype]
     assert torch.equal(first, cuda.gated_hopper(x, weight, gelu=gelu))
+
+
+def test_a_missing_compiler_is_named(device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "_compiler", lambda: None)
+    assert not native.can_compile()
+    with pytest.raises(RuntimeError, match="NVRTC is not there"):
+        native.compiled("", ())
 
 
 def test_a_cpu_has_no_kernel_of_hopper(device: torch.device) -> None:
