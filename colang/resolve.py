@@ -15,7 +15,7 @@ from colang import tree
 from colang.errors import ColangFlowError, ColangLoadError
 from colang.problems import Problem, Severity, did_you_mean
 from colang.source import Span
-from colang.walk import walk
+from colang.walk import bodies, walk
 
 _STARTING = {tree.Verb.START, tree.Verb.AWAIT, tree.Verb.ACTIVATE, tree.Verb.DEACTIVATE}
 _ENDING = (tree.Return, tree.Abort, tree.Break, tree.Continue)
@@ -94,6 +94,8 @@ class _Checker:
         for node in walk(self._flow):
             if isinstance(node, tree.Call):
                 yield from self._call(node)
+            elif isinstance(node, tree.Attribute) and node.name.startswith("_"):
+                yield _warning(f"`.{node.name}` cannot be read: it starts with `_`", node.span)
             elif isinstance(node, tree.Operation):
                 yield from self._operation(node)
             elif isinstance(node, tree.Case):
@@ -101,7 +103,7 @@ class _Checker:
 
     # --- structure ---
 
-    def _body(self, body: Sequence[tree.Statement], *, in_loop: bool) -> Iterator[Problem]:
+    def _body(self, body: Sequence[tree.Node], *, in_loop: bool) -> Iterator[Problem]:
         for index, statement in enumerate(body):
             if isinstance(statement, tree.Break | tree.Continue) and not in_loop:
                 word = type(statement).__name__.lower()
@@ -110,7 +112,7 @@ class _Checker:
                 after = body[index + 1]
                 if in_loop or not isinstance(statement, tree.Break | tree.Continue):
                     yield _warning("this is never reached", after.span)
-            for inner, loops in _bodies(statement):
+            for inner, loops in bodies(statement):
                 yield from self._body(inner, in_loop=in_loop or loops)
 
     # --- names ---
@@ -155,15 +157,3 @@ def _arguments(spec: tree.Spec, flow: tree.Flow) -> Iterator[Problem]:
         if name not in names:
             hint_name = did_you_mean(name, names)
             yield _warning(f"flow `{flow.name}` has no parameter `${name}`", value.span, hint_name)
-
-
-def _bodies(statement: tree.Statement) -> Iterator[tuple[tuple[tree.Statement, ...], bool]]:
-    """The bodies inside a statement, and whether it is a loop."""
-    if isinstance(statement, tree.While):
-        yield statement.body, True
-    elif isinstance(statement, tree.If):
-        yield from ((branch.body, False) for branch in statement.branches)
-    elif isinstance(statement, tree.When):
-        yield from ((case.body, False) for case in statement.cases)
-    if isinstance(statement, tree.If | tree.When) and statement.otherwise is not None:
-        yield statement.otherwise, False

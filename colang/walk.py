@@ -22,6 +22,18 @@ def walk(node: Node) -> Iterator[Node]:
         waiting.extend(reversed(list(children(current))))
 
 
+def bodies(statement: Node) -> Iterator[tuple[tuple[Node, ...], bool]]:
+    """The bodies inside a statement, and whether it is a loop; both dialects call these fields the same."""
+    own = getattr(statement, "body", None)
+    if own is not None:
+        yield own, True
+    for name in ("branches", "cases"):
+        yield from ((part.body, False) for part in getattr(statement, name, ()))
+    otherwise = getattr(statement, "otherwise", None)
+    if otherwise is not None:
+        yield otherwise, False
+
+
 def _nodes(value: object) -> Iterator[Node]:
     if isinstance(value, Node):
         yield value

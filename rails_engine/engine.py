@@ -115,7 +115,7 @@ class Engine:
     def _scene(self, state: State, before: Snapshot | None, services: Services, trace: Trace) -> Scene:
         machine = before.machine.fork() if before else colang.new_state(self.program, secrets.randbits(64))
         history = list(before.history) if before else []
-        events = [dict(event) for event in before.events] if before else []
+        events = list(before.events) if before else []
 
         async def beside(event: EventDict) -> Heard:
             now = Snapshot(self.program, machine, tuple(history), tuple(events))

@@ -217,7 +217,7 @@ def _model(scene: Surroundings, resources: Resources, kind: str) -> Any:
 
 _MEANINGS: Mapping[str, Meaning] = {
     "context": lambda scene, _resources: dict(scene.context),
-    "events": lambda scene, _resources: list(scene.events),
+    "events": lambda scene, _resources: [dict(event) for event in scene.events],
     "state": lambda scene, _resources: scene.state,
     "config": lambda _scene, resources: resources.config,
     "llm": lambda scene, resources: _model(scene, resources, "main"),

@@ -181,7 +181,7 @@ def _conditional(node: tree.Conditional) -> Compiled:
 def _attribute(node: tree.Attribute) -> Compiled:
     target, name = _build(node.target), node.name
     if name.startswith("_"):
-        raise ColangValueError(f"{node.span}: attributes that start with `_` cannot be read")
+        return _refused(f"{node.span}: attributes that start with `_` cannot be read")
 
     def read(scope: Scope) -> Any:
         value = target(scope)
@@ -195,6 +195,13 @@ def _attribute(node: tree.Attribute) -> Compiled:
         return read
     variable = node.target.name
     return read_variable
+
+
+def _refused(message: str) -> Compiled:
+    def refuse(_: Scope) -> Any:
+        raise ColangValueError(message)
+
+    return refuse
 
 
 def read_attribute(scope: Scope, target: Any, name: str) -> Any:

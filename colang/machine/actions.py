@@ -45,7 +45,7 @@ def release_action(run: Run, uid: str, flow_uid: str) -> None:
 
 
 def note_event(run: Run, signal: Signal) -> None:
-    """Update the action that an event from outside is about."""
+    """Update the action that an event from outside is about; of one that has finished nothing changes any more."""
     uid = signal.arguments.get("action_uid")
     if not isinstance(uid, str):
         return
@@ -59,6 +59,8 @@ def note_event(run: Run, signal: Signal) -> None:
         action = Action(uid, signal.name[: -len("Started")], {}, None)
         action.owner = run.state.token
         run.state.actions[uid] = action
+    if run.state.actions[uid].over:
+        return
     action = run.state.own_action(uid)
     action.context.update(signal.arguments)
     if stage != "updated":

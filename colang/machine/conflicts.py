@@ -142,7 +142,7 @@ def _act(run: Run, intent: Intent) -> None:
         action = run.state.own_action(intent.action_uid)
         if intent.name.startswith("Start"):
             action.status = "starting"
-        elif intent.name.startswith("Stop"):
+        elif intent.name.startswith("Stop") and not action.over:
             action.status = "stopping"
     run.emit(intent.name, arguments, intent.instance.uid)
 

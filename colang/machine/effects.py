@@ -97,7 +97,8 @@ def _activate_again(run: Run, reference: Instance, signal: Signal) -> None:
     reference = run.state.own(reference.uid)
     reference.activated += 1
     activator = str(signal.arguments.get("source_flow_instance_uid"))
-    if activator in run.state.instances and activator not in reference.parents:
+    if activator in run.state.instances:
+        # Once for each time: its end takes back all that it has asked for.
         parent = run.state.own(activator)
         parent.children = (*parent.children, reference.uid)
         reference.parents = (*reference.parents, activator)

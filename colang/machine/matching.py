@@ -164,7 +164,8 @@ def score(run: Run, instance: Instance, head: Head, signal: Signal) -> float:
         result = _SCORES[type(instruction.form)](run, instance, instruction.form, signal)
     else:  # pragma: no cover - only waiting heads are filed
         result = 0.0
-    return result * instance.priority if result > 0 else result
+    # A priority of 0.0 leaves the score as it is: nobody means a flow that hears nothing.
+    return result * (instance.priority or 1.0) if result > 0 else result
 
 
 def _score_started(head: Head, signal: Signal) -> float:

@@ -212,6 +212,11 @@ class Action:
         self.context: dict[str, Any] = {}
         """What it was started with, and everything received with its events since."""
 
+    @property
+    def over(self) -> bool:
+        """True for an action of a flow that has finished; a user may do the same thing again."""
+        return self.status == "finished" and self.flow_uid is not None
+
     def copy(self, owner: object) -> Action:
         """The action for the state whose token is `owner`; its start arguments are shared."""
         twin = Action.__new__(Action)

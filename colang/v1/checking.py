@@ -8,11 +8,11 @@ from colang.errors import ColangLoadError, ColangSyntaxError
 from colang.expressions import FUNCTIONS
 from colang.problems import Problem, Severity, did_you_mean
 from colang.source import Source, Span
-from colang.tree import Call
+from colang.tree import Call, Node
 from colang.v1 import tree
 from colang.v1.lowering import lower_flow
 from colang.v1.parser import parse_all
-from colang.walk import walk
+from colang.walk import bodies, walk
 
 _ENDING = (tree.Return, tree.Stop, tree.Goto, tree.Break, tree.Continue)
 
@@ -94,7 +94,7 @@ class _Checker:
                 hint = did_you_mean(intent, self._intents) or f"write `define user {intent}` with examples"
                 yield _warning(f"no user message is called `{intent}`", node.span, hint)
 
-    def _body(self, body: Sequence[tree.Statement], *, in_loop: bool) -> Iterator[Problem]:
+    def _body(self, body: Sequence[Node], *, in_loop: bool) -> Iterator[Problem]:
         for index, statement in enumerate(body):
             if isinstance(statement, tree.Break) and not in_loop:
                 yield _warning("`break` outside a loop does nothing", statement.span)
@@ -104,17 +104,5 @@ class _Checker:
             )
             if leaves and after is not None and not isinstance(after, tree.Label | tree.Meta):
                 yield _warning("this is never reached", after.span)
-            for inner, loops in _bodies(statement):
+            for inner, loops in bodies(statement):
                 yield from self._body(inner, in_loop=in_loop or loops)
-
-
-def _bodies(statement: tree.Statement) -> Iterator[tuple[tuple[tree.Statement, ...], bool]]:
-    """The bodies inside a statement, and whether it is a loop."""
-    if isinstance(statement, tree.While):
-        yield statement.body, True
-    elif isinstance(statement, tree.If):
-        yield from ((branch.body, False) for branch in statement.branches)
-    elif isinstance(statement, tree.When):
-        yield from ((case.body, False) for case in statement.cases)
-    if isinstance(statement, tree.If | tree.When) and statement.otherwise is not None:
-        yield statement.otherwise, False

@@ -73,7 +73,7 @@ EXAMPLES = {
         'flow a\n  b(1) "x"\n',
         'flow a\n  b "x" (1)\n',
     ),
-    "a variable to store the result in is missing: `as $name`": ("flow a\n  start b 1 as\n",),
+    "a variable begins with `$`: `$x = ...`": ("flow a\n  x = 1\n", "flow a\n  x += 1\n"),
     "a line cannot end with `and` or `or`; begin the next line with it": (
         "flow a\n  b and\n  c\n",
         "flow a\n  b or\n  c\n",
@@ -194,9 +194,20 @@ class Mistake:
         return self.text.split("\n")[(self.token.line or 1) - 1]
 
     @property
+    def before(self) -> str:
+        """What stands in front of the token in its line."""
+        return self.line[: (self.token.column or 1) - 1]
+
+    @property
+    def word_before(self) -> str:
+        """The word right in front of the token."""
+        word = re.search(r"(\w*)\W*$", self.before)
+        return word.group(1) if word else ""
+
+    @property
     def is_first(self) -> bool:
         """True if nothing stands in front of the token in its line."""
-        return not self.line[: (self.token.column or 1) - 1].strip()
+        return not self.before.strip()
 
     def line_above(self) -> Token:
         """The last line before the token's that says something, or the token's own at the end of the file."""
@@ -358,6 +369,34 @@ def _operator_with_assignment(mistake: Mistake) -> str | None:
     return None
 
 
+def _bare_word(mistake: Mistake) -> str | None:
+    """A word where a value belongs, which only a call could be: `(` is all that may follow."""
+    if mistake.token == "for":
+        return "there is no `for` inside brackets; write a `while` loop that appends"
+    if mistake.token == "as" or (mistake.accepts == {"LPAR"} and mistake.word_before == "as"):
+        return "a variable to store the result in is missing: `as $name`"
+    if mistake.accepts != {"LPAR"}:
+        return None
+    if mistake.word_before in {"true", "false", "null", "none"}:
+        return "`True`, `False` and `None` are written with a capital"
+    return f"`{mistake.word_before}` is no value: a text stands in quotes, a variable begins with `$`"
+
+
+def _one_line(mistake: Mistake) -> str | None:
+    """What stands on one line here and belongs on several."""
+    word, before = _first_word(mistake.line), mistake.before.rstrip()
+    if word == "else" and mistake.token == "when":
+        return "a further case is written `or when`"
+    if word == "global" and mistake.accepts <= _ENDS:
+        return "`global` names one variable; write a line for each"
+    if before.endswith(":") and word in _OPENING and mistake.accepts <= _ENDS | _BODY:
+        return "the body begins on the next line, indented"
+    return None
+
+
+_ENDS = frozenset({"_NEWLINE", "COMMENT", "BLANK", "NEWLINE", "CONTINUATION"})
+
+
 def _indentation(mistake: Mistake) -> str | None:
     if mistake.token.type == "_INDENT":
         hint = did_you_mean(_first_word(mistake.line_above()), _OPENING)
@@ -373,6 +412,8 @@ _RULES: tuple[Callable[[Mistake], str | None], ...] = (
     _bad_first_word,
     _assignment_for_comparison,
     _operator_with_assignment,
+    _bare_word,
+    _one_line,
     _indentation,
     _bad_character,
 )
