@@ -204,6 +204,10 @@ class Mistake:
         word = re.search(r"(\w*)\W*$", self.before)
         return word.group(1) if word else ""
 
+    def at(self, word: str) -> bool:
+        """True if this word is what the parser stopped at."""
+        return str(self.token) == word
+
     @property
     def is_first(self) -> bool:
         """True if nothing stands in front of the token in its line."""
@@ -371,9 +375,9 @@ def _operator_with_assignment(mistake: Mistake) -> str | None:
 
 def _bare_word(mistake: Mistake) -> str | None:
     """A word where a value belongs, which only a call could be: `(` is all that may follow."""
-    if mistake.token == "for":
+    if mistake.at("for"):
         return "there is no `for` inside brackets; write a `while` loop that appends"
-    if mistake.token == "as" or (mistake.accepts == {"LPAR"} and mistake.word_before == "as"):
+    if mistake.at("as") or (mistake.accepts == {"LPAR"} and mistake.word_before == "as"):
         return "a variable to store the result in is missing: `as $name`"
     if mistake.accepts != {"LPAR"}:
         return None
@@ -385,7 +389,7 @@ def _bare_word(mistake: Mistake) -> str | None:
 def _one_line(mistake: Mistake) -> str | None:
     """What stands on one line here and belongs on several."""
     word, before = _first_word(mistake.line), mistake.before.rstrip()
-    if word == "else" and mistake.token == "when":
+    if word == "else" and mistake.at("when"):
         return "a further case is written `or when`"
     if word == "global" and mistake.accepts <= _ENDS:
         return "`global` names one variable; write a line for each"

@@ -113,3 +113,25 @@ async def test_nor_what_is_written_in_one_call_with_the_intent() -> None:
 async def test_a_flow_of_another_name_does_not_stand_in_for_the_rails() -> None:
     written = 'flow bot make a joke\n  bot say "LEAK"\nflow output rails $output_text\n  pass'
     assert "LEAK" not in await said(app(NAMED, written))
+
+
+async def test_a_program_that_speaks_of_an_undefined_flow_does_not_keep_it_from_being_written() -> None:
+    own = """
+flow speak of it
+  match UnhandledEvent(event="StartFlow") as $start
+  bot say "I do not know {$start.flow_id} yet."
+"""
+    program = NAMED.replace("  user said", "  activate speak of it\n  user said") + own
+    assert await said(app(program, 'bot say "ha"')) == "I do not know bot make a joke yet.\nha"
+
+
+@pytest.mark.parametrize("_", range(4))
+async def test_a_program_that_answers_unhandled_intents_goes_before_the_model(_: int) -> None:
+    own = """
+flow answer it
+  unhandled user intent as $unhandled
+  bot say "{$unhandled.intent}, you say"
+"""
+    program = CONTINUING.replace("  match", "  activate answer it\n  match") + own
+    written = 'bot intent: x\nbot action: bot say "from the model"'
+    assert await said(app(program, "user asked", written), "what is up") == "user asked, you say"
