@@ -148,7 +148,7 @@ class Scene:
     program: colang.Program
     machine: colang.State
     history: list[colang.History]
-    events: list[EventDict]
+    events: list[Mapping[str, Any]]
     services: Services
     state: State
     judge: Judge
