@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import nemoguardrails
-from tests.app.cli.command import IMPORT_ROOT, environment, nemoguardrails_command
+from tests.app.cli.command import IMPORT_ROOT, environment, nemoguardrails_command, run_here
 
 
 def test_it_says_its_version(tmp_path: Path) -> None:
@@ -63,13 +63,13 @@ def test_an_unknown_configuration_is_a_sentence_and_a_usage_status(tmp_path: Pat
     )
 
 
-def test_two_configurations_are_refused(tmp_path: Path) -> None:
-    done = nemoguardrails_command("chat", "--config", "a", "--config", "b", cwd=tmp_path)
-    assert done.returncode == 2
+def test_two_configurations_are_refused() -> None:
+    done = run_here("chat", "--config", "a", "--config", "b")
+    assert done.exit_code == 2
     assert "One configuration at a time" in done.stderr
 
 
-def test_an_unknown_debug_level_is_refused(tmp_path: Path) -> None:
-    done = nemoguardrails_command("chat", "--config", "hello_world", "--debug-level", "LOUD", cwd=tmp_path)
-    assert done.returncode == 2
+def test_an_unknown_debug_level_is_refused() -> None:
+    done = run_here("chat", "--config", "hello_world", "--debug-level", "LOUD")
+    assert done.exit_code == 2
     assert "--debug-level LOUD: choose one of WARNING, INFO, DEBUG." in done.stderr

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.app.cli.command import environment, nemoguardrails_command
+from tests.app.cli.command import environment, run_here
 
 PATIENCE_S = 60.0
 
@@ -122,6 +122,6 @@ async def test_a_server_that_refuses_is_quoted_and_one_that_is_not_there_named(
     [("--server-url", "http://x"), ("--config-id", "c"), ("--server-url", "x:1", "--config-id", "c")],
 )
 def test_half_an_address_is_wrong_usage(arguments: tuple[str, ...]) -> None:
-    done = nemoguardrails_command("chat", *arguments)
-    assert done.returncode == 2
+    done = run_here("chat", *arguments)
+    assert done.exit_code == 2
     assert done.stderr.startswith("Error: --server-url")

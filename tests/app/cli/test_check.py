@@ -9,7 +9,7 @@ import pytest
 from app.bundled import bundled_names
 from app.cli.check import run_check
 from app.errors import UsageError
-from tests.app.cli.command import nemoguardrails_command
+from tests.app.cli.command import nemoguardrails_command, run_here
 
 
 class Checked:
@@ -116,8 +116,8 @@ def test_a_path_that_does_not_exist_is_wrong_usage() -> None:
 def test_the_command_ends_with_the_status_of_the_check(tmp_path: Path) -> None:
     broken = folder(tmp_path, config_yml=TWO, main_co='flow main\n  bot say "x\n')
     assert nemoguardrails_command("check", str(broken)).returncode == 1
-    assert nemoguardrails_command("check", "nowhere").returncode == 2
-    assert nemoguardrails_command("check").returncode == 2
+    assert run_here("check", "nowhere").exit_code == 2
+    assert run_here("check").exit_code == 2
 
 
 @pytest.mark.parametrize(
