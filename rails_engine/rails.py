@@ -334,7 +334,7 @@ class LLMRails(Registers):
     def explain(self) -> ExplainInfo:
         """The latest model calls of the task that called last, and the history of its last call."""
         calls = [call_info(call) for call in self._calls]
-        return ExplainInfo(llm_calls=calls, colang_history=self._history(self._last))
+        return ExplainInfo(llm_calls=calls, colang_history=self._history(self._last) or None)
 
     @property
     def explain_info(self) -> ExplainInfo:

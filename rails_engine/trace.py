@@ -83,7 +83,7 @@ def call_info(call: LLMCall) -> LLMCallInfo:
         id=call.uid,
         request_id=call.completion.request_id,
         prompt=call.prompt_text,
-        completion=call.completion.text,
+        completion=call.completion.text if call.error is None else call.completion.text or None,
         llm_model_name=call.model_name,
         llm_provider_name=call.provider_name,
         from_cache=call.completion.cached,

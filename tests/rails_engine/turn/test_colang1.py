@@ -183,6 +183,17 @@ def test_what_is_no_state_is_refused(state: Any) -> None:
         rails("", "x").generate(messages=[user("a")], state=state)
 
 
+def test_nothing_is_told_of_what_a_failed_call_did_not_bring() -> None:
+    app = LLMRails(
+        RailsConfig.from_content("", "models: []"), llm=FakeLLMModel(llm_exception=OSError("gone"))
+    )
+    assert (app.explain().llm_calls, app.explain().colang_history) == ([], None)
+    with pytest.raises(LLMCallException):
+        app.generate(prompt="hi")
+    told = app.explain()
+    assert ([call.completion for call in told.llm_calls], told.colang_history) == ([None], None)
+
+
 def test_a_model_that_fails_reaches_the_caller_with_its_cause() -> None:
     app = LLMRails(
         RailsConfig.from_content("", "models: []"), llm=FakeLLMModel(llm_exception=OSError("down"))

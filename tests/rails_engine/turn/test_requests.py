@@ -158,7 +158,10 @@ define bot no
         ("refuses", ["execute look"], 1),
     ]
     blocked = app.generate(messages=[user("bad")], options=log).log.activated_rails  # type: ignore[union-attr]
-    assert [(r.name, r.decisions, r.stop) for r in blocked] == [("refuses", ["stop"], True)]
+    assert [(r.name, r.decisions, r.stop) for r in blocked] == [
+        ("lets pass", ["execute look"], False),
+        ("refuses", ["stop"], True),
+    ]
 
 
 # --- models ------------------------------------------------------------------------------------------------------
