@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from inference_backend import (
@@ -15,43 +17,43 @@ from inference_backend import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How errors of a class are told: the HTTP status, and OpenAI's `type` and `code`."""
+
+    status: int
+    type: str
+    code: str | None = None
+
+
+_KINDS: Mapping[type[EngineError], _Kind] = {
+    UnknownModelError: _Kind(404, "not_found_error", "model_not_found"),
+    RequestTooLongError: _Kind(400, "invalid_request_error", "context_length_exceeded"),
+    RequestError: _Kind(400, "invalid_request_error"),
+    # A checkpoint at fault while serving is an adapter's folder that a caller named.
+    CheckpointError: _Kind(400, "invalid_request_error"),
+    OverloadedError: _Kind(503, "overloaded_error", "overloaded"),
+    DeadlineError: _Kind(504, "timeout_error", "deadline_exceeded"),
+    EngineError: _Kind(500, "server_error"),
+}
+"""The nearest class of an error counts."""
+
+
+def _kind(error: EngineError) -> _Kind:
+    return next(_KINDS[kind] for kind in type(error).__mro__ if kind in _KINDS)
+
+
 def status_of(error: EngineError) -> int:
-    """A checkpoint at fault while serving is an adapter's folder that a caller named."""
-    if isinstance(error, UnknownModelError):
-        return 404
-    if isinstance(error, RequestError | CheckpointError):
-        return 400
-    if isinstance(error, OverloadedError):
-        return 503
-    return 504 if isinstance(error, DeadlineError) else 500
+    """The HTTP status of an error."""
+    return _kind(error).status
 
 
 def body_of(error: EngineError) -> dict[str, Any]:
     """`{"error": {...}}` as OpenAI's clients read it."""
-    status = status_of(error)
-    code: str | None
-    if isinstance(error, RequestTooLongError):
-        code = "context_length_exceeded"
-    elif isinstance(error, UnknownModelError):
-        code = "model_not_found"
-    else:
-        code = {503: "overloaded", 504: "deadline_exceeded"}.get(status)
-    kind = {
-        400: "invalid_request_error",
-        404: "not_found_error",
-        503: "overloaded_error",
-        504: "timeout_error",
-    }
-    return {
-        "error": {
-            "message": str(error),
-            "type": kind.get(status, "server_error"),
-            "param": getattr(error, "param", None),
-            "code": code,
-        }
-    }
+    kind = _kind(error)
+    return refusal(str(error), kind.type, kind.code, getattr(error, "param", None))
 
 
-def refusal(message: str, kind: str, code: str | None = None) -> dict[str, Any]:
-    """An error body for what the server itself refuses."""
-    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+def refusal(message: str, kind: str, code: str | None = None, param: str | None = None) -> dict[str, Any]:
+    """An error body; `param` names the field of the request that is at fault."""
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
