@@ -18,6 +18,7 @@ lint: .venv/.dev
 
 types: .venv/.dev
 	.venv/bin/mypy
+	.venv/bin/mypy tests/nemoguardrails/typed_program.py
 
 contracts: .venv/.dev
 	.venv/bin/python -m pytest tests/contracts

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final, Self, cast
 
 from colang import Program
+from rails_engine.answering import Answering, AnyState, Messages, Options
 from rails_engine.assembly import Assembly, assemble, colang1, colang2
 from rails_engine.background import background_loop
 from rails_engine.canonical import Speech
@@ -32,7 +33,7 @@ from rails_engine.messages import (
     require_messages,
     require_plain_events,
 )
-from rails_engine.options import GenerationOptions, RailsResult, RailType, read_options
+from rails_engine.options import RailsResult, RailType, read_options
 from rails_engine.registers import Registers
 from rails_engine.request import Request
 from rails_engine.response import ExplainInfo, GenerationResponse
@@ -52,15 +53,11 @@ from rails_engine.verdicts import (
     verdict,
 )
 
-Messages = Sequence[Mapping[str, Any]]
-Options = Mapping[str, Any] | GenerationOptions | None
-AnyState = State | Mapping[str, Any] | None
-
 CALLS_EXPLAINED: Final = 100
 """Model calls that `explain()` tells of."""
 
 
-class LLMRails(Registers):
+class LLMRails(Answering, Registers):
     """Guardrails for one configuration. Safe to call from many tasks at once: conversations share nothing.
 
     `llm` takes the place of the configuration's main model: an `LLMModel`, or a LangChain chat model.
@@ -100,23 +97,6 @@ class LLMRails(Registers):
 
     # --- answering -------------------------------------------------------------------------------------------------
 
-    async def generate_async(
-        self,
-        prompt: str | None = None,
-        messages: Messages | None = None,
-        options: Options = None,
-        state: AnyState = None,
-        streaming_handler: Any = None,
-    ) -> str | dict[str, Any] | GenerationResponse:
-        """Answer a prompt with a text, or messages with a message; with `options` or `state` a GenerationResponse.
-
-        Raises:
-            ValueError: neither or both of `prompt` and `messages`, or one of them malformed.
-            InvalidStateError: `state` was not given out by this configuration.
-            LLMCallException: the main model failed; a state that was passed is as it was.
-        """
-        return await self.answer(self.request(prompt, messages, options, state), streaming_handler)
-
     async def answer(
         self, request: Request, streaming_handler: Any = None
     ) -> str | dict[str, Any] | GenerationResponse:
@@ -129,51 +109,6 @@ class LLMRails(Registers):
                 return await (self._one or self._dialog()).generate(request, trace)
         finally:
             self._remember(trace)
-
-    def generate(
-        self,
-        prompt: str | None = None,
-        messages: Messages | None = None,
-        options: Options = None,
-        state: AnyState = None,
-    ) -> str | dict[str, Any] | GenerationResponse:
-        """As `generate_async`, for code without an event loop.
-
-        Raises:
-            RuntimeError: called inside a running event loop.
-        """
-        # By name, as subclasses may have them in another order.
-        work = self.generate_async(prompt=prompt, messages=messages, options=options, state=state)
-        return background_loop().run(work, "generate_async(…)")
-
-    async def stream_async(  # noqa: PLR0913, PLR0917 -- the public signature that users call
-        self,
-        prompt: str | None = None,
-        messages: Messages | None = None,
-        options: Options = None,
-        state: AnyState = None,
-        include_metadata: bool | None = False,
-        generator: AsyncIterator[Any] | None = None,
-        include_generation_metadata: bool | None = None,
-    ) -> AsyncIterator[str | dict[str, Any]]:
-        """The answer piece by piece; a failure ends it with an error frame (see `streaming`).
-
-        `generator` is a model's answer from elsewhere that is to pass the output rails. With `include_metadata` each
-        piece is `{"text": …, "metadata": {…}}`: reasoning, tool calls and usage come in the metadata. Closing the
-        iterator stops the model.
-
-        Raises:
-            ValueError: as `generate_async`; StreamingNotSupportedError among them, where there are output rails and
-                `rails.output.streaming.enabled` is false.
-        """
-        framed = bool(include_metadata or include_generation_metadata)
-        asked = NOTHING_SAID if generator is not None and prompt is None and messages is None else messages
-        request = self.request(prompt, asked, options, state)
-        async with Reading(self.frames(request, generator)) as frames:
-            async for frame in frames:
-                shown = frame.shown(framed=framed)
-                if shown is not None:
-                    yield shown
 
     async def frames(
         self, request: Request, generator: AsyncIterator[Any] | None = None

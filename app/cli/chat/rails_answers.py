@@ -30,7 +30,7 @@ class RailsAnswers:
             ConversationError: a rail raised its exception instead of answering.
         """
         reply = await self._rails.generate_async(messages=list(messages))
-        content = reply["content"] if isinstance(reply, dict) else reply
+        content = reply["content"]
         if isinstance(content, dict):
             raise ConversationError(str(content.get("message") or content.get("type")))
         return str(content)
