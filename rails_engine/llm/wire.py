@@ -202,8 +202,8 @@ def chunk_of(data: Mapping[str, Any], metadata: Mapping[str, Any] | None = None)
     calls = said.get("tool_calls")
     logprobs = choice.get("logprobs")
     return Chunk(
-        text=text if isinstance(text, str) else _joined(text),
-        reasoning=_reasoning(said),
+        text=_whole(text if isinstance(text, str) else _joined(text)),
+        reasoning=_whole(_reasoning(said)),
         tool_calls=tuple(_fragment(i, call) for i, call in enumerate(calls)) if calls else (),
         logprobs=_logprobs(logprobs) if logprobs else (),
         finish_reason=choice.get("finish_reason"),
@@ -213,6 +213,17 @@ def chunk_of(data: Mapping[str, Any], metadata: Mapping[str, Any] | None = None)
         metadata=metadata,
         others=tuple(map(_text_of, choices[1:])) if choices and len(choices) > 1 else (),
     )
+
+
+def _whole(text: str) -> str:
+    """The text with U+FFFD for each half of a character that came without the other: no file or socket could take it."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def _text_of(choice: Mapping[str, Any]) -> str:

@@ -83,6 +83,13 @@ async def test_a_streamed_answer(stub: Stub, models: MakeModels) -> None:
     assert stub.requests[0]["stream"] is True
 
 
+async def test_half_a_character_is_replaced_and_two_halves_are_one(stub: Stub, models: MakeModels) -> None:
+    written = b'{"choices": [{"message": {"content": "a\\ud83d b\\ud83d\\ude00 \\ude00 \xc3\xa9", "reasoning": "\\ud83d"}}]}'
+    stub.replies = [Reply(raw=written)]
+    answer = await ask(models)
+    assert (answer.text, answer.reasoning) == ("a\ufffd b\U0001f600 \ufffd \xe9", "\ufffd")
+
+
 async def test_parameters_are_sent_and_the_request_wins(stub: Stub, models: MakeModels) -> None:
     request = LLMRequest(
         prompt="q", sampling=Sampling(temperature=0.6, stop=("User:",), seed=3, top_k=5), extra={"user": "u"}
