@@ -151,7 +151,47 @@ def test_conversations_by_state_share_nothing(colang: str, yaml: str) -> None:
     assert answers == [[f"nonce-{number}-"] * 2 for number in range(CONVERSATIONS // 8)]
 
 
-@DIALECTS
+AT_ONCE = """
+rails:
+  input: {flows: [witness in, witness too], parallel: true, timeout_s: 100}
+  output: {flows: [witness out, witness too], parallel: true, timeout_s: 100, streaming: {chunk_size: 1, context_size: 1}}
+"""
+WITNESSED_AT_ONCE = WITNESSED + "define subflow witness too\n  $seen_too = execute witness\n"
+WITNESSED_AT_ONCE_2 = """
+import core
+import guardrails
+import llm
+flow main
+  activate answering
+  match Never()
+flow answering
+  user said something as $said
+  $answer = await PassthroughLLMAction(user_message=$said.transcript)
+  bot say $answer
+flow witness in
+  global $user_message
+  $seen = await WitnessAction(text=$user_message)
+flow witness too
+  await WitnessAction()
+flow witness out
+  global $bot_message
+  $again = await WitnessAction(text=$bot_message)
+  if $again != $bot_message
+    bot say "mixed up"
+    abort
+"""
+
+
+@pytest.mark.parametrize(
+    ("colang", "yaml"),
+    [
+        (WITNESSED, WITNESSED_YAML),
+        (WITNESSED_2, 'colang_version: "2.x"\nmodels: []\n'),
+        (WITNESSED_AT_ONCE, "models: []\n" + AT_ONCE),
+        (WITNESSED_AT_ONCE_2, 'colang_version: "2.x"\nmodels: []\n' + AT_ONCE),
+    ],
+    ids=["1.0", "2.x", "1.0 at once", "2.x at once"],
+)
 def test_streams_side_by_side_share_nothing(colang: str, yaml: str) -> None:
     app = witnessed(colang, yaml)
 
