@@ -23,6 +23,7 @@ INPUT_TILE: Final = 64
 STAGES: Final = 5
 GROUP: Final = 8  # pairs of token tiles that neighbouring clusters share weights over
 THREADS: Final = 384
+_OPTIONS: Final = ("--gpu-architecture=sm_90a", "-std=c++17")
 _ELEMENT: Final = 2  # bytes
 _SHARED_BYTES: Final = _ELEMENT * (STAGES * INPUT_TILE * (TOKEN_TILE + COLUMNS) + TOKEN_TILE * COLUMNS // 2)
 _KINDS: Final = {torch.bfloat16: "bf16", torch.float16: "f16"}
@@ -32,7 +33,9 @@ _UNPACK: Final = {"bf16": "mov.b32 %0, {{0, %1}};", "f16": "cvt.f32.f16 %0, %1;"
 @lru_cache(maxsize=16)
 def has_hopper_kernel(device: torch.device) -> bool:
     """Whether the device is the chip that the instructions are of, and there is a compiler."""
-    return device.type == "cuda" and torch.cuda.get_device_capability(device) == (9, 0) and can_compile()
+    return (
+        device.type == "cuda" and torch.cuda.get_device_capability(device) == (9, 0) and can_compile(_OPTIONS)
+    )
 
 
 def source(kind: str, *, gelu: bool) -> str:
@@ -67,7 +70,7 @@ def _multiplication(kind: str) -> str:
 
 @lru_cache(maxsize=64)
 def _kernel(device: torch.device, dtype: torch.dtype, *, gelu: bool) -> Kernel:
-    code = compiled(source(_KINDS[dtype], gelu=gelu), ("--gpu-architecture=sm_90a", "-std=c++17"))
+    code = compiled(source(_KINDS[dtype], gelu=gelu), _OPTIONS)
     with torch.cuda.device(device):
         return loaded(code, "gated_linear", THREADS, _SHARED_BYTES)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 import torch
@@ -21,6 +21,7 @@ _TYPES: Final = {torch.bfloat16: 9, torch.float16: 6}
 _SWIZZLES: Final = {False: 0, True: 3}
 _WIDEST_PROMOTION: Final = 3
 
+_NOTHING: Final = 'extern "C" __global__ void nothing() {}'
 _MAP_BYTES: Final = 128
 _MAP_ALIGNMENT: Final = 64
 
@@ -42,9 +43,15 @@ def _driver() -> ctypes.CDLL | None:
         return None
 
 
-def can_compile() -> bool:
-    """Whether NVRTC and the driver are at hand."""
-    return _compiler() is not None and _driver() is not None
+@lru_cache(maxsize=4)
+def can_compile(options: tuple[str, ...]) -> bool:
+    """Whether the driver and NVRTC are at hand, and the latter works with these options."""
+    if _compiler() is None or _driver() is None:
+        return False
+    try:
+        return bool(compiled(_NOTHING, options))
+    except RuntimeError:
+        return False
 
 
 def _checked(status: int, what: str) -> None:

@@ -120,11 +120,20 @@ def test_gate_and_up_in_cuda(dtype: torch.dtype, gelu: bool, tokens: int, inputs
     assert torch.equal(first, cuda.gated_hopper(x, weight, gelu=gelu))
 
 
-def test_a_missing_compiler_is_named(device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_compiler_there_is_no_kernel_in_cuda(
+    device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(native, "_compiler", lambda: None)
-    assert not native.can_compile()
+    assert not native.can_compile(("-std=c++17",))
     with pytest.raises(RuntimeError, match="NVRTC is not there"):
         native.compiled("", ())
+    native.can_compile.cache_clear()
+
+
+@pytest.mark.gpu
+def test_a_compiler_that_does_not_work_is_noticed() -> None:
+    assert native.can_compile(("-std=c++17",))
+    assert not native.can_compile(("--gpu-architecture=sm_1",))
 
 
 def test_a_cpu_has_no_kernel_of_hopper(device: torch.device) -> None:
