@@ -72,7 +72,7 @@ class Resources:
         Raises:
             NoModelError: there is no such model.
         """
-        model = next((model for task in tasks if (model := self.models.get(task))), self.models.main)
+        model = self.models.serving(tasks)
         if model is None:
             raise NoModelError(NO_MODEL)
         return model

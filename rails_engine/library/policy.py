@@ -94,6 +94,8 @@ def require_verdict(output: ActionOutput, *, of_library: bool) -> None:
         TypeError: it did not answer with a verdict.
         ValueError: it answered with NaN.
     """
+    if output.verdict is not None:
+        return
     value = output.value
     if isinstance(value, float) and math.isnan(value):
         raise ValueError("a rail's action answered with a score that is no number (NaN)")
@@ -101,11 +103,7 @@ def require_verdict(output: ActionOutput, *, of_library: bool) -> None:
         raise TypeError(
             f"a rail's action answered with {type(value.value).__name__}, from which nothing follows"
         )
-    if not of_library:
-        return
-    if output.verdict is None and not (
-        isinstance(value, Mapping) and isinstance(value.get("is_blocked"), bool)
-    ):
+    if of_library and not (isinstance(value, Mapping) and isinstance(value.get("is_blocked"), bool)):
         raise TypeError(f"a rail's action answers with a RailOutcome, not with {type(value).__name__}")
 
 

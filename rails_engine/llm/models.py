@@ -51,6 +51,13 @@ class Models(Mapping[str, LLM]):
         """The model that answers; None where the configuration has none."""
         return self._models.get("main")
 
+    def serving(self, tasks: Iterable[str]) -> LLM | None:
+        """The model whose type is the first of these tasks that is one's, else the main one."""
+        for task in tasks:
+            if task in self._models:
+                return self._models[task]
+        return self.main
+
     def replaced(self, kind: str, llm: LLM) -> Models:
         """The same models with another one of `kind`; connections stay shared."""
         return Models({**self._models, kind: llm}, self._transports)
