@@ -19,7 +19,7 @@ MAX_STEPS = 50_000
 MAX_DEPTH = 1000
 """Most flows below each other."""
 MAX_GROWTH = 32_000_000
-"""Most characters and elements that one step may create."""
+"""Most characters and elements that one step may create and compare."""
 MAX_ERROR = 2000
 """Longest text of an error that a flow can read: an error that quotes another would else double with each."""
 

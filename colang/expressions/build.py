@@ -13,7 +13,7 @@ from colang import limits, tree
 from colang.errors import ColangRuntimeError, ColangValueError
 from colang.expressions import methods
 from colang.expressions.functions import FUNCTIONS
-from colang.expressions.operators import BINARY, COMPARISON, UNARY, to_text
+from colang.expressions.operators import BINARY, COMPARISON, UNARY, Operation, to_text, weight
 from colang.expressions.scope import Compiled, Scope
 from colang.values import ActionRef, EventRef, FlowRef, StateRef, Status, SystemRef
 
@@ -26,7 +26,7 @@ _FAULTS = (
     ValueError,
 )
 _CHARGED = 1000
-"""Results up to this size are not worth accounting for."""
+"""Results, and pairs to compare, up to this size are not worth accounting for."""
 
 
 def compile_expression(node: tree.Expression) -> Compiled:
@@ -140,18 +140,27 @@ def _comparison(node: tree.Comparison) -> Compiled:
     operations = tuple(COMPARISON.get(operator, _not_comparable) for operator in node.operators)
     if len(operations) == 1:
         operation, (left, right) = operations[0], operands
-        return lambda scope: operation(left(scope), right(scope))
+        return lambda scope: _compared(scope, operation, left(scope), right(scope))
 
     def chain(scope: Scope) -> Any:
         left = operands[0](scope)
         for operation, operand in zip(operations, operands[1:], strict=True):
             right = operand(scope)
-            if not operation(left, right):
+            if not _compared(scope, operation, left, right):
                 return False
             left = right
         return True
 
     return chain
+
+
+def _compared(scope: Scope, operation: Operation, left: Any, right: Any) -> Any:
+    """One comparison; what it has to read is bounded, and counts as what a step makes does."""
+    if left is not None and right is not None:
+        read = weight(left) + weight(right)
+        if read > _CHARGED:
+            scope.charge(read)
+    return operation(left, right)
 
 
 def _not_comparable(_: Any, __: Any) -> Any:

@@ -91,26 +91,13 @@ def identical(left: Any, right: Any) -> bool:
     )
 
 
-def equal(left: Any, right: Any) -> bool:
-    """`==`, bounded: two values that share parts can take for ever to compare."""
-    check_size(left)
-    return bool(left == right)
+def weight(value: Any) -> int:
+    """How much there is to read in a value: the characters of a text, the atoms of a collection, 1 for all else.
 
-
-def contains(item: Any, container: Any) -> bool:
-    """`in`, bounded as `equal` is."""
-    check_size(container)
-    return item in container
-
-
-def ordered(compare: Operation) -> Operation:
-    """`<` and its like, bounded as `equal` is."""
-
-    def bounded(left: Any, right: Any) -> Any:
-        check_size(left)
-        return compare(left, right)
-
-    return bounded
+    Raises:
+        ColangValueError: it is too large to be walked as a tree.
+    """
+    return len(value) if isinstance(value, str) else check_size(value)
 
 
 def check_size(value: Any) -> int:
@@ -183,14 +170,14 @@ UNARY: dict[str, Callable[[Any], Any]] = {
 }
 
 COMPARISON: dict[str, Operation] = {
-    "==": equal,
-    "!=": lambda left, right: not equal(left, right),
-    "<": ordered(operator.lt),
-    "<=": ordered(operator.le),
-    ">": ordered(operator.gt),
-    ">=": ordered(operator.ge),
-    "in": contains,
-    "not in": lambda left, right: not contains(left, right),
+    "==": lambda left, right: bool(left == right),
+    "!=": lambda left, right: bool(left != right),
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "in": lambda left, right: left in right,
+    "not in": lambda left, right: left not in right,
     "is": identical,
     "is not": lambda left, right: not identical(left, right),
 }

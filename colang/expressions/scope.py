@@ -40,7 +40,7 @@ class Scope(Protocol):
         """The container to change in place of `container`, so that forks of the state do not see the change."""
 
     def charge(self, size: int) -> None:
-        """Account for a value of `size` characters or elements made in this step."""
+        """Account for a value of `size` characters or elements made or compared in this step."""
 
 
 Compiled: TypeAlias = Callable[[Scope], Any]

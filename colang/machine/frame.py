@@ -142,11 +142,11 @@ class Frame:
         """See `Scope.charge`.
 
         Raises:
-            ColangValueError: the values of this step are larger than `limits.MAX_GROWTH`.
+            ColangValueError: the values of this step are together larger than `limits.MAX_GROWTH`.
         """
         self.growth += size
         if self.growth > limits.MAX_GROWTH:
-            raise ColangValueError("the values made in one step take too much memory")
+            raise ColangValueError("the values that one step makes and compares are too large")
 
 
 _SPECIAL = frozenset({"self", "system"})

@@ -92,4 +92,4 @@ class Variables:
         """
         self.growth += size
         if self.growth > GROWTH_BOUND:
-            raise ColangValueError("the values made in one step take too much memory")
+            raise ColangValueError("the values that one step makes and compares are too large")
