@@ -10,6 +10,14 @@ transcript. A turn looks like this:
     for event in inputs:
         commands += step(program, state, event)
     # carry out the commands, give every sent event back to `step` once, and so on until none is left
+
+Text becomes a program in passes. `dialect` tells which Colang a `source` is in; `grammars` and `layout` (lines and
+indentation) are for both. `v2` makes a `tree` of a file, `loader` reads the files that `imports` name, `resolve` finds
+what names stand for, and `checking` gathers `problems` of them all. `lowering` turns each flow into `instructions`, whose
+`expressions` are compiled to closures over `values`; the result is a `program`. `machine` steps it: `events` go in,
+commands come out, within `limits`, and values are copied before one changes (`copying`). Colang 1.0 has its own reader,
+instructions and machine in `v1`, over the same expressions. `format` writes a tree as text again, and `guests` says what
+flows that a model wrote may do.
 """
 
 from colang.checking import check
