@@ -423,6 +423,7 @@ _BY_DEFAULT: Mapping[str, Any] = {
     "_output_to_pass": (),
     "_dialog": True,
     "_answer_given": False,
+    "_said_by": None,
     "generation_options": None,
 }
 """What the system flows look at where nothing else was asked for."""

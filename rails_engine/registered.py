@@ -9,7 +9,16 @@ from typing import Any, Protocol, TypeAlias
 
 from rails_engine.actions import Action, ActionOutput, ActionRegistry, ActionRunner, ActionsServer
 from rails_engine.errors import ActionTimeoutError
-from rails_engine.library import ACTIONS, ALLOWED, FAILED, Limits, limits_of, require_verdict
+from rails_engine.library import (
+    ACTIONS,
+    ALLOWED,
+    FAILED,
+    Limits,
+    as_read,
+    is_read_by,
+    limits_of,
+    require_verdict,
+)
 from rails_engine.llm import Observed, public_model
 from rails_engine.scene import Outcome, Plan, RunningRail
 from rails_engine.services import Resources, TurnServices
@@ -135,14 +144,19 @@ class _Carrying:
                 limits.policy.timeout_s if limits is not None else None,
             )
             if limits is not None:
-                require_verdict(output, of_library=limits.of_library)
+                read = limits.of_library and not self._is_read_by_own_flows
+                require_verdict(output, of_library=read)
         except Exception as error:  # whatever a rail raises, its policy says what becomes of the text
             if limits is None:
                 raise
             return _failed(action, scene.rail or RunningRail("", ()), limits, error)
         if limits is not None and output.verdict is not None and output.verdict.failed:
             return _undecided(action, scene.rail or RunningRail("", ()), limits, output)
-        return Outcome(output.value, output.context_updates, output.events)
+        return Outcome(as_read(action.name, output), output.context_updates, output.events)
+
+    @cached_property
+    def _is_read_by_own_flows(self) -> bool:
+        return is_read_by(self._resources.config, self._action.name)
 
     @cached_property
     def _wanted(self) -> tuple[str, ...]:

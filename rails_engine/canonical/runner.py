@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from rails_engine.at_once import AtOnce, asks_elsewhere
 from rails_engine.canonical.actions import CanonicalActions
 from rails_engine.canonical.passing import pass_rails
-from rails_engine.canonical.scene import TRIGGERED, CanonicalScene
+from rails_engine.canonical.scene import SAID_BY, TRIGGERED, CanonicalScene
 from rails_engine.canonical.turn import PASSING, CanonicalTurn
 from rails_engine.errors import ActionNotFoundError
 from rails_engine.helpers import snake_to_camelcase
@@ -143,6 +143,8 @@ class CanonicalRunner:
         rail = CanonicalTurn(scene, self, trace)
         rail.start_flow_by_reference(flow)
         new = (await rail.go_on())[:-1]
+        if direction != "input" and machine.variables.get(SAID_BY) == flow:
+            new.append(turn.stamp({"type": "BotIntent", "intent": "stop"}))
         turn.trace.beside[begin["uid"]] = trace.actions
         turn.trace.deciders.update(trace.deciders)
         turn.trace.has_failed |= trace.has_failed
@@ -167,7 +169,7 @@ _WRITTEN: Mapping[str, str] = MappingProxyType(
         "tool_input": "tool_messages",
     }
 )
-_PRIVATE = frozenset({"event", *TRIGGERED})
+_PRIVATE = frozenset({"event", SAID_BY, *TRIGGERED})
 
 
 def _ends_turn(event: EventDict) -> bool:

@@ -26,6 +26,9 @@ TRIGGERED: Final = {
 }
 """The variable in which the system flows keep the rail that is being run, for each direction."""
 
+SAID_BY: Final = "_said_by"
+"""The variable that names the rail whose last act it was to speak: a rail that ends so has refused, as by `stop`."""
+
 RESULT: Final = "result"
 """The note of the variable that the result of the running action goes to."""
 
@@ -93,6 +96,12 @@ class CanonicalScene:
             if reference and isinstance(reference, str):
                 return _running(direction, reference)
         return None
+
+    @property
+    def innermost(self) -> str | None:
+        """The rail that acts or speaks now; output rails judge what an input rail says."""
+        variables = self.machine.variables
+        return next((rail for name in reversed(TRIGGERED) if (rail := variables.get(name))), None)
 
     @property
     def history(self) -> list[EventDict]:

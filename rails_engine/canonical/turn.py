@@ -27,7 +27,7 @@ from colang.v1 import (
 )
 from rails_engine.canonical.actions import failure_events
 from rails_engine.canonical.program import is_own
-from rails_engine.canonical.scene import RESULT, CanonicalScene, Shown
+from rails_engine.canonical.scene import RESULT, SAID_BY, CanonicalScene, Shown
 from rails_engine.canonical.texts import INTERNAL_ERROR
 from rails_engine.config import parse_flow_ref
 from rails_engine.errors import ActionNotFoundError, InvalidRequestError
@@ -54,7 +54,10 @@ _NOTHING: Final[EventDict] = {"type": ""}
 _LISTENING: Final[EventDict] = {"type": LISTEN}
 _NOT_FAILED: Final[EventDict] = {}
 
-_NOTED: Final = frozenset({"UtteranceUserActionFinished", "hide_prev_turn", LISTEN})
+SPOKEN: Final = ("BotIntent", "BotMessage")
+"""What a rail that speaks brings about. Where these are its last words it ends with the first, before there is a text."""
+
+_NOTED: Final = frozenset({"UtteranceUserActionFinished", "hide_prev_turn", *SPOKEN, LISTEN})
 """Events at which the turn does more than to write them down."""
 
 _ANSWERED: Final = frozenset({START, "StartInputRail"})
@@ -62,6 +65,9 @@ _ANSWERED: Final = frozenset({START, "StartInputRail"})
 
 PASSING: Final[Mapping[str, str]] = {"pass_input_rails": "input", "pass_output_rails": "output"}
 """Actions of the system flows that pass rails: what these ask is on record, they themselves are not."""
+
+JUDGING: Final = "run_output_rails_in_parallel"
+"""The action of the system flows that judges a message."""
 
 WITHOUT_EVENTS = frozenset({"retrieve_relevant_chunks"})
 """Actions of the runtime that never answer with events; callers of the events interface see None there."""
@@ -182,6 +188,8 @@ class CanonicalTurn:
             self._before = scene.machine.standing
         elif kind == "hide_prev_turn" and self._before is not None:
             scene.machine.standing = self._before
+        elif kind in SPOKEN:
+            scene.machine.variables[SAID_BY] = scene.innermost
         elif scene.shown is not None:
             _show(scene.shown, event)
 
@@ -299,6 +307,7 @@ class CanonicalTurn:
             return self._acted(start, {str(key): left}, _finished(start, left, None, []), [])
         self.scene.notes[RESULT] = key
         arguments = resolved(params, self.scene.machine.variables) if params else {}
+        self._set_about(name)
         outcome, failure = await self._outcome(name, arguments)
         events = [self.stamp(event) for event in outcome.events] if outcome.events else []
         updates = {**outcome.context_updates, key: outcome.value} if key else outcome.context_updates
@@ -322,6 +331,12 @@ class CanonicalTurn:
         self._seen += 1
         self._decision = hear(self.scene.program, machine, finished["type"], finished)
         return events
+
+    def _set_about(self, name: str) -> None:
+        """A rail that acts after it has spoken has not refused; that its message is judged is no act of its own."""
+        variables = self.scene.machine.variables
+        if variables.get(SAID_BY) and name != JUDGING and variables[SAID_BY] == self.scene.innermost:
+            variables[SAID_BY] = None
 
     def _created_quietly(self, decision: Send) -> EventDict:
         """The event that a flow creates; the machine alone hears that creating it is over."""

@@ -19,7 +19,16 @@ from rails_engine.library.listed import (
     require_named_models,
     skipped_rails,
 )
-from rails_engine.library.policy import ALLOWED, FAILED, Limits, limits_of, reach_of, require_verdict
+from rails_engine.library.policy import (
+    ALLOWED,
+    FAILED,
+    Limits,
+    as_read,
+    is_read_by,
+    limits_of,
+    reach_of,
+    require_verdict,
+)
 
 COLANG_1 = Path(__file__).parent / "colang_1"
 COLANG_2 = Path(__file__).parent / "colang_2"
@@ -82,6 +91,8 @@ __all__ = [
     "FAILED",
     "IMPORT_NAME",
     "Limits",
+    "as_read",
+    "is_read_by",
     "limits_of",
     "listed_rails",
     "prepare_library",

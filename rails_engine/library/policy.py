@@ -15,6 +15,7 @@ from typing import Any
 from rails_engine.actions import ActionOutput, Opaque, RailOutcome
 from rails_engine.config import RailsConfig
 from rails_engine.config.schema import ErrorPolicy
+from rails_engine.helpers import snake_to_camelcase
 from rails_engine.scene import RunningRail
 from rails_engine.values import value_class
 
@@ -38,6 +39,9 @@ _WITH_SOURCE = frozenset(
     {"detect_regex_pattern", "context_bloat_detection", "detect_sensitive_data", "mask_sensitive_data"}
 )
 _OF_LIBRARY = _WITH_SOURCE | _OF_ACTION.keys()
+_PERMITTING = frozenset({"self_check_input", "self_check_output"})
+"""Actions that answered plainly with whether the text is allowed; flows written then read `if not $allowed`."""
+
 _NO_RAILS = frozenset({"retrieve_relevant_chunks", "generate_bot_message", "create_event"})
 
 
@@ -82,6 +86,24 @@ def limits_of(
             if flow in rails.policies:
                 return Limits(rails.policies[flow], of_library)
     return Limits(guarded, of_library)
+
+
+class Permission(dict[str, Any]):
+    """A verdict that is also a truth, for flows that take it for the plain answer: false where it blocks."""
+
+    def __bool__(self) -> bool:
+        return not self["is_blocked"]
+
+
+def as_read(action: str, output: ActionOutput) -> Any:
+    """What an action's answer is to the flow that reads it."""
+    return Permission(output.value) if action in _PERMITTING and output.verdict is not None else output.value
+
+
+def is_read_by(config: RailsConfig, action: str) -> bool:
+    """Whether a flow of the configuration's own asks an action of the library, and so reads whatever stands in for it."""
+    names = action, snake_to_camelcase(action) + "Action"
+    return any(name in source.text for source in config.sources for name in names)
 
 
 def require_verdict(output: ActionOutput, *, of_library: bool) -> None:
