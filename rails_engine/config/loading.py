@@ -20,6 +20,8 @@ from rails_engine.errors import InvalidRailsConfigurationError
 
 _DEFAULT_KB = "kb"
 _SOURCES = "sources"
+_SHIPPED = "nemoguardrails.library"
+"""Colang modules that come with the engine, never a folder that happens to be on the search path."""
 
 
 @dataclass(slots=True)
@@ -169,7 +171,7 @@ def _with_imports(
     imported = Draft(MarkedDict())
     paths: dict[str, str] = {}
     for index, name in enumerate(_import_paths(own)):
-        if name in imported_before:
+        if name in imported_before or (two and name.startswith(_SHIPPED)):
             continue
         path = _resolved(name, root, optional=two, place=locate(own, ("import_paths", index)))
         if path is None:

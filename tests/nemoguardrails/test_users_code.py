@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import wraps
 from typing import Any
 
 import pytest
 
 from nemoguardrails import LLMRails, RailsConfig
+from nemoguardrails.library.self_check.input_check.actions import self_check_input
 from nemoguardrails.streaming import StreamingHandler
 from nemoguardrails.testing import FakeLLMModel
 from nemoguardrails.types import LLMResponseChunk
@@ -147,6 +149,26 @@ async def test_actions_are_handed_it() -> None:
 
     rails.register_action(look).runtime.register_action_param("kb", Answers("found"))
     assert await rails.generate_async(prompt="q") == "found"
+
+
+# --- a built-in rail's action, wrapped -----------------------------------------------------------------------------
+
+
+def test_a_built_in_action_may_be_wrapped() -> None:
+    asked: list[str] = []
+
+    @wraps(self_check_input)
+    async def counting(*args: Any, **kwargs: Any) -> Any:
+        asked.append(kwargs["context"]["user_message"])
+        return await self_check_input(*args, **kwargs)
+
+    prompts = [{"task": "self_check_input", "content": "may {{ user_input }} pass?"}]
+    guarded = config(rails={"input": {"flows": ["self check input"]}}, prompts=prompts)
+    rails = LLMRails(guarded, llm=FakeLLMModel(responses=["unsafe", "safe", "fine"]))
+    rails.register_action(counting, "self_check_input")
+    assert rails.generate("bad") == "I'm sorry, I can't respond to that."
+    assert rails.generate("hi") == "fine"
+    assert asked == ["bad", "hi"]
 
 
 # --- handlers ------------------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""Texts blown up to crowd out the rest."""

@@ -1,0 +1,1 @@
+"""Answers held against others to the same prompt."""

@@ -1,0 +1,1 @@
+"""Code, SQL, templates and markup in answers."""

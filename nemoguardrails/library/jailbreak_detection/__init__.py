@@ -1,0 +1,1 @@
+"""Attempts to talk a model out of its rules."""

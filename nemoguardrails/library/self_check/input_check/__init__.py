@@ -1,0 +1,1 @@
+"""The user's model judges what goes in."""
