@@ -110,6 +110,11 @@ def test_where_nobody_spoke_there_is_nothing_to_check(dialect: str) -> None:
     assert found(rails(dialect).check([bot("bad")], rail_types=[RailType.INPUT])) == ("passed", "", None)
 
 
+def test_what_was_not_checked_comes_back_as_it_is() -> None:
+    passed = rails("1.0").check([user("bad")], rail_types=[RailType.OUTPUT])
+    assert found(passed) == ("passed", "bad", None)
+
+
 @pytest.mark.parametrize("yaml", ["models: []\n", V2])
 def test_a_kind_without_rails_cannot_be_asked_for(yaml: str) -> None:
     colang = "" if yaml == "models: []\n" else "import core\nflow main\n  match Never()\n"

@@ -229,7 +229,7 @@ def called(name: str, arguments: str = "{}") -> dict[str, Any]:
 
 
 async def calls_shown(
-    message: dict[str, Any], after: Sequence[dict[str, Any]]
+    message: dict[str, Any], after: Sequence[dict[str, Any]], **given: Any
 ) -> tuple[list[tuple[str, Any]], int]:
     """The calls that the model is shown in two requests that are alike, and how often the rail judged."""
     shown: list[tuple[str, Any]] = []
@@ -254,7 +254,8 @@ async def calls_shown(
         "content": "r",
     }
     for _ in range(2):
-        await rails.generate_async(messages=[{"role": "user", "content": "q"}, message, result, *after])
+        told = [{"role": "user", "content": "q"}, message, result, *after]
+        await rails.generate_async(messages=told, **given)
     return shown, len(judged)
 
 
@@ -266,6 +267,30 @@ async def test_calls_of_a_client_are_shown_once_their_rails_have_let_them_pass(
     after: list[dict[str, Any]],
 ) -> None:
     assert await calls_shown(called("look", '{"a": 1}'), after) == ([("look", {"a": 1})], 1)
+
+
+async def test_a_caller_may_leave_out_the_rails_over_calls() -> None:
+    shown = await calls_shown(called("evil"), [], options={"rails": {"tool_output": False}})
+    assert shown == ([("evil", {})], 0)
+
+
+async def test_calls_that_nobody_has_answered_are_judged_too() -> None:
+    seen: list[str] = []
+
+    class Model(FakeLLMModel):
+        async def generate_async(self, prompt: Any, **given: Any) -> Any:
+            seen.append(str(prompt))
+            return await super().generate_async(prompt, **given)
+
+    async def harmless(calls: Any) -> bool:
+        return "evil" not in str(calls)
+
+    yaml = "models: []\npassthrough: true\nrails: {tool_output: {flows: [gate calls]}}\n"
+    rails = LLMRails(RailsConfig.from_content(CALLS, yaml), llm=Model(responses=["ok"]))
+    rails.register_action(harmless)
+    await rails.generate_async(messages=[user("q"), called("evil")])
+    assert len(seen) == 1
+    assert "evil" not in seen[0]
 
 
 @pytest.mark.parametrize("after", [[], ANSWERED], ids=["now", "before"])
