@@ -8,6 +8,6 @@ shows that something is being done. `chat` is the conversation in a terminal, `c
 `intents` the report on how well intents are told apart, and `engine` the commands of the LLM engine.
 """
 
-from app.cli.root import main
+from app.cli.root import command, main
 
-__all__ = ["main"]
+__all__ = ["command", "main"]

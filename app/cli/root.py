@@ -25,7 +25,13 @@ app.add_typer(engine)
 
 def main(version: str) -> None:
     """Read the command line and run it; `version` is what `--version` says."""
-    app(prog_name="nemoguardrails", obj=version)
+    command(version)(prog_name="nemoguardrails")
+
+
+def command(version: str) -> typer.Typer:
+    """The command line as an object, to be called; `version` is what `--version` says."""
+    app.info.context_settings = {**(app.info.context_settings or {}), "obj": version}
+    return app
 
 
 def _show_version(context: typer.Context, wanted: bool) -> None:

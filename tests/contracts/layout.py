@@ -23,7 +23,7 @@ GATES: dict[tuple[str, str], tuple[str, ...]] = {
 
 ORDER: dict[str, tuple[str, ...]] = {
     "nemoguardrails": (
-        "__main__ actions colang context embeddings exceptions guardrails http kb library logging rails streaming testing types utils",
+        "__main__ actions cli colang context embeddings exceptions guardrails http kb library logging rails streaming testing types utils",
         "llm",
         "integrations",
     ),

@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from typer.testing import CliRunner
+
 import nemoguardrails
+from nemoguardrails.cli import app
 from tests.app.cli.command import IMPORT_ROOT, environment, nemoguardrails_command, run_here
 
 
@@ -73,3 +76,8 @@ def test_an_unknown_debug_level_is_refused() -> None:
     done = run_here("chat", "--config", "hello_world", "--debug-level", "LOUD")
     assert done.exit_code == 2
     assert "--debug-level LOUD: choose one of WARNING, INFO, DEBUG." in done.stderr
+
+
+def test_a_program_runs_the_command_itself() -> None:
+    done = CliRunner().invoke(app, ["--version"])
+    assert (done.exit_code, done.output) == (0, f"{nemoguardrails.__version__}\n")

@@ -24,6 +24,7 @@ PUBLIC = {
     "nemoguardrails.actions.retrieve_relevant_chunks": "retrieve_relevant_chunks",
     "nemoguardrails.actions.validation.base": "validate_input validate_response",
     "nemoguardrails.actions.validation": "validate_input validate_response",
+    "nemoguardrails.cli": "app",
     "nemoguardrails.colang": "parse_colang_file",
     "nemoguardrails.colang.v1_0.lang.parser": "parse_colang_file",
     "nemoguardrails.colang.v2_x.lang.parser": "parse_colang_file",
