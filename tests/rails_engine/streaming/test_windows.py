@@ -227,6 +227,12 @@ def test_the_rails_are_not_asked_while_all_would_stay_held() -> None:
     assert (released, rail.seen) == ("abcdef", ["abcde", "bcdef"])
 
 
+def test_what_stays_held_is_judged_again_once_with_a_window_of_what_follows() -> None:
+    settings, rail = OutputRailsStreamingConfig(chunk_size=4, context_size=1), Masking("secret")
+    released, _ = run(settings, list("abcdefgh"), rail, rewrites=True)
+    assert (released, rail.seen) == ("abcdefgh", ["abcd", "defg", "gh"])
+
+
 def test_what_rails_rewrite_behind_what_is_out_goes_out_from_the_first_change_on() -> None:
     settings = OutputRailsStreamingConfig(chunk_size=2, context_size=1)
     released, _ = run(settings, ["ab", "cd", "ef"], Masking("dx?ef"))

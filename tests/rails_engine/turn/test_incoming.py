@@ -339,3 +339,10 @@ async def test_a_model_is_shown_of_a_message_what_belongs_to_its_role() -> None:
         ("answer", None, None, None),
         ("ho", "ann-1", None, None),
     ]
+
+
+async def test_a_question_is_shown_as_the_rails_left_it_though_a_system_message_follows() -> None:
+    talk = Talk(passthrough=True)
+    told = [user("old secret"), bot("answer"), user("a secret"), {"role": "system", "content": "be kind"}]
+    assert await talk.say(*told) == "answer"
+    assert talk.prompts == ["user: old xxx\nassistant: answer\nuser: a xxx\nsystem: be kind"]

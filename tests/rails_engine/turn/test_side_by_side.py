@@ -214,6 +214,13 @@ async def block() -> RailOutcome:
 
 
 @both
+async def test_a_rail_that_only_looks_is_asked_once_though_another_rewrites(dialect: str) -> None:
+    hides, looks = HIDE[dialect].split(", ")[0], NO[dialect].split(", ")[0]
+    made = app(dialect, f"{hides}, {looks}")
+    assert ((await made.say("x"))["content"], made.done) == ("fine", ["a"])
+
+
+@both
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("text", ["a", "hello"])
 async def test_no_model_is_asked_where_a_rail_refuses_that_need_not_wait(
