@@ -15,6 +15,7 @@ _STATEMENTS = (
 )  # fmt: skip
 _BODY = frozenset({"_INDENT", "NEWLINE", "COMMENT", "BLANK"})
 _ONLY_VARIABLE = re.compile(r"\s*\$\w+\s*(?:#.*)?\Z")
+_ASSIGNMENT = re.compile(r"\$\w+\s*[+-]?=[^=]")
 _DEFINITION = re.compile(r"\s*def(?:ine)?\b(?P<rest>[^\n]*)")
 
 
@@ -45,6 +46,8 @@ def _first_word(line: str) -> str:
     name = word.group() if word and word.group() else stripped[:1]
     if name == "flow":
         return "this is Colang 2.x; in a 1.0 file a flow is written `define flow name`"
+    if _ASSIGNMENT.match(stripped):
+        return "no statement stands here: below `define user` and `define bot` stand texts in quotes"
     if name.startswith("$"):
         return f"`{name}` is followed by `=`, `+=` or `-=` and a value"
     hint = did_you_mean(name, _STATEMENTS)
