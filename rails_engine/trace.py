@@ -83,7 +83,9 @@ def call_info(call: LLMCall) -> LLMCallInfo:
         id=call.uid,
         request_id=call.completion.request_id,
         prompt=call.prompt_text,
-        completion=call.completion.text if call.error is None else call.completion.text or None,
+        completion=(call.completion.text or None)
+        if isinstance(call.error, Exception)
+        else call.completion.text,
         llm_model_name=call.model_name,
         llm_provider_name=call.provider_name,
         from_cache=call.completion.cached,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from rails_engine.at_once import AtOnce, asks_elsewhere
 from rails_engine.canonical.actions import CanonicalActions
 from rails_engine.canonical.passing import pass_rails
 from rails_engine.canonical.scene import SAID_BY, TRIGGERED, CanonicalScene
+from rails_engine.canonical.speech import FILLED
 from rails_engine.canonical.turn import PASSING, CanonicalTurn
 from rails_engine.errors import ActionNotFoundError
 from rails_engine.helpers import snake_to_camelcase
@@ -21,6 +22,8 @@ from rails_engine.umim import EventDict
 
 Own: TypeAlias = Callable[[CanonicalScene, Mapping[str, Any]], Awaitable[Outcome]]
 
+
+SPEAKING: Final = "generate_bot_message"
 
 SYSTEMS_KEPT = 1024
 """Names of actions of which is remembered whether they are the system's; generated flows may bring any name."""
@@ -93,6 +96,8 @@ class CanonicalRunner:
             if name in self._parallel:
                 return self._side_by_side(turn, self._parallel[name])
             plan = self._elsewhere(name)
+        if name == SPEAKING and plan is self._own[SPEAKING]:
+            return self._judged(turn, plan, arguments)
         return plan.run(turn.scene, arguments)
 
     def _elsewhere(self, name: str) -> Plan:
@@ -100,6 +105,30 @@ class CanonicalRunner:
         if plan is None:
             raise ActionNotFoundError(name)
         return plan
+
+    async def _judged(self, turn: CanonicalTurn, plan: Plan, arguments: Mapping[str, Any]) -> Outcome:
+        """What the bot says; a predefined message with somebody else's words in it as the output rails leave it.
+
+        They judge it beside the flow that says it: what stands behind it in that flow is said, too.
+        """
+        outcome = await plan.run(turn.scene, arguments)
+        if not turn.scene.notes.pop(FILLED, False):
+            return outcome
+        *before, message = outcome.events
+        updates: dict[str, Any] = {"bot_message": message["text"]}
+        done: list[EventDict] = []
+        for flow in turn.scene.context.get("_output_flows") or ():
+            verdict = await self.alone(turn, "output", flow, updates)
+            done += verdict.events
+            if verdict.stopped:
+                return Outcome(None, {"triggered_output_rail": flow}, tuple(done))
+            updates |= verdict.variables
+        events = (*before, *done, {**message, "text": updates["bot_message"]})
+        return replace(
+            outcome,
+            context_updates={**outcome.context_updates, **updates, "skip_output_rails": True},
+            events=events,
+        )
 
     # --- rails side by side ----------------------------------------------------------------------------------------
 

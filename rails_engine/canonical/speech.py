@@ -25,6 +25,9 @@ from rails_engine.umim import EventDict
 REASONING: Final = "reasoning"
 """The note of what the model thought that was last asked for an intent, a step or a value."""
 
+FILLED: Final = "filled"
+"""The note of a predefined message that holds somebody else's words: it is for the output rails."""
+
 INTENT_STEP: Final = "generate_user_intent"
 """The step that asks for intents, for answers without them, and for all of a single call: a model of this type is its own."""
 
@@ -92,6 +95,7 @@ class Speech:
             filled = scene.services.fill(texts.template_of(said), scene.context)
             text = texts.written(filled)
             if filled != said and scene.rail is None:
+                scene.notes[FILLED] = True
                 return _said(text, thought)
             # What no output rail will see is not shown.
             return _predefined(text, "" if scene.config.rails.output.flows else thought)

@@ -73,6 +73,29 @@ async def test_somebody_elses_word_in_a_predefined_message_is_judged(
     assert len(looking.seen) == 1
 
 
+@pytest.mark.parametrize(
+    "rail", ["$ok = execute look(text=$bot_message)", '$bot_message = $bot_message + "!"']
+)
+async def test_a_flow_goes_on_behind_a_message_that_was_judged(rail: str) -> None:
+    gates = 'define user ask\n  "a question"\ndefine subflow gate out\n  ' + rail + "\n"
+    colang = """
+define bot greet
+  "Hi $name"
+define bot go on
+  "How are you?"
+define flow
+  user ask
+  $name = "Ann"
+  bot greet
+  bot go on
+  bot greet
+"""
+    reply, looking = await said(colang, "ask", gates=gates)
+    mark = "" if looking.seen else "!"
+    assert reply.split("\n") == [f"Hi Ann{mark}", "How are you?", f"Hi Ann{mark}"]
+    assert looking.seen in ([], ["Hi Ann", "Hi Ann"])
+
+
 async def test_a_predefined_message_as_its_author_wrote_it_is_not_judged() -> None:
     reply, looking = await said('define bot tell\n  "not bad"\ndefine flow\n  user ask\n  bot tell\n', "ask")
     assert (reply, looking.seen) == ("not bad", [])
