@@ -230,7 +230,7 @@ class _Writer:
         kind = type(value)
         if kind in _ATOMS:
             return value
-        if kind in {list, dict, set, tuple, EventRef}:
+        if kind in {list, dict, set, tuple, EventRef} or isinstance(value, dict):
             return {"#": self._number(value, pending)}
         encode = _ENCODERS.get(kind)
         if encode is None:

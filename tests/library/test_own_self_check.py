@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from rails_engine import LLMRails
+from rails_engine import GenerationResponse, LLMRails
 from rails_engine.config import RailsConfig
 from rails_engine.llm import ScriptedLLM
 
@@ -94,3 +94,13 @@ async def test_what_stands_in_for_the_action_may_answer_plainly(
     rails = opened(ONE, RAILS, ["No", "hi"] if action == "self_check_output" else ["hi", "No"])
     rails.register_action(judge, action)
     assert await said(rails) == expected
+
+
+@pytest.mark.parametrize(("colang", "config"), [(ONE, RAILS), (TWO, PROMPT)])
+async def test_the_verdict_is_saved_with_the_conversation(colang: str, config: str) -> None:
+    rails, state, replies = opened(colang, config, ["Yes", "Yes"]), {}, []
+    for _ in range(2):
+        response = await rails.generate_async(messages=[{"role": "user", "content": "hello"}], state=state)
+        assert isinstance(response, GenerationResponse)
+        state, replies = response.state or {}, [*replies, *response.response]
+    assert [reply["content"] for reply in replies if isinstance(reply, dict)] == [REFUSAL, REFUSAL]
