@@ -224,9 +224,8 @@ class Colang1:
         after = story_after(known.story, turn.scene.machine, turn.scene.events)
         reply = reply_of(new)
         if any(map(after.machine.variables.get, TRIGGERED)):
-            reply.reasoning = (
-                ""  # a rail has stopped the turn, and what led to its answer stays with the answer
-            )
+            # A rail has stopped the turn: what led to the model's answer stays with that answer.
+            reply.reasoning = ""
         if request.story is None:
             if request.options is None:  # else the response may still have to tell of it
                 after.machine.variables.pop(LAST_PROMPT, None)

@@ -22,8 +22,8 @@ class Wording:
     r"""Takes pieces of any size; holds back what may be the end of the message.
 
     `quotes`: double quotes around the text are notation. `turns`: a line that begins a new turn ends it, and so does the
-    quote that closes it at the end of a line; a label in front is notation too, and the two characters `\n` stand for a line break. `nothing`: what is said where no message
-    is in the text.
+    quote that closes it at the end of a line; a label in front is notation too, and the two characters `\n` stand for a
+    line break. `nothing`: what is said where no message is in the text.
     """
 
     def __init__(self, *, quotes: bool = True, turns: bool = False, nothing: str = "") -> None:
