@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rails_engine.config import RailsConfig
-from rails_engine.retrieval.errors import EmbeddingError
 from rails_engine.rim import Foreign
 
 if TYPE_CHECKING:
-    from rails_engine.retrieval import KnowledgeBase, Progress, RetrievalSetup
+    from rails_engine.retrieval import EmbeddingError, KnowledgeBase, Progress, RetrievalSetup
 
 
 class Searched(Protocol):
@@ -110,7 +109,7 @@ class Knowledge:
             EmbeddingError: a text could not be embedded.
         """
         if self.own is not None:
-            with Foreign(lambda error: EmbeddingError(f"the knowledge base of the caller failed: {error!r}")):
+            with Foreign(_failed):
                 return [_text_of(chunk) for chunk in await self.own.search_relevant_chunks(query)]
         base = self._documents
         return None if base is None else [chunk.body for chunk in await base.search(query)]
@@ -122,3 +121,9 @@ class Knowledge:
 
 def _text_of(chunk: Any) -> str:
     return str(chunk.get("body") or "") if isinstance(chunk, Mapping) else str(chunk)
+
+
+def _failed(error: Exception) -> EmbeddingError:
+    from rails_engine.retrieval import EmbeddingError
+
+    return EmbeddingError(f"the knowledge base of the caller failed: {error!r}")

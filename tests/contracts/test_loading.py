@@ -35,5 +35,9 @@ def test_the_public_package_loads_nothing_heavy() -> None:
     assert not loaded_by("import nemoguardrails") & HEAVY
 
 
+def test_retrieval_waits_for_something_to_search() -> None:
+    assert "numpy" not in loaded_by("from nemoguardrails import LLMRails, RailsConfig")
+
+
 def test_the_measure_sees_what_is_loaded() -> None:
     assert "yaml" in foreign(loaded_by("import yaml"))
