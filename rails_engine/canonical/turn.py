@@ -6,7 +6,6 @@ else is given to the machine, whose decision is the next event; where it decides
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Final, Protocol
@@ -17,7 +16,6 @@ from colang.v1 import (
     Creating,
     Creation,
     Instance,
-    RunAction,
     Standing,
     call_flow,
     create_all,
@@ -25,21 +23,15 @@ from colang.v1 import (
     hear,
     resolved,
 )
-from rails_engine.canonical.actions import failure_events
-from rails_engine.canonical.program import is_own
+from rails_engine.canonical.refusals import not_found, refusal_of, told, unseen
 from rails_engine.canonical.scene import RESULT, SAID_BY, CanonicalScene, Shown
-from rails_engine.canonical.texts import INTERNAL_ERROR
-from rails_engine.config import parse_flow_ref
 from rails_engine.errors import ActionNotFoundError, InvalidRequestError
-from rails_engine.parts import media_of
 from rails_engine.saved import is_marker
-from rails_engine.scene import Outcome, RunningRail
+from rails_engine.scene import Outcome
 from rails_engine.trace import ActionRun, Trace, failed
 from rails_engine.umim import EventDict, Stamper
 from rails_engine.values import value_class
 from rails_engine.windows import StreamStoppedError
-
-log = logging.getLogger(__name__)
 
 FAILED_RAIL: Final = "failed_rail"
 """The note of the rail that could not judge: its exception says so."""
@@ -214,7 +206,7 @@ class CanonicalTurn:
         kind = last["type"]
         if kind == START:
             return self._create(last)
-        if kind == "StartInputRail" and (refusal := self._unseen(str(last.get("flow_id")))):
+        if kind == "StartInputRail" and (refusal := unseen(self.scene, str(last.get("flow_id")))):
             return [self.stamp(dict(event)) for event in refusal]
         if kind.endswith("Exception"):
             # A rail has spoken by its exception: nothing that was under way goes on.
@@ -406,58 +398,19 @@ class CanonicalTurn:
             if scene.shown is not None:
                 await scene.shown.flush()
         except ActionNotFoundError:
-            return _not_found(name)
+            return not_found(name)
         except StreamStoppedError as stop:
             return Outcome(None, events=stop.ruling.events), None
         if outcome.failure is not None and isinstance(outcome.failure, ActionNotFoundError):
-            return _not_found(name)
+            return not_found(name)
         if outcome.failed_rail and outcome.failed_rail.flows:
             scene.notes[FAILED_RAIL] = outcome.failed_rail
             if outcome.passes:
                 end_flow(scene.machine, outcome.failed_rail.flows[0])
         if outcome.failure is None:
             return outcome, None
-        refusal = self._own_exception(outcome.failed_rail) or failure_events(INTERNAL_ERROR)
-        return Outcome(None, events=refusal, failure=outcome.failure), _told(outcome.failure)
-
-    def _unseen(self, reference: str) -> tuple[EventDict, ...]:
-        """What happens where a rail of the configuration's own would have to read more than text; else nothing.
-
-        Rails of the library say for themselves what they can read.
-        """
-        if next(media_of(self.scene.context.get("user_message")), None) is None:
-            return ()
-        name, config = parse_flow_ref(reference).name, self.scene.config
-        policy = config.rails.policies.get(name)
-        passes = (
-            policy.allows_on_error or policy.reads_images if policy else config.rails.input.allows_on_error
-        )
-        if config.rails.input.allow_images or passes or not is_own(config, name):
-            return ()
-        log.warning("the rail %s cannot read all of the message and blocks (rails.input.allow_images)", name)
-        return self._own_exception(RunningRail("input", (name,))) or failure_events(INTERNAL_ERROR)
-
-    def _own_exception(self, rail: RunningRail | None) -> tuple[EventDict, ...]:
-        """The exception that a failed rail would raise, where exceptions are wanted and it has one."""
-        code = self.scene.program.flows.get(rail.flows[0]) if rail and rail.flows else None
-        if code is None or not self.scene.config.enable_rails_exceptions:
-            return ()
-        for element in code.elements:
-            event = element.arguments.get("event") if isinstance(element, RunAction) else None
-            if event and str(event.get("_type")).endswith("Exception"):
-                given = resolved(event, self.scene.context)
-                return ({"type": given.pop("_type"), **given, "reason": "error"},)
-        return ()
-
-
-def _not_found(name: str) -> tuple[Outcome, str]:
-    message = f"Action '{name}' not found."
-    return Outcome(None, events=failure_events(message)), message
-
-
-def _told(failure: BaseException) -> str:
-    """An error in words; some have none of their own."""
-    return str(failure) or type(failure).__name__
+        refusal = refusal_of(scene, outcome.failed_rail)
+        return Outcome(None, events=refusal, failure=outcome.failure), told(outcome.failure)
 
 
 def _show(shown: Shown, event: EventDict) -> None:
