@@ -20,20 +20,6 @@ HEAD_START: Final = 4
 """Rounds of the event loop in which a rail that need not wait refuses, and the others are ended."""
 
 
-_ELSEWHERE: Final = (
-    "content safety check",
-    "jailbreak detection",
-    "llama guard check",
-    "self check",
-    "topic safety check",
-)
-
-
-def asks_elsewhere(reference: str) -> bool:
-    """Whether a rail, as the configuration names it, is a built-in one that asks a model or a server."""
-    return reference.startswith(_ELSEWHERE)
-
-
 @dataclass(frozen=True, slots=True)
 class AtOnce(Generic[Rail, Verdict]):
     """How rails of some kind are asked: `ask` runs one over a content, and raises nothing that it can say as a verdict.

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rails_engine.at_once import AtOnce, asks_elsewhere
+from rails_engine.at_once import AtOnce
 from rails_engine.canonical.runner import CanonicalRunner, Verdict
 from rails_engine.canonical.turn import CanonicalTurn
+from rails_engine.config import asks_elsewhere
 from rails_engine.trace import Trace
 from rails_engine.umim import EventDict
 from rails_engine.windows import Ruling

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from rails_engine.at_once import AtOnce, asks_elsewhere
+from rails_engine.at_once import AtOnce
 from rails_engine.canonical.actions import CanonicalActions
 from rails_engine.canonical.passing import pass_rails
 from rails_engine.canonical.scene import SAID_BY, TRIGGERED, CanonicalScene
 from rails_engine.canonical.speech import FILLED
 from rails_engine.canonical.turn import PASSING, CanonicalTurn
+from rails_engine.config import asks_elsewhere
 from rails_engine.errors import ActionNotFoundError
 from rails_engine.helpers import snake_to_camelcase
 from rails_engine.registered import RegisteredActions

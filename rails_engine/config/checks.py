@@ -8,6 +8,7 @@ from os import environ
 from typing import TypeAlias
 
 from rails_engine.config.flow_refs import FlowRef, parse_flow_ref
+from rails_engine.config.known_rails import NEEDS_MODEL, PROMPT_OF_RAIL, REWRITES_OUTPUT
 from rails_engine.config.outline import flow_fault
 from rails_engine.config.problems import KeyPath, Severity
 from rails_engine.config.schema import ConfigData
@@ -17,30 +18,7 @@ from rails_engine.spelling import nearest
 
 COLANG_VERSIONS = ("1.0", "2.x")
 
-_PROMPT_OF_RAIL = {
-    "self check input": "self_check_input",
-    "self check output": "self_check_output",
-    "self check facts": "self_check_facts",
-    "llama guard check input": "llama_guard_check_input",
-    "llama guard check output": "llama_guard_check_output",
-    "content safety check input": "content_safety_check_input",
-    "content safety check output": "content_safety_check_output",
-    "topic safety check input": "topic_safety_check_input",
-    "patronus lynx check output hallucination": "patronus_lynx_check_output_hallucination",
-}
-_BUILT_IN_TASKS = (*Task, *_PROMPT_OF_RAIL.values())
-_NEEDS_MODEL = {"content safety check input", "content safety check output", "topic safety check input"}
-_REWRITES_OUTPUT = {
-    "mask sensitive data on output",
-    "mask pii on output",
-    "gliner mask pii on output",
-    "polygraf mask pii on output",
-    "injection detection",
-    "autoalign check output",
-    "crowdstrike aidr guard output",
-    "pangea ai guard output",
-    "protect response",
-}
+_BUILT_IN_TASKS = (*Task, *PROMPT_OF_RAIL.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +99,7 @@ def _models_of_rails(config: ConfigData) -> Iterator[Finding]:
     types = {model.type for model in config.models}
     for key, ref in _of_messages(config):
         wanted = ref.parameters.get("model")
-        if wanted is None and ref.name in _NEEDS_MODEL:
+        if wanted is None and ref.name in NEEDS_MODEL:
             yield Finding("error", key, f"`{ref.name}` needs a model: write `{ref.name} $model=TYPE`")
         elif wanted is not None and wanted not in types:
             near = nearest(wanted, types)
@@ -132,7 +110,7 @@ def _models_of_rails(config: ConfigData) -> Iterator[Finding]:
 def _prompts_of_rails(config: ConfigData) -> Iterator[Finding]:
     tasks = {prompt.task for prompt in config.prompts or ()}
     for key, ref in _of_messages(config):
-        base = _PROMPT_OF_RAIL.get(ref.name)
+        base = PROMPT_OF_RAIL.get(ref.name)
         if base and ref.task(base) not in tasks and not _unnamed_model(ref):
             message = (
                 f"`{ref.text}` needs a prompt with `task: {ref.task(base)}` under `prompts`, there is none"
@@ -141,7 +119,7 @@ def _prompts_of_rails(config: ConfigData) -> Iterator[Finding]:
 
 
 def _unnamed_model(ref: FlowRef) -> bool:
-    return ref.name in _NEEDS_MODEL and "model" not in ref.parameters
+    return ref.name in NEEDS_MODEL and "model" not in ref.parameters
 
 
 def _templates(config: ConfigData) -> Iterator[Finding]:
@@ -164,7 +142,7 @@ def _streaming_rewrites(config: ConfigData) -> Iterator[Finding]:
     if not (streaming.enabled and streaming.stream_first):
         return
     key: KeyPath = ("rails", "output", "streaming", "stream_first")
-    rewriting = [ref.name for _, ref in _of_messages(config) if ref.name in _REWRITES_OUTPUT]
+    rewriting = [ref.name for _, ref in _of_messages(config) if ref.name in REWRITES_OUTPUT]
     if rewriting:
         message = f"text that has gone out cannot be rewritten by `{rewriting[0]}`; set `stream_first: false`"
         yield Finding("error", key, message)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from rails_engine.at_once import AtOnce, asks_elsewhere
+from rails_engine.at_once import AtOnce
+from rails_engine.config import asks_elsewhere
 from rails_engine.judge import CONTENT, Judgement
 from rails_engine.scene import Outcome, RunningRail, Scene
 from rails_engine.umim import EventDict
