@@ -1,10 +1,11 @@
 """How fast embedders are: sentences a second on one core, and the built-in one's first query in a fresh process.
 
-    OMP_NUM_THREADS=1 python benchmarks/retrieval_embedding.py [--sentences N] [--rounds N] [--engine local --model FOLDER]
+    OMP_NUM_THREADS=1 python benchmarks/retrieval_embedding.py [--sentences N] [--rounds N]
+        [--engine local --model FOLDER]
 
-The goals of the built-in embedder are 20,000 short sentences a second on one core, and half a second from the start of the interpreter to the
-first vector. Sentences are made of the vocabulary's own words, eight each. Process time is printed beside the clock's,
-since other work on the machine slows the latter.
+The goals of the built-in embedder are 20,000 short sentences a second on one core, and half a second from the start
+of the interpreter to the first vector. Sentences are made of the vocabulary's own words, eight each. Process time is
+printed beside the clock's, since other work on the machine slows the latter.
 """
 
 from __future__ import annotations

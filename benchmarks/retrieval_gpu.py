@@ -2,15 +2,16 @@
 
     python benchmarks/retrieval_gpu.py [--sizes 1000000x384 10000000x768] [--seconds 2] [--skip-cpu] [--device cpu]
 
-Needs torch and Triton with an NVIDIA GPU for the flat scan, and a faiss-gpu build for the rest (faiss-gpu-cuvs for CAGRA). The
-vectors are clustered, of unit length, and made by this script. For each size it measures flat search in float32 and float16
-(our scan, and FAISS's beside it), IVF-Flat, IVF-PQ and CAGRA through `FaissIndex`, at batches of 1, 32 and 1024 queries, numpy
-in and numpy out: queries a second, recall@10 against exact search, and for flat search the ratio to the scan bound
+Needs torch and Triton with an NVIDIA GPU for the flat scan, and a faiss-gpu build for the rest (faiss-gpu-cuvs for
+CAGRA). The vectors are clustered, of unit length, and made by this script. For each size it measures flat search in
+float32 and float16 (our scan, and FAISS's beside it), IVF-Flat, IVF-PQ and CAGRA through `FaissIndex`, at batches of
+1, 32 and 1024 queries, numpy in and numpy out: queries a second, recall@10 against exact search, and for flat search
+the ratio to the scan bound
     t >= max(N * d * bytes / bandwidth, 2 * N * d * queries / arithmetic)
-with 4.3 TB/s and 395 (float32 by TF32) or 790 (float16) TFLOP/s, the rates of an H200. It checks that flat results equal
-the CPU's (scores within float32 rounding where ids differ: ties), and that IVF on the GPU is within 0.01 recall of the
-same trained index on the CPU. A check that fails is printed and makes the exit status 1. On the CPU a measurement that takes
-longer than its time is made once. `--device cpu` goes through the same steps without a GPU.
+with 4.3 TB/s and 395 (float32 by TF32) or 790 (float16) TFLOP/s, the rates of an H200. It checks that flat results
+equal the CPU's (scores within float32 rounding where ids differ: ties), and that IVF on the GPU is within 0.01 recall
+of the same trained index on the CPU. A check that fails is printed and makes the exit status 1. On the CPU a
+measurement that takes longer than its time is made once. `--device cpu` goes through the same steps without a GPU.
 """
 
 from __future__ import annotations

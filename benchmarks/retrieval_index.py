@@ -2,9 +2,9 @@
 
     OMP_NUM_THREADS=2 python benchmarks/retrieval_index.py [--count 1000000] [--dimension 384] [--kinds ivf_flat hnsw]
 
-The vectors are clustered and made by this script (a Gaussian around each of one centre for 100 vectors, all of unit length),
-and so are the queries. Recall@10 is against exact search over the same vectors. For lists, `nprobe` is raised until the
-recall passes 0.95. Queries go one by one, as a conversation asks them.
+The vectors are clustered and made by this script (a Gaussian around each of one centre for 100 vectors, all of unit
+length), and so are the queries. Recall@10 is against exact search over the same vectors. For lists, `nprobe` is
+raised until the recall passes 0.95. Queries go one by one, as a conversation asks them.
 """
 
 from __future__ import annotations

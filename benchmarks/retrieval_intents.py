@@ -3,10 +3,10 @@
     python benchmarks/retrieval_intents.py --data FOLDER [--engine local --model CHECKPOINT] [--shots N]
 
 FOLDER holds `train.csv` and `test.csv` with the columns text and category. Printed: accuracy on the test set with the
-fitted head and with the nearest example alone, the seconds that fitting takes, the calibration error; then, with a random
-fourth of the intents left out of the examples, five times over, how well its test utterances are recognised as having none
-of the intents (AUROC), and how many of each kind the calibrated threshold takes for the other. `--shots` keeps so many
-examples an intent, drawn three times.
+fitted head and with the nearest example alone, the seconds that fitting takes, the calibration error; then, with a
+random fourth of the intents left out of the examples, five times over, how well its test utterances are recognised as
+having none of the intents (AUROC), and how many of each kind the calibrated threshold takes for the other. `--shots`
+keeps so many examples an intent, drawn three times.
 """
 
 from __future__ import annotations

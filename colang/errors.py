@@ -4,7 +4,8 @@ ColangError
   ColangParsingError
     ColangSyntaxError    the author's text cannot be read (file, line, column, caret, what was expected)
   ColangLoadError        each file reads, but together they make no program
-    ColangFlowError      a flow that cannot be: one of two of a name, an override of nothing, a statement with a spec that it
+    ColangFlowError      a flow that cannot be: one of two of a name, an override of nothing, a statement with a spec
+    that it
                          does not take (also a ColangSyntaxError: users catch that)
     ColangImportError    an import that names nothing (also a ValueError)
     ColangMainError      there is no flow `main` (also an AssertionError)

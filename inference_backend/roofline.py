@@ -1,10 +1,10 @@
 """What a GPU can reach with a model, worked out before anything is loaded.
 
-A decode step reads every weight and every running sequence's keys and values once, and multiplies each weight once per
-sequence; the slower of reading and multiplying bounds the linear layers, reading bounds attention. One stream runs them
-one after the other, so their times add (the "serial" bound). A prompt is bound by multiplying. Tensor-parallel cards each
-do their share and add up the states twice a layer.
-Rates of the H200 are measured ones; those of other cards are their data sheets', scaled by what the H200 reaches of its own.
+A decode step reads every weight and every running sequence's keys and values once, and multiplies each weight once
+per sequence; the slower of reading and multiplying bounds the linear layers, reading bounds attention. One stream
+runs them one after the other, so their times add (the "serial" bound). A prompt is bound by multiplying.
+Tensor-parallel cards each do their share and add up the states twice a layer. Rates of the H200 are measured ones;
+those of other cards are their data sheets', scaled by what the H200 reaches of its own.
 """
 
 from __future__ import annotations

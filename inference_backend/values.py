@@ -186,10 +186,10 @@ class Usage:
 class Delta:
     """What is new for one choice of one request; the last one of a choice carries `finish`.
 
-    `text` never splits a character and never shows a stop string. `prompt_logprobs` are those of the prompt's tokens from
-    the second on (nothing comes before the first), of choice 0, in order. `stop_reason` is the stop string or token id that
-    ended the choice. `error` is set exactly where `finish` is "error" or "cancelled". `embedding` is the answer of an
-    embedding request, float32 values.
+    `text` never splits a character and never shows a stop string. `prompt_logprobs` are those of the prompt's tokens
+    from the second on (nothing comes before the first), of choice 0, in order. `stop_reason` is the stop string or
+    token id that ended the choice. `error` is set exactly where `finish` is "error" or "cancelled". `embedding` is
+    the answer of an embedding request, float32 values.
     """
 
     request_id: str

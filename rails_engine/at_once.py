@@ -1,8 +1,8 @@
 """Rails that run at once over the same content: the first refusal ends the others, and rewrites add up.
 
 Several that rewrite would each rewrite what was there before; so every one after the first is asked again, about what
-those before it in the list have left. Rails that have to ask a model begin last: where another refuses without waiting for
-anything, no model is asked.
+those before it in the list have left. Rails that have to ask a model begin last: where another refuses without
+waiting for anything, no model is asked.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ HEAD_START: Final = 4
 class AtOnce(Generic[Rail, Verdict]):
     """How rails of some kind are asked: `ask` runs one over a content, and raises nothing that it can say as a verdict.
 
-    `left` is the content as a verdict leaves it that was given over some content. `is_slow`: a rail asks a model or a server.
+    `left` is the content as a verdict leaves it that was given over some content. `is_slow`: a rail asks a model or a
+    server.
     """
 
     ask: Callable[[Rail, Any], Awaitable[Verdict]]

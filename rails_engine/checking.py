@@ -1,8 +1,9 @@
 """Everything that is wrong with a configuration, found without running any of it.
 
-The configuration's own findings come first, then those of its Colang and of the Python beside it. Where nothing else is
-wrong its program is put together, which finds what no file shows alone. Where `config.yml` cannot be read, its Colang files
-are checked all the same, each as the dialect that it is written in, so that an author sees all there is to mend at once.
+The configuration's own findings come first, then those of its Colang and of the Python beside it. Where nothing else
+is wrong its program is put together, which finds what no file shows alone. Where `config.yml` cannot be read, its
+Colang files are checked all the same, each as the dialect that it is written in, so that an author sees all there is
+to mend at once.
 """
 
 from __future__ import annotations

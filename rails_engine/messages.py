@@ -52,7 +52,7 @@ NOTHING_CHECKED: Final = Checked([], 0)
 def require_messages(
     messages: Any, limits: LimitsConfig = DEFAULT_LIMITS, checked: Checked = NOTHING_CHECKED
 ) -> Sequence[Mapping[str, Any]]:
-    """`messages`, if it is a list of messages within bounds; those that it begins with and that were `checked` as they were.
+    """`messages`, if it is a list of messages within bounds; those at its beginning that were `checked` as they were.
 
     Raises:
         InvalidRequestError: it is something else, a message has no known role or lacks what its role needs, a text is

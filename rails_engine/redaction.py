@@ -1,7 +1,7 @@
 """A response that may be shown to whoever may not see what the rails refused.
 
-The log tells a Python caller everything, a refused answer among it. Who serves others asks for a redacted one: which rails
-ran, how they decided, what it took; none of the texts of the conversation, and nothing that a model wrote.
+The log tells a Python caller everything, a refused answer among it. Who serves others asks for a redacted one: which
+rails ran, how they decided, what it took; none of the texts of the conversation, and nothing that a model wrote.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ _MESSAGES: Final = frozenset(
 def redacted(response: GenerationResponse, wanted: Any) -> GenerationResponse:
     """The response with a log without texts, and without what a model or its server told beside the answer.
 
-    `wanted` is what was asked for as `output_vars`: of the variables only those that it names are shown, and none in which
-    the engine keeps messages.
+    `wanted` is what was asked for as `output_vars`: of the variables only those that it names are shown, and none in
+    which the engine keeps messages.
     """
     data, log = response.output_data, response.log
     return response.model_copy(

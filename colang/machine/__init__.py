@@ -1,9 +1,10 @@
 """The machine: a conversation's state, and the step that advances it.
 
-`state` has the tables; `run` is what one step works with, `frame` what its expressions ask; `stepper` is the loop; `effects` says what internal events do
-by themselves; `matching` and `index` find the heads that wait for an event; `slide` moves heads; `heads` forks and
-joins them; `conflicts` decides who acts; `lifecycle` and `actions` keep the books; `sharing` gives a state containers of its own; `sweep` forgets; `snapshot`
-writes and reads states; `check` says what always holds.
+`state` has the tables; `run` is what one step works with, `frame` what its expressions ask; `stepper` is the loop;
+`effects` says what internal events do by themselves; `matching` and `index` find the heads that wait for an event;
+`slide` moves heads; `heads` forks and joins them; `conflicts` decides who acts; `lifecycle` and `actions` keep the
+books; `sharing` gives a state containers of its own; `sweep` forgets; `snapshot` writes and reads states; `check`
+says what always holds.
 """
 
 from colang.machine.check import check_state

@@ -1,8 +1,8 @@
 """CoYML: flows of Colang 1.0 written as YAML data in a configuration.
 
-An element is a map whose first key says what it is; beside `if` stand `then` and `else`, beside `while` stands `do`. Lists
-among the elements are branches: each begins with what it waits for. The data is written out as Colang and read like any
-other, so both forms have one meaning and prompts quote flows of both alike.
+An element is a map whose first key says what it is; beside `if` stand `then` and `else`, beside `while` stands `do`.
+Lists among the elements are branches: each begins with what it waits for. The data is written out as Colang and read
+like any other, so both forms have one meaning and prompts quote flows of both alike.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A conversation of Colang 1.0 as plain data, and back.
 
 Variables keep what JSON can hold; a handle that only actions can read is left out. Lists may be shared, here they are
-written as often as they are met, so that one that describes more than it holds is refused. Flows that were generated in the
-conversation are saved as text, so that it can go on inside them.
+written as often as they are met, so that one that describes more than it holds is refused. Flows that were generated
+in the conversation are saved as text, so that it can go on inside them.
 """
 
 from __future__ import annotations

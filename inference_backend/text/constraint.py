@@ -1,8 +1,8 @@
 """Output held inside a choice, regex or JSON schema: which tokens may come next, by llguidance.
 
-A constraint is compiled when its request comes in, and copied per sequence; the last few are kept, since guards ask for the
-same form again and again. The mask for a step is computed on the host while the model's forward pass runs; applying it
-is the sampler's work.
+A constraint is compiled when its request comes in, and copied per sequence; the last few are kept, since guards ask
+for the same form again and again. The mask for a step is computed on the host while the model's forward pass runs;
+applying it is the sampler's work.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Tokens to text as they come.
 
 A token may be part of a character, and how it decodes may depend on the token before (a leading space). So text is
-always decoded together with the tokens of the piece before, and what that piece decodes to alone is taken off the front.
-Text that ends in the replacement character is held back: the next token may complete the character. So every piece
-starts and ends between characters, which matters where a run of byte tokens is decoded as one (byte fallback): begun in the middle
-of a character, all of it would be replaced.
+always decoded together with the tokens of the piece before, and what that piece decodes to alone is taken off the
+front. Text that ends in the replacement character is held back: the next token may complete the character. So every
+piece starts and ends between characters, which matters where a run of byte tokens is decoded as one (byte fallback):
+begun in the middle of a character, all of it would be replaced.
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ _ATOMS = frozenset({str, bool, int, float, type(None)})
 class Opaque:
     """A Python object on its way through a flow.
 
-    It is true where the object is; what is yet to be computed, and an error that was returned, are neither true nor false.
+    It is true where the object is; what is yet to be computed, and an error that was returned, are neither true nor
+    false.
     """
 
     value: Any

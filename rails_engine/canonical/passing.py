@@ -1,10 +1,11 @@
 """Rails that let a message pass, gone through without the steps in between.
 
-Nearly all rails are straight: they run an action, and end unless it objects. Where nobody reads the events of a turn, the
-system flows have such rails passed here, one after the other, for as long as they do; those that are left are the answer,
-and the flows go on with them. By the time a rail turns out to do more than to pass, its actions have run: what
-they answered is kept for the flow, which now runs as any flow does, from its beginning. No action runs twice. A flow that
-was about to speak behind a generated message does not come to it where output rails run, and so not where they are passed.
+Nearly all rails are straight: they run an action, and end unless it objects. Where nobody reads the events of a turn,
+the system flows have such rails passed here, one after the other, for as long as they do; those that are left are the
+answer, and the flows go on with them. By the time a rail turns out to do more than to pass, its actions have run:
+what they answered is kept for the flow, which now runs as any flow does, from its beginning. No action runs twice. A
+flow that was about to speak behind a generated message does not come to it where output rails run, and so not where
+they are passed.
 """
 
 from __future__ import annotations

@@ -85,8 +85,8 @@ class Runner(Protocol):
         """Carry it out.
 
         Raises:
-            ActionNotFoundError: there is no such action; where that turns out only elsewhere, it is the outcome's failure.
-            LLMCallException, ConfigurationError: a model could not be asked.
+            ActionNotFoundError: there is no such action; where that turns out only elsewhere, it is the outcome's
+            failure. LLMCallException, ConfigurationError: a model could not be asked.
         """
         ...
 
@@ -103,9 +103,9 @@ class Answer:
 class CanonicalTurn:
     """Runs one turn; `scene.events` grows, and the new events are returned.
 
-    While `is_quiet`, what nobody asked to see is not written down: that variables were assigned, and how `create event`
-    came to its event, which by itself is there. Unless it `is_recorded`, only what later turns quote is: the machine hears
-    of the rest all the same, but as nobody else does, those events are not stamped.
+    While `is_quiet`, what nobody asked to see is not written down: that variables were assigned, and how `create
+    event` came to its event, which by itself is there. Unless it `is_recorded`, only what later turns quote is: the
+    machine hears of the rest all the same, but as nobody else does, those events are not stamped.
     """
 
     def __init__(self, scene: CanonicalScene, runner: Runner, trace: Trace) -> None:

@@ -2,10 +2,11 @@
 
 `folder` finds the files, `document` reads YAML and remembers the place of every value, `merge` lays files, imports
 and whole configurations over one another, `loading` drives the three and yields a draft. `keys` looks for keys that
-the `schema` does not know, the schema reads the values, and `checks` asks what must hold between the parts (`known_rails` has what rails with a
-name of their own need); `report` gathers what all of them find, so that an author sees every problem at once, each with file, line and column. Colang
-is held as text here; `colang.load` makes a program of it, and Python beside the configuration is run by the engine.
-The names of all sections are at the door of `rails_engine.config.schema`.
+the `schema` does not know, the schema reads the values, and `checks` asks what must hold between the parts
+(`known_rails` has what rails with a name of their own need); `report` gathers what all of them find, so that an
+author sees every problem at once, each with file, line and column. Colang is held as text here; `colang.load` makes a
+program of it, and Python beside the configuration is run by the engine. The names of all sections are at the door of
+`rails_engine.config.schema`.
 """
 
 from rails_engine.config.config import RailsConfig

@@ -163,8 +163,8 @@ def _with_imports(
 ) -> Draft:
     """`draft` laid over what it imports; a folder is imported once, so circles are legal.
 
-    What was `imported_before` is in the draft already. Under Colang 2.x an import path may name a Colang module, which `colang.load` finds, and the Colang files of a
-    folder are left to it too; its YAML files are read here.
+    What was `imported_before` is in the draft already. Under Colang 2.x an import path may name a Colang module,
+    which `colang.load` finds, and the Colang files of a folder are left to it too; its YAML files are read here.
     """
     own = draft.data
     two = str(own.get("colang_version")) == TWO

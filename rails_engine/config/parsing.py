@@ -15,9 +15,9 @@ def parse_colang_file(
 ) -> dict[str, Any]:
     """What a Colang file defines; the file `filename` is read where no `content` is given.
 
-    Of 1.0: `user_messages` and `bot_messages`, texts by name, and `flows` with `id` and `source_code`. Of 2.x: `flows`, the
-    trees of the flows (`name`, `parameters`, `decorators`, `body`, `text`), and `import_paths`. The text of a flow always
-    comes with it, whatever `include_source_mapping` says.
+    Of 1.0: `user_messages` and `bot_messages`, texts by name, and `flows` with `id` and `source_code`. Of 2.x:
+    `flows`, the trees of the flows (`name`, `parameters`, `decorators`, `body`, `text`), and `import_paths`. The text
+    of a flow always comes with it, whatever `include_source_mapping` says.
 
     Raises:
         ColangSyntaxError: the text is no Colang of this version.

@@ -1,8 +1,9 @@
 """Calls to other services: one neutral protocol, so that actions and rails can be tested without a network.
 
-`messages` are requests, responses and what can go wrong; `client` carries them, `redirects` says what may go on to where
-an answer points; `retry` tries again what may be tried again, `instrumented` tells of each request. `httpx_client` carries
-them over an `httpx` client that users bring, and `calls` makes clients. `recording` is the double for tests.
+`messages` are requests, responses and what can go wrong; `client` carries them, `redirects` says what may go on to
+where an answer points; `retry` tries again what may be tried again, `instrumented` tells of each request.
+`httpx_client` carries them over an `httpx` client that users bring, and `calls` makes clients. `recording` is the
+double for tests.
 
 Below stands HTTP/1.1 itself, as little of it as clients of models and services need. `origin` takes a URL apart,
 `routes` finds the way there (TLS, proxies), `requests` makes the bytes. `pool` keeps connections for each event loop

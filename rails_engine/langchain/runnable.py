@@ -48,9 +48,10 @@ log = logging.getLogger(__name__)
 class RunnableRails(Runnable[Any, Any]):
     """A step that answers behind rails. See the module; `forms` says in which forms it is asked and answers.
 
-    `rails` is the `LLMRails` inside. `passthrough` gives the caller's messages to the model as they are and is what lets a
-    chain answer; without it the dialog rails make the prompts. The two messages are said where a rail blocks without
-    words of its own. What a call is given besides the configuration of LangChain goes to the model as parameters.
+    `rails` is the `LLMRails` inside. `passthrough` gives the caller's messages to the model as they are and is what
+    lets a chain answer; without it the dialog rails make the prompts. The two messages are said where a rail blocks
+    without words of its own. What a call is given besides the configuration of LangChain goes to the model as
+    parameters.
 
     Raises:
         ConfigurationError: a chain is to answer, but under Colang 2.x.

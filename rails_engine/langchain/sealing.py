@@ -1,8 +1,9 @@
 """What of a caller's configuration goes on to the model and the chain behind the rails.
 
-Tags, metadata and tracers do. Callback handlers of other kinds do not: what they are told as it comes they may show, and
-no rail has judged it by then. `astream_events` and LangGraph's streams of messages are handlers of that kind, so they see
-the step and what it lets out, and nothing of what is inside. A handler that shall see it can be given to the model itself.
+Tags, metadata and tracers do. Callback handlers of other kinds do not: what they are told as it comes they may show,
+and no rail has judged it by then. `astream_events` and LangGraph's streams of messages are handlers of that kind, so
+they see the step and what it lets out, and nothing of what is inside. A handler that shall see it can be given to the
+model itself.
 """
 
 from __future__ import annotations

@@ -109,8 +109,9 @@ def is_read_by(config: RailsConfig, action: str) -> bool:
 def require_verdict(output: ActionOutput, *, of_library: bool) -> None:
     """Hold a rail's action to an answer that something follows from.
 
-    What stands in for a built-in rail's action (`of_library`) answers with what the rail's flow reads; any other with what
-    it likes, but for what is yet to be computed, an error, and a score that is no number: nothing follows from these.
+    What stands in for a built-in rail's action (`of_library`) answers with what the rail's flow reads; any other with
+    what it likes, but for what is yet to be computed, an error, and a score that is no number: nothing follows from
+    these.
 
     Raises:
         TypeError: it did not answer with a verdict.

@@ -1,10 +1,10 @@
 """Language models behind one protocol: a request goes in, an asynchronous stream of chunks comes out.
 
-`base` has the protocol and its values. A remote model (`remote`) turns a request into the JSON of an OpenAI-compatible
-endpoint (`wire`), which a transport carries: `http` on `rails_engine.http`, or `sdk` on the `openai` package; `several` draws several answers. Round any
-model are folded layers that are models themselves: `retry`, `limit`, `cache`, and `observe`, which tells a turn about its
-calls. `local` is the engine of this process. `providers` and `local_options` read the entries of `models`, and `models` puts
-all of it together, in one place.
+`base` has the protocol and its values. A remote model (`remote`) turns a request into the JSON of an
+OpenAI-compatible endpoint (`wire`), which a transport carries: `http` on `rails_engine.http`, or `sdk` on the
+`openai` package; `several` draws several answers. Round any model are folded layers that are models themselves:
+`retry`, `limit`, `cache`, and `observe`, which tells a turn about its calls. `local` is the engine of this process.
+`providers` and `local_options` read the entries of `models`, and `models` puts all of it together, in one place.
 
 At the border stand the public protocol of users (`public`), adapters to and from it (`adapt`, `shapes`), LangChain's
 models (`langchain`), spans and figures for any of them (`instrumented`), a cache for users' own code (`lfu`), and the

@@ -126,10 +126,10 @@ class LLMRequest:
     """One model call. Exactly one of `messages` and `prompt` is set.
 
     `streaming`: the caller reads piece by piece, so the endpoint is asked for pieces; without it the whole answer may
-    come as one chunk. `priority`: smaller runs first. `deadline_s`: seconds from the call until it must be over. `cache_salt` keeps
-    prefix caches of tenants apart. `task` says what the call is for, in logs. `extra` is sent to the endpoint as
-    further body fields. `samples`: 0 for the answer; a number for that many answers drawn independently, which no cache
-    gives and of which a model may give fewer.
+    come as one chunk. `priority`: smaller runs first. `deadline_s`: seconds from the call until it must be over.
+    `cache_salt` keeps prefix caches of tenants apart. `task` says what the call is for, in logs. `extra` is sent to
+    the endpoint as further body fields. `samples`: 0 for the answer; a number for that many answers drawn
+    independently, which no cache gives and of which a model may give fewer.
     """
 
     messages: tuple[Message, ...] = ()

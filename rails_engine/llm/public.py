@@ -184,7 +184,9 @@ class LLMModel(Protocol):
     async def generate_async(
         self, prompt: Prompt, *, stop: list[str] | None = None, **kwargs: Any
     ) -> LLMResponse:
-        """The whole answer to a text or to messages. `kwargs` are sampling parameters and what the provider takes beside them.
+        """The whole answer to a text or to messages.
+
+        `kwargs` are sampling parameters and what the provider takes beside them.
 
         Raises:
             whatever the provider raises; a turn makes it an `LLMCallException`.

@@ -1,10 +1,11 @@
 """Prompts: what a model is asked for each task, and how its answer is read.
 
-A task has a name (`Task` lists ours); its prompt comes from this package (`builtin/*.yml`), from `PROMPTS_DIR`, or from the
-configuration, whichever fits the model best (`selection`). `library` fills it in with the turn's variables and keeps
-it within its length by leaving out the oldest turns. `templates` compiles templates once, in a sandbox; `filters` and
-`history` are what they can call to quote the conversation. `parsers` and `verdicts` read the answers, and `manager`
-is the same library under the names that users' actions know. `answers` has small readers that those actions use.
+A task has a name (`Task` lists ours); its prompt comes from this package (`builtin/*.yml`), from `PROMPTS_DIR`, or
+from the configuration, whichever fits the model best (`selection`). `library` fills it in with the turn's variables
+and keeps it within its length by leaving out the oldest turns. `templates` compiles templates once, in a sandbox;
+`filters` and `history` are what they can call to quote the conversation. `parsers` and `verdicts` read the answers,
+and `manager` is the same library under the names that users' actions know. `answers` has small readers that those
+actions use.
 """
 
 from rails_engine.config import Task

@@ -1,8 +1,8 @@
 """Language tests as programs in the language.
 
-A file holds many small programs, each behind a marker line `--- what it shows`. A comment `#: error: REGEX` or
-`#: warning: REGEX` says what is reported on its line; `#^ ...`, on a line of its own, says it of the line above. A program
-without such comments must be free of problems. Programs keep the line numbers of their file.
+A file holds many small programs, each behind a marker line `--- what it shows`. A comment `#: error: REGEX` or `#:
+warning: REGEX` says what is reported on its line; `#^ ...`, on a line of its own, says it of the line above. A
+program without such comments must be free of problems. Programs keep the line numbers of their file.
 """
 
 from __future__ import annotations

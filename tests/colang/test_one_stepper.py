@@ -1,7 +1,7 @@
 """Colang 1.0 dialogs translated to the flows of 2.x: which behave alike on its stepper, and which cannot.
 
-This is the evidence behind `docs/colang-1-on-one-stepper.md`. Intents come in as events, `bot X` sends one and waits until
-it was said; the expected turns are those of the 1.0 behaviour cases of the same names.
+This is the evidence behind `docs/colang-1-on-one-stepper.md`. Intents come in as events, `bot X` sends one and waits
+until it was said; the expected turns are those of the 1.0 behaviour cases of the same names.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The seam between planning and hardware takes an executor that runs an exported graph, attention as a plugin.
 
 This is the shape of an executor for a compiler such as TensorRT: the model becomes a graph without Python in it
-(`torch.export`), paged attention and the cache's writing are opaque operations of it, and the executor feeds it the plan's
-arrays. Scheduler, engine and sampler are those of every other executor.
+(`torch.export`), paged attention and the cache's writing are opaque operations of it, and the executor feeds it the
+plan's arrays. Scheduler, engine and sampler are those of every other executor.
 """
 
 from __future__ import annotations

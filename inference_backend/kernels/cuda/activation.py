@@ -1,6 +1,7 @@
 """act(gate) * up over the packed gate-up projection, with per-token quantizing fused at the end.
 
-Without quantizing, rows are cut into blocks. With it a program holds a whole row, because the row's scale needs all of it.
+Without quantizing, rows are cut into blocks. With it a program holds a whole row, because the row's scale needs all
+of it.
 """
 
 from typing import Final

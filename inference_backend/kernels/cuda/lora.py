@@ -2,8 +2,8 @@
 
 One program takes one adapter and a tile of tokens, and leaves at once where none of them has it, so that a CUDA graph
 serves any mixture; an adapter's weights are read once a tile, however many of its tokens are there (the grouping of
-Punica's SGMV, Chen et al., 2023, without sorting the tokens first). The first kernel multiplies a share of the inputs by A, the
-second adds up the shares and multiplies by a block of B's rows.
+Punica's SGMV, Chen et al., 2023, without sorting the tokens first). The first kernel multiplies a share of the inputs
+by A, the second adds up the shares and multiplies by a block of B's rows.
 """
 
 from typing import Final

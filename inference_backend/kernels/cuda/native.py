@@ -130,7 +130,7 @@ def loaded(code: bytes, name: str, threads: int, shared_bytes: int) -> Kernel:
 
 
 def tensor_map(x: Tensor, box: Sequence[int], *, swizzled: bool) -> ctypes.Array[ctypes.c_char]:
-    """What the tensor memory accelerator is told of a tensor: tiles of shape `box`, in rows of 128 `swizzled` bytes or plain.
+    """What the tensor memory accelerator is told of a tensor: tiles of shape `box`, rows of 128 `swizzled` bytes or plain.
 
     Beyond the tensor's ends zeros are read and nothing is written. `x`, float16 or bfloat16, begins at a multiple of 16
     bytes, and so do all rows; its last dimension is contiguous.

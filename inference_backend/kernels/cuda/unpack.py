@@ -43,8 +43,8 @@ class PackedSizes:
     """How many tokens, rows, table columns and sampled positions a packed step has, padding included.
 
     The words lie one section after the other: token ids, the slots that pending ones are taken from (-1: known),
-    positions, slot mapping; query starts (rows + 1), context lengths, block tables; sampled tokens, their slots, temperature,
-    top-k, top-p, min-p, counters, and seeds of two words each.
+    positions, slot mapping; query starts (rows + 1), context lengths, block tables; sampled tokens, their slots,
+    temperature, top-k, top-p, min-p, counters, and seeds of two words each.
     """
 
     tokens: int

@@ -1,10 +1,10 @@
 """Exact search on a GPU in one reading of the vectors, by our own kernels (`scan_kernels`).
 
-Writing every score to memory and choosing among them costs as much as the scan itself. So the scan keeps the best score of
-each part of a few rows alone. The `k` best rows lie in the `k` parts with the best maxima: were a row of theirs in another
-part, `k` parts would each hold a better one. Those parts, and two more against rounding, are scored again in
-float32, and the best rows are chosen from them. The memory is read once; what is written is a hundredth of it. Small
-batches would wait for the launches of these steps, so they are recorded and replayed (`scan_replay`).
+Writing every score to memory and choosing among them costs as much as the scan itself. So the scan keeps the best
+score of each part of a few rows alone. The `k` best rows lie in the `k` parts with the best maxima: were a row of
+theirs in another part, `k` parts would each hold a better one. Those parts, and two more against rounding, are scored
+again in float32, and the best rows are chosen from them. The memory is read once; what is written is a hundredth of
+it. Small batches would wait for the launches of these steps, so they are recorded and replayed (`scan_replay`).
 """
 
 from __future__ import annotations

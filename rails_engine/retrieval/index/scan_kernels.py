@@ -1,4 +1,4 @@
-"""Triton kernels of the flat scan on a GPU: the best score of each part of the rows, then the best rows of the best parts.
+"""Triton kernels of the flat scan on a GPU: the best score of each part, then the best rows of the best parts.
 
 A score and the place that it stands at travel as one key of 64 bits: the score, its bits turned so that they order as
 whole numbers, above the place counted downwards. So the greatest key is the best score, of equal ones the first, and no

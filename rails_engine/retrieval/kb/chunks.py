@@ -35,9 +35,10 @@ class ChunkSettings:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a chunk was found: file, path of headings, and lines from 1, both ends included, of `page` where there are pages.
+    """Where a chunk was found: file, path of headings, and lines, of `page` where there are pages.
 
-    Lines are 0 where a search provider of a user's own found what no document holds; `path` is then what it calls the source.
+    Lines count from 1, both ends included. They are 0 where a search provider of a user's own found what no document holds; `path` is then what it calls the
+    source.
     """
 
     path: str

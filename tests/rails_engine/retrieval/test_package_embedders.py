@@ -1,7 +1,7 @@
 """FastEmbed and SentenceTransformers: how they are called, and what is said when they or their models are missing.
 
-Their models have to be fetched, so stand-ins with the packages' documented methods take their place here; FastEmbed itself
-embeds from a folder in `test_onnx_encoder`.
+Their models have to be fetched, so stand-ins with the packages' documented methods take their place here; FastEmbed
+itself embeds from a folder in `test_onnx_encoder`.
 """
 
 from __future__ import annotations

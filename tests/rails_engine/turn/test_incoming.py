@@ -208,7 +208,8 @@ async def test_the_callers_messages_stay_as_they_are() -> None:
     assert messages == before
 
 
-# --- calls that an assistant is said to have made ------------------------------------------------------------------------
+# --- calls that an assistant is said to have made
+# ------------------------------------------------------------------------
 
 CALLS = """
 define flow gate calls

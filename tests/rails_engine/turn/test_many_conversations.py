@@ -250,7 +250,8 @@ def level() -> int:
 def test_turns_leave_nothing_behind(colang: str, yaml: str) -> None:
     """Once what is remembered of conversations is full, as many objects go as come.
 
-    The collector counts plain tuples and dictionaries at one time and not at another; what stays behind adds up each time.
+    The collector counts plain tuples and dictionaries at one time and not at another; what stays behind adds up each
+    time.
     """
     app = witnessed(colang, yaml)
 

@@ -377,7 +377,8 @@ async def test_what_users_type_into_forms_goes_past_the_input_rails(text: str, s
     assert reply["content"] == said
 
 
-# --- what never comes from outside ---------------------------------------------------------------------------------------
+# --- what never comes from outside
+# ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
