@@ -66,13 +66,13 @@ class Resources:
         """Another main model from now on; calls on their way keep theirs."""
         self.models = self.models.replaced("main", llm)
 
-    def model(self, *tasks: str) -> LLM:
-        """The model of a task: one whose type is the first of these names that is one's, else the main model.
+    def model(self, task: str) -> LLM:
+        """The model that the configuration has for a task.
 
         Raises:
-            NoModelError: there is no such model.
+            NoModelError: it has none, nor a main one.
         """
-        model = self.models.serving(tasks)
+        model = self.models.serving(task)
         if model is None:
             raise NoModelError(NO_MODEL)
         return model

@@ -18,7 +18,7 @@ from colang.v1 import CallFlow, Program, RunAction, flow_of_body
 from rails_engine.canonical import texts
 from rails_engine.canonical.scene import RESULT, CanonicalScene
 from rails_engine.canonical.similar import Examples, Near, in_prompt
-from rails_engine.canonical.speech import INTENT_STEP, REASONING, Speech
+from rails_engine.canonical.speech import REASONING, Speech
 from rails_engine.canonical.wording import NOTHING_TO_SAY
 from rails_engine.scene import Completion, Outcome
 from rails_engine.umim import EventDict
@@ -150,10 +150,7 @@ async def _ask(
     services = scene.services
     request = services.request(Completion(task, everything, steady=True, tunable=tunable))
     steady = replace(request.sampling, temperature=scene.config.lowest_temperature)
-    model = services.resources.model(
-        task, *((INTENT_STEP,) if task == "generate_intent_steps_message" else ())
-    )
-    answer = await services.call(model, replace(request, sampling=steady), task)
+    answer = await services.call(services.resources.model(task), replace(request, sampling=steady), task)
     scene.notes[REASONING] = answer.reasoning
     return services.parsed(task, answer.text)
 

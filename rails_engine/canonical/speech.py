@@ -28,9 +28,6 @@ REASONING: Final = "reasoning"
 FILLED: Final = "filled"
 """The note of a predefined message that holds somebody else's words: it is for the output rails."""
 
-INTENT_STEP: Final = "generate_user_intent"
-"""The step that asks for intents, for answers without them, and for all of a single call: a model of this type is its own."""
-
 _ROLE: Final = attrgetter("role")
 _CONTENT: Final = attrgetter("content")
 _TEXTS: Final = frozenset({str})
@@ -130,7 +127,7 @@ class Speech:
         Raises:
             StreamStoppedError: a rail refused what it was writing.
         """
-        model = scene.services.resources.model(task, *((INTENT_STEP,) if task == "general" else ()))
+        model = scene.services.resources.model(task)
         scene.machine.variables["_last_bot_prompt"] = _prompt_of(request)
         if scene.shown is None:
             answer = _heeded(await scene.services.call(model, request, task), request, scene)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from os import environ
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 
-from rails_engine.config import Model
+from rails_engine.config import Model, Task
 from rails_engine.errors import ConfigurationError, ModelInitializationError
 from rails_engine.llm.adapt import as_llm
 from rails_engine.llm.base import LLM
@@ -21,6 +22,11 @@ from rails_engine.rim import Foreign
 
 EMBEDDINGS = "embeddings"
 LOCAL = "local"
+
+_STEP_OF: Final[Mapping[str, str]] = MappingProxyType(
+    {Task.GENERAL: Task.GENERATE_USER_INTENT, Task.GENERATE_INTENT_STEPS_MESSAGE: Task.GENERATE_USER_INTENT}
+)
+"""The tasks that the step asking for the user's intent has beside its own: an answer without intents, and a single call."""
 
 
 class Closable(Protocol):
@@ -51,12 +57,12 @@ class Models(Mapping[str, LLM]):
         """The model that answers; None where the configuration has none."""
         return self._models.get("main")
 
-    def serving(self, tasks: Iterable[str]) -> LLM | None:
-        """The model whose type is the first of these tasks that is one's, else the main one."""
-        for task in tasks:
-            if task in self._models:
-                return self._models[task]
-        return self.main
+    def serving(self, task: str) -> LLM | None:
+        """The model of a task: the one of its type, else that of the step it belongs to, else the main one."""
+        for kind in (task, _STEP_OF.get(task), "main"):
+            if kind in self._models:
+                return self._models[kind]
+        return None
 
     def replaced(self, kind: str, llm: LLM) -> Models:
         """The same models with another one of `kind`; connections stay shared."""
