@@ -132,7 +132,10 @@ def piece_weights(count: int) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Piece ids, int64: whole words `[w]` with how often to draw each and the nearest ones of each `[w, 48]`; ends of words; the rest."""
+    """Piece ids, int64: whole words `[w]`, ends of words, and the rest.
+
+    With the words stand how often to draw each and the nearest ones of each `[w, 48]`.
+    """
 
     whole: Tensor
     frequency: Tensor

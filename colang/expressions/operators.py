@@ -14,7 +14,7 @@ Operation = Callable[[Any, Any], Any]
 _SIZED = (str, list, tuple)
 _WIDEST = 999
 _UNBOUNDED = re.compile(r"%(?:\([^()]*\))?[^a-zA-Z%(]*(?:\*|\d{4,})|%\([^)]*\(")
-"""In a format: a width of more than three digits or from an argument, behind a key or not; or a key too odd to look behind."""
+"""In a format: a width of more than three digits or from an argument; or a key too odd to look behind."""
 
 
 def add(left: Any, right: Any) -> Any:

@@ -62,7 +62,7 @@ class _Formatter:
         return f"({', '.join(positional + named)})"
 
     def literal(self, node: tree.Literal) -> str:
-        """A number, a text in quotes, True, False or None; an infinite number as one too large for a float, which reads back as it."""
+        """A number, a text in quotes, True, False or None; an infinite number as one too large for a float."""
         if isinstance(node.value, str):
             return quoted(node.value, self._strings)
         if isinstance(node.value, float) and math.isinf(node.value):

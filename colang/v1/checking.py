@@ -68,7 +68,7 @@ class _Checker:
         self._intents = intents
 
     def flow(self, flow: tree.Flow) -> Iterator[Problem]:
-        """What is odd in a flow: names that nothing stands for, waits that never end, and what its statements say of each other."""
+        """What is odd in a flow: names that nothing stands for, waits that never end, statements at odds."""
         yield from self._body(flow.body, in_loop=False)
         for node in walk(flow):
             if isinstance(node, tree.Do) and not node.flow.startswith("$") and node.flow not in self._flows:

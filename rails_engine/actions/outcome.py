@@ -71,7 +71,7 @@ class RailOutcome:
 
     @classmethod
     def failure(cls, *, reason: str | None = None, metadata: Mapping[str, Any] | None = None) -> Self:
-        """The rail could not judge: its policy (`on_error`) says what becomes of the text; unless that allows, it is blocked."""
+        """The rail could not judge: the text is blocked, unless the rail's policy (`on_error`) allows it."""
         return cls(RailDecision.BLOCK, reason, metadata or {}, failed=True)
 
     @classmethod

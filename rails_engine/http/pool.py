@@ -21,7 +21,7 @@ from rails_engine.loops import PerLoop
 MAX_CONNECTIONS = 1000
 """Of one route in one event loop; further requests wait for one of them."""
 MAX_OPENING = 64
-"""Of one route in one event loop that are being opened at once, so that a burst of requests leaves each the time it needs."""
+"""Of one route in one event loop, being opened at once: a burst of requests leaves each the time it needs."""
 MAX_LANES = 256
 """Routes remembered without a connection, in one event loop."""
 

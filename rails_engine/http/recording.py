@@ -10,7 +10,10 @@ from rails_engine.http.messages import HTTPRequest, HTTPResponse, RequestParts
 
 
 class RecordingHTTPClient:
-    """Implements `ClosableHTTPClient` without a network. `requests` are those seen so far, `close_calls` how often it was closed."""
+    """Implements `ClosableHTTPClient` without a network.
+
+    `requests` are those seen so far, `close_calls` how often it was closed.
+    """
 
     def __init__(self, responses: Iterable[HTTPResponse | BaseException] = ()) -> None:
         self._responses = deque(responses)

@@ -1,9 +1,9 @@
-"""Guardrails inside LangChain: a `Runnable` that answers behind rails, and middleware for its LLM agents.
+"""Guardrails inside LangChain: a `Runnable` that answers behind rails.
 
 `messages` takes LangChain's messages apart and puts answers together; `forms` is the shape in which a caller asked, and
-the same shape for the answer; `runnable` is `RunnableRails`. LangChain's models as models of ours are older and stand
-in `rails_engine.llm`. This package alone imports `langchain_core`, an extra; nothing else imports this package but the
-public names.
+the same shape for the answer; `chain` is a chain in the main model's place, `sealing` says what of a caller's
+configuration passes to the inside, and `runnable` is `RunnableRails`. LangChain's models as models of ours stand in
+`rails_engine.llm`. This package needs `langchain_core`, an extra; nothing imports it but the public names.
 """
 
 try:

@@ -57,7 +57,10 @@ Content: TypeAlias = str | tuple[Part, ...]
 
 @value_class
 class Message:
-    """One message of a conversation. `tool_calls` are an assistant's; `tool_call_id` is the call that a tool's message answers."""
+    """One message of a conversation.
+
+    `tool_calls` are an assistant's; `tool_call_id` is the call that a tool's message answers.
+    """
 
     role: Role
     content: Content

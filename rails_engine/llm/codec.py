@@ -1,4 +1,4 @@
-"""JSON of requests and answers. The fast reader and writer are pydantic's; what they refuse, the standard library may take."""
+"""JSON of requests and answers, by pydantic's fast reader and writer; what they refuse, the standard library may take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The framework named `langchain`: LangChain makes the models that a configuration names. And models of its own as public ones."""
+"""The framework named `langchain`: LangChain makes the models that a configuration names; its models as public ones."""
 
 from __future__ import annotations
 

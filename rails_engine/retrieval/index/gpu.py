@@ -1,4 +1,4 @@
-"""Structures on a GPU: FAISS's, and our own scan. On disk an index is always a CPU one, so it moves freely between machines."""
+"""Structures on a GPU: FAISS's, and our own scan. On disk an index is a CPU one, so that any machine can read it."""
 
 from __future__ import annotations
 
