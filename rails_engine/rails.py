@@ -247,11 +247,12 @@ class LLMRails(Answering, Registers):
         return verdict(cast("GenerationResponse", response), checked_text(messages, kinds))
 
     def _require_rails(self, wanted: Sequence[RailType]) -> None:
-        missing = next((kind for kind in wanted if not self._guards(kind)), None)
+        missing = next((kind for kind in wanted if not self.guards(kind)), None)
         if missing is not None:
             raise RailTypeNotConfiguredError(f"the configuration has no {missing.value} rails")
 
-    def _guards(self, kind: RailType) -> bool:
+    def guards(self, kind: RailType) -> bool:
+        """True if the configuration has rails of this kind."""
         if self._two is not None:
             return self._two.guards(kind)
         return bool(self.config.rails.directions()[kind.value].flows)

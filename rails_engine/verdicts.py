@@ -15,6 +15,7 @@ from rails_engine.options import (
     RailStatus,
     RailType,
 )
+from rails_engine.parts import flattened
 from rails_engine.response import GenerationResponse
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ def checked_text(messages: Sequence[ChatMessage], kinds: Sequence[RailType]) -> 
     if not texts and RailType.INPUT in kinds:
         return ""
     last = texts[-1] if texts else (messages[-1].get("content") if messages else "")
-    return "" if isinstance(last, Mapping) else str(last or "")
+    return "" if isinstance(last, Mapping) else str(flattened(last) or "")
 
 
 def passed(messages: Sequence[ChatMessage], kinds: Sequence[RailType]) -> RailsResult:

@@ -63,7 +63,7 @@ def rails(dialect: str) -> LLMRails:
     return LLMRails(RailsConfig.from_content(*CONFIGS[dialect]))
 
 
-def user(text: str) -> dict[str, str]:
+def user(text: Any) -> dict[str, Any]:
     return {"role": "user", "content": text}
 
 
@@ -88,6 +88,8 @@ def found(result: RailsResult) -> tuple[str, str, str | None]:
         ([bot("bad")], ("blocked", "no out", "gate out")),
         ([user("q"), bot("a secret")], ("modified", "masked", None)),
         ([user("bad"), user("fine")], ("blocked", "no in", "gate in")),
+        ([user([{"type": "text", "text": "fine"}])], ("passed", "fine", None)),
+        ([user([{"type": "text", "text": "bad"}])], ("blocked", "no in", "gate in")),
         ([], ("passed", "", None)),
     ],
 )
