@@ -11,21 +11,20 @@ import pytest
 from nemoguardrails import LLMRails, RailsConfig
 from nemoguardrails.actions.actions import ActionResult
 from nemoguardrails.testing import FakeLLMModel
+from tests.rails_engine.gates import ANSWERING
 
 ONE = """
 define flow hide numbers
   $bot_message = execute hide(text=$bot_message)
 """
-TWO = """
-import core
-flow main
-  user said something as $said
-  $answer = await PassthroughLLMAction(user_message=$said.transcript)
-  bot say $answer
+TWO = (
+    ANSWERING
+    + """
 flow hide numbers
   global $bot_message
   $bot_message = await HideAction(text=$bot_message)
 """
+)
 NUMBER = " ".join("1234567890") * 3  # many pieces long, far longer than a window's context
 ANSWER = f"First some words . Then {NUMBER} and after it some more words , and {NUMBER} at the end ."
 

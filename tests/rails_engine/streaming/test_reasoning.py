@@ -11,6 +11,7 @@ from nemoguardrails import LLMRails, RailsConfig
 from nemoguardrails.actions.rail_outcome import RailOutcome
 from nemoguardrails.testing import FakeLLMModel
 from nemoguardrails.types import LLMResponse, LLMResponseChunk, ToolCall, ToolCallFunction
+from tests.rails_engine.gates import ANSWERING, GATE_OUT_1, GATE_OUT_2
 
 CALL = ToolCall(id="c1", type="function", function=ToolCallFunction(name="f", arguments={}))
 
@@ -34,45 +35,23 @@ class Thinking(FakeLLMModel):
         yield LLMResponseChunk(delta_tool_calls=self.calls, finish_reason="stop")
 
 
-ONE = """
-define bot no out
-  "no out"
+TOOLS_1 = """
 define bot no tool
   "no tool"
-define subflow gate out
-  $outcome = execute look(text=$bot_message)
-  if $outcome.is_blocked
-    bot no out
-    stop
 define subflow gate tools
   $ok = execute permit
   if not $ok
     bot no tool
     stop
 """
-TWO = """
-import core
-import llm
-import guardrails
-flow main
-  activate talk
-  match Never()
-flow talk
-  user said something as $said
-  $answer = await PassthroughLLMAction(user_message=$said.transcript)
-  bot say $answer
-flow gate out
-  global $bot_message
-  $outcome = await LookAction(text=$bot_message)
-  if $outcome.is_blocked
-    bot say "no out"
-    abort
+TOOLS_2 = """
 flow gate tools
   $ok = await PermitAction()
   if not $ok
     bot say "no tool"
     abort
 """
+ONE, TWO = GATE_OUT_1 + TOOLS_1, ANSWERING + GATE_OUT_2 + TOOLS_2
 DIALECTS = {"1.0": (ONE, "passthrough: true\n"), "2.x": (TWO, 'colang_version: "2.x"\n')}
 WINDOW = "output: {flows: [gate out], streaming: {chunk_size: 2, context_size: 1}}"
 

@@ -9,34 +9,28 @@ from typing import Any
 import pytest
 
 from nemoguardrails import LLMRails, RailsConfig
-from nemoguardrails.actions.rail_outcome import RailOutcome
 from nemoguardrails.context import streaming_handler_var
 from nemoguardrails.exceptions import LLMCallException, LLMServerError, StreamingNotSupportedError
 from nemoguardrails.streaming import StreamingHandler
 from nemoguardrails.testing import FakeLLMModel
 from nemoguardrails.types import LLMResponse, ToolCall, ToolCallFunction, UsageInfo
+from tests.rails_engine.gates import MASK_OUT_1, MASK_OUT_2, Looking
 
-ONE = """
+ONE = (
+    MASK_OUT_1
+    + """
 define bot no in
   "no in"
-define bot no out
-  "no out"
 define subflow gate in
   if "bad" in $user_message
     bot no in
     stop
-define subflow gate out
-  $outcome = execute look(text=$bot_message)
-  if $outcome.is_transform
-    $bot_message = $outcome.transform_text
-  if $outcome.is_blocked
-    bot no out
-    stop
 """
-
-TWO = """
+)
+TWO = (
+    MASK_OUT_2
+    + """
 import core
-import guardrails
 flow main
   match Never()
 flow gate in
@@ -44,16 +38,8 @@ flow gate in
   if "bad" in $user_message
     bot say "no in"
     abort
-flow gate out
-  global $bot_message
-  $outcome = await LookAction(text=$bot_message)
-  if $outcome.is_transform
-    $bot_message = $outcome.transform_text
-  if $outcome.is_blocked
-    bot say "no out"
-    abort
 """
-
+)
 OWN_HOOKS = TWO + "flow input rails $input_text\n  gate in\nflow output rails $output_text\n  gate out\n"
 
 LISTED = "rails:\n  input: {flows: [gate in]}\n  output: {flows: [gate out], streaming: {chunk_size: 2, context_size: 1}}\n"
@@ -64,23 +50,6 @@ DIALECTS = {
     "2.x listed": (TWO, 'models: []\ncolang_version: "2.x"\n' + LISTED),
     "2.x hooks": (OWN_HOOKS, 'models: []\ncolang_version: "2.x"\n' + UNLISTED),
 }
-
-
-class Looking:
-    """The action of the output rail: refuses `bad`, masks `secret`, and keeps what it was asked."""
-
-    def __init__(self) -> None:
-        self.seen: list[str] = []
-
-    async def look(self, text: str) -> RailOutcome:
-        self.seen.append(text)
-        if "boom" in text:
-            raise ValueError(text)
-        if "bad" in text:
-            return RailOutcome.block()
-        if "secret" in text:
-            return RailOutcome.transform([("bot_message", text.replace("secret", "******"))])
-        return RailOutcome.allow()
 
 
 def user(text: str) -> dict[str, str]:

@@ -8,24 +8,13 @@ from typing import Any
 import pytest
 
 from nemoguardrails import LLMRails, RailsConfig
-from nemoguardrails.actions.rail_outcome import RailOutcome
 from nemoguardrails.context import streaming_handler_var
 from nemoguardrails.streaming import StreamingHandler
 from nemoguardrails.testing import FakeLLMModel
 from nemoguardrails.types import LLMResponse
+from tests.rails_engine.gates import ANSWERING, GATE_OUT_2, MASK_OUT_2, Looking
 
-ASKING = """
-import core
-import llm
-flow main
-  activate talk
-  match Never()
-flow talk
-  user said something as $said
-  $answer = await PassthroughLLMAction(user_message=$said.transcript)
-  bot say $answer
-"""
-VALUE = ASKING.replace("await PassthroughLLMAction(user_message=$said.transcript)", '..."what to say"')
+VALUE = ANSWERING.replace("await PassthroughLLMAction(user_message=$said.transcript)", '..."what to say"')
 LIBRARY = """
 import core
 import passthrough
@@ -33,44 +22,13 @@ flow main
   activate llm continuation
   match Never()
 """
-GATE = """
-import guardrails
-flow output rails $output_text
-  global $bot_message
-  $outcome = await LookAction(text=$bot_message)
-  if $outcome.is_blocked
-    bot say "no out"
-    abort
-"""
-MASK = (
-    GATE
-    + """
-  if $outcome.is_transform
-    $bot_message = $outcome.transform_text
-"""
-)
+HOOK = "flow output rails $output_text\n  gate out\n"
+GATE, MASK = GATE_OUT_2 + HOOK, MASK_OUT_2 + HOOK
 YAML = """
 colang_version: "2.x"
 models: []
 rails: {output: {streaming: {chunk_size: 2, context_size: 1%s}}}
 """
-
-
-class Looking:
-    """The action of the output rail: refuses `bad`, masks `secret`, and keeps what it was asked."""
-
-    def __init__(self) -> None:
-        self.seen: list[str] = []
-
-    async def look(self, text: str) -> RailOutcome:
-        self.seen.append(text)
-        if "boom" in text:
-            raise ValueError(text)
-        if "bad" in text:
-            return RailOutcome.block()
-        if "secret" in text:
-            return RailOutcome.transform([("bot_message", text.replace("secret", "******"))])
-        return RailOutcome.allow()
 
 
 def user(text: str) -> dict[str, str]:
@@ -93,11 +51,11 @@ def code_of(frame: Any) -> str:
     return str(json.loads(frame["text"] if isinstance(frame, dict) else frame)["error"]["code"])
 
 
-@pytest.mark.parametrize("source", [ASKING, ASKING + GATE], ids=["no rails", "rails"])
+@pytest.mark.parametrize("source", [ANSWERING, ANSWERING + GATE], ids=["no rails", "rails"])
 async def test_an_answer_goes_out_while_it_is_written(source: str) -> None:
     app, looking = guarded(source, "one two three")
     assert await frames(app) == ["one ", "two ", "three"]
-    assert looking.seen == (["one two ", "two three", "three"] if source != ASKING else [])
+    assert looking.seen == (["one two ", "two three", "three"] if source != ANSWERING else [])
 
 
 async def test_the_librarys_passthrough_goes_out_while_it_is_written() -> None:
@@ -127,7 +85,7 @@ async def test_a_continuation_goes_out_while_it_is_written() -> None:
 
 
 async def test_nothing_of_a_refused_window_goes_out_and_the_flow_fails() -> None:
-    app, looking = guarded(ASKING + GATE, "one two bad four", "fine")
+    app, looking = guarded(ANSWERING + GATE, "one two bad four", "fine")
     *out, last = await frames(app)
     assert out == ["one ", "two "]
     assert code_of(last) == "content_blocked"
@@ -136,12 +94,12 @@ async def test_nothing_of_a_refused_window_goes_out_and_the_flow_fails() -> None
 
 
 async def test_what_the_rails_write_goes_out_in_place_of_what_was_held() -> None:
-    app, _ = guarded(ASKING + MASK, "one secret three four")
+    app, _ = guarded(ANSWERING + MASK, "one secret three four")
     assert "".join(await frames(app)) == "one ****** three four"
 
 
 async def test_a_rail_that_cannot_judge_holds_its_window_back() -> None:
-    app, _ = guarded(ASKING + GATE, "one two boom four")
+    app, _ = guarded(ANSWERING + GATE, "one two boom four")
     *out, last = await frames(app)
     assert out == ["one ", "two "]
     assert code_of(last) == "rail_execution_failure"
@@ -151,13 +109,13 @@ async def test_a_rail_that_cannot_judge_holds_its_window_back() -> None:
     ("answer", "reply"), [("one secret", "one ******"), ("one bad two", "no out"), ("one two", "one two")]
 )
 async def test_the_call_returns_what_went_out(answer: str, reply: str) -> None:
-    app, _ = guarded(ASKING + MASK, answer)
+    app, _ = guarded(ANSWERING + MASK, answer)
     handler = StreamingHandler()
     assert (await app.generate_async(messages=[user("x")], streaming_handler=handler))["content"] == reply
 
 
 async def test_the_same_text_is_judged_again_in_the_next_turn() -> None:
-    source = ASKING.replace("bot say $answer", "bot say $answer\n  user said something\n  bot say $answer")
+    source = ANSWERING.replace("bot say $answer", "bot say $answer\n  user said something\n  bot say $answer")
     app, looking = guarded(source + GATE, "one two")
     messages = [user("x")]
     for _ in range(2):
@@ -167,12 +125,12 @@ async def test_the_same_text_is_judged_again_in_the_next_turn() -> None:
 
 
 async def test_an_utterance_that_goes_on_behind_what_was_written_is_told_from_there() -> None:
-    app, _ = guarded(ASKING.replace("bot say $answer", 'bot say "{$answer} three"'), "one two")
+    app, _ = guarded(ANSWERING.replace("bot say $answer", 'bot say "{$answer} three"'), "one two")
     assert "".join(await frames(app)) == "one two three"
 
 
 async def test_what_a_flow_changes_first_goes_out_when_it_is_said() -> None:
-    source = ASKING.replace("bot say $answer", 'bot say "He says: {$answer.upper()}"')
+    source = ANSWERING.replace("bot say $answer", 'bot say "He says: {$answer.upper()}"')
     app, looking = guarded(source + GATE, "one two three")
     assert await frames(app) == ["He says: ONE TWO THREE"]
     assert looking.seen == ["He says: ONE TWO THREE"]
@@ -180,26 +138,26 @@ async def test_what_a_flow_changes_first_goes_out_when_it_is_said() -> None:
 
 async def test_what_somebody_elses_flow_says_goes_out_when_it_is_said() -> None:
     own = '\n@override\nflow bot say $text\n  await UtteranceBotAction(script="<{$text}>")\n'
-    app, _ = guarded(ASKING + own, "one two three")
+    app, _ = guarded(ANSWERING + own, "one two three")
     assert await frames(app) == ["<one two three>"]
 
 
 async def test_without_streaming_a_guarded_answer_goes_out_whole() -> None:
-    app, looking = guarded(ASKING + GATE, "one two three", extra=", enabled: false")
+    app, looking = guarded(ANSWERING + GATE, "one two three", extra=", enabled: false")
     assert await frames(app) == ["one two three"]
     assert looking.seen == ["one two three"]
 
 
 async def test_reasoning_goes_out_with_the_text_and_not_without_it() -> None:
     for text, heard in (("one two", ["let me see"]), ("bad two", [])):
-        app, _ = guarded(ASKING + GATE, LLMResponse(content=text, reasoning="let me see"))
+        app, _ = guarded(ANSWERING + GATE, LLMResponse(content=text, reasoning="let me see"))
         told = await frames(app, include_metadata=True)
         thoughts = [frame["metadata"].get("reasoning_content") for frame in told if "metadata" in frame]
         assert [thought for thought in thoughts if thought] == heard
 
 
 async def test_utterances_before_and_after_stand_on_lines_of_their_own() -> None:
-    source = ASKING.replace("  $answer", '  bot say "well"\n  $answer') + '  bot say "done"\n'
+    source = ANSWERING.replace("  $answer", '  bot say "well"\n  $answer') + '  bot say "done"\n'
     app, _ = guarded(source, "one two")
     assert "".join(await frames(app)) == "well\none two\ndone"
 
@@ -257,8 +215,8 @@ async def test_what_an_action_writes_and_the_rails_refuse_goes_nowhere() -> None
 
 # --- answers with something around them ------------------------------------------------------------------------------
 
-AROUND = ASKING.replace("bot say $answer", 'log "got it"\n  bot say "He says: {$answer} !"')
-WRAPPED = ASKING.replace("bot say $answer", "bot reply $answer") + (
+AROUND = ANSWERING.replace("bot say $answer", 'log "got it"\n  bot say "He says: {$answer} !"')
+WRAPPED = ANSWERING.replace("bot say $answer", "bot reply $answer") + (
     'flow bot reply $text\n  log "replying"\n  bot quote "<{$text}"\nflow bot quote $words\n  bot inform "{$words}>"\n'
 )
 VALUE_AROUND = AROUND.replace("await PassthroughLLMAction(user_message=$said.transcript)", '..."what to say"')
@@ -306,7 +264,7 @@ async def test_a_value_that_cannot_be_read_early_is_said_once(answer: str) -> No
     ],
 )
 async def test_an_answer_that_is_not_certain_to_be_said_waits_for_its_utterance(statement: str) -> None:
-    source = ASKING.replace("bot say $answer", statement)
+    source = ANSWERING.replace("bot say $answer", statement)
     app, looking = guarded(source + GATE, "one two three")
     whole, _ = guarded(source + GATE, "one two three")
     said = (await whole.generate_async(messages=[user("x")]))["content"]

@@ -7,39 +7,13 @@ from typing import Any
 import pytest
 
 from nemoguardrails import LLMRails, RailsConfig
+from nemoguardrails.actions.rail_outcome import RailOutcome
 from nemoguardrails.testing import FakeLLMModel
 from nemoguardrails.types import LLMResponse
+from tests.rails_engine.gates import ANSWERING, GATE_OUT_1, GATE_OUT_2
 
-ONE = """
-define bot refuse
-  "I cannot say that."
-define subflow gate out
-  $ok = execute look(text=$bot_message)
-  if not $ok
-    bot refuse
-    stop
-"""
-TWO = """
-import core
-import llm
-import guardrails
-flow main
-  activate talk
-  match Never()
-flow talk
-  user said something as $said
-  $answer = await PassthroughLLMAction(user_message=$said.transcript)
-  bot say $answer
-flow gate out
-  global $bot_message
-  global $verdicts
-  $verdicts = 1
-  $ok = await LookAction(text=$bot_message)
-  if not $ok
-    bot say "I cannot say that."
-    abort
-"""
-DIALECTS = {"1.0": (ONE, ""), "2.x": (TWO, 'colang_version: "2.x"\n')}
+NOTING = GATE_OUT_2.replace("global $bot_message", "global $bot_message\n  global $verdicts\n  $verdicts = 1")
+DIALECTS = {"1.0": (GATE_OUT_1, ""), "2.x": (ANSWERING + NOTING, 'colang_version: "2.x"\n')}
 REFUSED = "the launch code is 4711"
 ALL = {"activated_rails": True, "llm_calls": True, "internal_events": True, "colang_history": True}
 
@@ -51,8 +25,8 @@ async def refused(dialect: str, **options: Any) -> Any:
     answer = LLMResponse(REFUSED, reasoning=f"they want 4711: {REFUSED}")
     rails = LLMRails(config, llm=FakeLLMModel(llm_responses=[answer]))
 
-    async def look(text: str) -> bool:
-        return "4711" not in text
+    async def look(text: str) -> RailOutcome:
+        return RailOutcome.block() if "4711" in text else RailOutcome.allow()
 
     rails.register_action(look, "look" if dialect == "1.0" else "LookAction")
     return await rails.generate_async(messages=[{"role": "user", "content": "the code?"}], options=options)
@@ -64,7 +38,7 @@ async def refused(dialect: str, **options: Any) -> Any:
 )
 async def test_a_redacted_log_has_nothing_of_a_refused_answer(dialect: str, asked: Any) -> None:
     response = await refused(dialect, log={**ALL, "redacted": True}, llm_output=True, output_vars=asked)
-    assert response.response == [{"role": "assistant", "content": "I cannot say that."}]
+    assert response.response == [{"role": "assistant", "content": "no out"}]
     assert "4711" not in response.model_dump_json()
     assert "the code?" not in response.model_dump_json()
 

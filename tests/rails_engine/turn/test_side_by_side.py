@@ -13,16 +13,11 @@ from nemoguardrails import LLMRails, RailsConfig
 from nemoguardrails.actions.rail_outcome import RailOutcome
 from nemoguardrails.streaming import StreamingHandler
 from nemoguardrails.testing import FakeLLMModel
+from tests.rails_engine.gates import ANSWERING
 
-TWO = """
-import core
-flow main
-  activate talk
-  match Never()
-flow talk
-  user said something as $said
-  $answer = await PassthroughLLMAction(user_message=$said.transcript)
-  bot say $answer
+TWO = (
+    ANSWERING
+    + """
 flow no $word
   global $user_message
   $bad = await LookAction(text=$user_message, word=$word)
@@ -47,6 +42,7 @@ flow count
 flow fail
   await FailAction()
 """
+)
 ONE = """
 define flow no a
   $bad = execute look(text=$user_message, word="a")

@@ -12,6 +12,7 @@ from nemoguardrails import LLMRails, RailsConfig
 from nemoguardrails.actions.rail_outcome import RailOutcome
 from nemoguardrails.testing import FakeLLMModel
 from nemoguardrails.types import LLMResponse, LLMResponseChunk, UsageInfo
+from tests.rails_engine.gates import GATE_IN_1, GATE_IN_2
 
 PATIENCE_S = 20.0
 
@@ -54,33 +55,18 @@ class Model(FakeLLMModel):
         return self._next_response()
 
 
-ONE = """
-define bot no in
-  "no in"
-define subflow gate in
-  $outcome = execute look(text=$user_message)
-  if $outcome.is_blocked
-    bot no in
-    stop
-"""
-TWO = """
+LIBRARY = """
 import core
 import llm
 import passthrough
 flow main
   activate llm continuation
   match Never()
-flow gate in
-  global $user_message
-  $outcome = await LookAction(text=$user_message)
-  if $outcome.is_blocked
-    bot say "no in"
-    abort
 """
 LISTED = "rails: {input: {flows: [gate in], speculative_generation: true}}\n"
 DIALECTS: Mapping[str, tuple[str, str]] = {
-    "1.0": (ONE, "models: []\n" + LISTED),
-    "2.x": (TWO, 'models: []\ncolang_version: "2.x"\n' + LISTED),
+    "1.0": (GATE_IN_1, "models: []\n" + LISTED),
+    "2.x": (LIBRARY + GATE_IN_2, 'models: []\ncolang_version: "2.x"\n' + LISTED),
 }
 INTENT = "user intent: user asked something"
 
