@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models.chat_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable
+from langchain_core.messages import AIMessage
 
 from nemoguardrails import LLMRails, RailsConfig
+from tests.rails_engine.langchain.models import chat
 
 TEA = """
 define user wants tea
@@ -30,48 +26,6 @@ define subflow gate
 define bot refuses
   "no"
 """
-
-
-class Chat(BaseChatModel):
-    """Answers from a list and keeps what it was asked."""
-
-    answers: list[AIMessage]
-    asked: list[tuple[list[BaseMessage], dict[str, Any]]] = []  # noqa: RUF012 -- a field, copied by pydantic
-
-    @property
-    def _llm_type(self) -> str:
-        return "chat"
-
-    def _next(self, messages: list[BaseMessage], stop: list[str] | None, given: dict[str, Any]) -> AIMessage:
-        self.asked.append((messages, {"stop": stop, **given}))
-        return self.answers.pop(0)
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        return ChatResult(generations=[ChatGeneration(message=self._next(messages, stop, kwargs))])
-
-    def _stream(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> Iterator[ChatGenerationChunk]:
-        answer = self._next(messages, stop, kwargs)
-        for word in str(answer.content).split(" "):
-            yield ChatGenerationChunk(message=AIMessageChunk(content=f"{word} "))
-
-    def bind_tools(self, tools: Any, **kwargs: Any) -> Runnable[Any, Any]:
-        return self.bind(tools=tools, **kwargs)
-
-
-def chat(*answers: str | AIMessage) -> Chat:
-    return Chat(answers=[AIMessage(content=a) if isinstance(a, str) else a for a in answers])
 
 
 def rails(llm: Any, colang: str | None = None, yaml: str = "models: []\n") -> LLMRails:
@@ -97,9 +51,8 @@ def test_parameters_and_roles_reach_the_model() -> None:
         messages=[{"role": "system", "content": "be kind"}, user("q")],
         options={"llm_params": {"stop": ["X"]}},
     )
-    ((messages, given),) = llm.asked
-    assert [message.type for message in messages] == ["system", "human"]
-    assert given["stop"] == ["X"]
+    assert llm.texts() == [("system", "be kind"), ("human", "q")]
+    assert llm.given[-1]["stop"] == ["X"]
 
 
 async def test_a_langchain_model_streams_through_the_output_rails() -> None:
@@ -123,7 +76,7 @@ def test_tools_bound_in_langchain_are_called_through_the_rails() -> None:
     assert answer["tool_calls"][0]["function"] == {"name": "price", "arguments": {"of": "tea"}}
     result = {"role": "tool", "tool_call_id": "c1", "name": "price", "content": "4"}
     assert app.generate(messages=[*asked, answer, result]) == {"role": "assistant", "content": "four euros"}
-    assert [message.type for message in llm.asked[1][0]] == ["human", "ai", "tool"]
+    assert [message.type for message in llm.asked[1]] == ["human", "ai", "tool"]
 
 
 def test_a_langchain_model_takes_the_place_of_another() -> None:
