@@ -1,4 +1,4 @@
-"""Scripted LangChain models, and configurations to put before them."""
+"""Scripted LangChain models, what is said to them and by them, and configurations to put before them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models.chat_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
+from langchain_core.tools import tool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from nemoguardrails import RailsConfig
@@ -88,3 +89,14 @@ class Chat(BaseChatModel):
 
 def chat(*answers: Any) -> Chat:
     return Chat(answers=answers)
+
+
+HI = HumanMessage("hi")
+CALL: Any = {"name": "weather", "args": {"city": "Paris"}, "id": "c1", "type": "tool_call"}
+CALLING = AIMessage(content="", tool_calls=[CALL])
+
+
+@tool
+def weather(city: str) -> str:
+    """The weather in a city."""
+    return f"sun in {city}"

@@ -1,18 +1,15 @@
-"""`RunnableRails`: a model behind rails as a step of a LangChain chain."""
+"""`RunnableRails` as a step of LangChain: forms of questions, refusals, pipes, tools and parameters."""
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 from typing import Any
 
 import pytest
-from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models.fake import FakeListLLM
 from langchain_core.messages import (
     AIMessage,
-    AIMessageChunk,
     ChatMessage,
     HumanMessage,
     RemoveMessage,
@@ -22,29 +19,14 @@ from langchain_core.messages import (
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompt_values import ChatPromptValue, StringPromptValue
 from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
-from langchain_core.runnables import RunnableLambda, RunnableParallel, RunnablePassthrough
-from langchain_core.tools import tool
-from langchain_core.tracers import BaseTracer
+from langchain_core.runnables import RunnableParallel, RunnablePassthrough
 
 from nemoguardrails import RailsConfig
-from nemoguardrails.exceptions import LLMCallException
 from nemoguardrails.integrations.langchain.runnable_rails import RunnableRails
 from tests.contracts.source import ROOT
-from tests.rails_engine.langchain.models import GATES, Chat, chat, gated, plain
-
-CALL: Any = {"name": "weather", "args": {"city": "Paris"}, "id": "c1", "type": "tool_call"}
-CALLING = AIMessage(content="", tool_calls=[CALL])
-
-
-@tool
-def weather(city: str) -> str:
-    """The weather in a city."""
-    return f"sun in {city}"
-
+from tests.rails_engine.langchain.models import CALL, CALLING, GATES, HI, chat, gated, plain, weather
 
 # --- the forms of questions and answers ----------------------------------------------------------------------------
-
-HI = HumanMessage("hi")
 
 
 @pytest.mark.parametrize(
@@ -315,272 +297,6 @@ def test_what_the_model_told_beside_its_answer() -> None:
     assert (refused.content, refused.usage_metadata, refused.additional_kwargs) == ("Nope.", None, {})
 
 
-# --- chains behind the rails ---------------------------------------------------------------------------------------
-
-
-def behind(answer: Any, config: RailsConfig | None = None) -> tuple[Any, list[Any]]:
-    """A chain that gives `answer` behind rails, and what it was asked."""
-    asked: list[Any] = []
-
-    def step(given: Any) -> Any:
-        asked.append(given)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    return RunnableRails(config or gated(), llm=chat("the model")) | RunnableLambda(step), asked
-
-
-@pytest.mark.parametrize(
-    ("question", "answer"),
-    [
-        ("hi", "text"),
-        ({"input": "hi", "k": 1}, {"output": "text", "more": 1}),
-        ({"input": "hi"}, "text"),
-        ([HI], AIMessage("text", id="1")),
-        (ChatPromptValue(messages=[HI]), {"output": AIMessage("text")}),
-        ("hi", 3),
-        ("hi", {"z": [1]}),
-    ],
-)
-def test_a_chain_is_asked_and_answers_as_it_would_alone(question: Any, answer: Any) -> None:
-    chain, asked = behind(answer)
-    assert chain.invoke(question) == answer
-    assert asked == [question]
-
-
-@pytest.mark.parametrize(
-    ("answer", "given"),
-    [
-        ("a secret", "Nope."),
-        ({"output": "a secret", "notes": "the secret"}, {"output": "Nope."}),
-        (AIMessage("a secret", id="1"), AIMessage("Nope.")),
-        ({"output": AIMessage("a secret")}, {"output": AIMessage("Nope.")}),
-        ({"z": ["a secret"]}, "Nope."),
-    ],
-)
-def test_output_rails_judge_all_that_a_chain_answers(answer: Any, given: Any) -> None:
-    assert behind(answer)[0].invoke("hi") == given
-
-
-@pytest.mark.parametrize("question", ["bad", {"input": "bad"}, [HumanMessage("bad")]])
-def test_a_chain_is_not_asked_what_the_input_rails_refuse(question: Any) -> None:
-    chain, asked = behind("text")
-    chain.invoke(question)
-    assert asked == []
-
-
-MASKING = """
-define subflow gate in
-  $user_message = "my name is X"
-define subflow gate out
-  $bot_message = "hello X"
-"""
-
-
-@pytest.mark.parametrize(
-    ("question", "asked_of_chain"),
-    [
-        ("my name is Ada", "my name is X"),
-        (StringPromptValue(text="my name is Ada"), StringPromptValue(text="my name is X")),
-        ({"input": "my name is Ada", "k": 1}, {"input": "my name is X", "k": 1}),
-        (HumanMessage("my name is Ada"), HumanMessage("my name is X")),
-        (
-            [SystemMessage("s"), HumanMessage("my name is Ada")],
-            [SystemMessage("s"), HumanMessage("my name is X")],
-        ),
-        (
-            ChatPromptValue(messages=[HumanMessage("my name is Ada")]),
-            ChatPromptValue(messages=[HumanMessage("my name is X")]),
-        ),
-    ],
-)
-def test_a_chain_is_asked_what_the_input_rails_left(question: Any, asked_of_chain: Any) -> None:
-    chain, asked = behind("hello Ada", gated(MASKING))
-    assert chain.invoke(question) == "hello X"
-    assert asked == [asked_of_chain]
-
-
-def test_what_rails_rewrite_stands_in_the_chains_own_answer() -> None:
-    assert behind({"output": "hello Ada", "n": 1}, gated(MASKING))[0].invoke("q") == {
-        "output": "hello X",
-        "n": 1,
-    }
-    message = behind(AIMessage("hello Ada", id="1"), gated(MASKING))[0].invoke("q")
-    assert (message.content, message.id) == ("hello X", "1")
-
-
-def test_a_chain_that_raises() -> None:
-    chain, _ = behind(ZeroDivisionError("by zero"))
-    with pytest.raises(ZeroDivisionError):
-        chain.invoke("hi")
-    with pytest.raises(ZeroDivisionError):
-        list(chain.stream("hi"))
-
-
-def test_rails_behind_rails() -> None:
-    inner = RunnableRails(plain(), llm=chat("a secret"))
-    assert (RunnableRails(gated(), llm=chat("x")) | inner).invoke("hi") == "Nope."
-
-
-def test_a_chain_cannot_stand_behind_rails_of_colang_2() -> None:
-    config = RailsConfig.from_content(
-        "flow main\n  match X()\n", config={"models": [], "colang_version": "2.x"}
-    )
-    with pytest.raises(ValueError, match=r"Colang 1\.0"):
-        RunnableRails(config) | RunnableLambda(str)
-
-
-def test_a_model_behind_rails_of_colang_2() -> None:
-    colang = 'import core\nflow main\n  user said "hi"\n  bot say "yo"\n'
-    config = RailsConfig.from_content(colang, config={"models": [], "colang_version": "2.x"})
-    assert RunnableRails(config, llm=chat("x")).invoke("hi") == "yo"
-
-
-def test_a_chain_that_is_never_asked_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    chain = RunnableRails(gated(), llm=chat("the model"), passthrough=False) | RunnableLambda(str)
-    assert "never asked" in caplog.text
-    assert chain.invoke("hi") == "the model"
-
-
-# --- streams, batches, loops ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("question", "first"),
-    [
-        ("hi", AIMessageChunk("Hi ")),
-        ([HI], AIMessageChunk("Hi ")),
-        (StringPromptValue(text="hi"), "Hi "),
-        ({"input": "hi"}, {"output": "Hi "}),
-        ({"input": [HI]}, {"output": AIMessageChunk("Hi ")}),
-    ],
-)
-def test_a_stream_has_pieces_in_the_form_of_the_question(question: Any, first: Any) -> None:
-    pieces = list(RunnableRails(gated(), llm=chat("Hi there you")).stream(question))
-    assert pieces[0] == first
-    assert len(pieces) == 3
-
-
-def test_a_stream_holds_back_what_the_output_rails_refuse() -> None:
-    pieces = list(RunnableRails(gated(), llm=chat("one two the secret is")).stream([HI]))
-    text = "".join(piece.content for piece in pieces)
-    assert "secret" not in text
-    assert "content_blocked" in text
-
-
-def test_a_stream_in_a_chain_goes_on_piece_by_piece() -> None:
-    prompt = ChatPromptTemplate.from_messages([("user", "{input}")])
-    chain = prompt | (RunnableRails(gated()) | chat("Hi there you")) | StrOutputParser()
-    assert list(chain.stream({"input": "hi"})) == ["Hi ", "there ", "you "]
-
-
-def test_tool_calls_come_in_the_stream() -> None:
-    pieces = list((RunnableRails(plain()) | chat(CALLING).bind_tools([weather])).stream([HI]))
-    whole = pieces[0]
-    for piece in pieces[1:]:
-        whole += piece
-    assert whole.tool_calls == [CALL]
-
-
-async def test_a_stream_in_a_loop_and_one_that_is_left_early() -> None:
-    rails = RunnableRails(gated(), llm=chat("one two three four"))
-    assert len([piece async for piece in rails.astream("hi")]) == 4
-    stream = rails.astream("hi")
-    assert (await anext(stream)).content == "one "
-    await stream.aclose()  # type: ignore[attr-defined]
-
-
-def test_a_question_that_comes_in_pieces() -> None:
-    rails = RunnableRails(gated(), llm=chat("Hello!"))
-    assert "".join(piece.content for piece in rails.transform(iter(["b", "ad"]))) == "Nope."
-    assert [piece.content for piece in rails.transform("hi")] == ["Hello! "]  # type: ignore[arg-type]
-
-
-def test_batches() -> None:
-    rails = RunnableRails(gated(), llm=chat("Hello!"))
-    assert rails.batch(["hi", {"input": "bad"}]) == ["Hello!", {"output": "Nope."}]
-    found = rails.batch(["hi", 3], return_exceptions=True)
-    assert (found[0], type(found[1])) == ("Hello!", ValueError)
-
-
-async def test_many_calls_at_once_do_not_mix() -> None:
-    async def echo(given: dict[str, str]) -> dict[str, str]:
-        await asyncio.sleep(0)
-        return {"output": given["input"]}
-
-    chain = RunnableRails(gated(), llm=chat("x")) | RunnableLambda(echo)
-    answers = await chain.abatch([{"input": f"nonce {n}"} for n in range(50)])
-    assert [answer["output"] for answer in answers] == [f"nonce {n}" for n in range(50)]
-
-
-async def test_a_call_that_would_block_a_loop_says_what_to_await() -> None:
-    rails = RunnableRails(plain(), llm=chat("x"))
-    with pytest.raises(RuntimeError, match="ainvoke"):
-        rails.invoke("hi")
-    with pytest.raises(RuntimeError, match="astream"):
-        list(rails.stream("hi"))
-
-
-def test_a_model_that_fails() -> None:
-    rails = RunnableRails(gated(), llm=chat(ValueError("boom")))
-    with pytest.raises(LLMCallException, match="boom"):
-        rails.invoke("hi")
-    assert rails.with_fallbacks([RunnableLambda(lambda _: "other")]).invoke("hi") == "other"
-    again = RunnableRails(gated(), llm=chat(ValueError("boom"), "ok"))
-    assert again.with_retry(wait_exponential_jitter=False).invoke("hi") == "ok"
-
-
-def test_no_model_at_all() -> None:
-    with pytest.raises(ValueError, match="no main model"):
-        RunnableRails(plain()).invoke("hi")
-
-
-# --- tracing -------------------------------------------------------------------------------------------------------
-
-
-class Told(BaseCallbackHandler):
-    """Keeps all that it is told."""
-
-    def __init__(self) -> None:
-        self.tokens: list[str] = []
-        self.chains: list[str | None] = []
-
-    def on_llm_new_token(self, token: str, **kwargs: Any) -> None:
-        self.tokens.append(token)
-
-    def on_chain_start(self, serialized: Any, inputs: Any, **kwargs: Any) -> None:
-        self.chains.append(kwargs.get("name"))
-
-
-class Tracer(BaseTracer):
-    """Keeps the runs that ended."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.runs: list[Any] = []
-
-    def _persist_run(self, run: Any) -> None:
-        self.runs.append(run)
-
-
-def test_handlers_see_the_step_and_tracers_what_is_in_it() -> None:
-    told, tracer = Told(), Tracer()
-    rails = RunnableRails(gated(), llm=chat("the secret is"))
-    list(rails.stream("hi", config={"callbacks": [told, tracer], "tags": ["t"]}))
-    assert told.chains == ["RunnableRails"]
-    assert told.tokens == []
-    (run,) = tracer.runs
-    assert [(child.name, child.run_type, child.tags) for child in run.child_runs] == [("Chat", "llm", ["t"])]
-
-
-async def test_events_of_a_stream_tell_only_what_the_rails_let_out() -> None:
-    rails = RunnableRails(gated(), llm=chat("the secret is"))
-    events = [event async for event in rails.astream_events("hi", version="v2")]
-    assert {event["name"] for event in events} == {"RunnableRails"}
-    assert "secret" not in str([event["data"] for event in events])
-
-
 # --- without langchain-core ----------------------------------------------------------------------------------------
 
 
@@ -595,8 +311,3 @@ def test_without_langchain_there_is_one_clear_error() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
     assert "pip install 'interlock-rails[langchain]'" in done.stdout
-
-
-def test_the_double_is_a_chat_model_of_langchain() -> None:
-    assert isinstance(chat("x").invoke("q"), AIMessage)
-    assert isinstance(chat("x"), Chat)
