@@ -79,11 +79,15 @@ def opened(chat_checkpoint: Checkpoint) -> OpenedModel:
     return open_chat(chat_checkpoint)
 
 
+def submit(opened: OpenedModel, *requests: Request) -> None:
+    for request in requests:
+        opened.engine.submit(opened.engine.prepare(request))
+
+
 def ask(opened: OpenedModel, prompt: str, name: str = "r", **sampling: Any) -> list[Delta]:
     """All deltas of one request's first choice."""
-    engine = opened.engine
-    engine.submit(engine.prepare(request_of(opened, prompt, name, **sampling)))
-    return collect(engine)[name, 0]
+    submit(opened, request_of(opened, prompt, name, **sampling))
+    return collect(opened.engine)[name, 0]
 
 
 def request_of(opened: OpenedModel, prompt: str, name: str = "r", **sampling: Any) -> Request:

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from rails_engine.config import Model
-from rails_engine.llm import Models, create_models
+from rails_engine.llm import Chunk, Completion, LLMRequest, Message, Models, complete, create_models
 
 
 @dataclass
@@ -133,3 +133,14 @@ async def models(stub: Stub, transport: str) -> AsyncIterator[MakeModels]:
     yield make
     for one in made:
         await one.close()
+
+
+HELLO = LLMRequest(messages=(Message("user", "hi"),))
+
+
+async def ask(make: MakeModels, request: LLMRequest = HELLO, **parameters: Any) -> Completion:
+    return await complete(make(**parameters)["main"], request)
+
+
+async def pieces(make: MakeModels, request: LLMRequest) -> list[Chunk]:
+    return [chunk async for chunk in make()["main"].stream(request)]

@@ -1,4 +1,4 @@
-"""Calls of a remote model: what is sent, what comes back, and what each failure is called."""
+"""Calls of a remote model: what is sent, what comes back, and many at once."""
 
 from __future__ import annotations
 
@@ -8,27 +8,9 @@ from typing import Any
 
 import pytest
 
-from rails_engine.config import Model
-from rails_engine.errors import (
-    ConfigurationError,
-    InvalidModelConfigurationError,
-    LLMAuthenticationError,
-    LLMBadRequestError,
-    LLMClientError,
-    LLMConnectionError,
-    LLMContextWindowError,
-    LLMRateLimitError,
-    LLMResponseValidationError,
-    LLMServerError,
-    LLMTimeoutError,
-    LLMUnsupportedParamsError,
-    MissingKeyError,
-)
 from rails_engine.llm import (
     ChatMessage,
     Choice,
-    Chunk,
-    Completion,
     ImagePart,
     JsonSchema,
     LLMRequest,
@@ -39,25 +21,13 @@ from rails_engine.llm import (
     Tool,
     ToolCall,
     Usage,
-    client_options,
     complete,
-    create_models,
     message_of,
     public_message,
     public_model,
     text_of,
 )
-from tests.llm.conftest import MakeModels, Reply, Stub
-
-HELLO = LLMRequest(messages=(Message("user", "hi"),))
-
-
-async def ask(make: MakeModels, request: LLMRequest = HELLO, **parameters: Any) -> Completion:
-    return await complete(make(**parameters)["main"], request)
-
-
-async def pieces(make: MakeModels, request: LLMRequest) -> list[Chunk]:
-    return [chunk async for chunk in make()["main"].stream(request)]
+from tests.llm.conftest import HELLO, MakeModels, Reply, Stub, ask, pieces
 
 
 async def test_an_answer(stub: Stub, models: MakeModels) -> None:
@@ -270,141 +240,6 @@ async def test_constraints_in_the_words_of_the_endpoint(stub: Stub, models: Make
     assert stub.requests[3]["response_format"]["json_schema"]["schema"] == {"type": "object"}
 
 
-# --- failures ------------------------------------------------------------------------------------------------------
-
-
-def fault(message: str = "m", code: str | None = None) -> dict[str, Any]:
-    return {"error": {"message": message, "type": "t", "code": code, "param": "p"}}
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "kind"),
-    [
-        (400, fault(), LLMBadRequestError),
-        (400, fault("This model's maximum context length is 8 tokens"), LLMContextWindowError),
-        (400, fault(code="context_length_exceeded"), LLMContextWindowError),
-        (400, fault(code="unsupported_parameter"), LLMUnsupportedParamsError),
-        (401, fault(), LLMAuthenticationError),
-        (403, fault(), LLMAuthenticationError),
-        (404, fault(), LLMBadRequestError),
-        (408, fault(), LLMTimeoutError),
-        (429, fault(), LLMRateLimitError),
-        (500, fault(), LLMServerError),
-        (503, {"detail": "busy"}, LLMServerError),
-    ],
-)
-async def test_each_status_has_its_error(
-    stub: Stub, models: MakeModels, status: int, body: dict[str, Any], kind: type[LLMClientError]
-) -> None:
-    stub.replies = [Reply(status=status, body=body)]
-    with pytest.raises(kind) as caught:
-        await ask(models)
-    error = caught.value
-    assert (type(error), error.status_code, error.model_name) == (kind, status, "gpt-4o-mini")
-    assert "k-1" not in str(error)
-
-
-async def test_an_error_says_what_the_server_said(stub: Stub, models: MakeModels) -> None:
-    stub.replies = [Reply(status=429, body=fault("slow down", "rate"), headers={"Retry-After": "7"})]
-    with pytest.raises(LLMRateLimitError, match="slow down") as caught:
-        await ask(models)
-    error = caught.value
-    assert (error.retry_after_seconds, error.error_type, error.error_code, error.param) == (
-        7.0,
-        "t",
-        "rate",
-        "p",
-    )
-
-
-async def test_a_redirect_is_an_error_and_takes_no_key_along(stub: Stub, models: MakeModels) -> None:
-    stub.replies = [Reply(status=307, headers={"Location": f"{stub.url}/elsewhere"})]
-    with pytest.raises(LLMClientError):
-        await ask(models)
-    assert len(stub.requests) == 1
-
-
-async def test_silence_is_a_timeout(stub: Stub, models: MakeModels) -> None:
-    stub.replies = [Reply("late", delay_s=0.4)]
-    with pytest.raises(LLMTimeoutError):
-        await ask(models, timeout=0.05)
-
-
-async def test_the_deadline_of_a_request_holds(stub: Stub, models: MakeModels) -> None:
-    stub.replies = [Reply("late", delay_s=0.4)]
-    with pytest.raises(LLMTimeoutError):
-        await ask(models, LLMRequest(prompt="q", deadline_s=0.05))
-
-
-async def test_nobody_listens(models: MakeModels) -> None:
-    with pytest.raises(LLMConnectionError):
-        await ask(models, base_url="http://127.0.0.1:9/v1")
-
-
-@pytest.mark.parametrize("body", [b"<html>", b"[1]", b'{"choices": 5}', b'{"choices": [{"message": 3}]}'])
-async def test_an_answer_that_is_none(stub: Stub, models: MakeModels, body: bytes) -> None:
-    stub.replies = [Reply(raw=body, headers={"Content-Type": "application/json"})]
-    with pytest.raises(LLMClientError):
-        await ask(models)
-
-
-async def test_an_error_inside_a_stream(stub: Stub, models: MakeModels) -> None:
-    event = b'data: {"error": {"message": "broke", "code": 503}}\n\n'
-    stub.replies = [Reply(raw=event, headers={"Content-Type": "text/event-stream"})]
-    with pytest.raises(LLMServerError, match="broke"):
-        await ask(models, LLMRequest(prompt="q", streaming=True))
-
-
-async def test_an_endless_line_is_bounded(stub: Stub, models: MakeModels) -> None:
-    stub.replies = [Reply(raw=b"data: " + b"x" * (9 << 20), headers={"Content-Type": "text/event-stream"})]
-    with pytest.raises(LLMResponseValidationError, match="more than 8 MiB"):
-        await ask(models, LLMRequest(prompt="q", streaming=True), transport="http")
-
-
-async def test_a_missing_key_names_the_ways_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NVIDIA_API_KEY", raising=False)
-    model = create_models([Model(type="main", engine="nim", model="m")])["main"]
-    with pytest.raises(MissingKeyError) as caught:
-        await complete(model, HELLO)
-    for words in ("NVIDIA_API_KEY is not set", "Three ways on", "local endpoint", "offline configuration"):
-        assert words in str(caught.value)
-
-
-# --- retries -------------------------------------------------------------------------------------------------------
-
-
-async def test_a_failure_that_passes_is_retried(stub: Stub, models: MakeModels) -> None:
-    stub.replies = [Reply(status=500, headers={"Retry-After": "0"}), Reply("second")]
-    assert (await ask(models, max_retries=1)).text == "second"
-
-
-async def test_retries_are_bounded(stub: Stub, models: MakeModels) -> None:
-    stub.replies = [Reply(status=503, headers={"Retry-After": "0"})]
-    with pytest.raises(LLMServerError):
-        await ask(models, max_retries=2)
-    assert len(stub.requests) == 3
-
-
-@pytest.mark.parametrize(
-    ("status", "headers"),
-    [(400, {}), (401, {}), (500, {"x-should-retry": "false"}), (429, {"Retry-After": "3600"})],
-)
-async def test_what_will_not_pass_is_not_retried(
-    stub: Stub, models: MakeModels, status: int, headers: dict[str, str]
-) -> None:
-    stub.replies = [Reply(status=status, headers=headers)]
-    with pytest.raises(LLMClientError):
-        await ask(models, max_retries=2)
-    assert len(stub.requests) == 1
-
-
-async def test_a_server_that_closes_kept_connections_is_no_failure(stub: Stub, models: MakeModels) -> None:
-    """Without any retries: nothing of the answer had come."""
-    stub.replies = [Reply("ok", headers={"Connection": "close"})]
-    model = models(transport="http")["main"]
-    assert [(await complete(model, HELLO)).text for _ in range(3)] == ["ok"] * 3
-
-
 # --- many at once --------------------------------------------------------------------------------------------------
 
 
@@ -437,73 +272,3 @@ async def test_leaving_a_stream_closes_the_connection(stub: Stub, models: MakeMo
             break
         await asyncio.sleep(0.01)
     assert stub.open_now == 0
-
-
-# --- engines -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("engine", "variable", "url"),
-    [
-        ("openai", "OPENAI_API_KEY", "https://api.openai.com/v1"),
-        ("nim", "NVIDIA_API_KEY", "https://integrate.api.nvidia.com/v1"),
-        ("nvidia_ai_endpoints", "NVIDIA_API_KEY", "https://integrate.api.nvidia.com/v1"),
-    ],
-)
-def test_engines_with_a_known_address(
-    monkeypatch: pytest.MonkeyPatch, engine: str, variable: str, url: str
-) -> None:
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    monkeypatch.setenv(variable, "k-env")
-    endpoint = client_options(Model(type="main", engine=engine, model="m")).endpoint
-    assert (endpoint.base_url, endpoint.api_key, endpoint.key_required) == (url, "k-env", True)
-
-
-def test_azure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "az")
-    parameters = {
-        "azure_endpoint": "https://r.example/",
-        "azure_deployment": "d",
-        "api_version": "2024-10-21",
-    }
-    endpoint = client_options(
-        Model(type="main", engine="azure_openai", model="m", parameters=parameters)
-    ).endpoint
-    assert endpoint.base_url == "https://r.example/openai/deployments/d"
-    assert endpoint.query == {"api-version": "2024-10-21"}
-    assert endpoint.request_headers() == {"api-key": "az"}
-    assert endpoint.defaults == {}
-
-
-@pytest.mark.parametrize("engine", ["ollama", "vllm", "my_server"])
-def test_local_engines_need_no_key(engine: str) -> None:
-    entry = Model(type="main", engine=engine, model="m", parameters={"base_url": "http://h:1/v1/"})
-    endpoint = client_options(entry).endpoint
-    assert (endpoint.base_url, endpoint.request_headers()) == ("http://h:1/v1", {})
-
-
-def test_keys_by_variable_and_by_reference(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MY_KEY", "mine")
-    by_name = Model(type="main", engine="openai", model="m", api_key_env_var="MY_KEY")
-    by_reference = Model(type="main", engine="openai", model="m", parameters={"api_key": "${MY_KEY}"})
-    assert [client_options(entry).endpoint.api_key for entry in (by_name, by_reference)] == ["mine", "mine"]
-
-
-@pytest.mark.parametrize(
-    ("engine", "parameters", "words"),
-    [
-        ("opnai", {}, "Did you mean `openai`?"),
-        ("unheard_of", {}, "parameters.base_url"),
-        ("openai", {"openai_api_key": "k"}, "rename `openai_api_key` to `api_key`"),
-        ("openai", {"streaming": True}, "remove `streaming`"),
-        ("openai", {"model_kwargs": {}}, "`model_kwargs`"),
-        ("azure", {"azure_endpoint": "https://x"}, "api_version"),
-    ],
-)
-def test_entries_that_cannot_work(
-    monkeypatch: pytest.MonkeyPatch, engine: str, parameters: dict[str, Any], words: str
-) -> None:
-    monkeypatch.delenv("AZURE_OPENAI_API_VERSION", raising=False)
-    with pytest.raises(InvalidModelConfigurationError, match=words) as caught:
-        create_models([Model(type="main", engine=engine, model="m", parameters=parameters)])
-    assert isinstance(caught.value, ConfigurationError)
