@@ -28,6 +28,7 @@ class Layer:
 
     @property
     def gives_samples(self) -> bool:
+        """Whether the model inside may give several answers to one request."""
         return gives_samples(self._inner)
 
     @property

@@ -37,6 +37,7 @@ class RemoteLLM:
 
     @property
     def gives_samples(self) -> bool:
+        """True: endpoints take `n`; what one does not give, `several` asks for again."""
         return True
 
     async def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:
