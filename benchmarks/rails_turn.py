@@ -12,7 +12,7 @@ age           the turns of one conversation whose messages grow, as a chat clien
               conversation passed as `state`
 requests      whole requests a second of one process, over HTTP to a model that answers at once from a process of its
               own, by so many conversations side by side: through `LLMRails`, and through `Guardrails`, which for the
-              peer is its path for configurations without dialog
+              peer is its path for configurations without dialog; `check` calls the model three times a request
 
 Times are milliseconds of processor time, medians, so that a busy machine does not tell; requests a second are wall
 time. A machine with two cores runs the endpoint beside the process that is measured.
@@ -61,6 +61,8 @@ prompts:
   - {{task: self_check_output, content: 'Is this against the rules? "{{{{ bot_response }}}}" Yes or no:'}}
 """
 CONFIGS = {"regex": REGEX, "check": CHECK}
+ASKED = (("regex", "Guardrails"), ("regex", "LLMRails"), ("check", "Guardrails"))
+"""The configurations that requests are made to, and through what."""
 
 
 class Instant:
@@ -318,12 +320,12 @@ def print_requests(sides: Sides, options: argparse.Namespace) -> None:
     endpoint.start()
     url = f"http://127.0.0.1:{receiver.recv()}/v1"
     for at_once in AT_ONCE:
-        given = {"config": "regex", "url": url, "at_once": at_once, "seconds": options.seconds}
-        for through in ("Guardrails", "LLMRails"):
-            pairs = [both(sides, through=through, **given) for _ in range(ROUNDS)]
+        given = {"url": url, "at_once": at_once, "seconds": options.seconds}
+        for config, through in ASKED:
+            pairs = [both(sides, config=config, through=through, **given) for _ in range(ROUNDS)]
             ours = max(each["rate"] for each, _ in pairs)
             theirs = max((each["rate"] for _, each in pairs if each), default=None)
-            label = f"requests, {through}, {at_once} at once"
+            label = f"requests, {config}, {through}, {at_once} at once"
             line(label, ours, theirs, "/s", more_is_better=True)
             best = min((each["ms"] for _, each in pairs if each), default=None)
             line("    processor time a request", min(each["ms"] for each, _ in pairs), best)
