@@ -49,9 +49,8 @@ class BackgroundLoop:
         future = asyncio.run_coroutine_threadsafe(work, self._started())
         try:
             return future.result()
-        except BaseException:  # an interrupt too must not leave the work running
-            future.cancel()
-            raise
+        finally:
+            future.cancel()  # after an interrupt the work must not go on; to one that is done it means nothing
 
     def iterate(self, items: AsyncIterator[T], instead: str) -> Iterator[T]:
         """What `items` gives, as it comes; closing the iterator, or an interrupt, cancels the work and waits for its end.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 
 from tests.contracts.layout import EXEMPT_FILE_LENGTH, EXEMPT_FUNCTION_LENGTH, EXEMPT_PARAMETERS
-from tests.contracts.source import Codebase, Function, Module, ours
+from tests.contracts.source import ROOT, Codebase, Function, Module, ours
 
 FILE_LINES = 500
-FUNCTION_LINES = 100
+FUNCTION_LINES = 60
 PARAMETERS = 6
 ESSAY_WORDS = 30
 
@@ -72,6 +72,15 @@ def _has_essay(code: Codebase, package: Module) -> bool:
 def test_files_stay_within_their_budget() -> None:
     over = {path: n for path, n in long_files(ours()).items() if path not in EXEMPT_FILE_LENGTH}
     assert not over, f"more than {FILE_LINES} code lines: {over}"
+
+
+def test_test_files_stay_within_their_budget() -> None:
+    lines = {
+        path: len(path.read_text(encoding="utf-8").splitlines()) for path in (ROOT / "tests").rglob("*.py")
+    }
+    over = {str(path): n for path, n in lines.items() if n > FILE_LINES}
+    assert lines
+    assert not over, f"more than {FILE_LINES} lines: {over}"
 
 
 def test_functions_stay_within_their_budget() -> None:
