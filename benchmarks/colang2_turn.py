@@ -30,15 +30,8 @@ flow reply
   user said something as $said
   bot say "you said {$said.transcript}"
 """
-RAILS = """import core
-import guardrails
-flow main
-  activate reply
-  match Never()
-flow reply
-  user said something as $said
-  bot say "you said {$said.transcript}"
-flow input rails $input_text
+RAILS = f"""import guardrails
+{CORE}flow input rails $input_text
   if search("forbidden|secret", $input_text)
     bot say "no"
     abort

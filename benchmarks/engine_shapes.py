@@ -1,10 +1,13 @@
-"""Model shapes for benchmarks: folders with a config.json alone, to be loaded with random weights."""
+"""Model shapes for benchmarks: folders with a config.json alone, and engines of them with random weights."""
 
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
+
+from inference_backend import Engine, EngineParts, EngineSettings, SchedulerSettings, make_executor
 
 _LLAMA: dict[str, Any] = {
     "architectures": ["LlamaForCausalLM"],
@@ -51,3 +54,16 @@ def write_shape(name: str, folder: Path) -> Path:
     """A folder that holds the shape's config.json."""
     (folder / "config.json").write_text(json.dumps({**_LLAMA, **SHAPES[name]}))
     return folder
+
+
+def random_engine(
+    name: str, device: str, scheduler: SchedulerSettings, kv_blocks: int | None = None
+) -> Engine:
+    """An engine of the shape, its weights drawn; `kv_blocks` None: as many as there is room for."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = str(write_shape(name, Path(folder)))
+        settings = EngineSettings(
+            model, device=device, random_weights=True, kv_blocks=kv_blocks, scheduler=scheduler
+        )
+        executor = make_executor(settings)
+        return Engine(EngineParts(executor, scheduler), executor.load())

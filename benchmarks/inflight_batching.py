@@ -19,22 +19,18 @@ from __future__ import annotations
 
 import argparse
 import random
-import tempfile
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from benchmarks.engine_shapes import SHAPES, write_shape
+from benchmarks.engine_shapes import SHAPES, random_engine
 from inference_backend import (
     Engine,
     EngineParts,
-    EngineSettings,
     Request,
     SamplingParameters,
     SchedulerSettings,
-    make_executor,
 )
-from inference_backend.executor import Capacity, Executor
+from inference_backend.executor import Capacity
 from inference_backend.testing import ScriptedExecutor
 
 
@@ -86,15 +82,10 @@ def timed(engine: Engine, batches: list[list[Request]]) -> Run:
 
 
 def open_engine(shape: str, device: str, scheduler: SchedulerSettings) -> Engine:
-    executor: Executor
-    if device == "none":
-        executor = ScriptedExecutor(Capacity(4096, 16, 4096, 4096, 1, ()), lambda _: 5)
-        return Engine(EngineParts(executor, scheduler), executor.load())
-    with tempfile.TemporaryDirectory() as folder:
-        model = str(write_shape(shape, Path(folder)))
-        settings = EngineSettings(model, device=device, random_weights=True, scheduler=scheduler)
-        executor = make_executor(settings)
-        return Engine(EngineParts(executor, scheduler), executor.load())
+    if device != "none":
+        return random_engine(shape, device, scheduler)
+    executor = ScriptedExecutor(Capacity(4096, 16, 4096, 4096, 1, ()), lambda _: 5)
+    return Engine(EngineParts(executor, scheduler), executor.load())
 
 
 def main() -> None:

@@ -24,6 +24,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.colang2_turn import CORE
+
 GUARDED = """
 models: []
 rails:
@@ -34,16 +36,7 @@ rails:
   input: {flows: [regex check input]}
   output: {flows: [regex check output]}
 """
-SPEAKING_2 = """
-import core
-flow main
-  activate reply
-  match Never()
-flow reply
-  user said something as $said
-  bot say "you said {$said.transcript}"
-"""
-DIALECTS = {"1.0": ("", GUARDED), "2.x": (SPEAKING_2, 'colang_version: "2.x"\nmodels: []\n')}
+DIALECTS = {"1.0": ("", GUARDED), "2.x": (CORE, 'colang_version: "2.x"\nmodels: []\n')}
 TURNS_EACH = 20
 
 

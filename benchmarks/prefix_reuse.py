@@ -10,31 +10,15 @@ from __future__ import annotations
 
 import argparse
 import random
-import tempfile
 import time
-from pathlib import Path
 
-from benchmarks.engine_shapes import SHAPES, write_shape
+from benchmarks.engine_shapes import SHAPES, random_engine
 from inference_backend import (
     Engine,
-    EngineParts,
-    EngineSettings,
     Request,
     SamplingParameters,
     SchedulerSettings,
-    make_executor,
 )
-
-
-def engine_of(shape: str, device: str, *, caching: bool) -> Engine:
-    scheduler = SchedulerSettings(max_step_tokens=4096, prefix_caching=caching)
-    with tempfile.TemporaryDirectory() as folder:
-        model = str(write_shape(shape, Path(folder)))
-        settings = EngineSettings(
-            model, device=device, random_weights=True, kv_blocks=4096, scheduler=scheduler
-        )
-        executor = make_executor(settings)
-        return Engine(EngineParts(executor, scheduler), executor.load())
 
 
 def run(engine: Engine, prompts: list[tuple[int, ...]]) -> tuple[float, int]:
@@ -69,7 +53,8 @@ def main() -> None:
         f"{given.shape} on {given.device}: {given.requests} prompts, {given.shared} tokens shared, {given.own} own"
     )
     for caching, names in ((False, ["cache off"]), (True, ["cache on, empty", "cache on, filled"])):
-        engine = engine_of(given.shape, given.device, caching=caching)
+        scheduler = SchedulerSettings(max_step_tokens=4096, prefix_caching=caching)
+        engine = random_engine(given.shape, given.device, scheduler, kv_blocks=4096)
         run(engine, [(5, 6, 7)])
         for name in names:
             seconds, computed = run(engine, prompts)

@@ -89,7 +89,9 @@ EXEMPT_CHAINS: dict[str, str] = {
 EXEMPT_FILE_LENGTH: dict[str, str] = {}
 """File with more than 500 code lines, with the reason."""
 
-_KERNEL = "one Triton kernel: its steps share nearly all values, so a part would take ten of them as arguments"
+_KERNEL = (
+    "one Triton kernel: its steps share nearly all values, so a part would take ten of them as arguments"
+)
 
 EXEMPT_FUNCTION_LENGTH: dict[str, str] = {
     "inference_backend.kernels.cuda.decode_attention:_decode_kernel": _KERNEL,

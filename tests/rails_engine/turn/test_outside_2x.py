@@ -166,27 +166,23 @@ async def test_a_refused_result_never_came_and_its_flow_fails(more: dict[str, An
     ]
 
 
-async def test_news_of_an_action_are_judged_before_its_end() -> None:
-    flows = """
+HEARING = """
 @active
 flow hearing
   match LookupAction.Updated() as $news
   bot say "so far {$news.part}"
 """
-    host = Host(app(flows))
+
+
+async def test_news_of_an_action_are_judged_before_its_end() -> None:
+    host = Host(app(HEARING))
     start = await asked(host)
     news = {"type": "LookupActionUpdated", "action_uid": start["action_uid"]}
     assert await host.tell({**news, "part": "EVIL"}) == ["bad result"]
 
 
 async def test_an_end_and_news_before_it_are_told_apart() -> None:
-    flows = """
-@active
-flow hearing
-  match LookupAction.Updated() as $news
-  bot say "so far {$news.part}"
-"""
-    host = Host(app(flows))
+    host = Host(app(HEARING))
     start = await asked(host)
     news = {"type": "LookupActionUpdated", "action_uid": start["action_uid"], "part": "one"}
     assert await host.tell(news, found(start, "a fact")) == ["so far one", "found a fact"]
