@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from colang.v1 import Program
 from rails_engine.ahead import Ahead
@@ -39,6 +39,7 @@ from rails_engine.library import reach_of
 from rails_engine.llm import Reading
 from rails_engine.messages import Checked
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, GenerationRailsOptions
+from rails_engine.parts import flattened
 from rails_engine.prompts import FILTERS, History
 from rails_engine.redaction import redacted
 from rails_engine.replies import (
@@ -231,8 +232,11 @@ class Colang1:
                 after.machine.variables.pop(LAST_PROMPT, None)
             self._stories.keep(known, reply, after)
             self._checks.said(reply.text, reply.tool_calls)
-            if self._resources.config.passthrough:
-                self._checks.learn(request, _judged_input(new, after, trace))
+            if (
+                self._resources.config.passthrough
+                and (judged := _judged_input(new, after, trace)) is not None
+            ):
+                self._checks.learn(request, judged)
         return Done(new, reply, after)
 
     def _run(self, turn: CanonicalTurn, inputs: Sequence[EventDict]) -> Awaitable[list[EventDict]]:
@@ -269,9 +273,12 @@ class Colang1:
         messages, refused = await self._checks.review(request, places, asked.start)
         if messages is request.messages:
             return request, asked
+        if refused is not None:
+            # A rail may think otherwise when it is asked again: nothing that stands beside the message goes along.
+            alone = replace(request, messages=[*messages[: asked.start], refused])
+            return alone, replace(inputs_of(alone, asked.known), now=[user_event(refused)])
         checked = replace(request, messages=messages)
-        inputs = inputs_of(checked, asked.known)
-        return checked, inputs if refused is None else replace(inputs, now=[user_event(refused)])
+        return checked, inputs_of(checked, asked.known)
 
     async def _judge(self, request: Request) -> Judged:
         """What the rails that the request names make of its last message."""
@@ -297,7 +304,7 @@ class Colang1:
         self._ask(machine.variables, request)
         notes: dict[str, Any] = {}
         if self._resources.config.passthrough:
-            notes["messages"] = [m for m in request.messages if m.get("role") not in {"context", "event"}]
+            notes["messages"] = [m for m in request.messages if m.get("role") not in _UNSHOWN]
             notes[PASSTHROUGH] = request.passthrough
         # Filters of the caller's may do with messages what they like: each turn makes them anew.
         own = self._resources.prompts.has_own_filters
@@ -405,17 +412,24 @@ def _recall(turn: CanonicalTurn, past: Sequence[EventDict]) -> None:
             turn.scene.machine.variables.update(event["data"])
 
 
-def _judged_input(new: Sequence[EventDict], after: Story, trace: Trace) -> Judged:
-    """What the input rails of a turn made of its user message: a message that they let through is told to the flows."""
-    passed = any(event["type"] == "UserMessage" for event in new)
-    content = after.machine.variables.get("user_message") if passed else None
-    return Judged(content, not trace.has_failed)
+def _judged_input(new: Sequence[EventDict], after: Story, trace: Trace) -> Judged | None:
+    """What the input rails of a turn made of its user message; None where it was not what the turn answered.
+
+    A message that they let through is told to the flows, and one that they refuse leaves the name of the rail.
+    """
+    variables = after.machine.variables
+    if any(event["type"] == "UserMessage" for event in new):
+        return Judged(variables.get("user_message"), not trace.has_failed)
+    return Judged(None, not trace.has_failed) if variables.get("triggered_input_rail") else None
 
 
 def _refusal_of(reply: Reply, trace: Trace) -> Refusal | None:
     rail = next((rail.name for rail in activated_rails(trace) if rail.stop), None)
     return Refusal(rail, reply) if rail is not None else None
 
+
+_UNSHOWN: Final = frozenset({"context", "event", "exception"})
+"""Roles of messages that are not a model's to read."""
 
 _BY_DEFAULT: Mapping[str, Any] = {
     "_input_to_pass": (),
@@ -453,11 +467,11 @@ def _given_answer(request: Request) -> str | None:
     if options is None or options.rails.dialog:
         return None
     last = request.messages[-1] if request.messages else {}
-    return str(last.get("content") or "") if last.get("role") == "assistant" else request.given
+    return str(flattened(last.get("content")) or "") if last.get("role") == "assistant" else request.given
 
 
 def _last_text(messages: Sequence[ChatMessage]) -> str:
-    return next((str(m.get("content")) for m in reversed(messages) if m.get("role") == "user"), "")
+    return next((str(flattened(m.get("content"))) for m in reversed(messages) if m.get("role") == "user"), "")
 
 
 def _add_wanted(response: GenerationResponse, options: GenerationOptions, done: Done, trace: Trace) -> None:

@@ -105,6 +105,7 @@ class MessageChecks:
 
     def __init__(self, config: RailsConfig, judge: Judge) -> None:
         self._rails = config.rails
+        self._shows_all = bool(config.passthrough)
         self._judge = judge
         kept = max(KEPT, 2 * config.limits.max_messages)
         self._verdicts: Recent[Any] = Recent(kept)
@@ -126,7 +127,9 @@ class MessageChecks:
     def places(self, request: Request, first: int, start: int) -> list[int]:
         """The places of the messages from `first` on that a turn that begins at `start` does not judge itself.
 
-        It judges its last user message, the results of its tools, and an answer that is only to be checked.
+        It judges its last user message, the results of its tools, and an answer that is only to be checked. Where it
+        answers the results, or an event behind the message, it does not come to judge that message. A caller's event is
+        answered in the message's stead, but a model that is given the messages as they are would see it.
         """
         messages = request.messages
         if first >= start >= len(messages) - 1:
@@ -134,7 +137,12 @@ class MessageChecks:
         answers = (request.options or DEFAULT_OPTIONS).rails.dialog
         is_answer = not answers and messages[-1].get("role") == "assistant"
         said = range(start, len(messages) - is_answer)
-        last = max((p for p in said if _is_user(request, p)), default=len(messages))
+        last = max((p for p in said if _is_user(request, p)), default=-1)
+        is_beside = any(messages[p].get("role") == "tool" for p in said)
+        if is_beside or (
+            self._shows_all and any(messages[p].get("role") == "event" for p in said if p > last)
+        ):
+            last = -1
         return [*range(first, start), *(p for p in said if p != last and messages[p].get("role") in _READ)]
 
     async def review(

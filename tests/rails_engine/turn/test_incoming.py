@@ -347,3 +347,60 @@ async def test_a_question_is_shown_as_the_rails_left_it_though_a_system_message_
     told = [user("old secret"), bot("answer"), user("a secret"), {"role": "system", "content": "be kind"}]
     assert await talk.say(*told) == "answer"
     assert talk.prompts == ["user: old xxx\nassistant: answer\nuser: a xxx\nsystem: be kind"]
+
+
+# --- messages beside what a turn answers ---------------------------------------------------------------------------
+
+
+def event(kind: str, **given: Any) -> dict[str, Any]:
+    return {"role": "event", "event": {"type": kind, **given}}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [result("found"), user("so bad")],
+        [user("so bad"), result("found")],
+        [user("look"), CALLING, result("found"), user("so bad")],
+        [user("so bad"), event("UserMessage", text="hi")],
+        [user("so bad"), event("BotIntent", intent="general response")],
+    ],
+)
+async def test_a_question_beside_what_is_answered_is_judged(messages: list[dict[str, Any]]) -> None:
+    talk = Talk(passthrough=True)
+    assert await talk.say(*messages) == "no in"
+    assert talk.prompts == []
+
+
+async def test_a_question_that_was_beside_a_result_is_shown_later() -> None:
+    talk = Talk(passthrough=True)
+    assert await talk.say(user("hi"), result("found")) == "answer"
+    await talk.say(user("hi"), result("found"), bot("answer"), user("ho"))
+    assert talk.prompts[-1] == "user: hi\ntool: found\nassistant: answer\nuser: ho"
+
+
+async def test_a_rail_that_changes_its_mind_does_not_let_pass_what_nobody_has_judged() -> None:
+    talk = Talk(passthrough=True)
+    verdicts = iter([False])
+
+    async def look(text: Any, where: str) -> bool:
+        return next(verdicts, True) if where == "in" else "bad" not in str(text)
+
+    talk.app.register_action(look)
+    assert await talk.say(user("hi"), result("a bad result")) == "answer"
+    assert talk.prompts == ["user: hi"]
+
+
+async def test_parts_of_an_answer_are_judged_as_the_text_that_they_are() -> None:
+    talk = Talk(passthrough=True)
+    parts = [{"type": "text", "text": "a secret"}]
+    await talk.say(user("q"), {"role": "assistant", "content": parts}, user("then?"))
+    assert ("out", "a secret") in talk.seen
+    assert talk.prompts == ["user: q\nassistant: a xxx\nuser: then?"]
+
+
+async def test_an_exception_that_answered_before_is_no_models_to_read() -> None:
+    talk = Talk(passthrough=True)
+    told = {"role": "exception", "content": {"type": "InputRailException", "message": "no"}}
+    assert await talk.say(user("q"), told, user("then?")) == "answer"
+    assert talk.prompts == ["user: q\nuser: then?"]
