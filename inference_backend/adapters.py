@@ -45,6 +45,7 @@ class AdapterRegistry:
         self._free = list(range(settings.max_adapters, 0, -1))
         self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
         self._prefixes: dict[str, Prefix] = {}
+        self._rows_taken = 0
         self._loads = 0
         self._lock = Lock()
         self.prefix_rows = settings.max_prefix_tokens
@@ -119,14 +120,17 @@ class AdapterRegistry:
             self._loaded[name].users -= 1
 
     def load_prefix(self, name: str, folder: str) -> Prefix:
-        """Load a prompt-tuned prefix after those already there.
+        """Load a prompt-tuned prefix after all that were loaded before, those of its own name included.
+
+        The token ids of a prefix are never another's, so that what is cached of them stays true.
 
         Raises:
             CheckpointError: not a prefix of this model, or no room is left for it.
         """
-        start = sum(prefix.length for prefix in self._prefixes.values())
+        start = self._rows_taken
         length = self._executor.load_prefix(start, folder)
         with self._lock:
+            self._rows_taken += length
             self._prefixes[name] = Prefix(self._vocab_size + start, length)
             return self._prefixes[name]
 

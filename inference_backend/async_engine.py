@@ -117,7 +117,7 @@ class AsyncEngine:
             EngineError: the subclass says who is at fault; nothing more comes after it.
         """
         if request.sampling.beam_width > 1 and request.pooling is None:
-            async for delta in self._beams(request):
+            async for delta in await self._beams(request):
                 yield delta
             return
         prepared = await self._prepared(request)
@@ -135,8 +135,8 @@ class AsyncEngine:
             if unfinished:
                 self._post(_Cancel(request.id))
 
-    def _beams(self, request: Request) -> AsyncIterator[Delta]:
-        prepared = self.engine.prepare(request)
+    async def _beams(self, request: Request) -> AsyncIterator[Delta]:
+        prepared = await self._prepared(request)
         stops = frozenset((*request.sampling.stop_token_ids, *self.engine.capacity.eos_ids))
         room = prepared.limit - len(request.prompt_ids)
         text = BeamText(request.sampling, self.engine.parts.tokenizer, self.engine.parts.compiler)
@@ -188,6 +188,7 @@ class AsyncEngine:
         self._thread.join()
 
     async def _prepared(self, request: Request) -> PreparedRequest:
+        """Compiling a constraint may take long, so it is done in a thread."""
         if request.sampling.constraint is None:
             return self.engine.prepare(request)
         return await asyncio.to_thread(self.engine.prepare, request)
@@ -291,5 +292,5 @@ def _settle(future: concurrent.futures.Future[T], work: Callable[[], T]) -> None
         return
     try:
         future.set_result(work())
-    except EngineError as error:
+    except Exception as error:  # noqa: BLE001 -- whatever a call fails with is its caller's; the worker goes on
         future.set_exception(error)

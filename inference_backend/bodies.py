@@ -149,7 +149,7 @@ def _logprobs(body: Body, *, chat: bool) -> int | None:
 
 
 def _prompt_logprobs(body: Body, *, chat: bool) -> int | None:
-    """VLLM's field; and a completion that echoes its prompt gives the prompt's log probabilities with its own."""
+    """As asked for in vLLM's field; a completion that echoes its prompt gives the prompt's with its own."""
     if given(body, "prompt_logprobs"):
         return integer(body, "prompt_logprobs")
     echoed = not chat and given(body, "echo") and flag(body, "echo")
@@ -160,7 +160,7 @@ def _logit_bias(body: Body) -> tuple[tuple[int, float], ...]:
     value = body.get("logit_bias")
     if value is None:
         return ()
-    if not isinstance(value, Mapping) or not all(str(key).isdigit() for key in value):
+    if not isinstance(value, Mapping) or not all(str(key).isdecimal() for key in value):
         raise InvalidParameterError("logit_bias must map token ids to numbers", param="logit_bias")
     return tuple((int(key), number(value, key)) for key in value)
 
@@ -189,7 +189,8 @@ def _forced_tool(body: Body) -> JsonSchema | None:
 def _tools(body: Body) -> dict[str, Any]:
     """The functions that a model may call, with the schemas of their arguments."""
     found = {}
-    for tool in body.get("tools") or ():
+    listed = body.get("tools") or ()
+    for tool in listed if isinstance(listed, list | tuple) else (None,):
         function = tool.get("function") if isinstance(tool, Mapping) else None
         if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
             raise InvalidParameterError("tools must be a list of functions with names", param="tools")
@@ -219,7 +220,7 @@ def _constraint(body: Body) -> Constraint | None:
 
 
 def _guided(body: Body) -> Constraint | None:
-    """VLLM's fields: `structured_outputs: {choice | regex | json}`, and before it `guided_choice` and so on."""
+    """The fields that vLLM has: `structured_outputs: {choice | regex | json}`, and before it `guided_choice` and so on."""
     fields = body.get("structured_outputs")
     named = dict(fields) if isinstance(fields, Mapping) else {}
     for kind in ("choice", "regex", "json"):

@@ -181,9 +181,7 @@ class EngineMetrics:
         self._raise_to("spec_decode_num_draft_tokens", counters.drafted)
         self._raise_to("spec_decode_num_accepted_tokens", counters.accepted)
         if self._adapters.limit:
-            self._adapters.set(
-                *({s.request.adapter for s in line if s.request.adapter} for line in _lines(scheduler))
-            )
+            self._adapters.set(_adapters_of(scheduler.running), _adapters_of(scheduler.waiting))
 
     def observe_step(self, computed: int) -> None:
         """Tokens of a step that is launched."""
@@ -244,5 +242,5 @@ class EngineMetrics:
         return made.labels(self._model)
 
 
-def _lines(scheduler: Scheduler) -> tuple[Iterable[Sequence], Iterable[Sequence]]:
-    return scheduler.running, scheduler.waiting
+def _adapters_of(sequences: Iterable[Sequence]) -> set[str]:
+    return {sequence.request.adapter for sequence in sequences if sequence.request.adapter}

@@ -15,8 +15,7 @@ class Outcome(NamedTuple):
     """What one step brought one sequence.
 
     `tokens` are new; `samples` their indexes into the result's S, `scored` those of the prompt's tokens from number
-    `scored_from` on. `hidden` is float32 [n, hidden size], the states of
-    this step's part of an embedding's prompt.
+    `scored_from` on. `hidden` is float32 [n, hidden size], the states of this step's part of an embedding's prompt.
     """
 
     sequence: Sequence

@@ -16,7 +16,7 @@ from pathlib import Path
 import re2
 from torch import Tensor
 
-from inference_backend.errors import CheckpointError
+from inference_backend.errors import CheckpointError, CorruptCheckpointError
 from inference_backend.layers import Piece
 from inference_backend.models import Fields, read_json
 from inference_backend.weights import SafetensorsFolder
@@ -76,7 +76,7 @@ class PeftFolder:
         return next((stem for stem in found if self._source.has(f"{stem}A.weight")), None)
 
     def _read(self, name: str, stem: str, shape: tuple[int, int]) -> Pair:
-        rank = self._source.shape(f"{stem}A.weight")[0]
+        rank, _ = self._matrix(f"{stem}A.weight")
         self._check_rank(rank)
         down = self._take(f"{stem}A.weight", (rank, shape[1]))
         up = self._take(f"{stem}B.weight", (shape[0], rank))
@@ -91,7 +91,7 @@ class PeftFolder:
                 break
         else:
             return None
-        rank = self._source.shape(f"{stem}A.weight")[0] // self._experts
+        rank = self._matrix(f"{stem}A.weight")[0] // self._experts
         self._check_rank(rank)
         down = self._take(f"{stem}A.weight", (rank * self._experts, inputs))
         up = self._take(f"{stem}B.weight", (fused, rank * self._experts))
@@ -103,7 +103,16 @@ class PeftFolder:
         )
 
     def _shapes(self, stem: str) -> tuple[int, int]:
-        return self._source.shape(f"{stem}B.weight")[0], self._source.shape(f"{stem}A.weight")[1]
+        return self._matrix(f"{stem}B.weight")[0], self._matrix(f"{stem}A.weight")[1]
+
+    def _matrix(self, name: str) -> tuple[int, int]:
+        """A stored matrix's shape."""
+        shape = self._source.shape(name)
+        if len(shape) != 2:
+            raise CorruptCheckpointError(
+                f"{self.folder}: {name} has shape {list(shape)}, but must be a matrix"
+            )
+        return shape[0], shape[1]
 
     def _take(self, name: str, shape: tuple[int, int]) -> Tensor:
         self._unused.discard(name)
@@ -118,11 +127,21 @@ class PeftFolder:
     def _scale(self, name: str, rank: int) -> float:
         """What B is multiplied with; a layer may have an alpha of its own."""
         alpha = self._fields.number("lora_alpha", float(rank))
-        patterns = self._fields.raw.get("alpha_pattern") or {}
-        for pattern, own in patterns.items():
-            if re2.fullmatch(rf"(?:.*\.)?(?:{pattern})", name):
-                alpha = float(own)
+        patterns = self._fields.inner("alpha_pattern") or Fields({}, self._fields.where)
+        for pattern in patterns.raw:
+            if _matches(pattern, name, self._fields.where):
+                alpha = patterns.number(pattern)
         return alpha / math.sqrt(rank) if self._fields.flag("use_rslora") else alpha / rank
+
+
+def _matches(pattern: str, name: str, where: str) -> bool:
+    """Whether a pattern of the configuration names this layer."""
+    try:
+        return re2.fullmatch(rf"(?:.*\.)?(?:{pattern})", name) is not None
+    except re2.error as error:
+        raise CheckpointError(
+            f"{where}: alpha_pattern has {pattern!r}, which is no pattern: {error}"
+        ) from error
 
 
 def _check_kind(fields: Fields) -> None:

@@ -17,30 +17,18 @@ from inference_backend.models.config import Fields, ModelConfig, read_json
 
 __all__ = ["CausalLM", "Fields", "ModelConfig", "build_model", "load_config", "read_json"]
 
-FAMILIES: dict[str, Family] = {
-    name: family
-    for family in (
-        llama.FAMILY,
-        qwen.QWEN2,
-        qwen.QWEN3,
-        phi3.FAMILY,
-        gemma2.FAMILY,
-        gptj.FAMILY,
-        gpt2.FAMILY,
-        mixtral.FAMILY,
-    )
-    for name in family.architectures
-}
-_BY_FAMILY: dict[str, Family] = {
-    "llama": llama.FAMILY,
-    "qwen2": qwen.QWEN2,
-    "qwen3": qwen.QWEN3,
-    "phi3": phi3.FAMILY,
-    "gemma2": gemma2.FAMILY,
-    "gptj": gptj.FAMILY,
-    "gpt2": gpt2.FAMILY,
-    "mixtral": mixtral.FAMILY,
-}
+_ALL = (
+    llama.FAMILY,
+    qwen.QWEN2,
+    qwen.QWEN3,
+    phi3.FAMILY,
+    gemma2.FAMILY,
+    gptj.FAMILY,
+    gpt2.FAMILY,
+    mixtral.FAMILY,
+)
+FAMILIES: dict[str, Family] = {name: family for family in _ALL for name in family.architectures}
+_BY_NAME = {family.name: family for family in _ALL}
 
 
 def load_config(folder: Path) -> ModelConfig:
@@ -75,4 +63,4 @@ def build_model(builder: LayerBuilder, config: ModelConfig) -> CausalLM:
     Raises:
         CorruptCheckpointError: a tensor is missing or has another shape than the config gives it.
     """
-    return _BY_FAMILY[config.architecture].build(builder, config)
+    return _BY_NAME[config.architecture].build(builder, config)

@@ -54,8 +54,9 @@ class CausalLM(nn.Module, ABC):
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """The architectures that one model file serves, as `config.json` names them."""
+    """Models of one build: their `name` is `ModelConfig.architecture`, `architectures` are what `config.json` says."""
 
+    name: str
     architectures: tuple[str, ...]
     config: Callable[[Fields], ModelConfig]
     build: Callable[[LayerBuilder, ModelConfig], CausalLM]

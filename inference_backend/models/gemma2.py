@@ -108,4 +108,4 @@ def _layer(builder: LayerBuilder, config: ModelConfig, layer: int, table: RopeTa
     return Gemma2Layer(norms, attention(builder, config, layer, table), mlp)
 
 
-FAMILY = Family(("Gemma2ForCausalLM",), read_config, Gemma2)
+FAMILY = Family("gemma2", ("Gemma2ForCausalLM",), read_config, Gemma2)

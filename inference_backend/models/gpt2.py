@@ -121,4 +121,4 @@ def _linear(builder: LayerBuilder, pieces: tuple[Piece, ...], inputs: int, split
     return builder.linear(spec)
 
 
-FAMILY = Family(("GPT2LMHeadModel",), read_config, GPT2)
+FAMILY = Family("gpt2", ("GPT2LMHeadModel",), read_config, GPT2)

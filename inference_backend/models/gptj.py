@@ -96,4 +96,4 @@ def _layer(builder: LayerBuilder, config: ModelConfig, layer: int, table: RopeTa
     return GPTJLayer(norm, Attention(qkv, output, spec, table, layer - builder.layers[0]), PlainMLP(up, down))
 
 
-FAMILY = Family(("GPTJForCausalLM",), read_config, GPTJ)
+FAMILY = Family("gptj", ("GPTJForCausalLM",), read_config, GPTJ)

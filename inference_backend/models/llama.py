@@ -25,4 +25,4 @@ def build(builder: LayerBuilder, config: ModelConfig) -> CausalLM:
     return PreNormDecoder(builder, config, lambda layer, table: llama_layer(builder, config, layer, table))
 
 
-FAMILY = Family(("LlamaForCausalLM", "MistralForCausalLM"), read_config, build)
+FAMILY = Family("llama", ("LlamaForCausalLM", "MistralForCausalLM"), read_config, build)

@@ -75,4 +75,4 @@ def _expert(builder: LayerBuilder, config: ModelConfig, name: str) -> GatedMLP:
     return GatedMLP(gate_up, builder.rows(f"{name}.w2", inner, hidden))
 
 
-FAMILY = Family(("MixtralForCausalLM",), read_config, build)
+FAMILY = Family("mixtral", ("MixtralForCausalLM",), read_config, build)

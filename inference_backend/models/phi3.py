@@ -38,4 +38,4 @@ def _fused(name: str, sizes: tuple[int, ...], inputs: int) -> LinearSpec:
     return LinearSpec(pieces, inputs, split="columns")
 
 
-FAMILY = Family(("Phi3ForCausalLM",), read_config, build)
+FAMILY = Family("phi3", ("Phi3ForCausalLM",), read_config, build)

@@ -36,5 +36,5 @@ def build(builder: LayerBuilder, config: ModelConfig) -> CausalLM:
     return PreNormDecoder(builder, config, lambda layer, table: llama_layer(builder, config, layer, table))
 
 
-QWEN2 = Family(("Qwen2ForCausalLM",), read_qwen2, build)
-QWEN3 = Family(("Qwen3ForCausalLM",), read_qwen3, build)
+QWEN2 = Family("qwen2", ("Qwen2ForCausalLM",), read_qwen2, build)
+QWEN3 = Family("qwen3", ("Qwen3ForCausalLM",), read_qwen3, build)

@@ -34,6 +34,7 @@ from inference_backend.weights import Part, WeightSource
 PER_WORD = 8
 _GROUP = 128
 _AWQ_ORDER = (0, 4, 1, 5, 2, 6, 3, 7)  # where each output's nibble is found in the word
+_GPTQ_ORDER = tuple(range(PER_WORD))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +89,13 @@ class Int4Scheme:
         else:
             full = read_weight(spec, source, place).to(place.device)
             weight = Int4Weight(*to_int4(full, int4_group(full.shape[1])))
-        made = Int4Linear(spec, place, weight)
-        made.set_bias(read_bias(spec, source, place), place)
-        return made
+        return _layer(spec, weight, source, place)
+
+
+def _layer(spec: LinearSpec, weight: Int4Weight, source: WeightSource, place: Placement) -> Int4Linear:
+    made = Int4Linear(spec, place, weight)
+    made.set_bias(read_bias(spec, source, place), place)
+    return made
 
 
 def _stored_piece(
@@ -122,9 +127,7 @@ class AwqScheme:
         """See `Scheme.linear`."""
         read = [self._piece(spec, piece, source, place) for piece in spec.pieces]
         weight = Int4Weight(*(torch.cat(parts) for parts in zip(*read, strict=True)))
-        made = Int4Linear(spec, place, weight)
-        made.set_bias(read_bias(spec, source, place), place)
-        return made
+        return _layer(spec, weight, source, place)
 
     def _piece(
         self, spec: LinearSpec, piece: Piece, source: WeightSource, place: Placement
@@ -138,13 +141,11 @@ class AwqScheme:
         values = source.read(f"{piece.name}.qweight", (spec.inputs, packed_total), (Part(0, *columns), words))
         zeros = source.read(f"{piece.name}.qzeros", (spec.inputs // group, packed_total), (groups, words))
         scales = source.read(f"{piece.name}.scales", (spec.inputs // group, total), (groups, Part(1, *rows)))
-        return kernels.pack_int4(_awq(values).T), scales.T, _awq(zeros).T.float()
-
-
-def _awq(words: Tensor) -> Tensor:
-    """int32 [a, b] to its values [a, b * 8]."""
-    shifts = torch.tensor(_AWQ_ORDER, dtype=torch.int32) * 4
-    return ((words.unsqueeze(-1) >> shifts) & 15).flatten(1)
+        return (
+            kernels.pack_int4(_nibbles(values, _AWQ_ORDER).T),
+            scales.T,
+            _nibbles(zeros, _AWQ_ORDER).T.float(),
+        )
 
 
 class GptqScheme:
@@ -166,9 +167,7 @@ class GptqScheme:
             zeros=torch.cat([part.zeros for part in read]),
             order=order,
         )
-        made = Int4Linear(spec, place, weight)
-        made.set_bias(read_bias(spec, source, place), place)
-        return made
+        return _layer(spec, weight, source, place)
 
     def _piece(self, spec: LinearSpec, piece: Piece, source: WeightSource, place: Placement) -> Int4Weight:
         total = piece.total or piece.outputs
@@ -184,7 +183,7 @@ class GptqScheme:
         stored = source.read(
             f"{piece.name}.qweight", (spec.inputs // PER_WORD, total), (words, Part(1, *rows))
         )
-        values = _gptq(stored.T)
+        values = _nibbles(stored.T, _GPTQ_ORDER)
         zero_words = Part(1, rows[0] // PER_WORD, rows[1] // PER_WORD)
         zeros = source.read(
             f"{piece.name}.qzeros", (spec.inputs // group, total // PER_WORD), (groups, zero_words)
@@ -192,7 +191,7 @@ class GptqScheme:
         scales = source.read(f"{piece.name}.scales", (spec.inputs // group, total), (groups, Part(1, *rows)))
         if order is not None:
             values = values[:, order]
-        zeros_out = (_gptq(zeros).T + self.zeros_offset).float()
+        zeros_out = (_nibbles(zeros, _GPTQ_ORDER).T + self.zeros_offset).float()
         return Int4Weight(kernels.pack_int4(values), scales.T, zeros_out, order)
 
     def _order(self, spec: LinearSpec, piece: Piece, source: WeightSource) -> Tensor | None:
@@ -204,9 +203,9 @@ class GptqScheme:
         return None if torch.equal(order, torch.arange(spec.inputs)) else order
 
 
-def _gptq(words: Tensor) -> Tensor:
-    """int32 [a, b] to its values [a, b * 8]."""
-    shifts = torch.arange(PER_WORD, dtype=torch.int32) * 4
+def _nibbles(words: Tensor, order: tuple[int, ...]) -> Tensor:
+    """int32 [a, b] to its values [a, b * 8]; `order` says which four bits of a word each of its values is."""
+    shifts = torch.tensor(order, dtype=torch.int32) * 4
     return ((words.unsqueeze(-1) >> shifts) & 15).flatten(1)
 
 

@@ -293,6 +293,8 @@ def test_models_are_listed(served: Served) -> None:
         ({"messages": [{"role": "pirate", "content": "Arr"}]}, 400, None),
         ({"stop": [""]}, 400, None),
         ({"response_format": {"type": "poem"}}, 400, None),
+        ({"extra_body": {"logit_bias": {"²": 1}}}, 400, None),
+        ({"extra_body": {"tools": 5, "tool_choice": "required"}}, 400, None),
         ({"stream": True, "max_tokens": 100_000}, 400, "context_length_exceeded"),
     ],
 )

@@ -198,6 +198,8 @@ def test_a_reloaded_adapter_shares_nothing_with_its_former_self(checkpoint: Make
         ({"peft_type": "IA3"}, "peft_type"),
         ({"use_dora": True}, "use_dora"),
         ({"bias": "all"}, "bias"),
+        ({"alpha_pattern": {"q_(proj": 2}}, "no pattern"),
+        ({"alpha_pattern": {"q_proj": "two"}}, "must be a number"),
     ],
 )
 def test_what_is_not_supported_is_named(
@@ -209,6 +211,15 @@ def test_what_is_not_supported_is_named(
     with pytest.raises(CheckpointError, match=reason):
         engine.adapter_registry.load("odd", str(tmp_path / "odd"))
     assert engine.adapter_registry.names == ()
+
+
+def test_a_pair_that_is_no_matrix_is_refused(checkpoint: Maker, tmp_path: Path) -> None:
+    write_adapter(checkpoint("llama"), tmp_path / "odd", ("q_proj",), 0)
+    path = tmp_path / "odd" / "adapter_model.safetensors"
+    save_file({name: torch.tensor(1.0) for name in load_file(path)}, path)
+    engine = adapting_engine(checkpoint("llama").folder)
+    with pytest.raises(CheckpointError, match=r"has shape \[\], but must be a matrix"):
+        engine.adapter_registry.load("odd", str(tmp_path / "odd"))
 
 
 def test_a_rank_above_the_engines_is_refused(checkpoint: Maker, tmp_path: Path) -> None:
@@ -250,6 +261,15 @@ def test_a_prompt_tuned_prefix_steers_a_request(checkpoint: Maker, tmp_path: Pat
     save_file({"prompt_embeddings": torch.zeros(12, 32)}, folder / "adapter_model.safetensors")
     with pytest.raises(CheckpointError, match="only 10 rows are free"):
         engine.adapter_registry.load_prefix("large", str(folder))
+
+
+def test_a_prefix_loaded_again_leaves_the_others_their_rows(checkpoint: Maker, tmp_path: Path) -> None:
+    engine = adapting_engine(checkpoint("llama").folder)
+    ids: list[int] = []
+    for name in ("mine", "mine", "other"):
+        save_file({"prompt_embeddings": torch.zeros(4, 32)}, tmp_path / "adapter_model.safetensors")
+        ids += engine.adapter_registry.load_prefix(name, str(tmp_path)).token_ids
+    assert ids == list(range(VOCAB, VOCAB + 12))
 
 
 @pytest.mark.filterwarnings("ignore")  # PEFT's advice about configurations

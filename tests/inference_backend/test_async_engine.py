@@ -108,6 +108,16 @@ async def test_a_worker_that_breaks_answers_everyone(
     assert not serving.healthy
 
 
+async def test_a_call_that_fails_is_its_callers_and_the_worker_goes_on(
+    serving: AsyncEngine, opened: OpenedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opened.engine.scheduler, "check", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(serving.check(), 30)
+    monkeypatch.undo()
+    assert (await read(serving.generate(request_of(opened, "Go on"))))[-1].finish in {"stop", "length"}
+
+
 async def test_beams_are_those_of_transformers(
     serving: AsyncEngine, opened: OpenedModel, chat_checkpoint: Checkpoint
 ) -> None:
