@@ -183,7 +183,7 @@ async def test_marked_methods_of_an_object(runner: ActionRunner, registry: Actio
     assert (await run(runner, registry, "AskPriceAction", {})).value == 7
 
 
-async def test_a_runnable(runner: ActionRunner, registry: ActionRegistry) -> None:
+async def test_a_runnable_of_langchain_is_an_action(runner: ActionRunner, registry: ActionRegistry) -> None:
     class Runnable:
         async def ainvoke(self, input: dict[str, Any]) -> str:  # noqa: A002 - LangChain's name
             return f"got {input}"
@@ -202,7 +202,9 @@ async def test_what_an_action_raises_comes_through(runner: ActionRunner, registr
 
 
 @pytest.mark.parametrize("hang", [lambda: time.sleep(0.3), lambda: asyncio.sleep(30)])
-async def test_a_time_limit(runner: ActionRunner, registry: ActionRegistry, hang: Any) -> None:
+async def test_an_action_that_takes_longer_than_its_limit_is_ended(
+    runner: ActionRunner, registry: ActionRegistry, hang: Any
+) -> None:
     registry.register(hang, "hang")
     with pytest.raises(ActionTimeoutError, match=r"'hang' did not end within 0\.02 s"):
         await runner.run(registry.require("hang"), {}, {}, timeout_s=0.02)
@@ -287,7 +289,7 @@ async def test_a_verdict_is_kept_and_shown(runner: ActionRunner, registry: Actio
     }
 
 
-def test_verdicts() -> None:
+def test_a_verdict_says_whether_it_blocks_and_refuses_what_says_nothing() -> None:
     assert RailOutcome.block(reason="r").is_blocked
     assert not RailOutcome.allow().is_blocked
     failure = RailOutcome.failure(reason="down")

@@ -26,7 +26,7 @@ class Search:
 @pytest.mark.parametrize(
     ("query", "fine"), [("short", True), ("much too long", False), ('"x"', False), (None, False)]
 )
-def test_input(query: str | None, fine: bool) -> None:
+def test_an_input_that_a_validator_refuses_does_not_reach_the_method(query: str | None, fine: bool) -> None:
     if fine:
         assert Search().run(query=query) == f"found {query}"
     else:

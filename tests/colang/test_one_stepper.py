@@ -19,12 +19,13 @@ Turns = list[list[str]]
 
 @dataclass(frozen=True)
 class Dialog:
-    """Flows in the lines of 1.0, the intents of the user, and what the bot answers to each."""
+    """Flows in the lines of 1.0, the intents of the user, what the bot answers to each, and what it would on one stepper."""
 
     name: str
     flows: dict[str, str]
     intents: list[str]
     answers: Turns
+    on_one_stepper: Turns | None = None
 
 
 ORDER = "user tea; bot pour; user bill; bot total"
@@ -90,24 +91,28 @@ UNLIKE = [
         {"short": "user bill; bot serve", "long": ORDER},
         ["tea", "bill"],
         [["pour"], ["total"]],
+        on_one_stepper=[["pour"], ["serve"]],
     ),
     Dialog(
         "trailing_flow",
         {"one": "user tea; bot pour; bot total", "after": "said pour; bot serve"},
         ["tea"],
         [["pour", "serve"]],
+        on_one_stepper=[["pour", "total"]],
     ),
     Dialog(
         "extension",
         {"one": "user tea; bot pour; bot total", "after": "said pour; bot serve"},
         ["tea"],
         [["pour", "serve", "total"]],
+        on_one_stepper=[["pour", "total"]],
     ),
     Dialog(
         "guard_before_the_intent",
         {"switch": SWITCH, "a": GUARDED},
         ["tea", "cake", "tea"],
         [["total"], ["serve"], ["pour"]],
+        on_one_stepper=[["total"], ["serve"], ["total"]],
     ),
 ]
 
@@ -160,10 +165,10 @@ def _drain(program: Program, state: State, commands: list[Command]) -> list[str]
 
 
 @pytest.mark.parametrize("dialog", ALIKE, ids=lambda dialog: dialog.name)
-def test_alike(dialog: Dialog) -> None:
+def test_a_dialog_that_one_stepper_answers_alike(dialog: Dialog) -> None:
     assert answers(dialog) == dialog.answers
 
 
 @pytest.mark.parametrize("dialog", UNLIKE, ids=lambda dialog: dialog.name)
-def test_unlike(dialog: Dialog) -> None:
-    assert answers(dialog) != dialog.answers
+def test_a_dialog_that_one_stepper_answers_otherwise(dialog: Dialog) -> None:
+    assert answers(dialog) == dialog.on_one_stepper != dialog.answers

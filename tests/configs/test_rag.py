@@ -32,8 +32,7 @@ async def test_an_answer_names_the_places_that_it_cites(monkeypatch: pytest.Monk
     rails, model = rails_with(monkeypatch, "About 60 kilometres on flat ground [1].")
     answer = await said(rails, "How far can I go on one charge?")
     assert answer.startswith("About 60 kilometres on flat ground [1].")
-    assert "[1] kb/battery.md:" in answer
-    assert "(Battery > Range)" in answer or "(Battery > Charging)" in answer
+    assert "[1] kb/battery.md:10-11 (Battery > Charging)" in answer
     assert "On one charge the city bike goes about 60 kilometres" in prompt_of(model)
 
 

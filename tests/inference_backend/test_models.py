@@ -24,7 +24,7 @@ COUNT = 12
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_alone(family: str, checkpoint: Maker) -> None:
+def test_a_prompt_alone_is_answered_as_by_transformers(family: str, checkpoint: Maker) -> None:
     made = checkpoint(family)
     engine = open_engine(made.folder)
     for number, prompt in enumerate(PROMPTS):
@@ -35,7 +35,7 @@ def test_alone(family: str, checkpoint: Maker) -> None:
 
 @pytest.mark.parametrize("ahead", [False, True])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_in_a_mixed_batch_with_chunks_prefix_hits_and_preemption(
+def test_a_mixed_batch_with_chunks_prefix_hits_and_preemption_is_answered_so_too(
     family: str, ahead: bool, checkpoint: Maker
 ) -> None:
     made = checkpoint(family)

@@ -226,7 +226,7 @@ PATTERNS = (
 @pytest.mark.parametrize(
     ("text", "found"), [("HELLO 1234", ["he.lo", "\\d{4}"]), ("fine", []), ("", []), (None, [])]
 )
-async def test_patterns(text: str | None, found: list[str]) -> None:
+async def test_a_text_in_which_a_pattern_is_found_is_blocked(text: str | None, found: list[str]) -> None:
     outcome = await Bench(extra=PATTERNS).run("detect_regex_pattern", source="input", text=text)
     assert (outcome.is_blocked, outcome.metadata["detections"]) == (bool(found), found)
 
@@ -274,7 +274,9 @@ PLAIN = "the quick brown fox jumps over a lazy dog near the river bank today yes
         ),
     ],
 )
-async def test_bloated_texts(options: str, text: str, decision: str, reason: str | None) -> None:
+async def test_texts_that_are_too_long_or_say_too_little_are_stopped_as_configured(
+    options: str, text: str, decision: str, reason: str | None
+) -> None:
     outcome = await Bench(extra=BLOAT % options).run("context_bloat_detection", source="input", text=text)
     assert (outcome.decision, outcome.reason) == (decision, reason)
     if decision == "transform":

@@ -28,7 +28,7 @@ def test_engines_with_a_known_address(
     assert (endpoint.base_url, endpoint.api_key, endpoint.key_required) == (url, "k-env", True)
 
 
-def test_azure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_azure_is_reached_by_its_deployment_with_its_own_header(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_OPENAI_API_KEY", "az")
     parameters = {
         "azure_endpoint": "https://r.example/",

@@ -96,8 +96,17 @@ async def test_every_call_is_told_of() -> None:
         ("general", "", LLMServerError),
     ]
     assert seen[0].prompt_text == "[user]\nhi"
-    assert seen[0].duration_s >= 0
-    assert seen[0].uid == seen[0].uid != seen[1].uid
+    uids = [call.uid for call in seen]
+    assert [call.uid for call in seen] == uids
+    assert uids[0] != uids[1]
+
+
+async def test_a_streamed_call_is_told_of_with_all_that_was_written() -> None:
+    seen: list[LLMCall] = []
+    model = Observed(ScriptedLLM(["one two"]), seen.append, "general")
+    chunks = [chunk async for chunk in model.stream(Q)]
+    assert len(chunks) > 1
+    assert [call.completion.text for call in seen] == ["one two"]
 
 
 async def test_failures_are_not_kept() -> None:

@@ -76,7 +76,7 @@ def test_what_is_counted() -> None:
     assert LFUCache(2).get_stats() == {"message": "Statistics tracking is disabled"}
 
 
-def test_sizes() -> None:
+def test_a_cache_of_no_size_keeps_nothing_and_a_negative_size_is_refused() -> None:
     nothing = LFUCache(0)
     nothing.put("a", 1)
     assert (nothing.get("a"), nothing.size()) == (None, 0)

@@ -51,5 +51,7 @@ EVENTS: list[dict[str, Any]] = [
         ("get_colang_history", [EVENTS, False], "user greet\nbot say hi\n"),
     ],
 )
-def test_readers(name: str, arguments: list[Any], expected: Any) -> None:
+def test_a_reader_finds_its_part_of_an_answer_or_of_events(
+    name: str, arguments: list[Any], expected: Any
+) -> None:
     assert getattr(prompts, name)(*arguments) == expected

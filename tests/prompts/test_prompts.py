@@ -384,7 +384,7 @@ def test_a_history_as_messages() -> None:
         ("nemotron_reasoning_parse_response_safety", "Prompt harm: unharmful", [False]),
     ],
 )  # fmt: skip
-def test_parsers(parser: str, answer: str, parsed: Any) -> None:
+def test_a_parser_reads_the_verdict_of_its_kind_of_model(parser: str, answer: str, parsed: Any) -> None:
     assert PARSERS[parser](answer) == parsed
 
 

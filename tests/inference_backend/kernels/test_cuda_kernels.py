@@ -25,7 +25,7 @@ native = pytest.importorskip("inference_backend.kernels.cuda.native")
 @pytest.mark.parametrize("dtype", [torch.float32, *HALF])
 @pytest.mark.parametrize(("tokens", "width"), [(1, 64), (5, 1000)])
 @pytest.mark.parametrize("offset", [0.0, 1.0])
-def test_norms(
+def test_norms_are_those_of_torch_in_each_format(
     device: torch.device, form: str, dtype: torch.dtype, tokens: int, width: int, offset: float
 ) -> None:
     x, residual = torch.randn(2, tokens, width, device=device).to(dtype)

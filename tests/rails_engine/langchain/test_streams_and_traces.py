@@ -72,7 +72,7 @@ def test_a_question_that_comes_in_pieces() -> None:
     assert [piece.content for piece in rails.transform("hi")] == ["Hello! "]  # type: ignore[arg-type]
 
 
-def test_batches() -> None:
+def test_a_batch_is_answered_in_order_with_errors_in_their_places() -> None:
     rails = RunnableRails(gated(), llm=chat("Hello!"))
     assert rails.batch(["hi", {"input": "bad"}]) == ["Hello!", {"output": "Nope."}]
     found = rails.batch(["hi", 3], return_exceptions=True)
@@ -97,7 +97,7 @@ async def test_a_call_that_would_block_a_loop_says_what_to_await() -> None:
         list(rails.stream("hi"))
 
 
-def test_a_model_that_fails() -> None:
+def test_a_model_that_fails_reaches_the_caller() -> None:
     rails = RunnableRails(gated(), llm=chat(ValueError("boom")))
     with pytest.raises(LLMCallException, match="boom"):
         rails.invoke("hi")
@@ -106,7 +106,7 @@ def test_a_model_that_fails() -> None:
     assert again.with_retry(wait_exponential_jitter=False).invoke("hi") == "ok"
 
 
-def test_no_model_at_all() -> None:
+def test_without_any_model_the_caller_is_told() -> None:
     with pytest.raises(ValueError, match="no main model"):
         RunnableRails(plain()).invoke("hi")
 
