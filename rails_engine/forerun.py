@@ -41,9 +41,9 @@ class AheadEffects(Effects):
                 return Outcome(ALLOWED)
             if not own:
                 raise AheadEndedError
-            return await plan.effect(scene, arguments)
+            return await plan.run(scene, arguments)
 
-        return replace(plan, effect=effect)
+        return replace(plan, run=effect)
 
 
 _WRITTEN: Final = {"input": "user_message", "output": "bot_message"}

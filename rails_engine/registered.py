@@ -8,19 +8,21 @@ from functools import cached_property
 from typing import Any, Protocol, TypeAlias
 
 from rails_engine.actions import Action, ActionOutput, ActionRegistry, ActionRunner, ActionsServer
+from rails_engine.config.schema import ErrorPolicy
 from rails_engine.errors import ActionTimeoutError
 from rails_engine.library import (
     ACTIONS,
     ALLOWED,
     FAILED,
-    Limits,
-    as_read,
+    OF_LIBRARY,
+    PERMITTING,
+    Permission,
     is_read_by,
-    limits_of,
-    require_verdict,
+    policy_of,
+    require_answer,
 )
 from rails_engine.llm import Observed, public_model
-from rails_engine.scene import Outcome, Plan, RunningRail
+from rails_engine.scene import Outcome, Plan, RunningRail, failed_action
 from rails_engine.services import Resources, TurnServices
 from rails_engine.umim import EventDict
 
@@ -117,46 +119,57 @@ class RegisteredActions:
         return self._plan_of(name, action)
 
     def _plan_of(self, name: str, action: Action) -> Plan:
-        carrying = _Carrying(action, self._params, self._resources, self._runner)
-        return Plan(name, carrying, action.execute_async, action.is_system_action)
+        carrying = _Carrying(name, action, self._params, self._resources, self._runner)
+        return Plan(name, carrying.run, action.execute_async, action.is_system_action)
 
 
 class _Carrying:
     """Carries out one action; what its parameters mean is found out when it first runs."""
 
     def __init__(
-        self, action: Action, params: Mapping[str, Any], resources: Resources, runner: ActionRunner
+        self,
+        name: str,
+        action: Action,
+        params: Mapping[str, Any],
+        resources: Resources,
+        runner: ActionRunner,
     ) -> None:
+        self._name = name
+        self._permits = action.name in PERMITTING
         self._action = action
         self._params = params
         self._resources = resources
         self._runner = runner
 
-    async def __call__(self, scene: Surroundings, arguments: Mapping[str, Any]) -> Outcome:
-        """Run the action; where it runs for a rail and cannot judge, the rail's policy decides."""
-        action, rail = self._action, scene.rail
-        limits = limits_of(action.name, arguments, rail, self._resources.config)
+    async def run(self, scene: Surroundings, arguments: Mapping[str, Any]) -> Outcome:
+        """Run the action; where it runs for a rail and cannot judge, the rail's policy decides.
+
+        Raises:
+            as `failed_action`, where it runs for no rail.
+        """
+        action, policy = self._action, None
         try:
-            output = await self._runner.run(
-                action,
-                arguments,
-                self._injected(scene),
-                limits.policy.timeout_s if limits is not None else None,
-            )
-            if limits is not None:
-                read = limits.of_library and not self._is_read_by_own_flows
-                require_verdict(output, of_library=read)
-        except Exception as error:  # whatever a rail raises, its policy says what becomes of the text
-            if limits is None:
-                raise
-            return _failed(action, scene.rail or RunningRail("", ()), limits, error)
-        if limits is not None and output.verdict is not None and output.verdict.failed:
-            return _undecided(action, scene.rail or RunningRail("", ()), limits, output)
-        return Outcome(as_read(action.name, output), output.context_updates, output.events)
+            policy = policy_of(action.name, arguments, scene.rail, self._resources.config.rails)
+            limit_s = policy.timeout_s if policy is not None else None
+            output = await self._runner.run(action, arguments, self._injected(scene), limit_s)
+            if output.verdict is None and policy is not None:
+                require_answer(output.value, of_library=self._is_read_by_library)
+        except Exception as error:  # noqa: BLE001 -- whatever a rail raises, its policy says what becomes of the text
+            if policy is None:
+                return failed_action(self._name, error)
+            return _failed(action, scene.rail or RunningRail("", ()), policy, error)
+        if output.verdict is None:
+            return Outcome(output.value, output.context_updates, output.events)
+        if output.verdict.failed and policy is not None:
+            return _undecided(action, scene.rail or RunningRail("", ()), policy, output)
+        value = Permission(output.value) if self._permits else output.value
+        return Outcome(value, output.context_updates, output.events)
 
     @cached_property
-    def _is_read_by_own_flows(self) -> bool:
-        return is_read_by(self._resources.config, self._action.name)
+    def _is_read_by_library(self) -> bool:
+        """Whether flows of the library alone read what the action answers."""
+        name = self._action.name
+        return name in OF_LIBRARY and not is_read_by(self._resources.config, name)
 
     @cached_property
     def _wanted(self) -> tuple[str, ...]:
@@ -199,23 +212,24 @@ def _reads_events(action: Action) -> bool:
         return True  # what it takes will be said where it runs
 
 
-def _failed(action: Action, rail: RunningRail, limits: Limits, error: Exception) -> Outcome:
+def _failed(action: Action, rail: RunningRail, policy: ErrorPolicy, error: Exception) -> Outcome:
     """A rail's action raised."""
-    meaning = "lets pass" if limits.allows_on_error else "blocks"
+    of_library = action.name in OF_LIBRARY
+    meaning = "lets pass" if policy.allows_on_error else "blocks"
     trace = None if isinstance(error, ActionTimeoutError) else error
     told = f"{type(error).__name__}: {error}"
     log.warning("the rail action %s failed and %s: %s", action.name, meaning, told, exc_info=trace)
-    if limits.allows_on_error:
-        return Outcome(ALLOWED) if limits.of_library else Outcome(failed_rail=rail, passes=True)
-    return Outcome(FAILED if limits.of_library else None, failure=error, failed_rail=rail)
+    if policy.allows_on_error:
+        return Outcome(ALLOWED) if of_library else Outcome(failed_rail=rail, passes=True)
+    return Outcome(FAILED if of_library else None, failure=error, failed_rail=rail)
 
 
-def _undecided(action: Action, rail: RunningRail, limits: Limits, output: ActionOutput) -> Outcome:
+def _undecided(action: Action, rail: RunningRail, policy: ErrorPolicy, output: ActionOutput) -> Outcome:
     """A rail's action answered that it could not judge."""
-    meaning = "lets pass" if limits.allows_on_error else "blocks"
+    meaning = "lets pass" if policy.allows_on_error else "blocks"
     reason = output.verdict.reason if output.verdict else None
     log.warning("the rail action %s could not judge and %s: %s", action.name, meaning, reason)
-    if limits.allows_on_error:
+    if policy.allows_on_error:
         return Outcome(ALLOWED, output.context_updates, output.events)
     return Outcome(output.value, output.context_updates, output.events, failed_rail=rail)
 

@@ -200,34 +200,48 @@ def log_event(line: colang.History) -> EventDict:
 Effect: TypeAlias = Callable[[Scene, Mapping[str, Any]], Awaitable[Outcome]]
 
 
+Run: TypeAlias = Callable[[Any, Mapping[str, Any]], Awaitable[Outcome]]
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How one action is carried out; an asynchronous one does not hold up its turn.
 
-    `holds`: it is the caller's to carry out, and held back until rails have seen it.
+    What `run` raises ends the turn; whatever else goes wrong is an outcome, see `failed_action`. `holds`: it is the
+    caller's to carry out, and held back until rails have seen it.
     """
 
     name: str
-    effect: Callable[[Any, Mapping[str, Any]], Awaitable[Outcome]]
+    run: Run
     execute_async: bool = False
     is_system: bool = False
     holds: bool = False
 
-    async def run(self, scene: Any, arguments: Mapping[str, Any]) -> Outcome:
-        """Carry it out. What an action raises becomes a failed outcome: the flow gets None and goes on.
 
-        Raises:
-            LLMCallException, ConfigurationError: a model could not be asked; these end the turn.
-            StreamStoppedError: a rail stopped what was being streamed; so does this.
-            AheadEndedError: a copy of a turn may not go on.
-        """
+def guarded(name: str, effect: Run) -> Run:
+    """An effect as the `run` of a plan: what it raises becomes a failed outcome, where it does not end the turn."""
+
+    async def run(scene: Any, arguments: Mapping[str, Any]) -> Outcome:
         try:
-            return await self.effect(scene, arguments)
-        except PromptError as error:
-            log.error("action %s failed: %s", self.name, error)  # noqa: TRY400 -- the message says it all
-            return Outcome(failure=error)
-        except (LLMCallException, ConfigurationError, StreamStoppedError, AheadEndedError):
-            raise
-        except Exception as error:  # the rim: users' actions may raise anything
-            log.warning("action %s failed: %s: %s", self.name, type(error).__name__, error, exc_info=error)
-            return Outcome(failure=error)
+            return await effect(scene, arguments)
+        except Exception as error:  # noqa: BLE001 -- the rim: an effect may raise anything
+            return failed_action(name, error)
+
+    return run
+
+
+def failed_action(name: str, error: Exception) -> Outcome:
+    """The failed outcome of an action that raised: the flow gets None and goes on.
+
+    Raises:
+        LLMCallException, ConfigurationError: a model could not be asked; these end the turn.
+        StreamStoppedError: a rail stopped what was being streamed; so does this.
+        AheadEndedError: a copy of a turn may not go on.
+    """
+    if isinstance(error, PromptError):
+        log.error("action %s failed: %s", name, error)
+    elif isinstance(error, (LLMCallException, ConfigurationError, StreamStoppedError, AheadEndedError)):
+        raise error
+    else:
+        log.warning("action %s failed: %s: %s", name, type(error).__name__, error, exc_info=error)
+    return Outcome(failure=error)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from colang.v1.creation import CREATE
 from colang.v1.deciding import SLIDE_BOUND, arguments_in
@@ -46,7 +47,13 @@ def go_through(
     yield False
 
 
+_NO_ARGUMENTS: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
 def called(program: Program, reference: str) -> tuple[FlowCode | None, Mapping[str, Any]]:
     """The flow that `name $x=y` or `name(x=y)` names, and its arguments."""
+    code = program.flows.get(reference)
+    if code is not None:
+        return code, _NO_ARGUMENTS
     name, arguments = arguments_in(program, reference)
     return program.flows.get(name), arguments

@@ -1,4 +1,4 @@
-"""A time limit that costs nothing where there is nothing to wait for."""
+"""A time limit for what has to wait."""
 
 from __future__ import annotations
 
@@ -19,19 +19,14 @@ class DeadlinePassedError(Exception):
     """Something took longer than it may."""
 
 
-async def within(limit_s: float, work: Coroutine[Any, Any, T]) -> T:
-    """What `work` returns; the clock starts where it first waits, and most rails never do.
+async def rest_within(limit_s: float, work: Coroutine[Any, Any, T], awaited: Any) -> T:
+    """What `work` returns, which has begun and waits for `awaited`, what its `send` gave.
 
     Raises:
-        DeadlinePassedError: it went on for longer than `limit_s` seconds after that, and was cancelled. What it gives
+        DeadlinePassedError: it went on for longer than `limit_s` seconds from here, and was cancelled. What it gives
             after that is not taken, and where it goes on regardless it is left behind `GRACE_S` seconds later.
         Exception: whatever `work` raises.
     """
-    try:
-        awaited = work.send(None)
-    except StopIteration as end:
-        result: T = end.value
-        return result
     try:
         async with asyncio.timeout(limit_s + GRACE_S) as last, asyncio.timeout(limit_s) as limit:
             result = await _resumed(work, awaited, last)

@@ -107,22 +107,6 @@ class RailOutcome:
         """The text of the first rewrite; None where there is none."""
         return self.transforms[0].text if self.transforms else None
 
-    def view(self) -> dict[str, Any]:
-        """The verdict as flows read it: plain data, with every field and property by name."""
-        decision, specs = self.decision, self.transforms
-        return {
-            "decision": decision._value_,
-            "reason": self.reason,
-            "metadata": dict(self.metadata),
-            "transforms": [{"target": spec.target.value, "text": spec.text} for spec in specs]
-            if specs
-            else [],
-            "failed": self.failed,
-            "is_blocked": decision is RailDecision.BLOCK,
-            "is_transform": decision is RailDecision.TRANSFORM,
-            "transform_text": specs[0].text if specs else None,
-        }
-
 
 def require_rail_outcome(result: object) -> RailOutcome:
     """`result`, if it is a verdict.

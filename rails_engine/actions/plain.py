@@ -12,7 +12,7 @@ from datetime import date, datetime, time
 from enum import Enum
 from typing import Any
 
-from rails_engine.actions.outcome import RailOutcome
+from rails_engine.actions.outcome import RailDecision, RailOutcome
 
 MAX_DEPTH = 64
 _ATOMS = frozenset({str, bool, int, float, type(None)})
@@ -64,13 +64,18 @@ def to_plain(value: Any, depth: int = 0) -> Any:
 
 
 def plain_outcome(outcome: RailOutcome, depth: int = 0) -> dict[str, Any]:
-    """A verdict as flows read it."""
-    view = outcome.view()
-    metadata = view["metadata"]
-    for key, item in metadata.items():
-        if type(item) not in _ATOMS:
-            metadata[key] = to_plain(item, depth + 1)
-    return view
+    """A verdict as flows read it: plain data, with every field and property by name."""
+    decision, specs = outcome.decision, outcome.transforms
+    return {
+        "decision": decision._value_,
+        "reason": outcome.reason,
+        "metadata": _mapping(outcome.metadata, depth + 1),
+        "transforms": [{"target": spec.target.value, "text": spec.text} for spec in specs] if specs else [],
+        "failed": outcome.failed,
+        "is_blocked": decision is RailDecision.BLOCK,
+        "is_transform": decision is RailDecision.TRANSFORM,
+        "transform_text": specs[0].text if specs else None,
+    }
 
 
 def _converted(value: Any, depth: int) -> Any:

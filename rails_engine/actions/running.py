@@ -12,7 +12,7 @@ from dataclasses import field
 from functools import partial
 from typing import Any
 
-from rails_engine.actions.deadline import DeadlinePassedError, within
+from rails_engine.actions.deadline import DeadlinePassedError, rest_within
 from rails_engine.actions.decorator import ActionResult
 from rails_engine.actions.outcome import RailOutcome
 from rails_engine.actions.plain import plain_outcome, to_plain, unwrapped
@@ -57,7 +57,13 @@ class ActionRunner:
         arguments = arguments_of(action, given, injected)
         try:
             work = action.call(**arguments) if action.is_async else self._of_thread(action, arguments)
-            return output_of(await (work if timeout_s is None else within(timeout_s, work)))
+            if timeout_s is None:
+                return output_of(await work)
+            try:
+                awaited = work.send(None)
+            except StopIteration as end:  # most rails never wait: the clock starts where one first does
+                return output_of(end.value)
+            return output_of(await rest_within(timeout_s, work, awaited))
         except DeadlinePassedError as error:
             raise ActionTimeoutError(f"Action '{action.name}' did not end within {timeout_s:g} s.") from error
         except BaseException as error:  # the rim: native code and `sys.exit()` raise what is no Exception
@@ -117,7 +123,7 @@ def _named(action: Action, name: str, first: int) -> str:
 def output_of(result: Any) -> ActionOutput:
     """The result of an action as plain data."""
     if isinstance(result, RailOutcome):
-        return ActionOutput(plain_outcome(result), verdict=result)
+        return ActionOutput(plain_outcome(result), (), {}, result)
     if not isinstance(result, ActionResult):
         return ActionOutput(to_plain(result))
     inner = output_of(result.return_value)

@@ -10,12 +10,16 @@ they are passed.
 
 from __future__ import annotations
 
+from typing import Any
+
 from colang.v1 import FlowCode, Program, WaitEvent, called, drop_acting, go_through
 from rails_engine.canonical.scene import RESULT
 from rails_engine.canonical.turn import Answer, CanonicalTurn
 from rails_engine.config import RailsConfig
 from rails_engine.errors import ActionNotFoundError
 from rails_engine.saved import is_marker
+from rails_engine.scene import Outcome
+from rails_engine.trace import failed
 
 _FINISHED = "InternalSystemActionFinished"
 
@@ -58,8 +62,9 @@ async def _passes(turn: CanonicalTurn, triggered: str, reference: str) -> bool:
     if code is None:
         return False
     before = variables.copy()
-    answers: list[Answer] = []
-    variables.update(arguments)
+    answers: list[tuple[str, dict[str, Any], Outcome]] = []
+    if arguments:
+        variables.update(arguments)
     variables[triggered] = reference
     walk = go_through(program, variables, code)
     element = next(walk)
@@ -70,7 +75,9 @@ async def _passes(turn: CanonicalTurn, triggered: str, reference: str) -> bool:
             outcome = await turn.carry_out(element.name, filled)
         except ActionNotFoundError:
             break  # the flow will meet it again, and say so
-        answers.append(Answer(element.name, filled, outcome))
+        answers.append((element.name, filled, outcome))
+        if failed(outcome.value, outcome.failure):
+            turn.trace.has_failed = True
         if outcome.failure is not None or outcome.failed_rail is not None or outcome.events:
             break
         if outcome.context_updates:
@@ -81,5 +88,5 @@ async def _passes(turn: CanonicalTurn, triggered: str, reference: str) -> bool:
         return True
     variables.clear()
     variables.update(before)
-    turn.answers = answers
+    turn.answers = [Answer(*answer) for answer in answers]
     return False

@@ -17,7 +17,7 @@ from rails_engine.config import asks_elsewhere
 from rails_engine.errors import ActionNotFoundError
 from rails_engine.helpers import snake_to_camelcase
 from rails_engine.registered import RegisteredActions
-from rails_engine.scene import Outcome, Plan
+from rails_engine.scene import Outcome, Plan, guarded
 from rails_engine.trace import Trace
 from rails_engine.umim import EventDict
 
@@ -56,7 +56,7 @@ class CanonicalRunner:
         }
         self._systems: dict[str, bool] = {}
         self._version = -1
-        self._own = {name: Plan(name, step, is_system=True) for name, step in own.items()}
+        self._own = {name: Plan(name, guarded(name, step), is_system=True) for name, step in own.items()}
         self._parallel: Mapping[str, str] = {
             "run_input_rails_in_parallel": "input",
             "run_output_rails_in_parallel": "output",

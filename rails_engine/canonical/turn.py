@@ -353,19 +353,15 @@ class CanonicalTurn:
         self.trace.actions.append(record)
         return [self.stamp(_finished(start, None, None, [event])), event]
 
-    async def carry_out(self, name: str, arguments: Mapping[str, Any]) -> Outcome:
+    def carry_out(self, name: str, arguments: Mapping[str, Any]) -> Awaitable[Outcome]:
         """Run an action, and keep a record of it where somebody reads the turn.
 
         Raises:
             as `Runner.run`.
         """
         if self.is_recorded:
-            outcome = await self._recorded(ActionRun(name, arguments, time.time()))
-        else:
-            outcome = await self._runner.run(self, name, arguments)
-        if failed(outcome.value, outcome.failure):
-            self.trace.has_failed = True
-        return outcome
+            return self._recorded(ActionRun(name, arguments, time.time()))
+        return self._runner.run(self, name, arguments)
 
     async def _recorded(self, record: ActionRun) -> Outcome:
         """Run the action of a record, which is told of the model calls that it makes and of when it ended."""
@@ -395,6 +391,8 @@ class CanonicalTurn:
         scene = self.scene
         try:
             outcome = self._known(name, arguments) or await self.carry_out(name, arguments)
+            if failed(outcome.value, outcome.failure):
+                self.trace.has_failed = True
             if scene.shown is not None:
                 await scene.shown.flush()
         except ActionNotFoundError:

@@ -14,7 +14,7 @@ import colang
 from rails_engine.dialog.side_by_side import refused
 from rails_engine.judge import OUTPUT, TOOL_OUTPUT
 from rails_engine.outside import ACTION_CALL, is_tool
-from rails_engine.scene import Outcome, Plan, Scene
+from rails_engine.scene import Outcome, Plan, Scene, guarded
 
 UTTERANCE: Final = "UtteranceBotAction"
 SAYING: Final = "_bot_say"
@@ -34,8 +34,8 @@ def handed_over(scene: Scene, action: str) -> Plan | None:
     if scene.rail is not None and scene.rail.direction:
         return None  # rails are trusted, and would else wait for themselves
     if action == UTTERANCE:
-        return Plan(action, _say, holds=True)
-    return Plan(action, partial(_call, action), holds=True)
+        return Plan(action, guarded(action, _say), holds=True)
+    return Plan(action, guarded(action, partial(_call, action)), holds=True)
 
 
 async def _say(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:

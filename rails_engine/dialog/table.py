@@ -9,7 +9,7 @@ from rails_engine.dialog import attention, flow_actions, generation
 from rails_engine.dialog.passthrough import passthrough
 from rails_engine.dialog.side_by_side import judge_input, rails_side_by_side
 from rails_engine.dialog.sources import relevant_chunks
-from rails_engine.scene import Effect, Plan
+from rails_engine.scene import Effect, Plan, guarded
 
 _AT_ONCE: Mapping[str, Effect] = {
     "AddFlowsAction": flow_actions.add_flows,
@@ -40,8 +40,11 @@ _IN_THE_BACKGROUND: Mapping[str, Effect] = {
 
 SYSTEM_ACTIONS: Mapping[str, Plan] = MappingProxyType(
     {
-        **{name: Plan(name, effect) for name, effect in _AT_ONCE.items()},
-        **{name: Plan(name, effect, execute_async=True) for name, effect in _IN_THE_BACKGROUND.items()},
+        **{name: Plan(name, guarded(name, effect)) for name, effect in _AT_ONCE.items()},
+        **{
+            name: Plan(name, guarded(name, effect), execute_async=True)
+            for name, effect in _IN_THE_BACKGROUND.items()
+        },
     }
 )
 """Action name to how it is carried out; those in the background ask a model and do not hold up the conversation."""

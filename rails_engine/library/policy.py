@@ -10,14 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
-from rails_engine.actions import ActionOutput, Opaque, RailOutcome
+from rails_engine.actions import Opaque, RailOutcome, to_plain
 from rails_engine.config import RailsConfig
-from rails_engine.config.schema import ErrorPolicy
+from rails_engine.config.schema import DIRECTIONS, ErrorPolicy, Rails
 from rails_engine.helpers import snake_to_camelcase
 from rails_engine.scene import RunningRail
-from rails_engine.values import value_class
 
 _OF_ACTION = {
     "self_check_input": "input",
@@ -38,8 +37,10 @@ _OF_ACTION = {
 _WITH_SOURCE = frozenset(
     {"detect_regex_pattern", "context_bloat_detection", "detect_sensitive_data", "mask_sensitive_data"}
 )
-_OF_LIBRARY = _WITH_SOURCE | _OF_ACTION.keys()
-_PERMITTING = frozenset({"self_check_input", "self_check_output"})
+OF_LIBRARY: Final = _WITH_SOURCE | _OF_ACTION.keys()
+"""Actions whose verdicts flows of the library read."""
+
+PERMITTING: Final = frozenset({"self_check_input", "self_check_output"})
 """Actions that answered plainly with whether the text is allowed; flows written then read `if not $allowed`."""
 
 _NO_RAILS = frozenset({"retrieve_relevant_chunks", "generate_bot_message", "create_event"})
@@ -58,34 +59,21 @@ def reach_of(config: RailsConfig) -> int:
     return max((reach for rail, reach in REACHES.items() if any(rail in text for text in used)), default=0)
 
 
-@value_class
-class Limits:
-    """How long an action may take and what its failure does. `of_library`: a flow of the library reads its verdict."""
-
-    policy: ErrorPolicy
-    of_library: bool
-
-    @property
-    def allows_on_error(self) -> bool:
-        return self.policy.allows_on_error
-
-
-def limits_of(
-    action: str, arguments: Mapping[str, Any], rail: RunningRail | None, config: RailsConfig
-) -> Limits | None:
-    """The limits of an action that a rail runs; None where no rail runs it."""
-    rails, of_library = config.rails, action in _OF_LIBRARY
+def policy_of(
+    action: str, arguments: Mapping[str, Any], rail: RunningRail | None, rails: Rails
+) -> ErrorPolicy | None:
+    """What holds for an action that a rail runs; None where no rail runs it."""
     direction = rail.direction if rail is not None else ""
-    if not direction and of_library:
+    if not direction and action in OF_LIBRARY:
         direction = str(arguments.get("source")) if action in _WITH_SOURCE else _OF_ACTION[action]
-    guarded = rails.direction(direction)
-    if guarded is None or action in _NO_RAILS:
+    if direction not in DIRECTIONS or action in _NO_RAILS:
         return None
     if rails.policies and rail is not None:
         for flow in rail.flows:
             if flow in rails.policies:
-                return Limits(rails.policies[flow], of_library)
-    return Limits(guarded, of_library)
+                return rails.policies[flow]
+    guarded: ErrorPolicy = getattr(rails, direction)
+    return guarded
 
 
 class Permission(dict[str, Any]):
@@ -95,19 +83,14 @@ class Permission(dict[str, Any]):
         return not self["is_blocked"]
 
 
-def as_read(action: str, output: ActionOutput) -> Any:
-    """What an action's answer is to the flow that reads it."""
-    return Permission(output.value) if action in _PERMITTING and output.verdict is not None else output.value
-
-
 def is_read_by(config: RailsConfig, action: str) -> bool:
     """Whether a flow of the configuration's own asks an action of the library, and so reads whatever stands in for it."""
     names = action, snake_to_camelcase(action) + "Action"
     return any(name in source.text for source in config.sources for name in names)
 
 
-def require_verdict(output: ActionOutput, *, of_library: bool) -> None:
-    """Hold a rail's action to an answer that something follows from.
+def require_answer(value: Any, *, of_library: bool) -> None:
+    """Hold a rail's action that gave no verdict to an answer that something follows from.
 
     What stands in for a built-in rail's action (`of_library`) answers with what the rail's flow reads; any other with
     what it likes, but for what is yet to be computed, an error, and a score that is no number: nothing follows from
@@ -117,9 +100,6 @@ def require_verdict(output: ActionOutput, *, of_library: bool) -> None:
         TypeError: it did not answer with a verdict.
         ValueError: it answered with NaN.
     """
-    if output.verdict is not None:
-        return
-    value = output.value
     if isinstance(value, float) and math.isnan(value):
         raise ValueError("a rail's action answered with a score that is no number (NaN)")
     if isinstance(value, Opaque) and value.is_moot:
@@ -130,8 +110,8 @@ def require_verdict(output: ActionOutput, *, of_library: bool) -> None:
         raise TypeError(f"a rail's action answers with a RailOutcome, not with {type(value).__name__}")
 
 
-ALLOWED = RailOutcome.allow(reason="error").view()
+ALLOWED = to_plain(RailOutcome.allow(reason="error"))
 """What the flow of a built-in rail reads where the rail could not judge and its policy lets the text pass."""
 
-FAILED = RailOutcome.failure(reason="error").view()
+FAILED = to_plain(RailOutcome.failure(reason="error"))
 """The same where its policy does not."""

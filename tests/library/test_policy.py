@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rails_engine import LLMRails
-from rails_engine.actions import RailOutcome
+from rails_engine.actions import RailOutcome, to_plain
 from rails_engine.config import RailsConfig
 from rails_engine.errors import ConfigurationError
 from rails_engine.llm import ScriptedLLM, register_provider
@@ -152,7 +152,7 @@ async def test_what_stands_in_for_a_built_in_action_answers_with_a_verdict(
 
 async def test_a_verdict_may_be_plain_data() -> None:
     async def judge(source: str, text: str) -> dict[str, Any]:
-        return RailOutcome.block().view()
+        return to_plain(RailOutcome.block())
 
     rails = open_rails("1.0", "input: {flows: [regex check input]}")
     rails.register_action(judge, "detect_regex_pattern")

@@ -41,6 +41,7 @@ from rails_engine.config.schema.rail_options import (
     SensitiveDataDetectionOptions,
 )
 from rails_engine.config.schema.rails import (
+    DIRECTIONS,
     ActionRails,
     DialogRails,
     ErrorPolicy,
@@ -100,6 +101,7 @@ from rails_engine.config.schema.vendors import (
 
 __all__ = [
     "DEFAULT_MAX_LENGTH",
+    "DIRECTIONS",
     "AIDefenseRailConfig",
     "ActionRails",
     "AutoAlignOptions",

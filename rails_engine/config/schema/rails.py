@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -149,7 +149,8 @@ class DialogRails(Section):
     )
 
 
-_DIRECTIONS = ("input", "output", "retrieval", "tool_output", "tool_input")
+DIRECTIONS: Final = ("input", "output", "retrieval", "tool_output", "tool_input")
+"""The keys of the guarded directions."""
 
 
 class Rails(Section):
@@ -175,10 +176,6 @@ class Rails(Section):
         default_factory=dict, description="Policies of single rails, by flow."
     )
 
-    def direction(self, name: str) -> GuardedDirection | None:
-        """The guarded direction of this name, where there is one."""
-        return getattr(self, name) if name in _DIRECTIONS else None
-
     def directions(self) -> dict[str, GuardedDirection]:
         """Every guarded direction by the name of its key."""
-        return {name: getattr(self, name) for name in _DIRECTIONS}
+        return {name: getattr(self, name) for name in DIRECTIONS}

@@ -26,23 +26,17 @@ async def detect_regex_pattern(source: str, text: Any, config: RailsConfig) -> R
     detection = config.rails.config.regex_detection
     options: RegexDetectionOptions | None = getattr(detection, source) if detection else None
     text = text if type(text) is str else readable(text, config)
-    found: list[str] = []
-    if options and text:
-        searching = options.engine == "backtracking"
-        found = await asyncio.to_thread(_backtracking, options, text) if searching else _found(options, text)
+    if not options or not text:
+        found = []
+    elif options.engine == "backtracking":
+        found = await asyncio.to_thread(_backtracking, options, text)
+    else:
+        encoded, each = text.encode(), zip(options.patterns, options.compiled_patterns, strict=True)
+        found = [pattern for pattern, compiled in each if compiled.search(encoded)]
     metadata: dict[str, Any] = {
         "is_match": bool(found), "text": text, "detections": found, "source": source,
     }  # fmt: skip
     return RailOutcome.block(metadata=metadata) if found else RailOutcome.allow(metadata=metadata)
-
-
-def _found(options: RegexDetectionOptions, text: str) -> list[str]:
-    encoded = text.encode()
-    found = []
-    for pattern, compiled in zip(options.patterns, options.compiled_patterns, strict=True):
-        if compiled.search(encoded):
-            found.append(pattern)
-    return found
 
 
 def _backtracking(options: RegexDetectionOptions, text: str) -> list[str]:
