@@ -13,7 +13,7 @@ from inference_backend.adapting import load_lora, load_prefix, prepare_lora
 from inference_backend.errors import ExecutorError, ResourceError
 from inference_backend.executor import Capacity
 from inference_backend.executors.inputs import adapter_rows, attention_inputs, long_tensor
-from inference_backend.executors.loading import LoadedModel, allocate_cache, cache_bytes_per_block, load_model
+from inference_backend.executors.loading import LoadedModel, allocate_cache, cache_blocks, load_model
 from inference_backend.executors.room import free_memory
 from inference_backend.executors.stage import WHOLE, Stage
 from inference_backend.kernels import LayerCache
@@ -23,8 +23,7 @@ from inference_backend.sampling import Sampler
 from inference_backend.settings import EngineSettings
 from inference_backend.step import Int32s, StepPlan, StepResult, TokenMasks
 
-_GIB = 2**30
-_LARGEST_DEFAULT = 4 * _GIB
+_LARGEST_DEFAULT = 4 * 2**30
 
 
 class CpuExecutor:
@@ -62,21 +61,13 @@ class CpuExecutor:
     def load(self) -> Capacity:
         """See `Executor.load`."""
         stage = (self._stage.number, self._stage.count)
-        self._loaded = load_model(self.settings, torch.device("cpu"), self.group, stage, self._scheme)
-        config = self._loaded.config
-        layers = self._loaded.layers
-        prepare_lora(self._loaded.model, self.settings.adapters)
-        blocks = cache_blocks(self._loaded, self.settings, layers)
-        self._caches = allocate_cache(self._loaded, self.settings, blocks, layers)
-        self._sampler = Sampler(config.vocab_size)
-        return Capacity(
-            blocks=blocks,
-            block_size=self.settings.scheduler.block_size,
-            max_positions=self._loaded.positions,
-            vocab_size=config.vocab_size,
-            hidden_size=config.hidden_size,
-            eos_ids=config.eos_ids,
-        )
+        loaded = load_model(self.settings, torch.device("cpu"), self.group, stage, self._scheme)
+        prepare_lora(loaded.model, self.settings.adapters)
+        blocks = cache_blocks(loaded, self.settings, _budget)
+        self._caches = allocate_cache(loaded, self.settings, blocks, loaded.layers)
+        self._sampler = Sampler(loaded.config.vocab_size)
+        self._loaded = loaded
+        return loaded.capacity(blocks, self.settings.scheduler.block_size)
 
     def launch(self, plan: StepPlan) -> None:
         """See `Executor.launch`."""
@@ -142,24 +133,6 @@ class CpuExecutor:
         self._results.clear()
 
 
-def cache_blocks(loaded: LoadedModel, settings: EngineSettings, layers: int) -> int:
-    """How many blocks the cache gets: as set, else a quarter of the free memory, and no more than can be used.
-
-    Raises:
-        ResourceError: not even one block fits.
-    """
-    size = settings.scheduler.block_size
-    if settings.kv_blocks is not None:
-        return settings.kv_blocks
-    each = cache_bytes_per_block(loaded, settings, layers)
-    if settings.kv_memory_gib is not None:
-        budget = int(settings.kv_memory_gib * _GIB)
-    else:
-        budget = min(free_memory() // 4, _LARGEST_DEFAULT)
-    usable = settings.scheduler.max_sequences * -(-loaded.positions // size)
-    blocks = min(budget // each, usable)
-    if blocks < 1:
-        raise ResourceError(
-            f"one KV block needs {each} bytes, but only {budget} bytes are set aside for the cache"
-        )
-    return int(blocks)
+def _budget() -> int:
+    """Bytes for a cache whose size is not set: a quarter of the free memory, at most 4 GiB."""
+    return min(free_memory() // 4, _LARGEST_DEFAULT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from inference_backend.errors import CheckpointError, ResourceError
+from inference_backend.executor import Capacity
 from inference_backend.executors.room import free_memory
 from inference_backend.kernels import LayerCache
 from inference_backend.layers import LayerBuilder, Placement, Scheme
@@ -21,6 +23,7 @@ from inference_backend.settings import EngineSettings
 from inference_backend.weights import RandomSource, SafetensorsFolder, WeightSource
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+_GIB = 2**30
 _QUANTISED_BYTES = 0.5  # at least
 _CACHE_DTYPES = {"fp8": torch.float8_e4m3fn, "int8": torch.int8}
 
@@ -42,6 +45,17 @@ class LoadedModel:
     def local_kv_heads(self) -> int:
         """KV heads of this rank."""
         return self.config.kv_heads // self.place.group.size
+
+    def capacity(self, blocks: int, block_size: int) -> Capacity:
+        """What an executor that holds it can hold besides: so many KV blocks of so many tokens."""
+        return Capacity(
+            blocks=blocks,
+            block_size=block_size,
+            max_positions=self.positions,
+            vocab_size=self.config.vocab_size,
+            hidden_size=self.config.hidden_size,
+            eos_ids=self.config.eos_ids,
+        )
 
 
 def load_model(
@@ -116,8 +130,8 @@ def _check_room(source: WeightSource, settings: EngineSettings, place: Placement
     free = free_memory()
     if needed > free:
         raise ResourceError(
-            f"the weights of {source.folder} take {needed / 2**30:.1f} GiB in {str(place.dtype).removeprefix('torch.')}, "
-            f"but {free / 2**30:.1f} GiB of memory are free: use dtype: bfloat16, a quantization or a smaller model"
+            f"the weights of {source.folder} take {needed / _GIB:.1f} GiB in {str(place.dtype).removeprefix('torch.')}, "
+            f"but {free / _GIB:.1f} GiB of memory are free: use dtype: bfloat16, a quantization or a smaller model"
         )
 
 
@@ -132,6 +146,28 @@ def cache_bytes_per_block(loaded: LoadedModel, settings: EngineSettings, layers:
     width = loaded.config.head_dim * cache_dtype(settings, loaded.place.dtype).itemsize
     scales = 4 if settings.kv_dtype == "int8" else 0
     return 2 * layers * places * (width + scales)
+
+
+def cache_blocks(loaded: LoadedModel, settings: EngineSettings, left: Callable[[], int]) -> int:
+    """How many KV blocks there are: as set, else what fits into the memory set aside, and no more than can be used.
+
+    `left` says how many bytes there are for them, where the settings do not; it is asked only then.
+
+    Raises:
+        ResourceError: not even one fits.
+    """
+    if settings.kv_blocks is not None:
+        return settings.kv_blocks
+    each = cache_bytes_per_block(loaded, settings, loaded.layers)
+    budget = left() if settings.kv_memory_gib is None else int(settings.kv_memory_gib * _GIB)
+    usable = settings.scheduler.max_sequences * -(-loaded.positions // settings.scheduler.block_size)
+    blocks = min(budget // each, usable)
+    if blocks < 1:
+        raise ResourceError(
+            f"one KV block needs {each} bytes, but {max(budget, 0)} bytes are left for the cache beside the weights "
+            f"and a step of {settings.scheduler.max_step_tokens} tokens"
+        )
+    return int(blocks)
 
 
 def allocate_cache(

@@ -1,4 +1,4 @@
-"""What attention and linear layers are told about a step, as tensors on the device."""
+"""What operations take and give: a step's rows, caches, activations and products, as tensors on the device."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ class PreNormDecoder(CausalLM):
         self.head = output_head(builder, config) if last else None
 
     def forward(self, x: Tensor, step: StepContext) -> Tensor:
-        """Hidden states [T, hidden] of one layer to those of the next; attention and feed-forward each behind their norm."""
+        """Token ids int64 [T], or states [T, hidden size], to states of all tokens, or of those wanted at the end."""
         if self.first and self.embedding is not None:
             x = self.embedding(x)
         out: Output = x

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +18,14 @@ from inference_backend.errors import ExecutorError, ResourceError
 from inference_backend.executor import Capacity
 from inference_backend.executors.cuda.capturing import capture
 from inference_backend.executors.cuda.machine import Machine, make_machine
-from inference_backend.executors.cuda.memory import cache_blocks
+from inference_backend.executors.cuda.memory import left_beside_largest_step
 from inference_backend.executors.cuda.packing import SlotTable
 from inference_backend.executors.cuda.results import Flight, ReturnPath, Sampled
 from inference_backend.executors.cuda.sampling import draw
 from inference_backend.executors.cuda.tuning import tune_products
 from inference_backend.executors.cuda.warming import warm_step
 from inference_backend.executors.inputs import adapter_rows
-from inference_backend.executors.loading import load_model
+from inference_backend.executors.loading import cache_blocks, load_model
 from inference_backend.executors.stage import WHOLE, Stage
 from inference_backend.kernels.cuda import unpack_step
 from inference_backend.layers import Scheme, StepContext
@@ -86,7 +87,7 @@ class CudaExecutor:
         model = load_model(self.settings, self._device, self.group, stage, self._scheme)
         prepare_lora(model.model, self.settings.adapters)
         tune_products(model.model, self.settings.scheduler)
-        blocks = cache_blocks(model, self.settings)
+        blocks = cache_blocks(model, self.settings, partial(left_beside_largest_step, model, self.settings))
         self._machine = make_machine(model, self.settings, self._stage, self._slots, blocks)
         self._returns = ReturnPath(self._device)
         if not model.config.experts:
@@ -94,15 +95,7 @@ class CudaExecutor:
             capture(self._machine, last_stage=self._stage.last, measured=alone)
         self._warm()
         torch.cuda.synchronize()
-        config = model.config
-        return Capacity(
-            blocks=blocks,
-            block_size=self.settings.scheduler.block_size,
-            max_positions=model.positions,
-            vocab_size=config.vocab_size,
-            hidden_size=config.hidden_size,
-            eos_ids=config.eos_ids,
-        )
+        return model.capacity(blocks, self.settings.scheduler.block_size)
 
     def launch(self, plan: StepPlan) -> None:
         """See `Executor.launch`."""

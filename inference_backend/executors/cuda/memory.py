@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from inference_backend.errors import ResourceError
-from inference_backend.executors.loading import LoadedModel, allocate_cache, cache_bytes_per_block
+from inference_backend.executors.loading import LoadedModel, allocate_cache
 from inference_backend.executors.stage import Stage
 from inference_backend.kernels import AttentionInputs
 from inference_backend.kernels.cuda import StepTensors
@@ -50,31 +49,7 @@ def entering_states(model: LoadedModel, settings: EngineSettings, stage: Stage) 
     return torch.zeros(rows, model.config.hidden_size, dtype=model.place.dtype, device=model.place.device)
 
 
-def cache_blocks(model: LoadedModel, settings: EngineSettings) -> int:
-    """How many KV blocks fit beside the weights and the largest step.
-
-    Raises:
-        ResourceError: not even one fits.
-    """
-    limits = settings.scheduler
-    if settings.kv_blocks is not None:
-        return settings.kv_blocks
-    each = cache_bytes_per_block(model, settings, model.layers)
-    if settings.kv_memory_gib is not None:
-        budget = int(settings.kv_memory_gib * _GIB)
-    else:
-        budget = _left_beside_largest_step(model, settings)
-    usable = limits.max_sequences * -(-model.positions // limits.block_size)
-    blocks = min(budget // each, usable)
-    if blocks < 1:
-        raise ResourceError(
-            f"one KV block needs {each} bytes, but {max(budget, 0)} bytes are left on the GPU beside the weights "
-            f"and a step of {limits.max_step_tokens} tokens"
-        )
-    return int(blocks)
-
-
-def _left_beside_largest_step(model: LoadedModel, settings: EngineSettings) -> int:
+def left_beside_largest_step(model: LoadedModel, settings: EngineSettings) -> int:
     """Bytes of `memory_share` that remain once the largest prompt step has shown what it takes."""
     device = model.place.device
     caches = allocate_cache(model, settings, 1, model.layers)
