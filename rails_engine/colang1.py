@@ -212,7 +212,7 @@ class Colang1:
         places = self._checks.places(request, first, asked.start)
         request, inputs = await self._checked(request, places, asked) if places else (request, asked)
         turn = self._make_turn(known.story, request, trace)
-        turn.is_recorded = trace.is_read or stream is not None or self._is_read(request)
+        turn.is_recorded = not turn.is_quiet or trace.is_read or stream is not None or self._is_read(request)
         if not turn.is_recorded:
             variables = turn.scene.machine.variables
             for to_pass, left in self._passing:
@@ -316,14 +316,13 @@ class Colang1:
         return turn
 
     def _is_read(self, request: Request) -> bool:
-        """Whether somebody may look at every event of a turn."""
+        """Whether what a turn answers, or how it is made, takes every event of it."""
         resources, options = self._resources, request.options
         return (
             (options is not None and (options.log.wanted or bool(options.output_vars)))
             or request.passthrough is not None
             or resources.config.rails.input.speculative_generation
             or resources.prompts.has_own_filters
-            or self._runner.reads_events()
         )
 
     def _ask(self, variables: dict[str, Any], request: Request) -> None:
@@ -341,9 +340,8 @@ class Colang1:
         # Without intents the model answers at once; what is found for it passes the retrieval rails before.
         answers_at_once = not self._program.user_messages and not self._resources.config.passthrough
         variables["_retrieves"] = answers_at_once and bool(variables["_retrieval_flows"])
-        for name in TRIGGERED:
-            if variables.get(name):  # a rail that stopped its turn is still named here
-                variables[name] = None
+        for name in filter(variables.get, TRIGGERED):  # a rail that stopped its turn is still named here
+            variables[name] = None
 
     # --- streaming -------------------------------------------------------------------------------------------------
 

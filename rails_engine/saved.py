@@ -66,7 +66,7 @@ def story_after(before: Story, machine: State, events: Sequence[EventDict]) -> S
     chat = events.quoted if isinstance(events, History) else NOTHING_QUOTED
     told = max(begun, chat.count)
     kept = (*before.events, *_quoted(events[begun:told]))
-    if told > begun:
+    if told > begun and len(kept) != told:
         chat = Quoted(len(kept), chat.lines)
     kept = (*kept, *_quoted(events[told:]))
     if len(kept) > HISTORY_BOUND:

@@ -26,6 +26,7 @@ from rails_engine.llm import (
     Reading,
     Sampling,
     gathered,
+    observed,
     request_of,
 )
 from rails_engine.llm import Completion as Answer
@@ -169,7 +170,7 @@ class TurnServices:
         """
         with _one_name(task):
             if self.ahead is None:
-                return await Observed(model, self.sink, task).complete(request)
+                return await observed(model, request, self.sink, task)
             return await gathered(self._chunks(model, request, task))
 
     async def stream(self, model: LLM, request: LLMRequest, task: str, piece: Piece) -> Answer:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from random import Random
-from time import monotonic, time_ns
+from time import time_ns
 from types import MappingProxyType
 from typing import Any, TypeAlias
 from uuid import uuid4
@@ -56,6 +56,13 @@ def now_text() -> str:
 @lru_cache(maxsize=2)
 def _second_text(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+@lru_cache(maxsize=2)
+def _millisecond_text(number: int) -> str:
+    """The time so many milliseconds after the epoch; events that turns make side by side share it."""
+    second, rest = divmod(number, 1000)
+    return f"{_second_text(second)}.{rest:03d}000+00:00"
 
 
 def ordered_action(name: str) -> str | None:
@@ -181,21 +188,19 @@ if hasattr(os, "register_at_fork"):
 
 
 class Stamper:
-    """Stamps the events of one turn: uids that count up from a random one, and the time to the millisecond.
+    """Stamps the events of one turn: uids that count up from a random one, and the time in whole milliseconds.
 
     A uid has 72 random bits and 48 bits of counter, so those of two turns do not meet; asking the operating system
     for each, and writing each time anew, would be a third of the cost of a turn. A uid tells events apart and guards
     nothing, so the bits come from a generator that the system seeds once a process.
     """
 
-    __slots__ = ("_count", "_prefix", "_text", "_until")
+    __slots__ = ("_count", "_prefix")
 
     def __init__(self) -> None:
         digits = f"{_random.getrandbits(72):018x}"
         self._prefix = f"{digits[:8]}-{digits[8:12]}-4{digits[12:15]}-a{digits[15:]}-"
         self._count = 0
-        self._until = 0.0
-        self._text = ""
 
     def stamp(self, event: Mapping[str, Any]) -> EventDict:
         """The event with uid, time and source; what it has already stays."""
@@ -205,14 +210,11 @@ class Stamper:
 
     def begun(self, kind: str) -> EventDict:
         """What an event of a type begins with: type, uid, time and source, and what an action's start has beside."""
-        now = monotonic()
-        if now > self._until:
-            self._until, self._text = now + 0.001, now_text()
         self._count = count = self._count + 1
         begun = {
             "type": kind,
             "uid": self._prefix + (_NUMBERS[count] if count < 1024 else f"{count:012x}"),
-            "event_created_at": self._text,
+            "event_created_at": _millisecond_text(time_ns() // 1_000_000),
             "source_uid": ENGINE_UID,
         }
         if kind.endswith("Action") and kind.startswith("Start"):

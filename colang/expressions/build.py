@@ -34,6 +34,13 @@ def compile_expression(node: tree.Expression) -> Compiled:
     inner = _build(node)
     if isinstance(node, (tree.Literal, tree.Variable)):
         return inner
+    guarded = _guarded(inner, node)
+    if isinstance(node, tree.Attribute) and isinstance(node.target, tree.Variable):
+        return _key(node.target.name, node.name, guarded)
+    return guarded
+
+
+def _guarded(inner: Compiled, node: tree.Expression) -> Compiled:
     span = node.span
 
     def guarded(scope: Scope) -> Any:
@@ -45,6 +52,18 @@ def compile_expression(node: tree.Expression) -> Compiled:
             raise ColangValueError(f"Error evaluating an expression at {span}: {_describe(error)}") from None
 
     return guarded
+
+
+def _key(variable: str, name: str, otherwise: Compiled) -> Compiled:
+    """`$variable.name`, which nearly always is a key of a dict: that cannot fail."""
+    if name.startswith("_"):
+        return otherwise
+
+    def read(scope: Scope) -> Any:
+        value = scope.read(variable)
+        return value.get(name) if type(value) is dict else otherwise(scope)
+
+    return read
 
 
 def _describe(error: Exception) -> str:
@@ -196,14 +215,7 @@ def _attribute(node: tree.Attribute) -> Compiled:
         value = target(scope)
         return value.get(name) if type(value) is dict else read_attribute(scope, value, name)
 
-    def read_variable(scope: Scope) -> Any:
-        value = scope.read(variable)
-        return value.get(name) if type(value) is dict else read_attribute(scope, value, name)
-
-    if not isinstance(node.target, tree.Variable):
-        return read
-    variable = node.target.name
-    return read_variable
+    return read
 
 
 def _refused(message: str) -> Compiled:

@@ -52,14 +52,14 @@ class Kinds:
 
     def of(self, name: str, arguments: Mapping[str, Any]) -> Kind:
         """The kind of an event."""
-        if name not in self._told_apart:
-            return name if name in self._types else OTHER
         if name == _FINISHED:
             action = arguments.get("action_name")
             ended = (
                 self._ended.get(action, self._other_ended) if isinstance(action, str) else self._other_ended
             )
             return ended if arguments.get("status") == "success" else (*ended[:-1], False)
+        if name not in self._told_apart:
+            return name if name in self._types else OTHER
         if name == "UserIntent":
             return (name, _known(arguments.get("intent"), self._intents))
         if name == "BotIntent":

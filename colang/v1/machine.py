@@ -118,14 +118,13 @@ def _heard(
     if before.owner is not program.moves:
         before = state.standing = program.moves.standing(before.instances)
     # What a generated flow does is not worth remembering: it is there once.
-    way = None if state.added else before.ways.get(kind)
-    if way is None:
-        return _worked_out(program, state, Event(name, arguments), kind)
-    end = way.straight or recall(way, state, program.config)
-    if end is None:
-        return _worked_out(program, state, Event(name, arguments), kind)
-    state.standing = end.standing
-    return end.decision
+    way = before.ways.get(kind) if not state.added else None
+    if way is not None:
+        end = way.straight or recall(way, state, program.config)
+        if end is not None:
+            state.standing = end.standing
+            return end.decision
+    return _worked_out(program, state, Event(name, arguments), kind)
 
 
 def _worked_out(program: Program, state: State, event: Event, kind: Kind) -> Send | None:
@@ -177,13 +176,23 @@ def drop_acting(program: Program, state: State, but: str) -> None:
 
     That is what becomes of them where a flow that was called runs actions: none of the others fits what it runs.
     """
+    standing = state.standing
+    after = standing.dropped.get(but) if not state.added else None
+    if after is None:
+        after = _without_acting(program, state, but)
+        if not state.added:
+            standing.dropped[but] = after
+    state.standing = after
+
+
+def _without_acting(program: Program, state: State, but: str) -> Standing[Instance]:
     gone = {each.uid for each in state.instances if _would_act(program, state, each, but)}
     if not gone:
-        return
+        return state.standing
     for each in reversed(state.instances):  # who waits for a flow stands before it
         if each.status is Status.INTERRUPTED and each.interrupted_by in gone:
             gone.add(each.uid)
-    state.standing = Standing(numbered([each for each in state.instances if each.uid not in gone]))
+    return program.moves.standing(numbered([each for each in state.instances if each.uid not in gone]))
 
 
 def _would_act(program: Program, state: State, instance: Instance, but: str) -> bool:

@@ -78,11 +78,15 @@ class Way(Generic[T]):
 
 @dataclass(slots=True, eq=False)
 class Standing(Generic[T]):
-    """The flows under way, and what was learnt of them; `owner` is who learnt it."""
+    """The flows under way, and what was learnt of them; `owner` is who learnt it.
+
+    `dropped` is what is left where flows are forgotten that would act, by the action of those that are not.
+    """
 
     instances: tuple[T, ...] = ()
     owner: Moves[T] | None = None
     ways: dict[Kind, Way[T]] = field(default_factory=dict)
+    dropped: dict[str, Standing[T]] = field(default_factory=dict)
 
 
 class Moves(Generic[T]):
@@ -156,16 +160,15 @@ def recall(begun: Way[T], values: Values, config: Any) -> End[T] | None:
             scope = scope or Variables(variables, config, values.pending)
             for name, value in way.assigned:
                 variables[name] = values.pending[name] = value(scope)
-        question = way.question
-        if question is None:
-            if way.end is None:
-                break
-            return way.end
-        if way.variable is None:
+        if way.variable is not None:
+            answer: Any = variables.get(way.variable)
+        elif way.question is not None:
             scope = scope or Variables(variables, config, values.pending)
-            answer: Any = question(scope)
+            answer = way.question(scope)
+        elif way.end is not None:
+            return way.end
         else:
-            answer = variables.get(way.variable)
+            break
         way = way.answers.get(answer if way.names else not not answer)  # noqa: SIM208 -- as bool(), without a call
     if before is not None:
         variables.clear()

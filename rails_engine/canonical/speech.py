@@ -49,20 +49,9 @@ class Speech:
         """The model's answer to the conversation as it is."""
         if scene.config.passthrough:
             return await self._passed_through(scene, "general")
-        variables = {"history": scene.history, "relevant_chunks": await self._chunks(scene)}
+        variables = {"history": scene.history, "relevant_chunks": await _chunks(scene)}
         request = scene.services.request(Completion("general", variables))
         return await self._asked(scene, request, "general", Wording())
-
-    async def _chunks(self, scene: CanonicalScene) -> str | None:
-        if scene.context.get("_retrieves"):
-            return str(scene.context.get("relevant_chunks") or "").strip()
-        said = scene.context.get("last_user_message")
-        if said and scene.services.resources.knowledge.base is not None:
-            chunks = await scene.services.relevant_chunks(str(said))
-            if chunks:
-                return "\n".join(chunks)
-        given = scene.context.get("relevant_chunks")
-        return str(given).strip() if given else None
 
     async def _passed_through(self, scene: CanonicalScene, task: str) -> Outcome:
         """The caller's messages as they are, to the model or to the caller's own function."""
@@ -134,6 +123,20 @@ class Speech:
             text = wording.whole(scene.services.parsed(task, answer.text))
             return _spoken(answer, text or wording.nothing)
         return await _shown(scene, scene.shown, Asking(model, request, task), wording)
+
+
+async def _chunks(scene: CanonicalScene) -> str | None:
+    """What an answer without intents is told from the documents; with retrieval rails it has been looked up before."""
+    variables = scene.machine.variables
+    given = variables.get("relevant_chunks")
+    if variables.get("_retrieves"):
+        return str(given or "").strip()
+    said = variables.get("last_user_message")
+    if said and scene.services.resources.knowledge.base is not None:
+        chunks = await scene.services.relevant_chunks(str(said))
+        if chunks:
+            return "\n".join(chunks)
+    return str(given).strip() if given else None
 
 
 @dataclass(frozen=True, slots=True)

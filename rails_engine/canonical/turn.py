@@ -40,6 +40,7 @@ EVENT_BOUND: Final = 300
 """New events in one turn; flows that answer each other for ever end here."""
 
 START: Final = "StartInternalSystemAction"
+FINISHED: Final = "InternalSystemActionFinished"
 LISTEN: Final = "Listen"
 
 _NOTHING: Final[EventDict] = {"type": ""}
@@ -57,6 +58,11 @@ _ANSWERED: Final = frozenset({START, "StartInputRail"})
 
 PASSING: Final[Mapping[str, str]] = {"pass_input_rails": "input", "pass_output_rails": "output"}
 """Actions of the system flows that pass rails: what these ask is on record, they themselves are not."""
+
+_PASSED: Final[Mapping[str, EventDict]] = {
+    name: {"type": FINISHED, "action_name": name, "status": "success", "is_success": True} for name in PASSING
+}
+"""What the machine hears when rails have been passed."""
 
 JUDGING: Final = "run_output_rails_in_parallel"
 """The action of the system flows that judges a message."""
@@ -295,8 +301,9 @@ class CanonicalTurn:
         """Run an action: the events that are to be seen next."""
         name, params, key = start["action_name"], start.get("action_params"), start.get("action_result_key")
         if name in PASSING:
-            left = await self._runner.left(self, PASSING[name])
-            return self._acted(start, {str(key): left}, _finished(start, left, None, []), [])
+            self.scene.machine.variables[str(key)] = await self._runner.left(self, PASSING[name])
+            self._hear_alone(_PASSED[name])
+            return []
         self.scene.notes[RESULT] = key
         arguments = resolved(params, self.scene.machine.variables) if params else {}
         self._set_about(name)
@@ -316,13 +323,16 @@ class CanonicalTurn:
         if updates:
             machine.variables.update(updates)
             machine.pending.clear()
-            self._seen += 1
         if not start.get("is_system_action"):
             return [self.stamp(finished), *events]
+        self._hear_alone(finished)
+        return events
+
+    def _hear_alone(self, finished: EventDict) -> None:
+        """Have the machine hear that an action has ended, and nobody else."""
         self._last = finished
         self._seen += 1
-        self._decision = hear(self.scene.program, machine, finished["type"], finished)
-        return events
+        self._decision = hear(self.scene.program, self.scene.machine, FINISHED, finished)
 
     def _set_about(self, name: str) -> None:
         """A rail that acts after it has spoken has not refused; that its message is judged is no act of its own."""
@@ -440,7 +450,7 @@ def _finished(start: EventDict, value: Any, failure: str | None, events: list[Ev
     name = start["action_name"]
     failed = {"failure_reason": "failed"} if failure else _NOT_FAILED
     return {
-        "type": "InternalSystemActionFinished",
+        "type": FINISHED,
         "action_uid": start.get("action_uid"),
         "action_name": name,
         "action_params": start.get("action_params") or {},

@@ -34,7 +34,8 @@ class Tap(Protocol):
 class Incoming:
     """See the module. `streaming` answers are told piece by piece; of others the body has at most `limit` bytes.
 
-    `fields` are the header fields by lower-case name. `bodiless` answers (to HEAD) end with their head.
+    `fields` are the header fields by lower-case name. `bodiless` answers (to HEAD) end with their head. `there`: nothing
+    more is waited for, as the whole answer has come, or the head of a streamed one, or what broke it.
     """
 
     __slots__ = (
@@ -52,6 +53,7 @@ class Incoming:
         "limit",
         "status",
         "streaming",
+        "there",
     )
 
     def __init__(
@@ -68,6 +70,7 @@ class Incoming:
         self.status = 0
         self.fields: dict[bytes, bytes] = {}
         self.complete = False
+        self.there = False
         self.keep = False
         self.error: BaseException | None = None
         self._tap = tap
@@ -89,6 +92,7 @@ class Incoming:
             self.keep = False
             self.end()
         elif self.streaming:
+            self.there = True
             self._wake()
 
     def body(self, piece: bytes) -> None:
@@ -110,13 +114,13 @@ class Incoming:
         """The answer is whole."""
         if self._unpacker is not None and self._size and not self._unpacker.whole:
             raise HTTPConnectionError("the compressed answer ends in the middle")
-        self.complete = True
+        self.complete = self.there = True
         self._wake()
 
     def fail(self, error: BaseException) -> None:
         """No more will come."""
         if not self.complete and self.error is None:
-            self.error = error
+            self.error, self.there = error, True
             self._wake()
 
     def _wake(self) -> None:
@@ -125,11 +129,6 @@ class Incoming:
             waiter.set_result(None)
 
     # --- what the request takes out ---
-
-    @property
-    def there(self) -> bool:
-        """Nothing more is waited for: the whole answer is there, or the head of a streamed one, or what broke it."""
-        return self.complete or self.error is not None or (self.streaming and self.status > 0)
 
     def require(self) -> None:
         """Raise what broke an answer that is `there`.

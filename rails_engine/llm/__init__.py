@@ -47,7 +47,7 @@ from rails_engine.llm.langchain_framework import (
 from rails_engine.llm.lfu import CacheInterface, LFUCache
 from rails_engine.llm.limit import Limited
 from rails_engine.llm.models import EMBEDDINGS, Models, create_models, require_client, require_keys
-from rails_engine.llm.observe import LLMCall, Observed, Sink
+from rails_engine.llm.observe import LLMCall, Observed, Sink, observed
 from rails_engine.llm.providers import PROVIDERS, ClientOptions, client_options, get_provider_names
 from rails_engine.llm.public import (
     ChatMessage,
@@ -166,6 +166,7 @@ __all__ = [
     "get_provider_names",
     "llm_call",
     "message_of",
+    "observed",
     "plain_metadata",
     "public_message",
     "public_model",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 from uuid import uuid4
@@ -68,37 +68,47 @@ class Observed(Layer):
                     gathering.add(chunk)
                     yield chunk
         except BaseException as error:  # the call is told of whatever ended it, and the cause goes on
-            self._tell(request, gathering.result(), began, error)
+            self._sink(_call(self._inner, request, self._task, gathering.result(), began, error))
             raise
-        self._tell(request, gathering.result(), began)
+        self._sink(_call(self._inner, request, self._task, gathering.result(), began))
 
-    async def complete(self, request: LLMRequest) -> Completion:
+    def complete(self, request: LLMRequest) -> Awaitable[Completion]:
         """See `Completing.complete`."""
-        began = time.time(), time.perf_counter()
-        try:
-            completion = await complete(self._inner, request)
-        except BaseException as error:  # as above
-            self._tell(request, Completion(), began, error)
-            raise
-        self._tell(request, completion, began)
-        return completion
+        return observed(self._inner, request, self._sink, self._task)
 
-    def _tell(
-        self,
-        request: LLMRequest,
-        completion: Completion,
-        began: tuple[float, float],
-        failure: BaseException | None = None,
-    ) -> None:
-        started_at, start = began
-        call = LLMCall(
-            request.task or self._task,
-            request.model or self.model_name or completion.model or "",
-            self.provider_name,
-            request,
-            completion,
-            started_at,
-            time.perf_counter() - start,
-            failure,
-        )
-        self._sink(call)
+
+async def observed(llm: LLM, request: LLMRequest, sink: Sink, task: str | None = None) -> Completion:
+    """Run one request to its end, and tell `sink` of it, however it ended.
+
+    Raises:
+        as `LLM.stream`.
+    """
+    began = time.time(), time.perf_counter()
+    try:
+        completion = await complete(llm, request)
+    except BaseException as error:  # as above
+        sink(_call(llm, request, task, Completion(), began, error))
+        raise
+    sink(_call(llm, request, task, completion, began))
+    return completion
+
+
+def _call(
+    llm: LLM,
+    request: LLMRequest,
+    task: str | None,
+    completion: Completion,
+    began: tuple[float, float],
+    failure: BaseException | None = None,
+) -> LLMCall:
+    started_at, start = began
+    return LLMCall(
+        request.task or task,
+        request.model or llm.model_name or completion.model or "",
+        llm.provider_name,
+        request,
+        completion,
+        started_at,
+        time.perf_counter() - start,
+        failure,
+    )

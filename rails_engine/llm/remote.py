@@ -18,17 +18,9 @@ class RemoteLLM:
 
     def __init__(self, endpoint: Endpoint, transport: Transport) -> None:
         self.endpoint = endpoint
+        self.model_name = endpoint.model
+        self.provider_name = endpoint.provider
         self._channel = transport.channel(endpoint)
-
-    @property
-    def model_name(self) -> str:
-        """See `LLM.model_name`."""
-        return self.endpoint.model
-
-    @property
-    def provider_name(self) -> str:
-        """See `LLM.provider_name`."""
-        return self.endpoint.provider
 
     @property
     def provider_url(self) -> str:

@@ -92,12 +92,13 @@ class Retrying(Layer):
         tries = _Tries(self._policy, request)
         while True:
             try:
-                return await complete(self._inner, tries.request)
+                return await complete(self._inner, request)
             except LLMClientError as error:
                 pause = tries.pause(error)
                 if pause is None:
                     raise
             await self._sleep(pause)
+            request = tries.request
 
 
 class _Tries:

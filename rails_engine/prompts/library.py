@@ -6,20 +6,20 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from rails_engine.config import MessageTemplate, Model, RailsConfig, TaskPrompt
 from rails_engine.errors import PromptError
 from rails_engine.llm import Message, message_of
 from rails_engine.prompts.filters import first_turns
-from rails_engine.prompts.history import TURN_STARTS, ChatLine, Event, text_of
+from rails_engine.prompts.history import TURN_STARTS, ChatLine, Event, Role, text_of
 from rails_engine.prompts.parsers import PARSERS
 from rails_engine.prompts.selection import STANDARD, built_in, chosen, of_folder
 from rails_engine.prompts.templates import Templates
 from rails_engine.values import value_class
 
 HISTORY = "history"
-_SPEAKERS = ("system", "user", "assistant")
+_SPEAKERS: Mapping[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
 _OF_HISTORY = frozenset({ChatLine})
 _TEXTS = frozenset({str})
 _MESSAGE = attrgetter("message")
@@ -54,10 +54,6 @@ def _length(message: Message) -> int:
     return sum(len(getattr(part, "text", "")) for part in message.content)
 
 
-def _is_blank(message: Message) -> bool:
-    return isinstance(message.content, str) and not message.content.strip()
-
-
 class PromptLibrary:
     """Finds, fills in and parses. Registering may go on while prompts are used."""
 
@@ -68,6 +64,7 @@ class PromptLibrary:
         self._context: dict[str, Any] = {}
         self._chosen: dict[str, TaskPrompt | None] = {}
         self._beginning = ("", "")
+        """A sample conversation, and its first two turns; worked out again only when it has changed."""
         self.has_own_filters = False
         """Whether filters were registered: nobody knows what they read of a history."""
         self._prompts = (*built_in(), *_of_environment(), *(config.prompts or ()))
@@ -128,7 +125,7 @@ class PromptLibrary:
         Raises:
             PromptError: there is no such prompt, it cannot be filled in, or it is too long without any history.
         """
-        prompt = self.get(task)
+        prompt = self._chosen.get(task) or self.get(task)
         known = self._own_variables()
         known.update(variables)
         rendered = self._rendered(prompt, known)
@@ -145,26 +142,23 @@ class PromptLibrary:
         return self._templates.text(template, {**self._own_variables(), **variables})
 
     def _own_variables(self) -> dict[str, Any]:
-        sample = self._config.sample_conversation or ""
+        config = self._config
+        sample, safety = config.sample_conversation or "", config.rails.config.content_safety
+        if self._beginning[0] != sample:
+            self._beginning = (sample, first_turns(sample, 2))
         own = {
             "general_instructions": "",
             "sample_conversation": sample,
-            "sample_conversation_two_turns": self._two_turns(sample),
-            "reasoning_enabled": _reasoning_enabled(self._config),
+            "sample_conversation_two_turns": self._beginning[1],
+            "reasoning_enabled": safety is not None and safety.reasoning.enabled,
         }
-        for item in self._config.instructions or ():
+        for item in config.instructions or ():
             if item.type == "general":
                 own["general_instructions"] = item.content
                 break
-        for name, value in self._context.items():
-            own[name] = value() if callable(value) else value
+        if self._context:
+            own |= {name: value() if callable(value) else value for name, value in self._context.items()}
         return own
-
-    def _two_turns(self, sample: str) -> str:
-        """The beginning of the sample conversation, worked out again only when that has changed."""
-        if self._beginning[0] != sample:
-            self._beginning = (sample, first_turns(sample, 2))
-        return self._beginning[1]
 
     def _rendered(self, prompt: TaskPrompt, variables: Mapping[str, Any]) -> Rendered:
         stop, max_tokens = tuple(prompt.stop or ()), prompt.max_tokens
@@ -174,10 +168,7 @@ class PromptLibrary:
                 return Rendered(prompt.task, text, (), stop, max_tokens)
             messages: list[Message] = []
             for template in prompt.messages or ():
-                given = self._messages(template, variables)
-                # Servers refuse messages that say nothing; what the conversation holds is sent as it is.
-                if not (isinstance(template, MessageTemplate) and _is_blank(given[0])):
-                    messages += given
+                messages += self._messages(template, variables)
         except PromptError as error:
             raise PromptError(f"prompt of task `{prompt.task}`: {error}") from error
         return Rendered(prompt.task, None, tuple(messages), stop, max_tokens)
@@ -185,10 +176,12 @@ class PromptLibrary:
     def _messages(self, template: MessageTemplate | str, variables: Mapping[str, Any]) -> Sequence[Message]:
         if isinstance(template, MessageTemplate):
             content = self._templates.value(template.content, variables)
-            if type(content) is str and template.type in _SPEAKERS:
-                return [Message(cast("Any", template.type), content)]
-            kept = content if isinstance(content, list) else str(content)
-            return [message_of({"role": template.type, "content": kept})]
+            if isinstance(content, list):
+                return [message_of({"role": template.type, "content": content})]
+            text, role = str(content), _SPEAKERS.get(template.type)
+            message = Message(role, text) if role else message_of({"role": template.type, "content": text})
+            # Servers refuse messages that say nothing; what the conversation holds is sent as it is.
+            return [message] if text.strip() else []
         given = self._templates.value(template, variables)
         if isinstance(given, str):
             return [message_of({"role": "user", "content": given})] if given.strip() else []
@@ -249,11 +242,6 @@ class PromptLibrary:
 def _of_environment() -> tuple[TaskPrompt, ...]:
     folder = os.environ.get("PROMPTS_DIR")
     return of_folder(Path(folder)) if folder and Path(folder).is_dir() else ()
-
-
-def _reasoning_enabled(config: RailsConfig) -> bool:
-    safety = config.rails.config.content_safety
-    return bool(safety and safety.reasoning.enabled)
 
 
 def _cuts(history: Sequence[Event]) -> list[int]:

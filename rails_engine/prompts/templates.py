@@ -26,6 +26,8 @@ MAX_RENDERED = 4 << 20
 _CALLING = (nodes.Call, nodes.CallBlock, nodes.Filter, nodes.FilterBlock, nodes.Test)
 """What may give something else the next time."""
 _MISSING = object()
+_PLAIN = frozenset({str, type(None), type(_MISSING)})
+"""Types of values that are the same wherever they are equal."""
 _LONE_EXPRESSION = re.compile(r"^\s*\{\{-?((?:(?!\}\}|\{\{|\{%).)*?)-?\}\}\s*$", re.DOTALL)
 
 MAX_WIDTH = 10_000
@@ -91,7 +93,8 @@ class Templates:
 
     def _filled(self, template: str, variables: Mapping[str, Any], *, native: bool) -> Any:
         try:
-            result = self._renderer(template, native=native)(variables)
+            renderer = self._compiled.get((template, native)) or self._prepared(template, native=native)
+            result = renderer(variables)
         except (
             TemplateError,
             SecurityError,
@@ -110,14 +113,12 @@ class Templates:
             raise PromptError(f"the template grew to more than {MAX_RENDERED >> 20} MiB: {template[:100]!r}")
         return "" if isinstance(result, Undefined) or result is None else result
 
-    def _renderer(self, template: str, *, native: bool) -> Renderer:
-        found = self._compiled.get((template, native))
-        if found is None:
-            found = self._compile(template, native=native)
-            if len(self._compiled) >= MAX_TEMPLATES:
-                self._compiled.clear()
-            self._compiled[template, native] = found
-        return found
+    def _prepared(self, template: str, *, native: bool) -> Renderer:
+        renderer = self._compile(template, native=native)
+        if len(self._compiled) >= MAX_TEMPLATES:
+            self._compiled.clear()
+        self._compiled[template, native] = renderer
+        return renderer
 
     def _compile(self, template: str, *, native: bool) -> Renderer:
         alone = _LONE_EXPRESSION.match(template) if native else None
@@ -149,12 +150,9 @@ class _Kept:
         self._last: tuple[list[Any], str] | None = None
 
     def __call__(self, variables: Mapping[str, Any]) -> Any:
-        values = []
-        for name in self._names:
-            value = variables.get(name, _MISSING)
-            if type(value) is not str and value is not None and value is not _MISSING:
-                return self._render(variables)
-            values.append(value)
+        values = [variables.get(name, _MISSING) for name in self._names]
+        if not _PLAIN.issuperset(map(type, values)):
+            return self._render(variables)
         last = self._last
         if last is not None and last[0] == values:
             return last[1]
