@@ -18,7 +18,7 @@ from lark.lexer import Token
 MAX_DEPTH = 50
 """Blocks within blocks, and brackets within brackets: later passes walk the tree recursively."""
 
-_OPEN = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
+_OPEN = {"LPAR": "RPAR", "_OPEN": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 _CLOSE = frozenset(_OPEN.values())
 
 

@@ -117,10 +117,7 @@ def _trees(children: list[Child]) -> list[Tree[Token]]:
 RULES: Mapping[str, Callable[[GroupBuilder, Tree[Token]], tree.Group]] = {
     "or_group": GroupBuilder.or_group,
     "and_group": GroupBuilder.and_group,
-    "leading_or": GroupBuilder.or_group,
-    "leading_and": GroupBuilder.and_group,
     "nested": GroupBuilder.nested,
-    "leading_nested": GroupBuilder.nested,
     "named_spec": GroupBuilder.named_spec,
     "reference_spec": GroupBuilder.reference_spec,
 }

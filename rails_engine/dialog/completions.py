@@ -18,6 +18,7 @@ UNCLEAR = "user was unclear"
 _RESERVED = (("and", "_and_"), ("or", "_or_"), ("as", "_as_"))
 _NUMBER = re.compile(r"(?<=\s)\d+(?=\s|$)")
 _ODD = re.compile(r"[^\w\s]")
+_FENCED = re.compile(r"```\w*\n(.*?)\n?```", re.DOTALL)
 
 
 def value(completion: str, name: str = "") -> Any:
@@ -137,6 +138,19 @@ def indented(text: str) -> list[str]:
     if lines and lines[0].startswith("  "):
         return lines
     return [f"  {line}" for line in lines]
+
+
+def unfenced(text: str) -> str:
+    """Text without the code fence around it, if there is one."""
+    match = _FENCED.fullmatch(text.strip())
+    return match.group(1) if match else text
+
+
+def body_of(text: str) -> str:
+    """What stands below the name line of a flow that a model wrote; all of it where it left that line out."""
+    lines = unfenced(text).strip("\n").splitlines()
+    header = next((number for number, line in enumerate(lines) if line.strip()), 0)
+    return "\n".join(lines[header + 1 :] if lines and lines[header].startswith("flow ") else lines)
 
 
 def flow_body(text: str) -> list[str]:

@@ -86,21 +86,28 @@ async def value(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
 async def flow_from_docstring(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
     """`GenerateFlowAction(flow_id)`: the body that a flow's docstring asks for, as a flow of its own."""
     flow = colang.flows(scene.program, scene.machine)[str(arguments["flow_id"])]
-    variables = {**scene.context, **colang.locals_of(scene.machine, scene.flow_uid), **_tools(scene)}
+    seen = {**scene.context, **colang.locals_of(scene.machine, scene.flow_uid)}
+    variables = {"history": scene.log_events(), **seen, **_tools(scene)}
     wish = scene.services.fill(flow.docstring or "", variables)
     shown = examples.similar_flows(scene, wish)
     text = await _ask(
         scene, "generate_flow_continuation_from_flow_nld", {"flow_nld": wish, "examples": shown}
     )
-    return Outcome(_own_flow(text, "_dynamic_", "GenerateFlowContinuationAction"))
+    return Outcome(_own_flow(completions.unfenced(text), "_dynamic_", "GenerateFlowContinuationAction"))
 
 
 def _tools(scene: Scene) -> dict[str, Any]:
     tools = [flow for flow in examples.shown_flows(scene) if flow.meta.get("tool")]
     return {
-        "tools": "\n\n".join(flow.text for flow in tools),
+        "tools": "\n\n".join(map(_described, tools)),
         "tool_names": ", ".join(flow.name for flow in tools),
     }
+
+
+def _described(flow: colang.FlowInfo) -> str:
+    """The name line of a flow, with what its docstring says."""
+    header = next((line for line in flow.text.splitlines() if line.startswith("flow ")), f"flow {flow.name}")
+    return header if flow.docstring is None else f'{header}\n  """{flow.docstring}"""'
 
 
 async def flow_from_instructions(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
@@ -110,7 +117,8 @@ async def flow_from_instructions(scene: Scene, arguments: Mapping[str, Any]) -> 
     text = await _ask(
         scene, "generate_flow_from_instructions", {"instructions": instructions, "examples": shown}
     )
-    return Outcome(_own_flow(text, "dynamic_", "GenerateFlowFromInstructionsAction"))
+    body = completions.body_of(text)
+    return Outcome(_own_flow(body, "dynamic_", "GenerateFlowFromInstructionsAction"))
 
 
 def _own_flow(text: str, prefix: str, action: str) -> dict[str, Any]:
@@ -139,7 +147,7 @@ async def flow_from_name(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
     """`GenerateFlowFromNameAction(name)`: the source of the flow that this name promises."""
     name = str(arguments["name"])
     variables = {"flow_name": name, "examples": examples.similar_flows(scene, name)}
-    text = await _ask(scene, "generate_flow_from_name", variables, stop=("\nflow",))
+    text = completions.unfenced(await _ask(scene, "generate_flow_from_name", variables, stop=("\nflow",)))
     source = "\n".join([f"flow {name}", *completions.indented(text)])
     if text.strip().startswith("flow"):
         source = text.strip()

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from colang import tree
+from colang.format import format_expression
 from colang.source import Span
 
 AT = Span("made", 1, 1, 1, 1)
@@ -143,6 +144,13 @@ def _groups(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 GROUPS = st.recursive(SPECS, _groups, max_leaves=4)
 OPERATIONS = node(tree.Operation, verb=st.sampled_from(tree.Verb), group=GROUPS)
 
+
+def _stands_alone(value: tree.Expression) -> bool:
+    """Whether it is a statement in parentheses: a name behind them would open a group of flows."""
+    first = format_expression(value).lstrip("(")[:1]
+    return not (first.isalpha() or first == "_")
+
+
 SIMPLE = st.one_of(
     OPERATIONS,
     node(
@@ -151,7 +159,7 @@ SIMPLE = st.one_of(
         operator=st.sampled_from(["=", "+=", "-="]),
         value=EXPRESSIONS | OPERATIONS,
     ),
-    node(tree.ExpressionStatement, value=EXPRESSIONS),
+    node(tree.ExpressionStatement, value=EXPRESSIONS.filter(_stands_alone)),
     node(tree.Return, value=st.none() | EXPRESSIONS),
     node(tree.Log, value=EXPRESSIONS),
     node(tree.Print, value=EXPRESSIONS),
