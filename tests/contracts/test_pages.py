@@ -1,8 +1,54 @@
-"""Pages of `docs/` that a script writes are what the script would write now."""
+"""Pages name what is there: links lead somewhere, files exist, and what a script writes is what it would write now."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
 from scripts import build_config_reference, build_fault_table
+from tests.contracts.source import ROOT
+
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
+FOLDERS = (ROOT, *(ROOT / room for room in ("rails_engine", "inference_backend", "colang", "app")))
+
+
+def prose(page: Path) -> str:
+    return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+
+
+def dead_links(page: Path) -> Iterator[str]:
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        target, _, anchor = link.partition("#")
+        there = page.parent / target if target else page
+        if not link.startswith("http") and (not there.exists() or (anchor and anchor not in anchors(there))):
+            yield link
+
+
+def missing_files(page: Path) -> Iterator[str]:
+    """Files in backquotes, of a folder under the root or under a room, that are not in it."""
+    for name in re.findall(r"`([\w.-]+(?:/[\w.-]+)+\.(?:py|cu|co|md|yml))`", prose(page)):
+        folders = [folder for folder in FOLDERS if (folder / name).parents[name.count("/") - 1].is_dir()]
+        if folders and not any((folder / name).exists() for folder in folders):
+            yield name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_points_to_is_there(page: Path) -> None:
+    assert [*dead_links(page), *missing_files(page)] == []
+
+
+def test_a_dead_link_and_a_missing_file_are_seen(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# One\n[a](#one) [b](#two) [c](gone.md) `rails_engine/turn.py` `rails_engine/gone.py`\n")
+    assert [*dead_links(page), *missing_files(page)] == ["#two", "gone.md", "rails_engine/gone.py"]
 
 
 def test_the_fault_table_is_the_one_that_is_run() -> None:
