@@ -46,6 +46,8 @@ _SILENT_ACTIONS = frozenset(
 )
 _ANSWERS = frozenset({"BotMessage", "BotToolCalls"})
 _DIALOG = frozenset({"dialog", "generation"})
+_CHECKS = frozenset({"input", "output"})
+"""Kinds of rails behind which the turn goes on: one that has not finished has stopped it."""
 _GENERATION = "generate bot message"
 _INTENT = "generate user intent"
 
@@ -132,6 +134,10 @@ def activated_rails(trace: Trace) -> list[ActivatedRail]:
     reader = _Reader(iter(trace.actions), trace.beside)
     for event in trace.events:
         reader.event(event, trace.deciders.get(event.get("uid", ""), ""))
+    unfinished = reader.open
+    if unfinished is not None and unfinished.type in _CHECKS and not unfinished.stop:
+        unfinished.decisions.append("stop")
+        unfinished.stop = True
     for rail in reader.rails:
         rail.duration = rail.duration or 0.0
     return reader.rails

@@ -140,6 +140,15 @@ def test_the_log_tells_which_rail_did_what() -> None:
     assert reply.log.stats.input_rails_duration is not None
 
 
+@pytest.mark.parametrize("kind", ["input", "output"])
+def test_a_rail_that_waits_has_stopped_the_turn(kind: str) -> None:
+    colang = "define flow gate\n  event Nod\n  bot say hello\n"
+    app = rails(colang, "good answer", yaml=f"rails: {{{kind}: {{flows: [gate]}}}}\n")
+    reply = app.generate(messages=[user("tea")], options={"log": {"activated_rails": True}})
+    rail = reply.log.activated_rails[-1]
+    assert (reply.response[0]["content"], rail.name, rail.decisions, rail.stop) == ("", "gate", ["stop"], True)
+
+
 def test_check_asks_no_model() -> None:
     app = rails(GATES, yaml=GATED)
     blocked = app.check([user("bad")])
