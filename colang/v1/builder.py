@@ -79,11 +79,12 @@ class Builder:
         )
 
     def _bot_message(self, node: Tree[Token]) -> tree.BotMessage:
-        # Below a branch the texts come in another order than written.
-        messages = sorted(node.find_data("message"), key=lambda message: message.meta.line)
+        # Below a branch the lines come in another order than written.
+        lines = sorted(_lines_of(node), key=lambda line: line.meta.line)
         return tree.BotMessage(
             name=name_of(str(node.children[1])),
-            texts=tuple(self._message(message) for message in messages),
+            texts=tuple(self._message(line) for line in lines if line.data == "message"),
+            strays=tuple(self._place.span(line) for line in lines if line.data == "stray"),
             span=self._place.span(node),
         )
 
@@ -415,6 +416,15 @@ def _named(node: Tree[Token], name: str) -> Iterator[Tree[Token]]:
     return (child for child in node.children if isinstance(child, Tree) and child.data == name)
 
 
+def _lines_of(node: Tree[Token]) -> Iterator[Tree[Token]]:
+    """What stands below `define bot`, also in branches: its texts, and statements, which are nothing to say."""
+    for child in node.children:
+        if _kind(child) in {"message", "stray"}:
+            yield as_tree(child)
+        elif _kind(child) == "message_branch":
+            yield from _lines_of(as_tree(child))
+
+
 def _line(child: Token | Tree[Token]) -> int:
     return (child.line if isinstance(child, Token) else child.meta.line) or 1
 
@@ -476,6 +486,7 @@ PARTS = {
     "message",
     "reference",
     "message_branch",
+    "stray",
     "body",
     "parameter",
     "branch",

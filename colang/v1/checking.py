@@ -35,6 +35,12 @@ def check(sources: Iterable[Source], known_flows: Collection[str] = ()) -> tuple
     for flow in flows.values():
         found.extend(_Checker({*flows, *known_flows}, intents).flow(flow))
     found.extend(_twice(files))
+    found.extend(
+        _warning("a statement below `define bot` does nothing", stray, "define a flow that runs it")
+        for file in files
+        for message in file.bot_messages
+        for stray in message.strays
+    )
     return tuple(found)
 
 

@@ -47,7 +47,7 @@ def _first_word(line: str) -> str:
     if name == "flow":
         return "this is Colang 2.x; in a 1.0 file a flow is written `define flow name`"
     if _ASSIGNMENT.match(stripped):
-        return "no statement stands here: below `define user` and `define bot` stand texts in quotes"
+        return "no statement stands here: flows hold statements, `define user` holds texts in quotes"
     if name.startswith("$"):
         return f"`{name}` is followed by `=`, `+=` or `-=` and a value"
     hint = did_you_mean(name, _STATEMENTS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from colang.source import Span
 from colang.tree import Constant, Expression, Node
 
 NEVER = frozenset({"flow", "no", "any"})
@@ -218,10 +219,11 @@ class UserMessage(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotMessage(Node):
-    """`define bot NAME`: the texts to choose from, as written."""
+    """`define bot NAME`: the texts to choose from, as written, and where statements stand among them, which nobody runs."""
 
     name: str
     texts: tuple[str, ...]
+    strays: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
