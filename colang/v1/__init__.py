@@ -26,7 +26,7 @@ from colang.v1.parser import parse, parse_all
 from colang.v1.program import Program, make_program
 from colang.v1.snapshot import check_state, restore, snapshot_of
 from colang.v1.state import Instance, State, Status
-from colang.v1.straight import called, go_through
+from colang.v1.straight import go_through
 
 __all__ = [
     "CREATED",
@@ -44,7 +44,6 @@ __all__ = [
     "Status",
     "WaitEvent",
     "call_flow",
-    "called",
     "check",
     "check_state",
     "create_all",

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from types import MappingProxyType
-from typing import Any, Final
+from collections.abc import Generator
+from typing import Any
 
 from colang.v1.creation import CREATE
 from colang.v1.deciding import SLIDE_BOUND, arguments_in
-from colang.v1.elements import FlowCode, Jump, JumpUnless, RunAction, SetVariable
+from colang.v1.elements import Jump, JumpUnless, RunAction, SetVariable
 from colang.v1.program import Program
 from colang.v1.scope import Variables
 
 
 def go_through(
-    program: Program, variables: dict[str, Any], code: FlowCode
+    program: Program, variables: dict[str, Any], reference: str
 ) -> Generator[RunAction | bool, Any, None]:
-    """Assign and decide as the flow says; it yields each action to be run, and is sent its result.
+    """Assign and decide as the flow says that `name $x=y` or `name(x=y)` names.
 
-    The last that it yields is True at the flow's end, and False where the flow does something else: it speaks, waits,
-    calls or creates.
+    It yields each action to be run, and is sent its result. The last that it yields is True at the flow's end, and False
+    where the flow does something else: it speaks, waits, calls or creates; or where there is no such flow.
 
     Raises:
         ColangRuntimeError: an expression failed.
     """
+    code = program.flows.get(reference)
+    if code is None:
+        name, arguments = arguments_in(program, reference)
+        code = program.flows.get(name)
+        if code is None:
+            yield False
+            return
+        variables.update(arguments)
     scope, head = Variables(variables, program.config), 0
     elements, end = code.elements, len(code.elements)
     for _ in range(SLIDE_BOUND):
@@ -45,15 +52,3 @@ def go_through(
         else:
             break
     yield False
-
-
-_NO_ARGUMENTS: Final[Mapping[str, Any]] = MappingProxyType({})
-
-
-def called(program: Program, reference: str) -> tuple[FlowCode | None, Mapping[str, Any]]:
-    """The flow that `name $x=y` or `name(x=y)` names, and its arguments."""
-    code = program.flows.get(reference)
-    if code is not None:
-        return code, _NO_ARGUMENTS
-    name, arguments = arguments_in(program, reference)
-    return program.flows.get(name), arguments

@@ -95,7 +95,11 @@ def _converted(value: Any, depth: int) -> Any:
 
 
 def _mapping(value: Mapping[Any, Any], depth: int) -> dict[Any, Any]:
-    return {key: item if type(item) in _ATOMS else to_plain(item, depth) for key, item in value.items()}
+    plain = dict(value)
+    for key, item in plain.items():
+        if type(item) not in _ATOMS:
+            plain[key] = to_plain(item, depth)
+    return plain
 
 
 def _object(value: Any, depth: int) -> Any:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from colang.v1 import FlowCode, Program, WaitEvent, called, drop_acting, go_through
+from colang.v1 import FlowCode, Program, WaitEvent, drop_acting, go_through
 from rails_engine.canonical.scene import RESULT
 from rails_engine.canonical.turn import Answer, CanonicalTurn
 from rails_engine.config import RailsConfig
@@ -43,50 +43,49 @@ def _waits_for_steps(code: FlowCode) -> bool:
 
 
 async def pass_rails(turn: CanonicalTurn, direction: str) -> list[str]:
-    """The direction's rails that are left, from the first on that does more than to let the message pass."""
-    variables = turn.scene.machine.variables
+    """The direction's rails that are left, from the first on that does more than to let the message pass.
+
+    By that one nothing has changed but that its actions have answered.
+    """
+    program, machine, notes = turn.scene.program, turn.scene.machine, turn.scene.notes
+    variables, triggered = machine.variables, f"triggered_{direction}_rail"
     left = list(variables.get(f"_{direction}_to_pass") or ())
-    if direction == "output" or isinstance(variables.get("user_message"), str):
-        triggered = f"triggered_{direction}_rail"
-        while left and await _passes(turn, triggered, left[0]):
-            del left[0]
+    judges = direction == "output" or isinstance(variables.get("user_message"), str)
+    while judges and left:
+        before = variables.copy()
+        answers: list[tuple[str, dict[str, Any], Outcome]] = []
+        variables[triggered] = left[0]
+        walk = go_through(program, variables, left[0])
+        element = next(walk)
+        while not isinstance(element, bool) and turn.is_system(element.name):
+            filled = element.filling.filled(variables)
+            notes[RESULT] = element.result
+            try:
+                outcome = await turn.carry_out(element.name, filled)
+            except ActionNotFoundError:
+                break  # the flow will meet it again, and say so
+            answers.append((element.name, filled, outcome))
+            if not _lets_go_on(turn, outcome):
+                break
+            element = walk.send(outcome.value)
+        if element is not True:
+            variables.clear()
+            variables.update(before)
+            turn.answers = [Answer(*answer) for answer in answers]
+            break
+        variables[triggered] = None
+        del left[0]
     if direction == "output":
-        drop_acting(turn.scene.program, turn.scene.machine, "pass_output_rails")
+        drop_acting(program, machine, "pass_output_rails")
     return left
 
 
-async def _passes(turn: CanonicalTurn, triggered: str, reference: str) -> bool:
-    """Whether a rail lets pass; where it does not, nothing has changed but that its actions have answered."""
-    program, variables = turn.scene.program, turn.scene.machine.variables
-    code, arguments = called(program, reference)
-    if code is None:
+def _lets_go_on(turn: CanonicalTurn, outcome: Outcome) -> bool:
+    """Whether an action has done nothing that the turn has to act upon; what it assigns is assigned."""
+    if failed(outcome.value, outcome.failure):
+        turn.trace.has_failed = True
+    if outcome.failure is not None or outcome.failed_rail is not None or outcome.events:
         return False
-    before = variables.copy()
-    answers: list[tuple[str, dict[str, Any], Outcome]] = []
-    if arguments:
-        variables.update(arguments)
-    variables[triggered] = reference
-    walk = go_through(program, variables, code)
-    element = next(walk)
-    while not isinstance(element, bool) and turn.is_system(element.name):
-        filled = element.filling.filled(variables)
-        turn.scene.notes[RESULT] = element.result
-        try:
-            outcome = await turn.carry_out(element.name, filled)
-        except ActionNotFoundError:
-            break  # the flow will meet it again, and say so
-        answers.append((element.name, filled, outcome))
-        if failed(outcome.value, outcome.failure):
-            turn.trace.has_failed = True
-        if outcome.failure is not None or outcome.failed_rail is not None or outcome.events:
-            break
-        if outcome.context_updates:
-            variables.update(outcome.context_updates)
-        element = walk.send(outcome.value)
-    if element is True:
-        variables[triggered] = None
-        return True
-    variables.clear()
-    variables.update(before)
-    turn.answers = [Answer(*answer) for answer in answers]
-    return False
+    if outcome.context_updates:
+        turn.scene.machine.variables.update(outcome.context_updates)
+    return True

@@ -108,7 +108,7 @@ def test_what_was_given_up_for_an_extension_waits_for_it_but_not_for_its_first_s
 def test_a_flow_that_only_assigns_asks_and_acts_is_gone_through_by_itself() -> None:
     work = program(flow("$n = 1\nif $n\n  $found = execute look(n=$n)\n$n = 2", "define flow straight"))
     variables: dict[str, Any] = {}
-    walk = go_through(work, variables, work.flows["straight"])
+    walk = go_through(work, variables, "straight")
     action = next(walk)
     assert isinstance(action, RunAction)
     assert action.name == "look"
@@ -120,7 +120,7 @@ def test_a_flow_that_only_assigns_asks_and_acts_is_gone_through_by_itself() -> N
 def test_a_flow_that_does_more_is_left_where_it_does(line: str) -> None:
     work = program(flow(f"$n = 1\n{line}\n$n = 2", "define flow f"), flow("bot a", "define subflow sub"))
     variables: dict[str, Any] = {}
-    assert next(go_through(work, variables, work.flows["f"])) is False
+    assert next(go_through(work, variables, "f")) is False
     assert variables == {"n": 1}
 
 
@@ -410,6 +410,6 @@ def test_a_flow_that_is_gone_through_and_given_up_has_changed_nothing() -> None:
     work = program(flow("$done = $cups.append(2)\nbot pour", "define subflow fill"))
     variables: dict[str, Any] = {"cups": [1]}
     before = variables.copy()
-    assert next(go_through(work, variables, work.flows["fill"])) is False
+    assert next(go_through(work, variables, "fill")) is False
     assert variables["cups"] == [1, 2]
     assert before == {"cups": [1]}
