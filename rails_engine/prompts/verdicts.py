@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 Verdict: TypeAlias = list[bool | str]
@@ -22,7 +22,7 @@ class NoVerdict(list[bool | str]):
 
 
 _PUNCTUATION = "\"'`*.,:;!?()[]{}<>"
-_UNSAFE_WORDS = {"unsafe", "not", "isn't", "isnt", "yes"}
+_UNSAFE_WORDS = {"unsafe", "un", "not", "isn't", "isnt", "yes"}
 _SAFE_WORDS = {"safe", "no"}
 _SEPARATORS = re.compile(r"[,\s]+")
 _FENCE = re.compile(r"^```\w*\s*|\s*```$")
@@ -69,7 +69,7 @@ def nemoguard_parse_response_safety(response: str) -> Verdict:
 
 def _nemoguard(response: str) -> Mapping[str, Any]:
     try:
-        data = json.loads(_FENCE.sub("", response.strip()))
+        data = json.loads(_FENCE.sub("", response.strip()), object_pairs_hook=_once)
     except ValueError as error:
         raise ValueError(f"the content safety model did not answer with JSON: {response[:200]!r}") from error
     if not isinstance(data, dict):
@@ -81,7 +81,7 @@ def nemotron_content_safety_parse_prompt_safety(response: str) -> Verdict:
     """The labelled lines of the Nemotron content-safety models, for the user's text.
 
     Raises:
-        ValueError: the line `User Safety:` is missing.
+        ValueError: the line `User Safety:` is missing, or there are two that differ.
     """
     return _of_fields(_lines(response), "User Safety")
 
@@ -90,14 +90,22 @@ def nemotron_content_safety_parse_response_safety(response: str) -> Verdict:
     """The labelled lines of the Nemotron content-safety models, for the bot's text.
 
     Raises:
-        ValueError: there is no line with a verdict.
+        ValueError: there is no line with a verdict, or two that differ.
     """
     return _of_fields(_lines(response), "Response Safety")
 
 
 def _lines(response: str) -> Mapping[str, Any]:
     pairs = (line.partition(":") for line in _THINKING.sub("", response).splitlines())
-    return {name.strip().title(): value.strip() for name, colon, value in pairs if colon}
+    return _once((name.strip().title(), value.strip()) for name, colon, value in pairs if colon)
+
+
+def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """The pairs by their names; where one has two values they contradict each other, and it has None."""
+    fields: dict[str, Any] = {}
+    for name, value in pairs:
+        fields[name] = value if fields.setdefault(name, value) == value else None
+    return fields
 
 
 def _of_fields(fields: Mapping[str, Any], key: str) -> Verdict:
@@ -122,7 +130,7 @@ def nemotron_reasoning_parse_response_safety(response: str) -> Verdict:
 
 
 def _of_harm(response: str, key: str) -> Verdict:
-    words = _lines(response).get(key, "").lower().split()
+    words = str(_lines(response).get(key) or "").lower().split()
     said = words[0].strip(_PUNCTUATION) if words else ""
     return [said == "unharmful"] if said in {"harmful", "unharmful"} else NoVerdict()
 

@@ -371,6 +371,7 @@ def test_a_history_as_messages() -> None:
         ("is_content_safe", "Unsafe S1,S2", [False, "S1", "S2"]),
         ("is_content_safe", "Not safe.", [False]),
         ("is_content_safe", "safe unsafe", [False]),
+        ("is_content_safe", "un safe", [False]),
         ("is_content_safe", "I would call it safe", [False]),
         ("is_content_safe", "", [False]),
         ("is_content_safe", '"safe"', [True]),
@@ -382,6 +383,8 @@ def test_a_history_as_messages() -> None:
         ("nemotron_reasoning_parse_prompt_safety", "Prompt harm: unharmful", [True]),
         ("nemotron_reasoning_parse_prompt_safety", "Prompt harm: harmful", [False]),
         ("nemotron_reasoning_parse_response_safety", "Prompt harm: unharmful", [False]),
+        ("nemotron_reasoning_parse_prompt_safety", "Prompt harm: harmful\nPrompt harm: unharmful", [False]),
+        ("nemotron_reasoning_parse_prompt_safety", "Prompt harm: unharmful\nPrompt harm: unharmful", [True]),
     ],
 )  # fmt: skip
 def test_a_parser_reads_the_verdict_of_its_kind_of_model(parser: str, answer: str, parsed: Any) -> None:
@@ -402,6 +405,16 @@ def test_nothing_passes_that_does_not_say_so(answer: str) -> None:
     assert not passed or {"safe", "no"} & {
         word.strip("\"'`*.,:;!?()[]{}<>").lower() for word in answer.split()[:2]
     }
+
+
+@pytest.mark.parametrize("verdicts", [("unsafe", "safe"), ("safe", "unsafe")])
+def test_of_two_verdicts_none_counts(verdicts: tuple[str, str]) -> None:
+    as_json = ", ".join(f'"User Safety": "{verdict}"' for verdict in verdicts)
+    lines = "\n".join(f"User Safety: {verdict}" for verdict in verdicts)
+    with pytest.raises(ValueError, match="content safety model"):
+        PARSERS["nemoguard_parse_prompt_safety"](f"{{{as_json}}}")
+    with pytest.raises(ValueError, match="content safety model"):
+        PARSERS["nemotron_content_safety_parse_prompt_safety"](lines)
 
 
 def test_parsing_by_task() -> None:
