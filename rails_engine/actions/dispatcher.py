@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from rails_engine.actions.discovery import discover_in
@@ -40,8 +41,10 @@ class ActionDispatcher:
 
     @property
     def registered_actions(self) -> Mapping[str, Any]:
-        """Names to functions, classes and objects, as they were registered."""
-        return {name: self._registry.require(name).target for name in self._registry.names()}
+        """Names to functions, classes and objects, as they were registered; `register_action` alone adds to them."""
+        return MappingProxyType(
+            {name: self._registry.require(name).target for name in self._registry.names()}
+        )
 
     def load_actions_from_path(self, path: Path) -> None:
         """Register what `actions.py` and `actions/` in a folder define."""

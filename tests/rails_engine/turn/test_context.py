@@ -143,6 +143,8 @@ def test_the_runtime_shows_what_is_registered() -> None:
     app.register_action(look).register_action_param("factor", 6)
     runtime = app.runtime
     assert runtime.registered_actions["look"] is look
+    with pytest.raises(TypeError):
+        runtime.registered_actions["look"] = len  # type: ignore[index]
     assert runtime.registered_action_params == {"factor": 6}
     assert runtime.action_dispatcher.has_registered("LookAction")
     assert runtime.action_dispatcher.get_action("missing") is None
