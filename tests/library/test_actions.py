@@ -231,6 +231,30 @@ async def test_a_text_in_which_a_pattern_is_found_is_blocked(text: str | None, f
     assert (outcome.is_blocked, outcome.metadata["detections"]) == (bool(found), found)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "he\u200bllo",
+        "\u202ehello",
+        "h\ufe0fello",
+        "\uff48\uff45\uff4c\uff4c\uff4f",
+        "hel\u00adlo",
+        "h\U000e0041ello",
+    ],
+)
+@pytest.mark.parametrize("engine", ["re2", "backtracking"])
+async def test_patterns_find_what_everybody_reads(engine: str, text: str) -> None:
+    extra = PATTERNS.replace("patterns", f"engine: {engine}, patterns")
+    outcome = await Bench(extra=extra).run("detect_regex_pattern", source="input", text=text)
+    assert outcome.metadata["detections"] == ["he.lo"]
+    assert outcome.metadata["text"] == text
+
+
+async def test_patterns_find_characters_that_nobody_sees() -> None:
+    extra = PATTERNS.replace("he.lo", "\\x{200b}")
+    assert (await Bench(extra=extra).run("detect_regex_pattern", source="input", text="a\u200bb")).is_blocked
+
+
 async def test_patterns_of_another_direction_do_not_count() -> None:
     assert not (
         await Bench(extra=PATTERNS).run("detect_regex_pattern", source="output", text="hello")

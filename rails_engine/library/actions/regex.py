@@ -1,8 +1,16 @@
-"""Patterns that must not occur. RE2 runs them in linear time, whatever the text."""
+"""Patterns that must not occur. RE2 runs them in linear time, whatever the text.
+
+A text is searched as it is written, and once more as it is seen where that is another text: with letters of full width
+and other compatible forms as their plain ones, and without characters that take no room, by which a word would not be
+found that everybody reads.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import unicodedata
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from rails_engine.actions import RailOutcome, action
@@ -26,26 +34,31 @@ async def detect_regex_pattern(source: str, text: Any, config: RailsConfig) -> R
     detection = config.rails.config.regex_detection
     options: RegexDetectionOptions | None = getattr(detection, source) if detection else None
     text = text if type(text) is str else readable(text, config)
+    forms = (text,) if not text or text.isascii() else (text, _as_seen(text))
     if not options or not text:
         found = []
     elif options.engine == "backtracking":
-        found = await asyncio.to_thread(_backtracking, options, text)
+        found = await asyncio.to_thread(_backtracking, options, forms)
     else:
-        encoded, each = text.encode(), zip(options.patterns, options.compiled_patterns, strict=True)
-        found = [pattern for pattern, compiled in each if compiled.search(encoded)]
+        encoded = [form.encode() for form in forms]
+        each = zip(options.patterns, options.compiled_patterns, strict=True)
+        found = [pattern for pattern, compiled in each if any(map(compiled.search, encoded))]
     metadata: dict[str, Any] = {
         "is_match": bool(found), "text": text, "detections": found, "source": source,
     }  # fmt: skip
     return RailOutcome.block(metadata=metadata) if found else RailOutcome.allow(metadata=metadata)
 
 
-def _backtracking(options: RegexDetectionOptions, text: str) -> list[str]:
+def _as_seen(text: str) -> str:
+    """The text in its compatible form (NFKC of Unicode Annex 15), without format characters and variation selectors."""
+    shown = (char for char in text if unicodedata.category(char) != "Cf" and not "\ufe00" <= char <= "\ufe0f")
+    return unicodedata.normalize("NFKC", "".join(shown))
+
+
+def _backtracking(options: RegexDetectionOptions, forms: Sequence[str]) -> list[str]:
     """Patterns beyond RE2, each bounded in time."""
     import regex
 
     flags = regex.IGNORECASE if options.case_insensitive else 0
-    return [
-        pattern
-        for pattern in options.patterns
-        if regex.search(pattern, text, flags=flags, timeout=options.timeout_s, concurrent=True)
-    ]
+    search = partial(regex.search, flags=flags, timeout=options.timeout_s, concurrent=True)
+    return [pattern for pattern in options.patterns if any(search(pattern, form) for form in forms)]
