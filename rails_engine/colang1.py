@@ -308,7 +308,7 @@ class Colang1:
             notes[PASSTHROUGH] = request.passthrough
         # Filters of the caller's may do with messages what they like: each turn makes them anew.
         own = self._resources.prompts.has_own_filters
-        events = list(story.events) if own else History(story.events, story.chat)
+        events = list(story.events) if own else History(story.events, story.quotes.take())
         scene = CanonicalScene(self._program, machine, events, services, request.options, notes=notes)
         turn = CanonicalTurn(scene, self._runner, trace)
         wanted = request.options is not None and request.options.log.internal_events

@@ -6,16 +6,16 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import field, replace
 from functools import cache, lru_cache
-from itertools import repeat
+from itertools import compress, repeat
 from operator import itemgetter
 from typing import Any, Final
 
 from colang import ColangStateError, Event
 from colang.v1 import Program, State, restore, snapshot_of, step
 from rails_engine.errors import InvalidStateError
-from rails_engine.prompts import NOTHING_QUOTED, History, Quoted
+from rails_engine.prompts import History, Quoted
 from rails_engine.umim import EventDict
 from rails_engine.values import value_class
 
@@ -47,14 +47,31 @@ _OF_THE_TURN = frozenset(
 """Variables that every turn sets for itself."""
 
 
+class Quotes:
+    """What prompts have made of a conversation, for the first turn that goes on from it.
+
+    Users' models may change the messages that they are handed, so no two turns have the same; others make their own.
+    """
+
+    __slots__ = ("_quoted",)
+
+    def __init__(self, quoted: Quoted | None = None) -> None:
+        self._quoted = quoted
+
+    def take(self) -> Quoted:
+        """What has been made, if nobody has taken it."""
+        quoted, self._quoted = self._quoted, None
+        return quoted or Quoted()
+
+
 @value_class
 class Story:
     """The machine, and the events so far; shared, never changed."""
 
     machine: State
     events: tuple[EventDict, ...] = ()
-    chat: Quoted = NOTHING_QUOTED
-    """What prompts that quote it as chat messages have made of it."""
+    quotes: Quotes = field(default_factory=Quotes)
+    """What prompts have made of it."""
 
 
 _MARKERS = re.compile(r"(Start|Finish)?\w*Rails?(Finished)?|ContextUpdate|Listen")
@@ -63,21 +80,20 @@ _MARKERS = re.compile(r"(Start|Finish)?\w*Rails?(Finished)?|ContextUpdate|Listen
 def story_after(before: Story, machine: State, events: Sequence[EventDict]) -> Story:
     """The conversation after a turn whose `events` begin with those before it."""
     begun = len(before.events)
-    chat = events.quoted if isinstance(events, History) else NOTHING_QUOTED
-    told = max(begun, chat.count)
-    kept = (*before.events, *_quoted(events[begun:told]))
-    if told > begun and len(kept) != told:
-        chat = Quoted(len(kept), chat.lines)
-    kept = (*kept, *_quoted(events[told:]))
-    if len(kept) > HISTORY_BOUND:
-        chat = chat.without(kept[:-HISTORY_BOUND])
-        kept = kept[-HISTORY_BOUND:]
-    return Story(machine, kept, chat)
+    new = events[begun:]
+    kept = [_is_kept(event) for event in new]
+    history = (*before.events, *compress(new, kept))
+    quoted = events.quoted if isinstance(events, History) else Quoted()
+    quoted.sift(begun, kept)
+    if len(history) > HISTORY_BOUND:
+        quoted.forget(history[:-HISTORY_BOUND])
+        history = history[-HISTORY_BOUND:]
+    return Story(machine, history, Quotes(quoted))
 
 
-def _quoted(events: Sequence[EventDict]) -> list[EventDict]:
-    """What later turns quote: what was said, meant and done. The turn's own machinery is left out."""
-    return [event for event in events if not (event.get("is_system_action") or is_marker(event["type"]))]
+def _is_kept(event: EventDict) -> bool:
+    """Whether later turns quote an event: what was said, meant and done. The turn's own machinery is left out."""
+    return not (event.get("is_system_action") or is_marker(event["type"]))
 
 
 @lru_cache(maxsize=1024)

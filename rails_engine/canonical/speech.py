@@ -7,7 +7,6 @@ import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from operator import attrgetter
 from typing import Any, Final
 
 from colang.v1 import to_text
@@ -16,7 +15,7 @@ from rails_engine.canonical import texts
 from rails_engine.canonical.scene import CanonicalScene, Shown
 from rails_engine.canonical.similar import Examples, in_prompt
 from rails_engine.canonical.wording import NOTHING_TO_SAY, Wording
-from rails_engine.llm import LLM, Chunk, LLMRequest, message_of, text_of
+from rails_engine.llm import LLM, Chunk, LLMRequest, message_of, plain_messages
 from rails_engine.llm import Completion as Answer
 from rails_engine.request import Passthrough
 from rails_engine.scene import Completion, Outcome
@@ -27,10 +26,6 @@ REASONING: Final = "reasoning"
 
 FILLED: Final = "filled"
 """The note of a predefined message that holds somebody else's words: it is for the output rails."""
-
-_ROLE: Final = attrgetter("role")
-_CONTENT: Final = attrgetter("content")
-_TEXTS: Final = frozenset({str})
 
 PASSTHROUGH: Final = "passthrough"
 """The note of what takes the model's place in this turn."""
@@ -245,11 +240,7 @@ def _prompt_of(request: LLMRequest) -> Any:
     """A request's prompt: a text, or messages as plain data."""
     if request.prompt is not None:
         return request.prompt
-    said = request.messages
-    texts = list(map(_CONTENT, said))
-    if not _TEXTS.issuperset(map(type, texts)):
-        texts = list(map(text_of, said))
-    return [{"role": role, "content": text} for role, text in zip(map(_ROLE, said), texts, strict=True)]
+    return plain_messages(request.messages)
 
 
 def _arguments(text: str) -> Any:

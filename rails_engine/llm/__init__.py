@@ -61,6 +61,7 @@ from rails_engine.llm.public import (
     UsageInfo,
 )
 from rails_engine.llm.public import ToolCall as PublicToolCall
+from rails_engine.llm.quotation import Past, Quotation, length_of
 from rails_engine.llm.registry import (
     get_default_framework,
     get_framework,
@@ -78,6 +79,7 @@ from rails_engine.llm.several import samples
 from rails_engine.llm.shapes import (
     content_of,
     message_of,
+    plain_messages,
     plain_metadata,
     public_message,
     request_of,
@@ -130,8 +132,10 @@ __all__ = [
     "Observed",
     "OtherPart",
     "Part",
+    "Past",
     "PublicModel",
     "PublicToolCall",
+    "Quotation",
     "Reading",
     "Receiver",
     "Regex",
@@ -164,9 +168,11 @@ __all__ = [
     "get_framework",
     "get_llm_instance_wrapper",
     "get_provider_names",
+    "length_of",
     "llm_call",
     "message_of",
     "observed",
+    "plain_messages",
     "plain_metadata",
     "public_message",
     "public_model",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from rails_engine.llm.answer import Completion
 from rails_engine.llm.base import (
@@ -36,7 +36,8 @@ from rails_engine.llm.public import (
 )
 from rails_engine.llm.public import Role as PublicRole
 from rails_engine.llm.public import ToolCall as PublicToolCall
-from rails_engine.llm.wire import content_field, tool_field
+from rails_engine.llm.quotation import Past, Quotation
+from rails_engine.llm.wire import content_field, text_of, tool_field
 
 _SAMPLING = {field.name for field in fields(Sampling)}
 _KNOWN = ("tool_choice", "response_format", "streaming")
@@ -44,7 +45,7 @@ _NAMED = frozenset({*_KNOWN, "tools"})
 _TEXT_PART = frozenset({"type", "text"})
 _IMAGE_PART = frozenset({"type", "image_url"})
 _IMAGE = frozenset({"url", "detail"})
-_PLAIN = frozenset({"role", "content"})
+_ROLE_AND_CONTENT = frozenset({"role", "content"})
 _PLAIN_ROLES: Mapping[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
 _FINISH = ("stop", "length", "tool_calls", "content_filter", "error")
 
@@ -59,7 +60,7 @@ def request_of(
 ) -> LLMRequest:
     """A request from the arguments of a public call; unknown arguments become body fields."""
     text = prompt if isinstance(prompt, str) else None
-    messages = () if isinstance(prompt, str) else tuple([message_of(message) for message in prompt])
+    messages = () if isinstance(prompt, str) else _messages_of(prompt)
     if not given:
         sampling = Sampling(stop=tuple(stop)) if stop else NO_SAMPLING
         return LLMRequest(messages=messages, prompt=text, sampling=sampling)
@@ -74,6 +75,12 @@ def request_of(
     )
 
 
+def _messages_of(
+    messages: Sequence[ChatMessage | Message | Mapping[str, Any]],
+) -> tuple[Message, ...]:
+    return messages if isinstance(messages, Quotation) else tuple(map(message_of, messages))
+
+
 def _sampling(stop: list[str] | None, given: Mapping[str, Any]) -> Sampling:
     values = {name: value for name, value in given.items() if name in _SAMPLING and value is not None}
     stops = stop or values.pop("stop", None) or ()
@@ -85,7 +92,11 @@ def message_of(message: ChatMessage | Message | Mapping[str, Any]) -> Message:
     """A message of ours, from a public one or from its dictionary where it is not one."""
     if isinstance(message, Message):
         return message
-    if isinstance(message, dict) and message.keys() == _PLAIN and isinstance(message["content"], str):
+    if (
+        isinstance(message, dict)
+        and message.keys() == _ROLE_AND_CONTENT
+        and isinstance(message["content"], str)
+    ):
         # Most messages of a long history have nothing but a role and a text.
         plain: Role | None = _PLAIN_ROLES.get(message["role"])
         if plain is not None:
@@ -150,17 +161,56 @@ def call_of(request: LLMRequest) -> tuple[Prompt, list[str] | None, dict[str, An
 _PUBLIC_ROLES = {**{role.value: role for role in PublicRole}, "developer": PublicRole.SYSTEM}
 
 
+class _Lent(ChatMessage):
+    """A message that the next call is handed again, unless somebody changes it: then it is one like any other."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        object.__setattr__(self, "__class__", ChatMessage)
+        object.__setattr__(self, name, value)
+
+    def __eq__(self, other: object) -> bool:
+        return vars(self) == vars(other) if isinstance(other, ChatMessage) else NotImplemented
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ChatMessage, tuple(vars(self).values())
+
+    __hash__ = None  # type: ignore[assignment]  # as of any message
+
+
+_Lent.__name__ = _Lent.__qualname__ = ChatMessage.__qualname__
+_KEPT: Final = frozenset({_Lent, type(None)})
+
+
 def public_messages(messages: Sequence[Message]) -> list[ChatMessage]:
-    """Messages of ours as users' models take them, which may change them; most have nothing but a role and a text."""
-    roles = _PUBLIC_ROLES
-    return [
-        ChatMessage(roles[message.role], message.content)
-        if type(message.content) is str
-        and message.name is message.tool_call_id is None
-        and not message.tool_calls
-        else public_message(message)
-        for message in messages
-    ]
+    """Messages of ours as users' models take them, which may change them.
+
+    Those that a call left as they were are handed to the next one that quotes them: making them would cost more than all
+    else that a long conversation takes.
+    """
+    if not isinstance(messages, Quotation):
+        return list(map(public_message, messages))
+    before, after = messages.others
+    lent = _lent(messages.past, messages.end - messages.begin)
+    return [*map(public_message, before), *lent, *map(public_message, after)]
+
+
+def _lent(past: Past, count: int) -> list[ChatMessage]:
+    """The first messages of a conversation for a user's model."""
+    kinds = set(map(type, past.public))
+    if not kinds <= _KEPT or any(past.metadata):
+        past.remake()
+    for message in past.messages[len(past.public) : count]:
+        public = public_message(message)
+        past.metadata.append(public.provider_metadata)
+        if type(message.content) is str and not public.tool_calls:
+            object.__setattr__(public, "__class__", _Lent)
+        past.public.append(public if type(public) is _Lent else None)
+    if past.unlike_text:
+        return [
+            kept or public_message(message)
+            for kept, message in zip(past.public[:count], past.messages, strict=False)
+        ]
+    return past.public[:count]
 
 
 def public_message(message: Message) -> ChatMessage:
@@ -178,6 +228,19 @@ def public_call(call: ToolCall) -> PublicToolCall:
     except ValueError:
         arguments = {"__raw__": call.arguments}
     return PublicToolCall(call.id, "function", ToolCallFunction(call.name, arguments))
+
+
+def plain_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """Roles and texts; of what a prompt quotes, dictionaries that other prompts quote, too, so that nobody may change them."""
+    if isinstance(messages, Quotation) and not messages.past.unlike_text:
+        before, after = messages.others
+        lines = messages.past.lines[: messages.end - messages.begin]
+        return [*map(_plain, before), *lines, *map(_plain, after)]
+    return list(map(_plain, messages))
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    return {"role": message.role, "content": text_of(message)}
 
 
 # --- answers -------------------------------------------------------------------------------------------------------

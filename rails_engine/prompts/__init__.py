@@ -36,7 +36,6 @@ from rails_engine.prompts.answers import (
 from rails_engine.prompts.filters import FILTERS
 from rails_engine.prompts.history import (
     HIDDEN,
-    NOTHING_QUOTED,
     History,
     Quoted,
     conversation_to_events,
@@ -64,7 +63,6 @@ from rails_engine.prompts.verdicts import (
 __all__ = [
     "FILTERS",
     "HIDDEN",
-    "NOTHING_QUOTED",
     "PARSERS",
     "History",
     "LLMTaskManager",

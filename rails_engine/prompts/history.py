@@ -14,11 +14,11 @@ and in 2.x each line of the interaction log is labelled: `user action: …`, `us
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import compress
 from operator import itemgetter
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from rails_engine.llm import Message, message_of
-from rails_engine.values import value_class
+from rails_engine.llm import Message, Past, message_of
 
 Event: TypeAlias = Mapping[str, Any]
 Role: TypeAlias = Literal["user", "assistant", "system"]
@@ -45,18 +45,23 @@ _LOG_LABELS = {
 
 def as_colang(events: Sequence[Event]) -> str:
     """Events of either dialect in its notation."""
+    told = events.tell() if isinstance(events, History) else None
+    if told is not None:
+        return "".join(told)
     shown = with_masks(events)
     if any(event.get("type") in _LOG_LABELS for event in shown):
         return as_log(shown)
     last_bot = max((i for i, event in enumerate(shown) if event.get("type") == "BotIntent"), default=-1)
-    lines: list[str] = []
-    for index, event in enumerate(shown):
-        line = _LINES.get(str(event.get("type")))
-        if line:
-            lines += line(event)
-        if index == last_bot and event.get("instructions"):
-            lines[-1:] = [f"# {event['instructions']}", *lines[-1:]]
-    return "".join(f"{line}\n" for line in lines)
+    return "".join([_told(event, instructed=index == last_bot) for index, event in enumerate(shown)])
+
+
+def _told(event: Event, *, instructed: bool = False) -> str:
+    """The lines of an event of 1.0; what the bot meant last may come with instructions."""
+    line = _LINES.get(str(event.get("type")))
+    if line is None:
+        return ""
+    lines = [f"# {event['instructions']}"] if instructed and event.get("instructions") else []
+    return "".join([f"{each}\n" for each in [*lines, *line(event)]])
 
 
 def _user_message(event: Event) -> list[str]:
@@ -151,74 +156,119 @@ def text_of(content: Any) -> str:
     return " ".join(str(part.get("text", "")) if "text" in part else "[image]" for part in parts)
 
 
-class ChatLine(dict[str, Any]):
-    """A chat message, and what models are sent for it."""
-
-    __slots__ = ("message",)
-    message: Message
-
-
-def _line(role: Role, content: Any) -> ChatLine:
-    line = ChatLine(role=role, content=content)
+def _message(role: Role, content: Any) -> Message:
     if type(content) is str:
-        line.message = Message(role, content)
-    else:
-        kept = content if isinstance(content, list) else text_of(content)
-        line.message = message_of({"role": role, "content": kept})
-    return line
+        return Message(role, content)
+    kept = content if isinstance(content, list) else text_of(content)
+    return message_of({"role": role, "content": kept})
 
 
-@value_class
 class Quoted:
-    """Chat messages that stand for the first `count` events of a history."""
+    """What prompts have made of the beginning of a history; it grows with it, and belongs to one turn at a time.
 
-    count: int
-    lines: tuple[ChatLine, ...]
+    `past` has the chat messages that stand for the first `count` events, `told` a text in Colang's notation for each of the
+    first events.
+    """
 
-    def without(self, events: Sequence[Event]) -> Quoted:
-        """What is left where these events, with which the history began, are forgotten."""
-        if len(events) >= self.count:
-            return NOTHING_QUOTED
-        gone = sum(event.get("type") in _SPOKEN for event in events)
-        return Quoted(self.count - len(events), self.lines[gone:])
+    __slots__ = ("count", "past", "told")
+
+    def __init__(self) -> None:
+        self.past = Past()
+        self.count = 0
+        self.told: list[str] = []
+
+    def forget(self, events: Sequence[Event]) -> None:
+        """Leave out these events, with which the history began."""
+        self.past.forget(_spoken(events[: self.count]))
+        self.count = max(0, self.count - len(events))
+        del self.told[: len(events)]
+
+    def since(self, events: Sequence[Event]) -> Quoted:
+        """What is left where these events, with which the history began, are not quoted."""
+        rest = Quoted()
+        rest.told = self.told[len(events) :]
+        if self.count > len(events):
+            rest.count = self.count - len(events)
+            rest.past = self.past.since(_spoken(events))
+        return rest
+
+    def sift(self, begun: int, kept: Sequence[bool]) -> None:
+        """Of the events from the place `begun` on only some are `kept`; the others have no words here."""
+        self.count = min(self.count, begun) + sum(kept[: max(0, self.count - begun)])
+        self.told[begun:] = compress(self.told[begun:], kept)
 
 
-NOTHING_QUOTED: Final = Quoted(0, ())
+def _spoken(events: Sequence[Event]) -> int:
+    return sum(event.get("type") in _SPOKEN for event in events)
+
+
+class ChatLines(list[dict[str, Any]]):
+    """The chat messages of all of a conversation, as a prompt quotes them: nobody may change the messages."""
+
+    __slots__ = ("past",)
+
+    def __init__(self, past: Past) -> None:
+        super().__init__(past.lines)
+        self.past = past
 
 
 class History(list[Any]):
-    """The events of a conversation; chat messages that were made of the first of them are not made again.
-
-    Whoever is given these messages must not change them: later turns quote them too.
-    """
+    """The events of a conversation; what prompts have made of the first of them is not made again."""
 
     __slots__ = ("quoted",)
 
-    def __init__(self, events: Iterable[Event], quoted: Quoted = NOTHING_QUOTED) -> None:
+    def __init__(self, events: Iterable[Event], quoted: Quoted) -> None:
         super().__init__(events)
         self.quoted = quoted
 
-    def quote(self) -> Quoted | None:
-        """The chat messages of all events so far; None where a text among them is to be masked."""
-        quoted = self.quoted
-        new = self[quoted.count :]
-        if new:
-            if _has_masks(new):
-                return None
-            lines = [
-                _line(spoken[0], event.get(spoken[1]))
-                for event in new
-                if (spoken := _SPOKEN.get(event.get("type"))) is not None
-            ]
-            self.quoted = quoted = Quoted(len(self), (*quoted.lines, *lines))
-        return quoted
+    def quote(self) -> ChatLines:
+        """The chat messages of all events so far."""
+        quoted, past = self.quoted, self.quoted.past
+        for event in self[quoted.count :]:
+            kind = event.get("type")
+            if kind == _MASKS:
+                _hide(past)
+            elif (spoken := _SPOKEN.get(kind)) is not None:
+                content = event.get(spoken[1])
+                past.add(_message(spoken[0], content), content)
+        quoted.count = len(self)
+        return ChatLines(past)
+
+    def tell(self) -> list[str] | None:
+        """All events so far in the notation of 1.0; None where it takes more than one of them to write one down."""
+        told = self.quoted.told
+        new = self[len(told) :]
+        if any(event.get("type") in _LOG_LABELS or event.get("instructions") for event in new):
+            return None
+        for event in new:
+            if event.get("type") == _MASKS:
+                self._hide_told(len(told))
+            told.append(_told(event))
+        return told
+
+    def _hide_told(self, place: int) -> None:
+        """Mask what the user said last before a place."""
+        said = next((p for p in range(place - 1, -1, -1) if self[p].get("type") == "UserMessage"), None)
+        if said is not None:
+            self.quoted.told[said] = _told({**self[said], "text": HIDDEN})
+
+    def since(self, start: int) -> History:
+        """The history from a place on."""
+        return History(self[start:], self.quoted.since(self[:start]))
+
+
+def _hide(past: Past) -> None:
+    """Mask what the user said last."""
+    messages = past.messages
+    said = next((p for p in range(len(messages) - 1, -1, -1) if messages[p].role == "user"), None)
+    if said is not None:
+        past.change(said, _message("user", HIDDEN), HIDDEN)
 
 
 def as_chat(events: Sequence[Event]) -> list[dict[str, Any]]:
     """User and bot texts as chat messages, in order; contents stay as they are, so images are kept."""
-    quoted = events.quote() if isinstance(events, History) else None
-    if quoted is not None:
-        return list(quoted.lines)
+    if isinstance(events, History):
+        return events.quote()
     messages: list[dict[str, Any]] = []
     for event in with_masks(events):
         spoken = _SPOKEN.get(event.get("type"))

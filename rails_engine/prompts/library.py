@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from rails_engine.config import MessageTemplate, Model, RailsConfig, TaskPrompt
 from rails_engine.errors import PromptError
-from rails_engine.llm import Message, message_of
+from rails_engine.llm import Message, Past, Quotation, length_of, message_of
 from rails_engine.prompts.filters import first_turns
-from rails_engine.prompts.history import TURN_STARTS, ChatLine, Event, Role, text_of
+from rails_engine.prompts.history import TURN_STARTS, ChatLines, Event, History, Role, text_of
 from rails_engine.prompts.parsers import PARSERS
 from rails_engine.prompts.selection import STANDARD, built_in, chosen, of_folder
 from rails_engine.prompts.templates import Templates
@@ -20,10 +19,6 @@ from rails_engine.values import value_class
 
 HISTORY = "history"
 _SPEAKERS: Mapping[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
-_OF_HISTORY = frozenset({ChatLine})
-_TEXTS = frozenset({str})
-_MESSAGE = attrgetter("message")
-_CONTENT = attrgetter("content")
 _DEFAULT_TOOLS = "main"
 
 
@@ -42,16 +37,9 @@ class Rendered:
         """Characters of text."""
         if self.prompt is not None:
             return len(self.prompt)
-        contents = list(map(_CONTENT, self.messages))
-        if _TEXTS.issuperset(map(type, contents)):
-            return sum(map(len, contents))
-        return sum(map(_length, self.messages))
-
-
-def _length(message: Message) -> int:
-    if isinstance(message.content, str):
-        return len(message.content)
-    return sum(len(getattr(part, "text", "")) for part in message.content)
+        if isinstance(self.messages, Quotation):
+            return self.messages.characters
+        return sum(map(length_of, self.messages))
 
 
 class PromptLibrary:
@@ -166,14 +154,20 @@ class PromptLibrary:
             if prompt.content is not None and not prompt.messages:
                 text = self._templates.text(prompt.content, variables)
                 return Rendered(prompt.task, text, (), stop, max_tokens)
-            messages: list[Message] = []
+            messages: tuple[Message, ...] = ()
             for template in prompt.messages or ():
-                messages += self._messages(template, variables)
+                given = self._messages(template, variables)
+                if isinstance(given, Past):
+                    messages = Quotation.of(messages, given)
+                elif given:
+                    messages = _followed(messages, given)
         except PromptError as error:
             raise PromptError(f"prompt of task `{prompt.task}`: {error}") from error
-        return Rendered(prompt.task, None, tuple(messages), stop, max_tokens)
+        return Rendered(prompt.task, None, messages, stop, max_tokens)
 
-    def _messages(self, template: MessageTemplate | str, variables: Mapping[str, Any]) -> Sequence[Message]:
+    def _messages(
+        self, template: MessageTemplate | str, variables: Mapping[str, Any]
+    ) -> Sequence[Message] | Past:
         if isinstance(template, MessageTemplate):
             content = self._templates.value(template.content, variables)
             if isinstance(content, list):
@@ -187,8 +181,8 @@ class PromptLibrary:
             return [message_of({"role": "user", "content": given})] if given.strip() else []
         if not isinstance(given, list):
             raise PromptError(f"expected messages from {template!r}, got {type(given).__name__}")
-        if _OF_HISTORY.issuperset(map(type, given)):
-            return list(map(_MESSAGE, given))
+        if type(given) is ChatLines:
+            return given.past
         return [message_of(_role_first(item)) for item in given]
 
     def _shortened(self, prompt: TaskPrompt, variables: Mapping[str, Any], limit: int) -> Rendered:
@@ -196,7 +190,8 @@ class PromptLibrary:
         history: Sequence[Event] = variables.get(HISTORY) or ()
 
         def tried(start: int) -> Rendered:
-            return self._rendered(prompt, {**variables, HISTORY: list(history[start:])})
+            rest = history.since(start) if isinstance(history, History) else list(history[start:])
+            return self._rendered(prompt, {**variables, HISTORY: rest})
 
         starts = _cuts(history)
         low, high = 0, len(starts)
@@ -242,6 +237,14 @@ class PromptLibrary:
 def _of_environment() -> tuple[TaskPrompt, ...]:
     folder = os.environ.get("PROMPTS_DIR")
     return of_folder(Path(folder)) if folder and Path(folder).is_dir() else ()
+
+
+def _followed(messages: tuple[Message, ...], more: Sequence[Message]) -> tuple[Message, ...]:
+    """Messages with more behind them; what they quote stays known."""
+    if isinstance(messages, Quotation):
+        before, after = messages.others
+        return Quotation.of(before, messages.past, (*after, *more))
+    return (*messages, *more)
 
 
 def _cuts(history: Sequence[Event]) -> list[int]:

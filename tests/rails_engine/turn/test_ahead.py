@@ -78,16 +78,28 @@ def test_of_a_long_conversation_the_latest_events_are_kept_for_prompts() -> None
     assert [event["text"] for event in later.events] == [str(number) for number in range(201, 701)]
 
 
-def test_what_was_quoted_in_one_turn_is_quoted_alike_in_the_next() -> None:
+@pytest.mark.parametrize("name", ["to_chat_messages", "colang", "user_assistant_sequence"])
+def test_what_was_quoted_in_one_turn_is_quoted_alike_in_the_next(name: str) -> None:
     """Also where a text is masked later on, and where the beginning of a long conversation is forgotten."""
-    quote, story = FILTERS["to_chat_messages"], begin_story()
+    quote, story = FILTERS[name], begin_story()
     for number in range(300):
-        events = History(story.events, story.chat)
+        events = History(story.events, story.quotes.take())
+        if number % 3:
+            assert quote(events) == quote(list(events))
+            assert quote(events.since(number)) == quote(events[number:])
         for kind, key in (("UserMessage", "text"), ("Listen", "at"), ("StartUtteranceBotAction", "script")):
             events.append({"type": kind, key: f"{kind} {number}"})
         assert quote(events) == quote(list(events))
         if number in {20, 21, 290}:
             events.append({"type": "mask_prev_user_message"})
         story = story_after(story, State(), events)
-        assert quote(History(story.events, story.chat)) == quote(list(story.events))
-    assert story.chat.lines, "what was quoted is kept"
+
+
+def test_what_was_quoted_goes_to_the_first_turn_that_asks_for_it() -> None:
+    """Users' models may change messages that they are handed: no two turns have the same."""
+    events = History([{"type": "UserMessage", "text": "hi"}], begin_story().quotes.take())
+    FILTERS["to_chat_messages"](events)
+    story = story_after(begin_story(), State(), events)
+    assert [line["content"] for line in story.quotes.take().past.lines] == ["hi"]
+    assert story.quotes.take().past.lines == []
+    assert begin_story().quotes.take() is not begin_story().quotes.take()
