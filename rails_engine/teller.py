@@ -75,7 +75,6 @@ class Passage:
         except StreamStoppedError as stop:
             self._teller.stop(stop)
             raise
-        self._teller.close(self)
         self._teller.expect(self._windows.released)
         return "".join(self._written), self._windows.released if self._windows.checks else None
 

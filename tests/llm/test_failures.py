@@ -106,6 +106,12 @@ async def test_an_error_inside_a_stream(stub: Stub, models: MakeModels) -> None:
         await ask(models, LLMRequest(prompt="q", streaming=True))
 
 
+async def test_a_piece_of_a_stream_that_is_no_json_is_shown(stub: Stub, models: MakeModels) -> None:
+    stub.replies = [Reply(raw=b"data: <html>\n\n", headers={"Content-Type": "text/event-stream"})]
+    with pytest.raises(LLMResponseValidationError, match="<html>"):
+        await ask(models, LLMRequest(prompt="q", streaming=True), transport="http")
+
+
 async def test_an_endless_line_is_bounded(stub: Stub, models: MakeModels) -> None:
     stub.replies = [Reply(raw=b"data: " + b"x" * (9 << 20), headers={"Content-Type": "text/event-stream"})]
     with pytest.raises(LLMResponseValidationError, match="more than 8 MiB"):

@@ -58,6 +58,13 @@ async def test_an_answer_goes_out_while_it_is_written(source: str) -> None:
     assert looking.seen == (["one two ", "two three", "three"] if source != ANSWERING else [])
 
 
+async def test_a_second_answer_of_a_turn_goes_out_while_it_is_written_too() -> None:
+    more = '  $more = await PassthroughLLMAction(user_message="and then")\n  bot say $more\n'
+    app, looking = guarded(ANSWERING + more + GATE, "one two three", "four five six")
+    assert "".join(await frames(app)).split() == ["one", "two", "three", "four", "five", "six"]
+    assert looking.seen == ["one two ", "two three", "three", "four five ", "five six", "six"]
+
+
 async def test_the_librarys_passthrough_goes_out_while_it_is_written() -> None:
     app, looking = guarded(LIBRARY + GATE, "user intent: user asked", "one two three")
     assert await frames(app) == ["one ", "two ", "three"]
