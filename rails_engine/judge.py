@@ -126,7 +126,7 @@ class Judge:
         """The verdict of the output rails on a window of a streamed answer."""
         judgement = await self.output(text, asked, thought)
         if judgement.passed:
-            return Ruling(judgement.text)
+            return Ruling(judgement.text, said=judgement.said)
         events = (judgement.exception,) if judgement.exception else ()
         return Ruling("", judgement.rail, judgement.failed, events, judgement.said)
 

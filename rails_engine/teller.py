@@ -101,6 +101,7 @@ class Teller:
         self._open: Passage | None = None
         self._pushed: Passage | None = None
         self._told_already: list[str] = []
+        self._remarks: set[str] = set()
         self._line_wanted = False
         self._over = False
         self._thought = ""
@@ -161,7 +162,12 @@ class Teller:
     async def _ruling(self, text: str, reasoning: str) -> Ruling:
         if self._judge is None:
             raise RuntimeError("a teller has to begin before it asks the rails")
-        return await self._judge.window(text, None, reasoning)
+        ruling = await self._judge.window(text, None, reasoning)
+        if ruling.refused_by is None and ruling.said and ruling.said not in self._remarks:
+            # A warning beside a text that may pass; each window is judged anew, and brings it again.
+            self._remarks.add(ruling.said)
+            self._said(ruling.said)
+        return ruling
 
     def expect(self, text: str) -> None:
         """This text is out: its utterance need not be told."""
@@ -181,7 +187,7 @@ class Teller:
         kind = event["type"]
         if kind == "UtteranceBotActionFinished":
             self._said(str(event.get("final_script", "")))
-        elif kind.endswith("RailException"):
+        elif kind.endswith("Exception"):
             self._give(violation_frame(None, str(event.get("message") or kind)))
 
     def _said(self, script: str) -> None:

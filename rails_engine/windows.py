@@ -36,7 +36,8 @@ from rails_engine.umim import EventDict
 class Ruling:
     """What the output rails made of a window: the text as it may be released, or the rail that refused it.
 
-    `failed`: that rail gave no verdict. `events` are those of the refusal, `said` is what the rail said instead.
+    `failed`: that rail gave no verdict. `events` are those of the refusal, `said` is what the rail said instead, or beside
+    a text that it let pass.
     """
 
     text: str = ""

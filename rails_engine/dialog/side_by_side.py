@@ -95,7 +95,8 @@ def _refused(scene: Scene, refusal: Judgement) -> Outcome:
 
 def refused(judgement: Judgement) -> Outcome:
     """What a refusal makes of the action that asked: it says what the rails have said, and its flow fails."""
-    return Outcome(None, {}, judgement.sent, starts=spoken(judgement.said), aborts=True)
+    named = {"failed_rail": judgement.rail}
+    return Outcome(None, named, judgement.sent, starts=spoken(judgement.said), aborts=True)
 
 
 def spoken(text: str) -> tuple[EventDict, ...]:
