@@ -162,3 +162,16 @@ async def test_documents_pass_the_retrieval_rails_whether_or_not_there_are_inten
     assert reply["content"] == ("refused" if rail == "refused" else "so it is")
     assert ("A bad fact" in "".join(prompts)) == (rail == "")
     assert ("A fine fact" in "".join(prompts)) == (rail == "rewritten")
+
+
+@pytest.mark.parametrize(("rail", "kept"), [("blanked", []), ("rewritten", ["A fine fact about tea."])])
+async def test_the_parts_of_what_was_found_are_those_that_the_retrieval_rails_left(
+    tmp_path: Path, rail: str, kept: list[str]
+) -> None:
+    (tmp_path / "kb").mkdir()
+    (tmp_path / "kb" / "tea.md").write_text("# Tea\n\nA bad fact about tea.\n")
+    (tmp_path / "config.yml").write_text("models: []\nrails: {retrieval: {flows: [gate chunks]}}\n")
+    (tmp_path / "flows.co").write_text(RETRIEVAL[rail])
+    rails = LLMRails(RailsConfig.from_path(str(tmp_path)), llm=FakeLLMModel(["so it is"]))
+    response = await rails.generate_async("tea?", options={"output_vars": ["relevant_chunks_sep"]})
+    assert response.output_data == {"relevant_chunks_sep": kept}
