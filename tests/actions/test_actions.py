@@ -97,7 +97,7 @@ def test_a_missing_action_suggests_one(registry: ActionRegistry) -> None:
         registry.require("chek_price")
 
 
-def test_what_is_no_action(registry: ActionRegistry) -> None:
+def test_what_cannot_be_called_is_no_action(registry: ActionRegistry) -> None:
     with pytest.raises(TypeError, match="5 is no action"):
         registry.register(5)
 
@@ -105,7 +105,9 @@ def test_what_is_no_action(registry: ActionRegistry) -> None:
 # --- running -------------------------------------------------------------------------------------------------------
 
 
-async def test_arguments_and_injection(runner: ActionRunner, registry: ActionRegistry) -> None:
+async def test_an_action_is_handed_its_arguments_and_what_it_names_beside_them(
+    runner: ActionRunner, registry: ActionRegistry
+) -> None:
     async def inspect_all(word: str, context: dict[str, Any], llm: Any = None, kb: Any = "none") -> str:
         return f"{word} {context['x']} {llm} {kb}"
 
@@ -126,7 +128,9 @@ async def test_an_action_may_have_its_own_model(runner: ActionRunner, registry: 
     assert (await run(runner, registry, "judge", {}, llm="main", judge_llm="judge's")).value == "judge's"
 
 
-async def test_positions(runner: ActionRunner, registry: ActionRegistry) -> None:
+async def test_arguments_by_position_are_taken_in_order(
+    runner: ActionRunner, registry: ActionRegistry
+) -> None:
     registry.register(lambda a, b: f"{a}{b}", "join")
     assert (await run(runner, registry, "join", {"$0": "x", "$1": "y"})).value == "xy"
 
@@ -313,7 +317,9 @@ def folder(root: Path, files: dict[str, str]) -> RailsConfig:
     return RailsConfig.from_path(root)
 
 
-async def test_actions_of_a_folder(tmp_path: Path, runner: ActionRunner, registry: ActionRegistry) -> None:
+async def test_actions_of_a_folder_are_found_in_its_files_below_too(
+    tmp_path: Path, runner: ActionRunner, registry: ActionRegistry
+) -> None:
     config = folder(
         tmp_path,
         {
@@ -369,7 +375,7 @@ def test_a_file_that_fails_is_named_with_its_line(
     assert place in str(caught.value)
 
 
-def test_config_py(tmp_path: Path) -> None:
+def test_config_py_is_run_with_the_application(tmp_path: Path) -> None:
     config = folder(tmp_path, {"config.py": "def init(app):\n    app.append('started')\n"})
     app: list[str] = []
     for module in load_config_modules(code_folders(config)):

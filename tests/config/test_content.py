@@ -312,7 +312,9 @@ def test_two_models_of_one_type_cannot_both_be_meant() -> None:
         ("a($model=x)", "a", {"model": "x"}),
     ],
 )
-def test_flow_references(text: str, name: str, parameters: dict[str, str]) -> None:
+def test_a_flow_reference_is_read_into_name_and_parameters(
+    text: str, name: str, parameters: dict[str, str]
+) -> None:
     ref = parse_flow_ref(text)
     assert (ref.name, ref.parameters) == (name, parameters)
 
@@ -326,7 +328,7 @@ def test_flow_references(text: str, name: str, parameters: dict[str, str]) -> No
         ("don't say it", "don't say it", (), {}),
     ],
 )
-def test_values_without_names(
+def test_values_without_names_are_kept_as_written(
     text: str, name: str, positional: tuple[str, ...], parameters: dict[str, str]
 ) -> None:
     ref = parse_flow_ref(text)

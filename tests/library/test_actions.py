@@ -143,7 +143,7 @@ async def test_a_hallucination_is_an_answer_that_others_do_not_share(judge: str,
 # --- guard models --------------------------------------------------------------------------------------------------
 
 
-async def test_content_safety() -> None:
+async def test_content_safety_blocks_with_the_categories_that_the_guard_names() -> None:
     unsafe = json.dumps({"User Safety": "unsafe", "Safety Categories": "Violence, Weapons"})
     bench = Bench(unsafe, '{"User Safety": "safe"}', kind="guard")
     blocked = await bench.run("content_safety_check_input", model_name="guard")
@@ -210,7 +210,9 @@ async def test_topic_control_takes_no_other_answer() -> None:
         ("safe unsafe", True, []),
     ],
 )
-async def test_llama_guard(answer: str, blocked: bool, violations: list[str] | None) -> None:
+async def test_llama_guard_blocks_whatever_it_does_not_call_safe(
+    answer: str, blocked: bool, violations: list[str] | None
+) -> None:
     for name in ("llama_guard_check_input", "llama_guard_check_output"):
         outcome = await Bench(answer, kind="llama_guard").run(name)
         assert (outcome.is_blocked, outcome.metadata["policy_violations"]) == (blocked, violations)
@@ -328,7 +330,7 @@ def verdict(jailbreak: object, **more: Any) -> HTTPResponse:
     return HTTPResponse(200, content=json.dumps({"jailbreak": jailbreak, **more}).encode())
 
 
-async def test_jailbreak_endpoints() -> None:
+async def test_jailbreak_rails_ask_their_endpoints_and_heed_the_verdict() -> None:
     client = RecordingHTTPClient([verdict(True, score=0.9), verdict(False)])
     bench = Bench(extra=HEURISTICS)
     first = await bench.run("jailbreak_detection_heuristics", http_client=client)

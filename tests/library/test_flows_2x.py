@@ -148,7 +148,7 @@ async def test_exceptions_in_place_of_words() -> None:
     ]
 
 
-async def test_rewritten_input() -> None:
+async def test_flows_hear_what_an_input_rail_rewrote() -> None:
     extra = "rails: {config: {context_bloat_detection: {max_chars: 5, min_chars: 99, action: truncate}}}"
     echo = TALK.replace("user said something", "global $user_message\n  user said something")
     module = f"{IMPORT_NAME}.context_bloat_detection"

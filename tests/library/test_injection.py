@@ -90,12 +90,12 @@ async def test_exceptions_in_place_of_words(version: str) -> None:
 OWN = ', yara_rules: {own: "rule own_rule { strings: $a = \\"plum\\" condition: $a }"}'
 
 
-async def test_rules_of_the_configuration() -> None:
+async def test_rules_of_the_configuration_block() -> None:
     app = guarded("1.0", settings("own", more=OWN), "a plum")
     assert await said(app) == TRIGGERED % "own_rule"
 
 
-async def test_rules_from_a_folder(tmp_path: Path) -> None:
+async def test_rules_are_read_from_a_folder(tmp_path: Path) -> None:
     (tmp_path / "fruit.yara").write_text('rule fruit_rule { strings: $a = "pear" condition: $a }')
     app = guarded("1.0", settings("fruit", more=f", yara_path: '{tmp_path}'"), "a pear")
     assert await said(app) == TRIGGERED % "fruit_rule"

@@ -87,7 +87,7 @@ OWN = (
 
 
 @pytest.mark.parametrize("version", DIALECTS)
-async def test_recognizers_of_the_configuration(version: str) -> None:
+async def test_recognizers_of_the_configuration_find_its_entities(version: str) -> None:
     app = guarded(version, settings("output", "mask", "entities: [TICKET]", OWN), "see T-1234")
     assert await said(app) == "see <TICKET>"
 

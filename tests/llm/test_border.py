@@ -172,7 +172,7 @@ async def test_a_framework_makes_every_model() -> None:
     assert get_default_framework() == "default"
 
 
-def test_an_unknown_framework() -> None:
+def test_an_unknown_framework_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ModelInitializationError, match="known: default"):
         set_default_framework("nowhere")
 
@@ -224,7 +224,7 @@ def test_an_unknown_role_is_refused() -> None:
 # --- LangChain -----------------------------------------------------------------------------------------------------
 
 
-async def test_a_langchain_chat_model() -> None:
+async def test_a_langchain_chat_model_is_asked_as_any_other() -> None:
     fake = pytest.importorskip("langchain_core.language_models.fake_chat_models")
     messages = pytest.importorskip("langchain_core.messages")
     reply = messages.AIMessage(
@@ -293,7 +293,7 @@ async def test_a_langchain_model_is_sent_a_call_with_damaged_arguments() -> None
     assert (await complete(model, request)).text == "sorry"
 
 
-async def test_a_langchain_text_model() -> None:
+async def test_a_langchain_text_model_is_asked_as_any_other() -> None:
     fake = pytest.importorskip("langchain_core.language_models.fake")
     assert (await complete(as_llm(fake.FakeListLLM(responses=["plain"])), Q)).text == "plain"
 

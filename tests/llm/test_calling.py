@@ -21,7 +21,7 @@ class Pieces:
         self.got.append(None)
 
 
-async def test_a_text_and_parameters() -> None:
+async def test_a_text_is_asked_with_the_parameters_of_the_call() -> None:
     script = ScriptedLLM(["fine"])
     answer = await llm_call(
         public_model(script), "how?", stop=["x"], llm_params={"temperature": 0.3, "top_a": 1}
@@ -33,7 +33,7 @@ async def test_a_text_and_parameters() -> None:
 
 
 @pytest.mark.parametrize("key", ["role", "type"])
-async def test_messages_under_either_key(key: str) -> None:
+async def test_messages_name_their_role_under_either_key(key: str) -> None:
     script = ScriptedLLM(["fine"])
     await llm_call(script, [{key: "system", "content": "s"}, {key: "user", "content": "u"}])
     assert script.requests[0].messages == (Message("system", "s"), Message("user", "u"))

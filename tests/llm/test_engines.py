@@ -69,7 +69,7 @@ def test_keys_by_variable_and_by_reference(monkeypatch: pytest.MonkeyPatch) -> N
         ("azure", {"azure_endpoint": "https://x"}, "api_version"),
     ],
 )
-def test_entries_that_cannot_work(
+def test_an_entry_that_cannot_work_says_what_to_change(
     monkeypatch: pytest.MonkeyPatch, engine: str, parameters: dict[str, Any], words: str
 ) -> None:
     monkeypatch.delenv("AZURE_OPENAI_API_VERSION", raising=False)

@@ -57,7 +57,7 @@ def test_it_agrees_with_counting(size: int, steps: list[tuple[bool, int]]) -> No
     assert {key for key in range(7) if cache.contains(key)} == set(uses)
 
 
-def test_what_is_counted() -> None:
+def test_a_cache_counts_hits_misses_and_what_it_dropped() -> None:
     cache = LFUCache(maxsize=2, track_stats=True)
     cache.put("a", 1)
     cache.put("a", 2)

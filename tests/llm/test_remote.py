@@ -30,7 +30,7 @@ from rails_engine.llm import (
 from tests.llm.conftest import HELLO, MakeModels, Reply, Stub, ask, pieces
 
 
-async def test_an_answer(stub: Stub, models: MakeModels) -> None:
+async def test_an_answer_comes_with_its_usage_and_names(stub: Stub, models: MakeModels) -> None:
     answer = await ask(models)
     assert (answer.text, answer.finish_reason, answer.model, answer.request_id) == (
         "hello",
@@ -46,7 +46,9 @@ async def test_an_answer(stub: Stub, models: MakeModels) -> None:
     assert stub.paths == ["/v1/chat/completions"]
 
 
-async def test_a_streamed_answer(stub: Stub, models: MakeModels) -> None:
+async def test_a_streamed_answer_comes_in_pieces_and_ends_with_its_usage(
+    stub: Stub, models: MakeModels
+) -> None:
     chunks = await pieces(models, LLMRequest(prompt="hi", streaming=True))
     assert [chunk.text for chunk in chunks if chunk.text] == list("hello")
     assert chunks[-1].usage == Usage(7, 3, 2, 4)
@@ -73,14 +75,16 @@ async def test_parameters_are_sent_and_the_request_wins(stub: Stub, models: Make
     assert not {"base_url", "api_key", "max_retries", "transport"} & set(sent)
 
 
-async def test_headers_and_query(stub: Stub, models: MakeModels) -> None:
+async def test_headers_and_query_of_the_configuration_are_sent(stub: Stub, models: MakeModels) -> None:
     await ask(models, default_headers={"X-Team": "blue"}, default_query={"v": "1"}, organization="org-1")
     assert stub.headers[0]["x-team"] == "blue"
     assert stub.headers[0]["openai-organization"] == "org-1"
     assert stub.paths == ["/v1/chat/completions?v=1"]
 
 
-async def test_messages_of_every_kind(stub: Stub, models: MakeModels) -> None:
+async def test_messages_of_every_kind_are_sent_in_the_words_of_the_endpoint(
+    stub: Stub, models: MakeModels
+) -> None:
     call = ToolCall("c1", "look", '{"x": 1}')
     await ask(
         models,
@@ -185,7 +189,7 @@ async def test_reasoning_is_told_apart(stub: Stub, models: MakeModels) -> None:
         {"content": "<think>hm</think>five"},
     ],
 )
-async def test_reasoning_under_each_name(
+async def test_reasoning_is_read_under_each_of_its_names(
     stub: Stub, models: MakeModels, said: dict[str, Any], *, streaming: bool
 ) -> None:
     stub.replies = [Reply(message=said, pieces=[said])]
@@ -199,7 +203,7 @@ async def test_streamed_reasoning_is_told_apart(stub: Stub, models: MakeModels) 
     assert (answer.text, answer.reasoning) == ("four", "let me see")
 
 
-async def test_log_probabilities(stub: Stub, models: MakeModels) -> None:
+async def test_log_probabilities_are_asked_for_and_read(stub: Stub, models: MakeModels) -> None:
     logprobs = {
         "content": [{"token": "no", "logprob": -0.1, "top_logprobs": [{"token": "yes", "logprob": -2.5}]}]
     }

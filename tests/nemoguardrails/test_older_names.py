@@ -135,7 +135,7 @@ def test_conversations_that_differ_have_different_keys() -> None:
     assert one == get_history_cache_key([{"role": "user", "content": "a:b"}]) != other
 
 
-def test_markdown_in_pieces() -> None:
+def test_markdown_is_cut_at_its_headings_and_where_it_is_long() -> None:
     text = "# A\n\ntext one\n\n## B\n\n" + "\n\n".join("word " * 20 for _ in range(3))
     pieces = split_markdown_in_topic_chunks(text, max_chunk_size=50)
     assert [piece["title"] for piece in pieces] == ["A", "A - B", "A - B", "A - B"]

@@ -122,7 +122,7 @@ def test_a_missing_prompt_is_named() -> None:
         library().render("nowhere", {})
 
 
-def test_prompts_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prompts_of_a_folder_replace_those_built_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "p.yml").write_text("prompts: [{task: general, models: [openai], content: from folder}]")
     monkeypatch.setenv("PROMPTS_DIR", str(tmp_path))
     assert text(library().render("general", {})) == "from folder"
@@ -316,7 +316,7 @@ def test_a_result_of_several_lines_stays_one_comment() -> None:
     assert apply("colang", [ended]) == "# The result was one two\n"
 
 
-def test_parts_of_a_history() -> None:
+def test_filters_give_parts_of_a_history() -> None:
     assert apply("first_turns", TWO_TURNS, 1) == 'user "Hi"\n  greet\nbot answer\n  "Hello"'
     assert apply("last_turns", TWO_TURNS, 1) == 'user "Bye"\n  leave\nbot wave\n'
     assert apply("last_turns", HISTORY_2, 1) == 'user action: user said "b"\n'
@@ -325,7 +325,7 @@ def test_parts_of_a_history() -> None:
     assert apply("indent", "a\n\nb", 2) == "  a\n\n  b"
 
 
-def test_a_history_as_messages() -> None:
+def test_a_history_is_written_as_messages_with_or_without_intents() -> None:
     assert apply("to_messages", TWO_TURNS) == [
         {"type": "user", "content": "Hi"},
         {"type": "assistant", "content": 'User intent: greet\nBot intent: answer\nBot message: "Hello"'},
@@ -417,7 +417,7 @@ def test_of_two_verdicts_none_counts(verdicts: tuple[str, str]) -> None:
         PARSERS["nemotron_content_safety_parse_prompt_safety"](lines)
 
 
-def test_parsing_by_task() -> None:
+def test_an_answer_is_parsed_as_its_task_says() -> None:
     own = library("- {task: t, content: x, output_parser: own}\n- {task: u, content: x, output_parser: gone}")
     own.register_output_parser(lambda answer: answer[::-1], "own")
     assert (own.parse("t", "abc"), own.parse("general", "abc"), own.parse("general", "no", "is_content_safe")) == (

@@ -89,7 +89,7 @@ def test_a_bot_line_in_a_user_message_is_a_flow() -> None:
     assert (flow.name, flow.elements) == ("hi_direct", (WaitUser("hi"), Utter("greets")))
 
 
-def test_modifiers_and_settings() -> None:
+def test_modifiers_and_settings_of_a_flow_are_read() -> None:
     text = """
 define parallel extension flow a
   meta {"priority": 2}
@@ -128,7 +128,7 @@ def test_any_of_several_intents_goes_on_at_one_place() -> None:
     )
 
 
-def test_what_is_waited_for() -> None:
+def test_each_statement_waits_for_its_kind_of_event() -> None:
     assert elements("user ...", "bot ...", 'event Ping(level=1, text="...", to=$x.y)') == (
         WaitUser(None),
         WaitBot(),

@@ -140,7 +140,7 @@ def test_a_flow_under_way_decides_before_a_new_one() -> None:
     assert [talk.user("tea"), talk.user("bill")] == [["pour"], ["total"]]
 
 
-def test_any_of_several_intents() -> None:
+def test_a_flow_goes_on_with_any_of_several_intents() -> None:
     for intent in ("tea", "cake"):
         talk = Talk(flow("user tea or user cake\nbot serve\nuser ...\nbot total"))
         assert [talk.user(intent), talk.user("whatever")] == [["serve"], ["total"]]
@@ -175,7 +175,7 @@ def test_stop_forgets_every_flow() -> None:
     assert [talk.user("tea"), talk.user("cake"), talk.user("bill")] == [["pour"], ["serve", "stop"], []]
 
 
-def test_loops_labels_and_guards() -> None:
+def test_loops_by_labels_end_and_a_guard_chooses_the_branch() -> None:
     body = "user tea\n$n = 0\nlabel again\n$n = $n + 1\nif $n == 2\n  goto again\nbot pour\nif $n < 3\n  goto again"
     assert Talk(flow(body)).user("tea") == ["pour", "pour"]
     talk = Talk(flow("if $on\n  user tea\n  bot serve\nelse\n  user tea\n  bot pour"))

@@ -39,7 +39,7 @@ def test_whole_programs_survive() -> None:
         assert format_file(reread(file)) == format_file(file)
 
 
-def test_the_canonical_form() -> None:
+def test_a_program_is_written_in_its_canonical_form() -> None:
     text = '''\
 # meta: exclude from llm
 import core

@@ -288,7 +288,7 @@ async def test_a_refusal_before_the_request_is_through(serve: Serve, pool: Pool)
 # --- large ones --------------------------------------------------------------------------------------------------------
 
 
-async def test_large_requests_and_answers(serve: Serve, pool: Pool) -> None:
+async def test_large_requests_and_answers_arrive_whole(serve: Serve, pool: Pool) -> None:
     server = await serve(polite)
     body = bytes(range(256)) * (32 << 10)
     assert await asked(pool, server.line(), body) == body
@@ -447,7 +447,7 @@ async def test_the_bytes_of_a_request(serve: Serve, pool: Pool) -> None:
         ("https://bücher.example/", "xn--bcher-kva.example", 443, "xn--bcher-kva.example"),
     ],
 )
-def test_servers_of_every_kind(url: str, host: str, port: int, authority: str) -> None:
+def test_an_address_names_its_host_and_port(url: str, host: str, port: int, authority: str) -> None:
     line = RequestLine.of("GET", url, {})
     assert (line.route.origin.host, line.route.origin.port) == (host, port)
     assert f"\r\nHost: {authority}\r\n".encode() in line.head

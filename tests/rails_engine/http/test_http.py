@@ -301,7 +301,7 @@ async def test_a_head_request_brings_no_body(hops: list[str]) -> None:
 # --- clients of other kinds --------------------------------------------------------------------------------------------
 
 
-async def test_a_client_over_httpx(address: str) -> None:
+async def test_a_client_of_the_callers_own_over_httpx_sends_what_it_always_sends(address: str) -> None:
     async with httpx.AsyncClient(headers={"X-Sent": "always"}) as theirs:
         client = create_http_client(httpx_client=theirs)
         answer = await client.request("POST", f"{address}/echo", json={"a": 1}, params={"q": "x"})

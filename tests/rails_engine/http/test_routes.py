@@ -67,7 +67,7 @@ async def test_checks_can_be_switched_off(serve: Serve, pool: Pool, authority: t
     assert await asked(pool, server.line(tls=HTTPTLSConfig(verify=False))) == b"hello"
 
 
-async def test_clients_with_a_certificate(
+async def test_a_server_that_wants_a_certificate_of_its_clients_gets_one(
     serve: Serve, pool: Pool, authority: trustme.CA, trusted: HTTPTLSConfig, tmp_path: Path
 ) -> None:
     authority.issue_cert("client.example").private_key_and_cert_chain_pem.write_to_path(
@@ -173,7 +173,9 @@ async def test_an_http_server_behind_a_proxy(
         ("https://h/", {"https": "p:1", "no": "*"}, None),
     ],
 )
-def test_which_proxy(url: str, proxies: dict[str, str], expected: str | None) -> None:
+def test_a_request_goes_by_the_proxy_of_its_scheme_unless_excepted(
+    url: str, proxies: dict[str, str], expected: str | None
+) -> None:
     proxy = proxy_for(address_of(url).origin, proxies)
     assert (proxy and proxy.origin.at) == expected
 

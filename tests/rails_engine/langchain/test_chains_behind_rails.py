@@ -110,7 +110,7 @@ def test_what_rails_rewrite_stands_in_the_chains_own_answer() -> None:
     assert (message.content, message.id) == ("hello X", "1")
 
 
-def test_a_chain_that_raises() -> None:
+def test_what_a_chain_raises_reaches_the_caller() -> None:
     chain, _ = behind(ZeroDivisionError("by zero"))
     with pytest.raises(ZeroDivisionError):
         chain.invoke("hi")
@@ -118,7 +118,7 @@ def test_a_chain_that_raises() -> None:
         list(chain.stream("hi"))
 
 
-def test_rails_behind_rails() -> None:
+def test_rails_behind_rails_are_judged_by_both() -> None:
     inner = RunnableRails(plain(), llm=chat("a secret"))
     assert (RunnableRails(gated(), llm=chat("x")) | inner).invoke("hi") == "Nope."
 

@@ -248,7 +248,7 @@ def test_rails_of_colang_2_stand_around_a_model_too(tmp_path: Path) -> None:
 # --- configurations ------------------------------------------------------------------------------------------------
 
 
-def test_a_configuration_as_text(folder: str) -> None:
+def test_a_configuration_may_be_given_as_text_and_is_given_once(folder: str) -> None:
     update = GuardrailsMiddleware(config_yaml=REGEX).before_model(ask(HumanMessage("bad")), None)
     assert update is not None
     assert update["jump_to"] == "end"

@@ -223,7 +223,7 @@ def test_the_configuration_is_left_as_it_was() -> None:
     assert config.passthrough is None
 
 
-def test_rails_among_other_steps() -> None:
+def test_rails_work_among_other_steps() -> None:
     rails = RunnableRails(gated(), llm=chat("Hello!"))
     assert RunnableParallel(a=rails, b=RunnablePassthrough()).invoke("hi") == {"a": "Hello!", "b": "hi"}
     assert RunnablePassthrough.assign(out=rails).invoke({"input": "hi"}) == {

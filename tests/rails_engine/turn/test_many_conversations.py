@@ -118,9 +118,8 @@ def test_conversations_side_by_side_share_nothing(colang: str, yaml: str) -> Non
     async def talk(number: int) -> list[str]:
         own = f"nonce-{number}-"
         messages = [said(f"keep {own}")]
-        for question in (f"still {own}?",):
-            await elsewhere()
-            messages += [await app.generate_async(messages=messages), said(question)]
+        await elsewhere()
+        messages += [await app.generate_async(messages=messages), said(f"still {own}?")]
         messages.append(await app.generate_async(messages=messages))
         return [message["content"] for message in messages if message["role"] == "assistant"]
 

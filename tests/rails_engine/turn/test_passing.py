@@ -54,7 +54,7 @@ VERDICTS = ("fine", "refuse", "refuse twice", "rewrite", "warn", "raise")
 
 
 class World:
-    """Rails over a model that repeats what it was asked, with actions that count."""
+    """Rails over a model that always gives a long answer, with actions that count."""
 
     def __init__(self, more: str = "") -> None:
         config = RailsConfig.from_content(colang_content=FLOWS + more, yaml_content=YAML)
