@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from os import environ
 from typing import Any, Literal, Self
 
-import re2
 from pydantic import Field, SecretStr, model_validator
 
 from rails_engine.config.schema.base import Section, StrictSection
@@ -25,6 +25,7 @@ from rails_engine.config.schema.vendors import (
     PrivateAIDetection,
     TrendMicroRailConfig,
 )
+from rails_engine.patterns import Patterns
 
 
 class MultilingualConfig(Section):
@@ -166,23 +167,15 @@ class RegexDetectionOptions(Section):
         return self
 
     @cached_property
-    def compiled_patterns(self) -> tuple[Any, ...]:
-        """The patterns ready for `search`; raises ValueError naming the index of one that RE2 refuses."""
-        options = re2.Options()
-        options.case_sensitive = not self.case_insensitive
-        options.log_errors = False
-        return tuple(_compile(index, pattern, options) for index, pattern in enumerate(self.patterns))
+    def compiled_patterns(self) -> Patterns:
+        """The patterns ready to be searched for; raises ValueError naming the index of one that RE2 refuses."""
+        return Patterns(self.patterns, case_insensitive=self.case_insensitive)
 
-
-def _compile(index: int, pattern: str, options: Any) -> Any:
-    try:
-        return re2.compile(pattern, options=options)
-    except re2.error as error:
-        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
-        raise ValueError(
-            f"pattern {index} ({pattern!r}) is not in the linear-time syntax: {reason}; rewrite it without "
-            "look-around and back-references, or set `engine: backtracking`"
-        ) from error
+    def found_in(self, forms: Sequence[str]) -> list[str]:
+        """Those of the patterns that occur in any form of a text, as RE2 reads them, in their order."""
+        if self.compiled_patterns.texts != self.patterns:
+            vars(self).pop("compiled_patterns")  # the list is a caller's to change, and has been
+        return self.compiled_patterns.found_in(forms)
 
 
 class RegexDetection(Section):

@@ -40,9 +40,7 @@ async def detect_regex_pattern(source: str, text: Any, config: RailsConfig) -> R
     elif options.engine == "backtracking":
         found = await asyncio.to_thread(_backtracking, options, forms)
     else:
-        encoded = [form.encode() for form in forms]
-        each = zip(options.patterns, options.compiled_patterns, strict=True)
-        found = [pattern for pattern, compiled in each if any(map(compiled.search, encoded))]
+        found = options.found_in(forms)
     metadata: dict[str, Any] = {
         "is_match": bool(found), "text": text, "detections": found, "source": source,
     }  # fmt: skip
