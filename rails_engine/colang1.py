@@ -52,7 +52,7 @@ from rails_engine.replies import (
 )
 from rails_engine.request import Request, chosen
 from rails_engine.response import GenerationLog, GenerationResponse
-from rails_engine.saved import LAST_PROMPT, Story, begin_story, read_story, story_after, write_story
+from rails_engine.saved import LAST_PROMPT, SavedStories, Story, begin_story, story_after
 from rails_engine.scene import Outcome
 from rails_engine.services import Resources, TurnServices
 from rails_engine.stories import Known, Stories
@@ -81,6 +81,7 @@ class Colang1:
         self._runner = runner
         self._resources = resources
         self._stories = Stories()
+        self._saved = SavedStories(program)
         self._passing = [
             (f"_{direction}_to_pass", f"_{direction}_left")
             for direction in ("input", "output")
@@ -294,7 +295,7 @@ class Colang1:
 
     def _known(self, request: Request) -> Known:
         if request.story is not None:
-            return Known(read_story(self._program, request.story), 0, Digest())
+            return Known(self._saved.read(request.story), 0, Digest())
         return self._stories.longest(request.messages)
 
     def _make_turn(self, story: Story, request: Request, trace: Trace) -> CanonicalTurn:
@@ -381,7 +382,7 @@ class Colang1:
             llm_metadata=trace.metadata,
         )
         if request.story is not None:
-            response.state = write_story(done.story, request.story)
+            response.state = self._saved.write(done.story, request.story)
         if request.options is not None:
             _add_wanted(response, request.options, done, trace)
             if request.options.log.redacted:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field, replace
 from functools import cache, lru_cache
-from itertools import compress, repeat
+from itertools import chain, compress, repeat
 from operator import itemgetter
 from typing import Any, Final
 
@@ -23,6 +24,9 @@ SNAPSHOT: Final = "StateSnapshot"
 HISTORY_BOUND: Final = 500
 """Events that are kept for prompts."""
 
+KEPT: Final = 256
+"""States of which is remembered what prompts have made of them."""
+
 
 _SAID = frozenset(
     {"UserMessage", "UserIntent", "BotIntent", "StartUtteranceBotAction", "UtteranceUserActionFinished"}
@@ -31,6 +35,7 @@ _SAID = frozenset(
 
 _TYPE = itemgetter("type")
 _DICTS = frozenset({dict})
+_FLAT = frozenset({str, bool, int, float, type(None)})
 LAST_PROMPT: Final = "_last_bot_prompt"
 """The variable that no later turn asks for: its prompt quotes all of the conversation again."""
 _OF_THE_TURN = frozenset(
@@ -72,6 +77,8 @@ class Story:
     events: tuple[EventDict, ...] = ()
     quotes: Quotes = field(default_factory=Quotes)
     """What prompts have made of it."""
+    known: int = 0
+    """How many of the events were there before the last turn."""
 
 
 _MARKERS = re.compile(r"(Start|Finish)?\w*Rails?(Finished)?|ContextUpdate|Listen")
@@ -86,9 +93,10 @@ def story_after(before: Story, machine: State, events: Sequence[EventDict]) -> S
     quoted = events.quoted if isinstance(events, History) else Quoted()
     quoted.sift(begun, kept)
     if len(history) > HISTORY_BOUND:
+        begun = max(0, begun + HISTORY_BOUND - len(history))
         quoted.forget(history[:-HISTORY_BOUND])
         history = history[-HISTORY_BOUND:]
-    return Story(machine, history, Quotes(quoted))
+    return Story(machine, history, Quotes(quoted), begun)
 
 
 def _is_kept(event: EventDict) -> bool:
@@ -108,32 +116,90 @@ def begin_story() -> Story:
     return Story(State(variables={"last_user_message": None, "last_bot_message": None}))
 
 
-def write_story(story: Story, before: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"events": […]}` as JSON values; the last event holds the machine.
+@value_class
+class GivenOut:
+    """The events of a state that a caller has, as copies of our own, and what prompts have made of them."""
 
-    `before` is the state that the turn began with. What it wrote down is not written again: the two states share it.
+    events: tuple[EventDict, ...]
+    quotes: Quotes
 
-    Raises:
-        InvalidStateError: an event nests without end, or a variable is too large.
+
+class SavedStories:
+    """Reads and writes the states that callers keep; what prompts have made of the latest is remembered.
+
+    A state is what its events say, whoever brings it: they are compared with copies that nobody else can change.
     """
-    written = set(map(id, _written(before)))
-    # What a turn adds stands behind what was there.
-    known = sum(map(written.__contains__, map(id, story.events)))
-    new = story.events[known:]
-    variables = {name: value for name, value in story.machine.variables.items() if name not in _OF_THE_TURN}
-    machine = replace(story.machine, variables=variables)
-    try:
-        snapshot = {"type": SNAPSHOT, "machine": snapshot_of(machine)}
-        *events, saved = json.loads(json.dumps([*new, snapshot], default=str))
-    except (ColangStateError, ValueError, RecursionError) as error:
-        raise InvalidStateError(f"the conversation is no plain data: {error}") from None
-    return {"events": [*story.events[:known], *events, saved]}
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._given_out: OrderedDict[str, GivenOut] = OrderedDict()
+
+    def read(self, saved: Mapping[str, Any]) -> Story:
+        """What `write` wrote; events without a snapshot are replayed.
+
+        Raises:
+            InvalidStateError: the snapshot does not fit this program.
+        """
+        events = tuple(_written(saved))
+        known = self._recalled(events)
+        if known is None:
+            return read_story(self._program, saved)
+        return Story(_machine(self._program, saved["events"][-1]), known.events, known.quotes)
+
+    def write(self, story: Story, before: Mapping[str, Any]) -> dict[str, Any]:
+        """`{"events": […]}` as JSON values; the last event holds the machine.
+
+        `before` is the state that the turn began with. What it wrote down is not written again: the two states share it.
+
+        Raises:
+            InvalidStateError: an event nests without end, or a variable is too large.
+        """
+        written = _written(before)
+        known = story.known if written else 0
+        try:
+            text = json.dumps(story.events[known:], default=str)
+            machine = json.loads(json.dumps(_snapshot(story.machine), default=str))
+            new, own = json.loads(text), json.loads(text)
+        except (ColangStateError, ValueError, RecursionError) as error:
+            raise InvalidStateError(f"the conversation is no plain data: {error}") from None
+        self._remember(GivenOut((*story.events[:known], *own), story.quotes))
+        return {"events": [*written[len(written) - known :], *new, machine]}
+
+    def _remember(self, given_out: GivenOut) -> None:
+        name = _name(given_out.events)
+        if name is not None:
+            self._given_out[name] = given_out
+        if len(self._given_out) > KEPT:
+            self._given_out.popitem(last=False)
+
+    def _recalled(self, events: tuple[EventDict, ...]) -> GivenOut | None:
+        name = _name(events)
+        given_out = self._given_out.get(name) if name is not None else None
+        try:
+            if name is None or given_out is None or events != given_out.events:
+                return None
+        except Exception:  # noqa: BLE001 -- a caller's values may raise anything; they will be looked over
+            return None
+        self._given_out.move_to_end(name)
+        return given_out
+
+
+def _name(events: Sequence[Any]) -> str | None:
+    """By what the events of a state are looked for before they are compared."""
+    uid = events[-1].get("uid") if events and type(events[-1]) is dict else None
+    return uid if type(uid) is str else None
+
+
+def _snapshot(machine: State) -> dict[str, Any]:
+    variables = {name: value for name, value in machine.variables.items() if name not in _OF_THE_TURN}
+    return {"type": SNAPSHOT, "machine": snapshot_of(replace(machine, variables=variables))}
 
 
 def _written(state: Mapping[str, Any]) -> Sequence[EventDict]:
-    """The events of a state that `write_story` wrote."""
+    """The events of a state that `SavedStories` wrote."""
     events = state.get("events") or ()
-    return events[:-1] if events and events[-1].get("type") == SNAPSHOT else ()
+    last = events[-1] if events else None
+    return events[:-1] if isinstance(last, Mapping) and last.get("type") == SNAPSHOT else ()
 
 
 def open_story(state: Any) -> dict[str, Any] | None:
@@ -150,11 +216,11 @@ def open_story(state: Any) -> dict[str, Any] | None:
         raise InvalidStateError(
             "a state of Colang 1.0 is `{}` to begin with, then the `state` of the last response"
         )
-    return dict(state)
+    return {name: list(events) for name, events in state.items()}
 
 
 def read_story(program: Program, saved: Mapping[str, Any]) -> Story:
-    """What `write_story` wrote; events without a snapshot are replayed.
+    """A state as somebody brings it, in copies of our own; events without a snapshot are replayed.
 
     Raises:
         InvalidStateError: the snapshot does not fit this program.
@@ -163,11 +229,27 @@ def read_story(program: Program, saved: Mapping[str, Any]) -> Story:
     if not _are_events(events):
         raise InvalidStateError("the `events` of a state are mappings with a `type`")
     if events and isinstance(events[-1], Mapping) and events[-1].get("type") == SNAPSHOT:
-        return Story(_machine(program, events.pop()), tuple(events))
+        machine = _machine(program, events.pop())
+        return Story(machine, tuple(_copied(events)))
     machine = State()
     for event in events:
         step(program, machine, Event(event["type"], {k: v for k, v in event.items() if k != "type"}))
     return story_after(begin_story(), machine, events)
+
+
+def _copied(events: Sequence[Any]) -> Sequence[EventDict]:
+    """Copies that share nothing with the events that can be changed.
+
+    Raises:
+        InvalidStateError: they are no plain data.
+    """
+    try:
+        if _FLAT.issuperset(map(type, chain.from_iterable(map(dict.values, events)))):
+            return list(map(dict, events))
+        copies: list[EventDict] = json.loads(json.dumps(events, default=str))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidStateError(f"the `events` of a state are no plain data: {error}") from None
+    return copies
 
 
 def _are_events(events: Sequence[Any]) -> bool:

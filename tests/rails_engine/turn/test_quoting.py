@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -106,3 +107,63 @@ async def test_messages_that_are_handed_out_again_are_messages_like_any() -> Non
     said.name = "Ann"
     assert type(said) is ChatMessage
     assert said != alike
+
+
+def in_place(state: dict[str, Any]) -> dict[str, Any]:
+    """The caller's own state, with another text in an older turn."""
+    said = next(event for event in state["events"] if event["type"] == "UserMessage")
+    said["text"] = "something else"
+    return state
+
+
+def in_a_copy(state: dict[str, Any]) -> dict[str, Any]:
+    return in_place(json.loads(json.dumps(state)))
+
+
+def shortened(state: dict[str, Any]) -> dict[str, Any]:
+    """Without the first turn."""
+    turns = [place for place, event in enumerate(state["events"]) if event["type"] == "UserMessage"]
+    return {"events": state["events"][turns[1] - 1 :]}
+
+
+@pytest.mark.parametrize(
+    ("change", "quoted"),
+    [
+        (copy.deepcopy, ["question 0", "question 1", "question 2"]),
+        (dict, ["question 0", "question 1", "question 2"]),
+        (in_place, ["something else", "question 1", "question 2"]),
+        (in_a_copy, ["something else", "question 1", "question 2"]),
+        (shortened, ["question 1", "question 2"]),
+    ],
+)
+async def test_a_saved_conversation_is_quoted_as_its_caller_brings_it(
+    change: Callable[[dict[str, Any]], dict[str, Any]], quoted: list[str]
+) -> None:
+    model = Meddling(len)
+    rails = LLMRails(RailsConfig.from_content(yaml_content="models: []"), llm=model)
+    state: Any = {}
+    for number in range(3):
+        messages = [{"role": "user", "content": f"question {number}"}]
+        state = (await rails.generate_async(messages=messages, state=state)).state
+    state = change(state)
+    for text in ("left", "right"):
+        await rails.generate_async(messages=[{"role": "user", "content": text}], state=state)
+        assert [said for role, said, _ in model.seen[-1] if role == "user"] == [*quoted, text]
+
+
+async def test_a_saved_conversation_brings_parts_along() -> None:
+    model = Meddling(len)
+    config = RailsConfig.from_content(yaml_content="models: []\nrails: {input: {allow_images: true}}")
+    rails = LLMRails(config, llm=model)
+    image = {"type": "image_url", "image_url": {"url": "data:,x"}}
+    state: Any = {}
+    for content in ([{"type": "text", "text": "look"}, image], "again"):
+        messages = [{"role": "user", "content": content}]
+        state = (await rails.generate_async(messages=messages, state=state)).state
+    for text in ("see", "behold"):
+        shown = next(event for event in state["events"] if isinstance(event.get("text"), list))
+        shown["text"][0]["text"] = text
+        messages = [{"role": "user", "content": "and again"}]
+        await rails.generate_async(messages=messages, state=state)
+        said = [content for role, content, _ in model.seen[-1] if role == "user"]
+        assert said == [[{"type": "text", "text": text}, image], "again", "and again"]
