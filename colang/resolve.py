@@ -90,6 +90,7 @@ class _Checker:
 
     def check(self) -> Iterator[Problem]:
         """Everything about the flow that is certain or likely to go wrong when it runs."""
+        yield from self._decorators()
         yield from self._body(self._flow.body, in_loop=False)
         for node in walk(self._flow):
             if isinstance(node, tree.Call):
@@ -102,6 +103,12 @@ class _Checker:
                 yield from self._specs(node.group, tree.Verb.AWAIT)
 
     # --- structure ---
+
+    def _decorators(self) -> Iterator[Problem]:
+        for decorator in self._flow.decorators:
+            if decorator.name == "loop" and not decorator.positional and "id" not in dict(decorator.named):
+                message = "`@loop` without a name changes nothing: the flow runs in the loop of its parent"
+                yield _warning(message, decorator.span, 'write `@loop("name")`')
 
     def _body(self, body: Sequence[tree.Node], *, in_loop: bool) -> Iterator[Problem]:
         for index, statement in enumerate(body):

@@ -62,13 +62,16 @@ def _parameter(parameter: tree.Parameter) -> Parameter:
 
 
 def _loop(decorator: tree.Decorator | None) -> tuple[str | None, int]:
+    """The name and the priority of a flow's loop; without a name the flow runs in the loop of its parent."""
     if decorator is None:
         return None, 0
     named = dict(decorator.named)
     values = decorator.positional
     loop_id = values[0] if values else named.get("id")
+    if type(loop_id) is int:
+        loop_id = str(loop_id)
     priority = values[1] if len(values) > 1 else named.get("priority", 0)
-    if not isinstance(loop_id, str) or not isinstance(priority, int):
+    if not isinstance(loop_id, str | None) or not isinstance(priority, int):
         raise ColangLoadError('write `@loop("name")` or `@loop("name", 5)`', decorator.span)
     return loop_id, priority
 
