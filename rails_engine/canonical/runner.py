@@ -173,12 +173,13 @@ class CanonicalRunner:
         rail = CanonicalTurn(scene, self, trace)
         rail.start_flow_by_reference(flow)
         new = (await rail.go_on())[:-1]
-        if direction != "input" and machine.variables.get(SAID_BY) == flow:
-            new.append(turn.stamp({"type": "BotIntent", "intent": "stop"}))
         turn.trace.beside[begin["uid"]] = trace.actions
         turn.trace.deciders.update(trace.deciders)
         turn.trace.has_failed |= trace.has_failed
         stopped = any(_ends_turn(event) for event in new)
+        if not stopped and direction != "input" and machine.variables.get(SAID_BY) == flow:
+            new.append(turn.stamp({"type": "BotIntent", "intent": "stop"}))
+            stopped = True
         if not stopped:
             turn.trace.heard_beside |= {event["uid"] for event in new}
         end = turn.stamp({"type": f"{kind}RailFinished", "flow_id": flow})

@@ -158,6 +158,13 @@ async def test_the_first_refusal_ends_the_others(dialect: str) -> None:
     assert not made.model.inference_count
 
 
+async def test_an_answer_is_stopped_once() -> None:
+    made = app("1.0", flows_out="never say a, count", answer="a")
+    reply = await made.say("hello", options={"log": {"internal_events": True}})
+    intents = [event["intent"] for event in reply.log.internal_events if event["type"] == "BotIntent"]
+    assert intents == ["not a", "stop"]
+
+
 @both
 async def test_two_that_refuse_say_one_thing(dialect: str) -> None:
     reply = await app(dialect, NO[dialect]).say("a b")
