@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from colang.v1 import Program
 from rails_engine.ahead import Ahead
+from rails_engine.asked import Asked
 from rails_engine.canonical import (
     PASSTHROUGH,
     RESULT,
@@ -31,7 +32,6 @@ from rails_engine.canonical import (
     run_ahead,
 )
 from rails_engine.chat import ChatMessage, Digest
-from rails_engine.config.schema import Rails
 from rails_engine.context import read_along, reading_along
 from rails_engine.errors import StreamingNotSupportedError
 from rails_engine.incoming import Judged, MessageChecks
@@ -87,6 +87,7 @@ class Colang1:
             for direction in ("input", "output")
             if may_pass(program, resources.config, direction)
         ]
+        self._asked = Asked(resources.config, has_intents=bool(program.user_messages))
         self._reach = reach_of(resources.config)
         self._checks = MessageChecks(resources.config, self._judge)
 
@@ -302,7 +303,10 @@ class Colang1:
         params = (request.options.llm_params if request.options else None) or {}
         services = TurnServices(self._resources, trace.llm_calls.append, params)
         machine = story.machine.fork()
-        self._ask(machine.variables, request)
+        variables = machine.variables
+        variables.update(self._asked.of(request))
+        for name in filter(variables.get, TRIGGERED):  # a rail that stopped its turn is still named here
+            variables[name] = None
         notes: dict[str, Any] = {}
         if self._resources.config.passthrough:
             notes["messages"] = [m for m in request.messages if m.get("role") not in _UNSHOWN]
@@ -310,7 +314,7 @@ class Colang1:
         # Filters of the caller's may do with messages what they like: each turn makes them anew.
         own = self._resources.prompts.has_own_filters
         events = list(story.events) if own else History(story.events, story.quotes.take())
-        scene = CanonicalScene(self._program, machine, events, services, request.options, notes=notes)
+        scene = CanonicalScene(self._program, machine, events, services, request.options, None, None, notes)
         turn = CanonicalTurn(scene, self._runner, trace)
         wanted = request.options is not None and request.options.log.internal_events
         turn.is_quiet = not (wanted or self._runner.reads_events())
@@ -325,24 +329,6 @@ class Colang1:
             or resources.config.rails.input.speculative_generation
             or resources.prompts.has_own_filters
         )
-
-    def _ask(self, variables: dict[str, Any], request: Request) -> None:
-        """Set what the system flows look at before they run a kind of rail."""
-        rails, options = self._resources.config.rails, request.options
-        variables.update(_BY_DEFAULT)
-        if options is None:
-            variables["_input_flows"] = variables["_input_left"] = tuple(rails.input.flows)
-            variables["_output_flows"] = variables["_output_left"] = tuple(rails.output.flows)
-            variables["_retrieval_flows"] = tuple(rails.retrieval.flows)
-            variables["_tool_input_flows"] = tuple(rails.tool_input.flows)
-            variables["_tool_output_flows"] = tuple(rails.tool_output.flows)
-        else:
-            variables.update(_chosen(rails, options, _given_answer(request)))
-        # Without intents the model answers at once; what is found for it passes the retrieval rails before.
-        answers_at_once = not self._program.user_messages and not self._resources.config.passthrough
-        variables["_retrieves"] = answers_at_once and bool(variables["_retrieval_flows"])
-        for name in filter(variables.get, TRIGGERED):  # a rail that stopped its turn is still named here
-            variables[name] = None
 
     # --- streaming -------------------------------------------------------------------------------------------------
 
@@ -429,44 +415,6 @@ def _refusal_of(reply: Reply, trace: Trace) -> Refusal | None:
 
 _UNSHOWN: Final = frozenset({"context", "event", "exception"})
 """Roles of messages that are not a model's to read."""
-
-_BY_DEFAULT: Mapping[str, Any] = {
-    "_input_to_pass": (),
-    "_output_to_pass": (),
-    "_dialog": True,
-    "_answer_given": False,
-    "_said_by": None,
-    "generation_options": None,
-}
-"""What the system flows look at where nothing else was asked for."""
-
-
-def _chosen(rails: Rails, options: GenerationOptions, given: str | None) -> dict[str, Any]:
-    """What the system flows look at, as a request asks; `given` is an answer that is only to be checked."""
-    asked = options.rails
-    inputs, outputs = chosen(rails.input.flows, asked.input), chosen(rails.output.flows, asked.output)
-    return {
-        "_input_flows": inputs,
-        "_input_left": inputs,
-        "_output_flows": outputs,
-        "_output_left": outputs,
-        "_retrieval_flows": chosen(rails.retrieval.flows, asked.retrieval),
-        "_tool_input_flows": chosen(rails.tool_input.flows, asked.tool_input),
-        "_tool_output_flows": chosen(rails.tool_output.flows, asked.tool_output),
-        "_dialog": asked.dialog,
-        "_answer_given": bool(given is not None and asked.output),
-        "generation_options": options.model_dump(),
-        **({"bot_message": given} if given is not None else {}),
-    }
-
-
-def _given_answer(request: Request) -> str | None:
-    """What is to be checked, not answered, where dialog rails are off: the last message if it is an assistant's."""
-    options = request.options
-    if options is None or options.rails.dialog:
-        return None
-    last = request.messages[-1] if request.messages else {}
-    return str(flattened(last.get("content")) or "") if last.get("role") == "assistant" else request.given
 
 
 def _last_text(messages: Sequence[ChatMessage]) -> str:

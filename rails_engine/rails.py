@@ -426,6 +426,7 @@ class LLMRails(Answering, Registers):
         if self._one is not None:
             if not asked and asked is not NOTHING_SAID:
                 raise NoMessagesError(f"`messages` is empty: give at least one message {EXAMPLE}")
-            return Request(asked, read, story=open_story(state), as_text=prompt is not None, raw=given or ())
+            story, as_text = open_story(state), prompt is not None
+            return Request(asked, read, None, story, as_text, False, None, None, given or ())
         wanted = isinstance(state, Mapping)
         return Request(asked, read, open_state(state), as_text=prompt is not None, state_wanted=wanted)

@@ -122,7 +122,7 @@ class TurnServices:
         if temperature is None and rendered.max_tokens is None and not tuned:
             messages, prompt = rendered.messages, rendered.prompt or ""
             sampling = _stopping(completion.stop or rendered.stop)
-            return LLMRequest(messages, None if messages else prompt, sampling=sampling)
+            return LLMRequest(messages, None if messages else prompt, None, sampling)
         asked = {"temperature": temperature, "max_tokens": rendered.max_tokens, **tuned}
         given = {name: value for name, value in asked.items() if value is not None}
         stop = None if given.get("stop") else list(completion.stop or rendered.stop)

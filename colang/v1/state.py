@@ -60,7 +60,7 @@ class State:
 
     def fork(self) -> State:
         """A state that can be stepped without changing this one."""
-        return State(self.standing, dict(self.variables), dict(self.pending), dict(self.added))
+        return State(self.standing, self.variables.copy(), self.pending.copy(), self.added.copy())
 
 
 def numbered(instances: list[Instance]) -> tuple[Instance, ...]:

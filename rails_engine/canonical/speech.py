@@ -14,7 +14,7 @@ from rails_engine.ahead import AheadEndedError
 from rails_engine.canonical import texts
 from rails_engine.canonical.scene import CanonicalScene, Shown
 from rails_engine.canonical.similar import Examples, in_prompt
-from rails_engine.canonical.wording import NOTHING_TO_SAY, Wording
+from rails_engine.canonical.wording import NOTHING_TO_SAY, Notation, Wording
 from rails_engine.llm import LLM, Chunk, LLMRequest, message_of, plain_messages
 from rails_engine.llm import Completion as Answer
 from rails_engine.request import Passthrough
@@ -26,6 +26,9 @@ REASONING: Final = "reasoning"
 
 FILLED: Final = "filled"
 """The note of a predefined message that holds somebody else's words: it is for the output rails."""
+
+_ANSWER: Final = Notation()
+_MESSAGE: Final = Notation(turns=True, nothing=NOTHING_TO_SAY)
 
 PASSTHROUGH: Final = "passthrough"
 """The note of what takes the model's place in this turn."""
@@ -46,7 +49,7 @@ class Speech:
             return await self._passed_through(scene, "general")
         variables = {"history": scene.history, "relevant_chunks": await _chunks(scene)}
         request = scene.services.request(Completion("general", variables))
-        return await self._asked(scene, request, "general", Wording())
+        return await self._asked(scene, request, "general", _ANSWER)
 
     async def _passed_through(self, scene: CanonicalScene, task: str) -> Outcome:
         """The caller's messages as they are, to the model or to the caller's own function."""
@@ -62,7 +65,7 @@ class Speech:
             return Outcome(context_updates=updates, events=({"type": "BotMessage", "text": text},))
         request = scene.services.tuned(tuple(message_of(message) for message in _given_messages(scene)))
         nothing = NOTHING_TO_SAY if task == "generate_bot_message" else ""
-        return await self._asked(scene, request, task, Wording(quotes=False, nothing=nothing))
+        return await self._asked(scene, request, task, Notation(quotes=False, nothing=nothing))
 
     # --- messages of intents ---------------------------------------------------------------------------------------
 
@@ -94,9 +97,7 @@ class Speech:
             "relevant_chunks": (scene.context.get("relevant_chunks") or "").strip(),
         }
         request = scene.services.request(Completion("generate_bot_message", variables))
-        spoken = await self._asked(
-            scene, request, "generate_bot_message", Wording(turns=True, nothing=NOTHING_TO_SAY)
-        )
+        spoken = await self._asked(scene, request, "generate_bot_message", _MESSAGE)
         # Rails that ask again, to compare answers, need to know what was asked.
         asked = {"_last_bot_prompt": scene.machine.variables["_last_bot_prompt"]}
         return replace(spoken, context_updates={**spoken.context_updates, **asked})
@@ -104,7 +105,7 @@ class Speech:
     # --- the model -------------------------------------------------------------------------------------------------
 
     async def _asked(
-        self, scene: CanonicalScene, request: LLMRequest, task: str, wording: Wording
+        self, scene: CanonicalScene, request: LLMRequest, task: str, notation: Notation
     ) -> Outcome:
         """What a model answers; where somebody reads along, piece by piece.
 
@@ -115,9 +116,9 @@ class Speech:
         scene.machine.variables["_last_bot_prompt"] = _prompt_of(request)
         if scene.shown is None:
             answer = _heeded(await scene.services.call(model, request, task), request, scene)
-            text = wording.whole(scene.services.parsed(task, answer.text))
-            return _spoken(answer, text or wording.nothing)
-        return await _shown(scene, scene.shown, Asking(model, request, task), wording)
+            text = notation.whole(scene.services.parsed(task, answer.text))
+            return _spoken(answer, text or notation.nothing)
+        return await _shown(scene, scene.shown, Asking(model, request, task), notation)
 
 
 async def _chunks(scene: CanonicalScene) -> str | None:
@@ -143,9 +144,9 @@ class Asking:
     task: str
 
 
-async def _shown(scene: CanonicalScene, shown: Shown, asking: Asking, wording: Wording) -> Outcome:
+async def _shown(scene: CanonicalScene, shown: Shown, asking: Asking, notation: Notation) -> Outcome:
     """Ask while somebody reads along; a prompt with a parser of its own is shown once it is parsed."""
-    services, task = scene.services, asking.task
+    services, task, wording = scene.services, asking.task, Wording(notation)
     piecewise = not services.resources.prompts.has_parser(task)
     said: list[str] = []
 
@@ -158,10 +159,10 @@ async def _shown(scene: CanonicalScene, shown: Shown, asking: Asking, wording: W
 
     request = replace(asking.request, streaming=True)
     answer = _heeded(await services.stream(asking.model, request, task, take), request, scene)
-    await give(wording.finish() if piecewise else wording.whole(services.parsed(task, answer.text)))
+    await give(wording.finish() if piecewise else notation.whole(services.parsed(task, answer.text)))
     released = await shown.end(answer)
     if not released or answer.tool_calls:
-        return _spoken(answer, "".join(said) or wording.nothing)
+        return _spoken(answer, "".join(said) or notation.nothing)
     # Every window has passed the output rails, so the whole need not pass them again.
     outcome = _spoken(answer, released)
     return replace(outcome, context_updates={**outcome.context_updates, "skip_output_rails": True})
@@ -233,7 +234,7 @@ def _spoken(answer: Answer, text: str) -> Outcome:
         events.append({"type": "BotToolCalls", "tool_calls": calls})
     else:
         events.append({"type": "BotMessage", "text": text})
-    return Outcome(context_updates=updates, events=tuple(events))
+    return Outcome(None, updates, tuple(events))
 
 
 def _prompt_of(request: LLMRequest) -> Any:

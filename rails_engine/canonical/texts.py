@@ -6,7 +6,7 @@ import ast
 import re
 from typing import Final
 
-from rails_engine.canonical.wording import NOTHING_TO_SAY, Wording
+from rails_engine.canonical.wording import NOTHING_TO_SAY, Notation
 from rails_engine.dialog import first_line
 
 UNKNOWN_MESSAGE: Final = "unknown message"
@@ -38,9 +38,12 @@ def _labelled(line: str, label: str) -> str:
     return line[len(label) :].strip() if line[: len(label)].lower() == label else ""
 
 
+_TURNS: Final = Notation(turns=True)
+
+
 def message_of(completion: str) -> str:
     """What the bot says: the lines before a new turn, without the quotes around them."""
-    return Wording(turns=True).whole(completion) or NOTHING_TO_SAY
+    return _TURNS.whole(completion) or NOTHING_TO_SAY
 
 
 def written(text: str) -> str:

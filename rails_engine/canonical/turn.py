@@ -301,7 +301,7 @@ class CanonicalTurn:
         """Run an action: the events that are to be seen next."""
         name, params, key = start["action_name"], start.get("action_params"), start.get("action_result_key")
         if name in PASSING:
-            self.scene.machine.variables[str(key)] = await self._runner.left(self, PASSING[name])
+            self.scene.machine.variables[str(key)] = tuple(await self._runner.left(self, PASSING[name]))
             self._hear_alone(_PASSED[name])
             return []
         self.scene.notes[RESULT] = key

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from rails_engine.values import value_class
+
 NEW_TURN: Final = ("user ", "user:", "bot ", "User ", "Bot ")
 LABEL: Final = "Bot message:"
 """What a model may write in front of a message that was shown conversations with labels."""
@@ -18,35 +20,43 @@ _CLOSED: Final = re.compile(r'"[^\S\n]*\n')
 NOTHING_TO_SAY: Final = "I'm not sure what to say."
 
 
-class Wording:
-    r"""Takes pieces of any size; holds back what may be the end of the message.
+@value_class
+class Notation:
+    r"""What in a model's text is notation.
 
-    `quotes`: double quotes around the text are notation. `turns`: a line that begins a new turn ends it, and so does the
+    `quotes`: double quotes around the text. `turns`: a line that begins a new turn ends the message, and so does the
     quote that closes it at the end of a line; a label in front is notation too, and the two characters `\n` stand for a
     line break. `nothing`: what is said where no message is in the text.
     """
 
-    def __init__(self, *, quotes: bool = True, turns: bool = False, nothing: str = "") -> None:
-        self._quotes = quotes
-        self._turns = turns
-        self.nothing = nothing
-        self._begun = self._quoted = self._over = False
-        self._held = ""
+    quotes: bool = True
+    turns: bool = False
+    nothing: str = ""
 
     def whole(self, text: str) -> str:
         """The message of a whole text."""
         said = text.strip()
-        if self._quotes and not self._turns and not said.startswith('"'):
+        if self.quotes and not self.turns and not said.startswith('"'):
             return said
-        return self._taken(text, last=True)
+        return Wording(self).finish(text)
+
+
+class Wording:
+    """Takes pieces of any size; holds back what may be the end of the message."""
+
+    def __init__(self, notation: Notation) -> None:
+        self._quotes = notation.quotes
+        self._turns = notation.turns
+        self._begun = self._quoted = self._over = False
+        self._held = ""
 
     def feed(self, piece: str) -> str:
         """What of the message is certain with this piece."""
         return self._taken(piece, last=False)
 
-    def finish(self) -> str:
-        """What was still held; no more text comes."""
-        return self._taken("", last=True)
+    def finish(self, piece: str = "") -> str:
+        """What was still held, and the last piece; no more text comes."""
+        return self._taken(piece, last=True)
 
     def _taken(self, piece: str, *, last: bool) -> str:
         if not self._quotes:

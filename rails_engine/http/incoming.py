@@ -59,7 +59,6 @@ class Incoming:
     def __init__(
         self,
         tap: Tap | None = None,
-        *,
         streaming: bool = False,
         bodiless: bool = False,
         limit: int = MAX_ANSWER_BYTES,

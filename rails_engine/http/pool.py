@@ -239,7 +239,7 @@ class Exchange:
 
     async def _sent(self, connection: Connection, until: float | None) -> Incoming:
         terms = self._terms
-        answer = Incoming(connection, streaming=terms.streaming, bodiless=terms.bodiless, limit=terms.limit)
+        answer = Incoming(connection, terms.streaming, terms.bodiless, terms.limit)
         self._connection = connection
         try:
             connection.send(self._request, answer, until, terms.idle_s)

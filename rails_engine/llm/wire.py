@@ -201,17 +201,18 @@ def chunk_of(data: Mapping[str, Any], metadata: Mapping[str, Any] | None = None)
     text = said.get("content") if said else choice.get("text")
     calls = said.get("tool_calls")
     logprobs = choice.get("logprobs")
-    return Chunk(
-        text=_whole(text if isinstance(text, str) else _joined(text)),
-        reasoning=_whole(_reasoning(said)),
-        tool_calls=tuple(_fragment(i, call) for i, call in enumerate(calls)) if calls else (),
-        logprobs=_logprobs(logprobs) if logprobs else (),
-        finish_reason=choice.get("finish_reason"),
-        usage=_usage(data.get("usage")),
-        model=data.get("model"),
-        request_id=data.get("id"),
-        metadata=metadata,
-        others=tuple(map(_text_of, choices[1:])) if choices and len(choices) > 1 else (),
+    return Chunk(  # by position: names would take longer than all the rest
+        _whole(text if isinstance(text, str) else _joined(text)),
+        _whole(_reasoning(said)),
+        tuple(_fragment(i, call) for i, call in enumerate(calls)) if calls else (),
+        _logprobs(logprobs) if logprobs else (),
+        choice.get("finish_reason"),
+        _usage(data.get("usage")),
+        data.get("model"),
+        data.get("id"),
+        False,
+        metadata,
+        tuple(map(_text_of, choices[1:])) if choices and len(choices) > 1 else (),
     )
 
 
@@ -284,9 +285,11 @@ def _logprobs(data: Mapping[str, Any]) -> tuple[TokenLogprob, ...]:
 def _usage(data: Mapping[str, Any] | None) -> Usage | None:
     if not data:
         return None
+    written = data.get("completion_tokens_details") or _NOTHING
+    read = data.get("prompt_tokens_details") or _NOTHING
     return Usage(
-        prompt_tokens=data.get("prompt_tokens") or 0,
-        completion_tokens=data.get("completion_tokens") or 0,
-        reasoning_tokens=(data.get("completion_tokens_details") or _NOTHING).get("reasoning_tokens") or 0,
-        cached_tokens=(data.get("prompt_tokens_details") or _NOTHING).get("cached_tokens") or 0,
+        data.get("prompt_tokens") or 0,
+        data.get("completion_tokens") or 0,
+        written.get("reasoning_tokens") or 0,
+        read.get("cached_tokens") or 0,
     )

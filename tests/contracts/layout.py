@@ -37,7 +37,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "outside",
         "chat config context http state streaming",
         "actions buffers helpers llm messages redaction request retrieval verdicts windows",
-        "ahead knowledge prompts replies trace",
+        "ahead asked knowledge prompts replies trace",
         "judge saved",
         "teller",
         "scene stories",

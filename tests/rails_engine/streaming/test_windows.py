@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rails_engine.canonical.wording import Wording
+from rails_engine.canonical.wording import Notation, Wording
 from rails_engine.config.schema import OutputRailsStreamingConfig
 from rails_engine.streaming import Frame
 from rails_engine.windows import Check, Ruling, StreamStoppedError, Windows
@@ -253,9 +253,10 @@ MODEL_TEXTS = st.text('ab "\n\\nuser bot', max_size=40)
 def test_a_message_read_piece_by_piece_is_the_message(
     text: str, sizes: list[int], quotes: bool, turns: bool
 ) -> None:
-    wording, said, rest = Wording(quotes=quotes, turns=turns), "", text
+    notation = Notation(quotes=quotes, turns=turns)
+    wording, said, rest = Wording(notation), "", text
     for size in sizes:
         said += wording.feed(rest[:size])
         rest = rest[size:]
     said += wording.feed(rest) + wording.finish()
-    assert said == Wording(quotes=quotes, turns=turns).whole(text)
+    assert said == notation.whole(text)
