@@ -168,17 +168,12 @@ def _tool_message(message: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class Reply:
-    """What a turn came to."""
+    """What a turn came to; `text` is everything that was said, a line for each message."""
 
-    scripts: list[str] = field(default_factory=list)
+    text: str = ""
     exception: EventDict | None = None
     tool_calls: list[Any] = field(default_factory=list)
     reasoning: str = ""
-
-    @property
-    def text(self) -> str:
-        """Everything that was said, a line for each message."""
-        return "\n".join(self.scripts)
 
     @property
     def is_plain(self) -> bool:
@@ -207,22 +202,20 @@ class Reply:
 
 def reply_of(events: Iterable[EventDict]) -> Reply:
     """The reply that a turn's new events amount to."""
-    reply = Reply()
+    reply, said = Reply(), list[str]()
     for event in events:
         kind = event["type"]
         if kind == "StartUtteranceBotAction":
-            _say(reply, str(event.get("script", "")))
+            script = str(event.get("script", ""))
+            if script == REMOVE_LAST:
+                del said[-1:]
+            else:
+                said.append(script)
         elif kind == "StartToolCallBotAction":
             reply.tool_calls = list(event.get("tool_calls") or ())
         elif kind == "BotThinking":
             reply.reasoning = reply.reasoning or str(event.get("content", ""))
         elif kind.endswith("Exception"):
             reply.exception = event
+    reply.text = "\n".join(said)
     return reply
-
-
-def _say(reply: Reply, script: str) -> None:
-    if script != REMOVE_LAST:
-        reply.scripts.append(script)
-    elif reply.scripts:
-        reply.scripts.pop()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -45,10 +45,13 @@ class CanonicalActions:
 
     # --- what the user wants ---------------------------------------------------------------------------------------
 
-    async def generate_user_intent(self, scene: CanonicalScene, _arguments: Mapping[str, Any]) -> Outcome:
+    def generate_user_intent(
+        self, scene: CanonicalScene, _arguments: Mapping[str, Any]
+    ) -> Awaitable[Outcome]:
         """The user's intent; without user messages in the program, the answer itself."""
-        if not scene.program.user_messages:
-            return await self._speech.answer(scene)
+        return self._intent(scene) if scene.program.user_messages else self._speech.answer(scene)
+
+    async def _intent(self, scene: CanonicalScene) -> Outcome:
         said = str(scene.context.get("last_user_message") or "")
         settings = scene.config.rails.dialog.user_messages
         if settings.embeddings_only:

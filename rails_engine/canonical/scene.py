@@ -100,8 +100,7 @@ class CanonicalScene:
     @property
     def innermost(self) -> str | None:
         """The rail that acts or speaks now; output rails judge what an input rail says."""
-        variables = self.machine.variables
-        return next((rail for name in reversed(TRIGGERED) if (rail := variables.get(name))), None)
+        return next(filter(None, map(self.machine.variables.get, reversed(TRIGGERED))), None)
 
     @property
     def history(self) -> list[EventDict]:

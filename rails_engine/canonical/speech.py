@@ -19,6 +19,7 @@ from rails_engine.llm import LLM, Chunk, LLMRequest, message_of, plain_messages
 from rails_engine.llm import Completion as Answer
 from rails_engine.request import Passthrough
 from rails_engine.scene import Completion, Outcome
+from rails_engine.services import TurnServices
 from rails_engine.umim import EventDict
 
 REASONING: Final = "reasoning"
@@ -47,8 +48,10 @@ class Speech:
         """The model's answer to the conversation as it is."""
         if scene.config.passthrough:
             return await self._passed_through(scene, "general")
-        variables = {"history": scene.history, "relevant_chunks": await _chunks(scene)}
-        request = scene.services.request(Completion("general", variables))
+        services, known = scene.services, scene.machine.variables
+        found = await _looked_up(services, known) if services.resources.knowledge.base is not None else None
+        variables = {"history": scene.history, "relevant_chunks": found or _told(known)}
+        request = services.request(Completion("general", variables))
         return await self._asked(scene, request, "general", _ANSWER)
 
     async def _passed_through(self, scene: CanonicalScene, task: str) -> Outcome:
@@ -121,18 +124,20 @@ class Speech:
         return await _shown(scene, scene.shown, Asking(model, request, task), notation)
 
 
-async def _chunks(scene: CanonicalScene) -> str | None:
-    """What an answer without intents is told from the documents; with retrieval rails it has been looked up before."""
-    variables = scene.machine.variables
+def _told(variables: Mapping[str, Any]) -> str | None:
+    """What an answer without intents is told from documents that were looked up before, or that the caller gave."""
     given = variables.get("relevant_chunks")
     if variables.get("_retrieves"):
         return str(given or "").strip()
-    said = variables.get("last_user_message")
-    if said and scene.services.resources.knowledge.base is not None:
-        chunks = await scene.services.relevant_chunks(str(said))
-        if chunks:
-            return "\n".join(chunks)
     return str(given).strip() if given else None
+
+
+async def _looked_up(services: TurnServices, variables: Mapping[str, Any]) -> str | None:
+    """What the documents say to the user's message; with retrieval rails that has been looked up before."""
+    said = variables.get("last_user_message")
+    if variables.get("_retrieves") or not said:
+        return None
+    return "\n".join(await services.relevant_chunks(str(said)) or ()) or None
 
 
 @dataclass(frozen=True, slots=True)

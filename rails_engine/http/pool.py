@@ -213,29 +213,28 @@ class Exchange:
         self._connection: Connection | None = None
 
     async def whole(self) -> Incoming:
-        """The whole answer; the connection is free again for others.
+        """The whole answer, and the connection is free again for others; of an answer that is streamed the head.
 
         Raises:
             as entering.
         """
-        answer = await self._answered()
-        self._left()
-        return answer
-
-    def __aenter__(self) -> Coroutine[Any, Any, Incoming]:
-        return self._answered()
-
-    async def _answered(self) -> Incoming:
         lane, terms = self._lane, self._terms
         until = None if terms.total_s is None else lane.loop.time() + terms.total_s
-        connection = lane.kept()
+        connection, answer = lane.kept(), None
         if connection is not None:
             try:
-                return await self._sent(connection, until)
+                answer = await self._sent(connection, until)
             except StaleConnectionError:
                 if not terms.resend:
                     raise
-        return await self._sent(await lane.new(terms.connect_s, until), until)
+        if answer is None:
+            answer = await self._sent(await lane.new(terms.connect_s, until), until)
+        if not terms.streaming:
+            self._left()
+        return answer
+
+    def __aenter__(self) -> Coroutine[Any, Any, Incoming]:
+        return self.whole()
 
     async def _sent(self, connection: Connection, until: float | None) -> Incoming:
         terms = self._terms

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Mapping
-from typing import Any, Protocol, cast
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, Protocol
 
 from rails_engine.llm.base import LLM, Chunk, LLMRequest, TokenLogprob, ToolCall, Usage
 from rails_engine.llm.streams import Reading
@@ -109,9 +109,10 @@ def complete(llm: LLM, request: LLMRequest) -> Awaitable[Completion]:
     Raises:
         LLMClientError, ConfigurationError: as `LLM.stream`.
     """
-    if not request.streaming and hasattr(llm, "complete"):
-        return cast("Completing", llm).complete(request)
-    return gathered(llm.stream(request))
+    whole: Callable[[LLMRequest], Awaitable[Completion]] | None = getattr(llm, "complete", None)
+    if whole is None or request.streaming:
+        return gathered(llm.stream(request))
+    return whole(request)
 
 
 async def gathered(stream: AsyncIterator[Chunk]) -> Completion:

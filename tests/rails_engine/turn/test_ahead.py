@@ -60,7 +60,7 @@ def test_the_conversation_that_was_used_last_is_kept_longest(monkeypatch: pytest
         return [{"role": "user", "content": text}, {"role": "assistant", "content": "yes"}]
 
     def keep(text: str) -> None:
-        kept.keep(kept.longest(said(text)[:1]), Reply(["yes"]), begin_story())
+        kept.keep(kept.longest(said(text)[:1]), Reply("yes"), begin_story())
 
     keep("a")
     keep("b")
