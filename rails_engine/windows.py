@@ -85,8 +85,8 @@ class Windows:
         check: Check | None,
         release: Callable[[Frame], None],
         *,
-        rewrites: bool = False,
-        reach: int = 0,
+        rewrites: bool,
+        reach: int,
     ) -> None:
         self._settings = settings
         self._check = check

@@ -118,7 +118,7 @@ def test_what_a_chain_raises_reaches_the_caller() -> None:
         list(chain.stream("hi"))
 
 
-def test_rails_behind_rails_are_judged_by_both() -> None:
+def test_rails_may_stand_behind_rails() -> None:
     inner = RunnableRails(plain(), llm=chat("a secret"))
     assert (RunnableRails(gated(), llm=chat("x")) | inner).invoke("hi") == "Nope."
 
