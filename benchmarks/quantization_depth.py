@@ -51,7 +51,6 @@ def inputs(rows: int, length: int, device: torch.device) -> AttentionInputs:
         context_lengths=torch.full((rows,), length, dtype=torch.int32, device=device),
         block_tables=tables,
         decode_rows=0,
-        max_query=length,
         max_context=length,
     )
 

@@ -35,7 +35,6 @@ def read_prompt(loaded: LoadedModel, settings: EngineSettings, prompt: tuple[int
         context_lengths=torch.tensor([length], dtype=torch.int32, device=device),
         block_tables=torch.arange(blocks, dtype=torch.int32, device=device)[None],
         decode_rows=0,
-        max_query=length,
         max_context=length,
     )
     caches = allocate_cache(loaded, settings, blocks, loaded.config.layers)

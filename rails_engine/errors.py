@@ -11,7 +11,6 @@ Exception
     NoModelError (LLMCallException)        an answer is asked of a configuration that has no main model
     PromptError                            a prompt cannot be rendered or its output parser is unknown
     ConfigCodeError (RuntimeError)         `config.py`, `actions.py` or `actions/` failed to load
-    RailCompilationError                   a rail cannot be built from its configuration
     ModelInitializationError               a model client cannot be built
   InvalidStateError (ValueError)           the caller: a state that this engine did not give out
   InvalidRequestError (ValueError)         the caller: messages, options or sizes out of bounds
@@ -82,10 +81,6 @@ class PromptError(ConfigurationError):
 
 class ConfigCodeError(ConfigurationError, RuntimeError):
     """Python code beside the configuration failed to load or to initialise."""
-
-
-class RailCompilationError(ConfigurationError):
-    """A rail cannot be built from its configuration."""
 
 
 class ModelInitializationError(ConfigurationError):

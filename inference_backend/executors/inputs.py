@@ -17,7 +17,6 @@ def long_tensor(array: Int32s, device: torch.device) -> Tensor:
 
 def attention_inputs(plan: StepPlan, device: torch.device) -> AttentionInputs:
     """A plan's arrays as tensors on a device."""
-    counts = np.diff(plan.query_starts)
     return AttentionInputs(
         positions=long_tensor(plan.positions, device),
         slot_mapping=long_tensor(plan.slot_mapping, device),
@@ -25,7 +24,6 @@ def attention_inputs(plan: StepPlan, device: torch.device) -> AttentionInputs:
         context_lengths=torch.from_numpy(plan.context_lengths).to(device),
         block_tables=torch.from_numpy(np.ascontiguousarray(plan.block_tables)).to(device),
         decode_rows=plan.decode_rows,
-        max_query=int(counts.max()),
         max_context=int(plan.context_lengths.max()),
     )
 

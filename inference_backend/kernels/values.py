@@ -23,7 +23,6 @@ class AttentionInputs:
         context_lengths: int32 [R].
         block_tables: int32 [R, B].
         decode_rows: rows from the first that have exactly one token.
-        max_query: longest row, in tokens.
         max_context: longest context, in tokens (an upper bound where lengths live on the device alone).
         by_length: kernels tell decode rows from others by their lengths on the device, and `decode_rows` is not used:
             for steps that are replayed with other numbers of both. Rows may then be empty, and tokens in no row.
@@ -35,7 +34,6 @@ class AttentionInputs:
     context_lengths: Tensor
     block_tables: Tensor
     decode_rows: int
-    max_query: int
     max_context: int
     by_length: bool = False
 
@@ -55,7 +53,6 @@ class AttentionInputs:
             context_lengths=(positions + 1).int(),
             block_tables=self.block_tables[rows],
             decode_rows=len(tokens),
-            max_query=1,
             max_context=self.max_context,
         )
 

@@ -41,7 +41,7 @@ def rope_and_cache(  # noqa: PLR0917 -- an operation of a graph takes tensors, n
 ) -> Tensor:
     heads, kv_heads, head_dim = sizes
     spec = AttentionSpec(heads, kv_heads, head_dim, 1.0)
-    inputs = AttentionInputs(positions, slots, positions, positions, positions, 0, 0, 0)
+    inputs = AttentionInputs(positions, slots, positions, positions, positions, 0, 0)
     turned = reference.rope_and_cache_kv(
         qkv, spec, RopeTable(table, table.shape[1]), LayerCache(keys, values), inputs
     )
@@ -66,7 +66,7 @@ def paged_attention(  # noqa: PLR0917 -- as above
 ) -> Tensor:
     heads, kv_heads, head_dim = queries.shape[1], keys.shape[2], queries.shape[2]
     spec = AttentionSpec(heads, kv_heads, head_dim, scale)
-    inputs = AttentionInputs(starts, starts, starts, lengths, tables, 0, 0, 0)
+    inputs = AttentionInputs(starts, starts, starts, lengths, tables, 0, 0)
     return reference.paged_attention(queries, LayerCache(keys, values), inputs, spec)
 
 
@@ -108,7 +108,7 @@ class Flat(nn.Module):
 
     def forward(self, ids: Tensor, step: tuple[Tensor, ...], caches: list[tuple[Tensor, Tensor]]) -> Tensor:
         positions, slots, starts, lengths, tables = step
-        inputs = AttentionInputs(positions, slots, starts, lengths, tables, 0, 0, 0)
+        inputs = AttentionInputs(positions, slots, starts, lengths, tables, 0, 0)
         out: Tensor = self.model(ids, StepContext(inputs, tuple(LayerCache(*pair) for pair in caches)))
         return out
 

@@ -38,12 +38,12 @@ def capture(machine: Machine, *, last_stage: bool, measured: bool) -> None:
 
 
 def _decode(machine: Machine, rows: int, adapters: AdapterRows | None) -> Tensor:
-    inputs = machine.attention(rows, rows, rows, (1, machine.model.positions))
+    inputs = machine.attention(rows, rows, rows, machine.model.positions)
     out: Tensor = machine.model.model(machine.entering(rows), StepContext(inputs, machine.caches, adapters))
     return out
 
 
 def _mixed(machine: Machine, tokens: int) -> Tensor:
-    inputs = machine.attention(tokens, machine.rows_among(tokens), -1, (tokens, machine.model.positions))
+    inputs = machine.attention(tokens, machine.rows_among(tokens), -1, machine.model.positions)
     out: Tensor = machine.model.model(machine.entering(tokens), StepContext(inputs, machine.caches))
     return out

@@ -180,8 +180,7 @@ class CudaExecutor:
     def _forward(self, plan: StepPlan) -> Tensor:
         """The step's kernels one by one: the hidden states that are read, or all of them for the stage after."""
         machine, tokens, rows = self.machine, plan.tokens, plan.rows
-        longest = int(np.diff(plan.query_starts).max()), int(plan.context_lengths.max())
-        inputs = machine.attention(tokens, rows, plan.decode_rows, longest)
+        inputs = machine.attention(tokens, rows, plan.decode_rows, int(plan.context_lengths.max()))
         wanted = self._wanted(plan)
         adapters = adapter_rows(plan, self._device)
         model = machine.model.model

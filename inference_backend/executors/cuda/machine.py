@@ -49,10 +49,8 @@ class Machine:
         """What the model takes for the step's first tokens: their ids, or the states of the stage before."""
         return self.states[:tokens] if len(self.states) else self.step.token_ids[:tokens]
 
-    def attention(
-        self, tokens: int, rows: int, decode_rows: int, longest: tuple[int, int]
-    ) -> AttentionInputs:
-        """The step's first tokens and rows; `longest` are upper bounds of the rows' queries and contexts.
+    def attention(self, tokens: int, rows: int, decode_rows: int, max_context: int) -> AttentionInputs:
+        """The step's first tokens and rows; `max_context` is an upper bound of the rows' contexts.
 
         `decode_rows` -1: the lengths on the device say which rows they are.
         """
@@ -64,8 +62,7 @@ class Machine:
             context_lengths=step.context_lengths[:rows],
             block_tables=step.block_tables[:rows],
             decode_rows=max(decode_rows, 0),
-            max_query=longest[0],
-            max_context=longest[1],
+            max_context=max_context,
             by_length=decode_rows < 0,
         )
 

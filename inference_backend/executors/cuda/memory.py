@@ -64,7 +64,6 @@ def left_beside_largest_step(model: LoadedModel, settings: EngineSettings) -> in
         context_lengths=torch.tensor([tokens], dtype=torch.int32, device=device),
         block_tables=torch.zeros((1, columns), dtype=torch.int32, device=device),
         decode_rows=int(tokens == 1),
-        max_query=tokens,
         max_context=tokens,
     )
     hidden = model.model(_placeholder(model, longs), StepContext(inputs, caches))

@@ -49,7 +49,6 @@ def make_inputs(device: torch.device, rows: list[tuple[int, int]], blocks: int =
         context_lengths=tensor([context for _, context in rows], torch.int32),
         block_tables=tensor(tables, torch.int32),
         decode_rows=sum(queries == 1 for queries, _ in rows),
-        max_query=max(queries for queries, _ in rows),
         max_context=max(context for _, context in rows),
     )
 
