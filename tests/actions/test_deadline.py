@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -106,3 +107,42 @@ def test_what_comes_too_late_is_not_taken() -> None:
 
     with pytest.raises(ActionTimeoutError):
         asyncio.run(within(0.01, swallows()))
+
+
+async def beside(busy_s: float, work: Any) -> Any:
+    """What `work` gives while somebody else has the processor for so many seconds in every round of the loop."""
+
+    async def hog() -> None:
+        while True:
+            time.sleep(busy_s)  # noqa: ASYNC251 -- it is the loop that is to be kept busy
+            await asyncio.sleep(0)
+
+    other = asyncio.ensure_future(hog())
+    try:
+        return await work
+    finally:
+        other.cancel()
+
+
+def test_waiting_for_others_to_leave_the_processor_does_not_count() -> None:
+    async def rounds() -> str:
+        for _ in range(4):
+            await asyncio.sleep(0)
+        return "yes"
+
+    assert asyncio.run(beside(0.2, within(0.5, rounds()))) == "yes"
+
+
+def test_what_keeps_the_processor_to_itself_meets_its_limit() -> None:
+    async def hogs() -> str:
+        await asyncio.sleep(0)
+        time.sleep(0.05)  # noqa: ASYNC251 -- as above
+        return "allowed"
+
+    with pytest.raises(ActionTimeoutError):
+        asyncio.run(within(0.02, hogs()))
+
+
+def test_what_never_ends_is_ended_however_busy_the_loop_is() -> None:
+    with pytest.raises(ActionTimeoutError):
+        asyncio.run(beside(0.05, within(0.02, asyncio.sleep(60))))

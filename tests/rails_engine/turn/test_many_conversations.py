@@ -152,8 +152,8 @@ def test_conversations_by_state_share_nothing(colang: str, yaml: str) -> None:
 
 AT_ONCE = """
 rails:
-  input: {flows: [witness in, witness too], parallel: true, timeout_s: 100}
-  output: {flows: [witness out, witness too], parallel: true, timeout_s: 100, streaming: {chunk_size: 1, context_size: 1}}
+  input: {flows: [witness in, witness too], parallel: true}
+  output: {flows: [witness out, witness too], parallel: true, streaming: {chunk_size: 1, context_size: 1}}
 """
 WITNESSED_AT_ONCE = WITNESSED + "define subflow witness too\n  $seen_too = execute witness\n"
 WITNESSED_AT_ONCE_2 = """
