@@ -231,6 +231,7 @@ class Colang2:
         self, request: Request, trace: Trace, teller: Teller | None = None
     ) -> tuple[State, dict[str, Any]]:
         turns = turns_of(request.messages)
+        trace.is_read = trace.is_read or (request.options or DEFAULT_OPTIONS).log.wanted
         services = self._services(trace, request.options)
         state = request.state or await self._reached(request.messages, turns, services)
         turn = turns[-1]
@@ -401,9 +402,10 @@ def _add_wanted(response: GenerationResponse, options: GenerationOptions, state:
     wanted = options.log
     if wanted.wanted:
         calls = [call_info(call) for call in trace.llm_calls]
+        rails = executed_rails(trace)
         response.log = GenerationLog(
-            activated_rails=executed_rails(trace) if wanted.activated_rails else [],
-            stats=statistics(calls, trace.started_at),
+            activated_rails=rails if wanted.activated_rails else [],
+            stats=statistics(calls, trace.started_at, rails),
             llm_calls=calls if wanted.llm_calls else None,
             internal_events=trace.events if wanted.internal_events else None,
             colang_history=history_text(trace.history) if wanted.colang_history else None,

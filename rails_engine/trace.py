@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import groupby
+from typing import Any, Final
 
 from colang import History
 from rails_engine.llm import LLMCall, plain_metadata
 from rails_engine.response import ActivatedRail, ExecutedAction, GenerationStats, LLMCallInfo
 from rails_engine.umim import EventDict
+
+SIDE_BY_SIDE: Final = "RailsSideBySideAction"
+"""Runs rails at once; the actions of each are in the record by themselves."""
 
 
 @dataclass(slots=True)
@@ -24,6 +28,16 @@ class ActionRun:
     value: Any = None
     finished_at: float | None = None
     failure: BaseException | None = None
+    direction: str = ""
+    rail: str = ""
+    """Colang 2.x: the rail that it ran for, and its direction; empty for other flows, and where nobody reads the record."""
+
+    @property
+    def blocks(self) -> bool:
+        """Whether it was asked for a verdict and did not let pass."""
+        return failed(self.value, self.failure) or (
+            isinstance(self.value, dict) and self.value.get("is_blocked") is True
+        )
 
 
 @dataclass(slots=True)
@@ -107,22 +121,39 @@ def executed(run: ActionRun) -> ExecutedAction:
 
 
 def executed_rails(trace: Trace) -> list[ActivatedRail]:
-    """The actions of a Colang 2.x turn as one dialog rail: flows there are all of one kind."""
-    if not trace.actions:
-        return []
-    actions = [executed(run) for run in trace.actions]
-    names = [action.action_name for action in actions]
-    return [
-        ActivatedRail(
-            type="dialog", name="main", decisions=[f"execute {n}" for n in names], executed_actions=actions
-        )
-    ]
+    """The actions of a Colang 2.x turn by the rails that ran them; what other flows ran is the dialog's."""
+    told = (run for run in trace.actions if run.name != SIDE_BY_SIDE)
+    runs = groupby(told, key=lambda run: (run.direction or "dialog", run.rail or "main"))
+    return [_rail(direction, name, list(actions)) for (direction, name), actions in runs]
 
 
-def statistics(calls: Iterable[LLMCallInfo], started_at: float) -> GenerationStats:
-    """Sums over the model calls of one request."""
+def _rail(direction: str, name: str, runs: Sequence[ActionRun]) -> ActivatedRail:
+    ends = [run.finished_at for run in runs if run.finished_at is not None]
+    finished_at = max(ends) if len(ends) == len(runs) else None
+    return ActivatedRail(
+        type=direction,
+        name=name,
+        decisions=[f"execute {run.name}" for run in runs],
+        executed_actions=[executed(run) for run in runs],
+        stop=direction != "dialog" and any(run.blocks for run in runs),
+        started_at=runs[0].started_at,
+        finished_at=finished_at,
+        duration=None if finished_at is None else finished_at - runs[0].started_at,
+    )
+
+
+def statistics(
+    calls: Iterable[LLMCallInfo], started_at: float, rails: Sequence[ActivatedRail] = ()
+) -> GenerationStats:
+    """Sums over the model calls and the rails of one request."""
     calls = list(calls)
+    spent: dict[str, float] = {}
+    for rail in rails:
+        spent[rail.type] = spent.get(rail.type, 0.0) + (rail.duration or 0.0)
     return GenerationStats(
+        input_rails_duration=spent.get("input"),
+        dialog_rails_duration=spent.get("dialog"),
+        output_rails_duration=spent.get("output"),
         total_duration=time.time() - started_at,
         llm_calls_duration=sum(call.duration or 0 for call in calls),
         llm_calls_count=len(calls),

@@ -245,6 +245,8 @@ class Turn:
         services = self._scene.services.scoped(record.llm_calls.append)
         uid = start.arguments["action_uid"]
         scene = replace(self._scene, services=services, flow_uid=command.flow_uid, action_uid=uid)
+        if self._trace.is_read and (rail := scene.rail) is not None and rail.direction:
+            record.direction, record.rail = rail.direction, rail.flows[max(0, len(rail.flows) - 2)]
         return Job(start, arguments, plan, scene, record)
 
     # --- what the caller gets to see -------------------------------------------------------------------------------

@@ -254,3 +254,51 @@ flow input rails $input_text
     )
     with pytest.raises(ConfigProblemsError, match=r"main\.co:11:38: .*`saftey`.*did you mean `safety`\?"):
         LLMRails(config)
+
+
+# --- what the log tells ---------------------------------------------------------------------------------------------
+
+TOLD = """
+rails:
+  config: {regex_detection: {output: {patterns: [secret]}}}
+  input: {flows: [self check input, mine], parallel: AT_ONCE}
+  output: {flows: [regex check output]}
+"""
+ANSWERING = """
+import llm
+flow main
+  activate talk
+  match NeverHappens()
+flow talk
+  user said something as $said
+  $answer = await PassthroughLLMAction(user_message=$said.transcript)
+  bot say $answer
+flow mine
+  $seen = True
+"""
+
+
+@pytest.mark.parametrize("at_once", ["false", "true"])
+async def test_the_log_has_each_rail_with_its_actions_and_how_it_ended(at_once: str) -> None:
+    script = answering({"IN bad": "Yes", "IN": "No", "tell": "a secret"})
+    register_provider("scripted_rail", lambda **_: script)
+    yaml = f"""
+colang_version: "2.x"
+models: [{{type: main, engine: scripted_rail, model: m}}]
+prompts: [{{task: self_check_input, content: "IN {{{{ user_input }}}}"}}]
+{TOLD.replace("AT_ONCE", at_once)}
+"""
+    app = LLMRails(RailsConfig.from_content(f"import core\n{ANSWERING}", yaml))
+    found: dict[str, list[tuple[str, str, bool]]] = {}
+    for text in ("hi", "tell", "bad"):
+        result = await app.generate_async(
+            messages=[{"role": "user", "content": text}], options={"log": {"activated_rails": True}}
+        )
+        found[text] = [(rail.type, rail.name, rail.stop) for rail in result.log.activated_rails]
+        assert result.log.stats.input_rails_duration > 0
+    passed, asked = ("input", "self check input", False), ("dialog", "main", False)
+    regex = ("output", "regex check output")
+    assert found["hi"] == [passed, asked, (*regex, False)]
+    assert found["tell"] == [passed, asked, (*regex, True)]
+    assert found["bad"][0] == ("input", "self check input", True)
+    assert asked not in found["bad"]
