@@ -37,7 +37,7 @@ from colang.errors import (
     ColangValueError,
 )
 from colang.events import INTERNAL_EVENTS, Command, Event, Fault, History, LogLine, PrintLine, Send
-from colang.guests import trespass
+from colang.guests import texts_beside, trespass
 from colang.imports import ImportPath
 from colang.machine import (
     FlowView,
@@ -123,6 +123,7 @@ __all__ = [
     "set_globals",
     "step",
     "takes_result",
+    "texts_beside",
     "to_json",
     "trespass",
 ]

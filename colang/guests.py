@@ -13,7 +13,7 @@ from colang import tree
 from colang.errors import ColangSyntaxError
 from colang.source import Source
 from colang.v2 import parse
-from colang.walk import walk
+from colang.walk import children, walk
 
 CHANGING = frozenset({"AddFlowsAction", "RemoveFlowsAction", "RailsSideBySideAction"})
 """Actions that change the program, or are the engine's own."""
@@ -30,6 +30,30 @@ def trespass(text: str, internal: Collection[str], kept: Collection[str]) -> str
     except ColangSyntaxError:
         return None
     return next((fault for flow in flows for fault in _faults(flow, internal, kept)), None)
+
+
+def texts_beside(text: str, speaking: Collection[str]) -> list[str]:
+    """The texts in a source written by a model that it does not give to one of the flows `speaking`, in their order.
+
+    It may show them, send them or put them in print; what it only waits for is left out. None where it cannot be read.
+    """
+    try:
+        flows = parse(Source("<written by a model>", text)).flows
+    except ColangSyntaxError:
+        return []
+    return [found for flow in flows for statement in flow.body for found in _texts(statement, speaking)]
+
+
+def _texts(node: tree.Node, speaking: Collection[str]) -> Iterator[str]:
+    is_said = isinstance(node, tree.Spec) and node.kind is tree.SpecKind.FLOW and node.name in speaking
+    if is_said or (isinstance(node, tree.Operation) and node.verb is tree.Verb.MATCH):
+        return
+    if isinstance(node, tree.Literal) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, tree.Text):
+        yield from (part for part in node.parts if isinstance(part, str))
+    for child in children(node):
+        yield from _texts(child, speaking)
 
 
 def _faults(flow: tree.Flow, internal: Collection[str], kept: Collection[str]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import colang
 from rails_engine.dialog import completions, examples, readers
 from rails_engine.dialog.flow_actions import short_id
-from rails_engine.dialog.speaking import VERBS, Speaking, open_passage, speaking
+from rails_engine.dialog.speaking import SAYING, VERBS, Speaking, open_passage, speaking
 from rails_engine.outside import INTERNAL
 from rails_engine.scene import Completion, Outcome, Scene
 
@@ -51,7 +51,7 @@ async def user_intent_and_bot_action(scene: Scene, arguments: Mapping[str, Any])
         {
             "user_intent": completions.user_intent(text),
             "bot_intent": completions.bot_intent(lines),
-            "bot_action": action if _harmless(f"flow answer\n  {action}") else _EXCUSE,
+            "bot_action": action if await _fit(scene, f"flow answer\n  {action}") else _EXCUSE,
         }
     )
 
@@ -93,7 +93,8 @@ async def flow_from_docstring(scene: Scene, arguments: Mapping[str, Any]) -> Out
     text = await _ask(
         scene, "generate_flow_continuation_from_flow_nld", {"flow_nld": wish, "examples": shown}
     )
-    return Outcome(_own_flow(completions.unfenced(text), "_dynamic_", "GenerateFlowContinuationAction"))
+    body = completions.unfenced(text)
+    return Outcome(await _own_flow(scene, body, "_dynamic_", "GenerateFlowContinuationAction"))
 
 
 def _tools(scene: Scene) -> dict[str, Any]:
@@ -118,16 +119,25 @@ async def flow_from_instructions(scene: Scene, arguments: Mapping[str, Any]) -> 
         scene, "generate_flow_from_instructions", {"instructions": instructions, "examples": shown}
     )
     body = completions.body_of(text)
-    return Outcome(_own_flow(body, "dynamic_", "GenerateFlowFromInstructionsAction"))
+    return Outcome(await _own_flow(scene, body, "dynamic_", "GenerateFlowFromInstructionsAction"))
 
 
-def _own_flow(text: str, prefix: str, action: str) -> dict[str, Any]:
+async def _own_flow(scene: Scene, text: str, prefix: str, action: str) -> dict[str, Any]:
     lines = completions.flow_body(text)
     if not lines:
         return _apology(action)
     name = f"{prefix}{short_id()}"
     body = "\n".join([f"flow {name}", *lines])
-    return {"name": name, "parameters": [], "body": body if _harmless(body) else f"flow {name}\n  {_EXCUSE}"}
+    is_fit = await _fit(scene, body)
+    return {"name": name, "parameters": [], "body": body if is_fit else f"flow {name}\n  {_EXCUSE}"}
+
+
+async def _fit(scene: Scene, source: str) -> bool:
+    """Whether flows that a model wrote may run; what they do not say but show or send is judged by the output rails here."""
+    if not _harmless(source):
+        return False
+    texts = colang.texts_beside(source, SAYING)
+    return not texts or (await scene.judge.output("\n".join(texts))).passed
 
 
 def _harmless(source: str) -> bool:
@@ -151,7 +161,7 @@ async def flow_from_name(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
     source = "\n".join([f"flow {name}", *completions.indented(text)])
     if text.strip().startswith("flow"):
         source = text.strip()
-    return Outcome(source if _harmless(source) else f"flow {name}\n  {_EXCUSE}")
+    return Outcome(source if await _fit(scene, source) else f"flow {name}\n  {_EXCUSE}")
 
 
 async def flow_continuation(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
@@ -165,7 +175,7 @@ async def flow_continuation(scene: Scene, arguments: Mapping[str, Any]) -> Outco
         return Outcome(_apology("GenerateFlowContinuationAction"))
     answer = completions.continuation(text)
     name = f"_dynamic_{short_id()} {answer.intent}"
-    action = answer.action if _harmless(f"flow {name}\n  {answer.action}") else _EXCUSE
+    action = answer.action if await _fit(scene, f"flow {name}\n  {answer.action}") else _EXCUSE
     body = f'@meta(bot_intent="{answer.intent}")\nflow {name}\n  {action}'
     return Outcome({"name": name, "parameters": [], "body": body}, judged)
 

@@ -95,6 +95,24 @@ async def test_they_talk_past_no_rail(program: str, written: str) -> None:
     assert "LEAK" not in await said(rails)
 
 
+SHOWN = {
+    "in a scene": 'start VisualInformationSceneAction(title="LEAK", summary="s", content=[])',
+    "by a gesture": 'bot gesture "LEAK"',
+    "in an event": 'send Note(text="so LEAK so")',
+    "by a variable": '$x = "LEAK"\nstart GestureBotAction(gesture=$x)',
+}
+
+
+@pytest.mark.parametrize("written", SHOWN.values(), ids=SHOWN)
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+async def test_what_they_show_or_send_is_judged_too(program: str, written: str) -> None:
+    messages = [{"role": "user", "content": "go"}]
+    program = f"import avatars\n{program}"
+    assert "LEAK" not in str(await app(program, written).generate_async(messages=messages))
+    fine = await app(program, written.replace("LEAK", "fine")).generate_async(messages=messages)
+    assert "fine" in str(fine)
+
+
 @pytest.mark.parametrize("written", [text for text in PAST_THE_RAILS.values() if "\n" not in text])
 async def test_neither_do_continuations(written: str) -> None:
     answers = ("user intent: user asked", f"bot intent: bot answer\nbot action: {written}")
