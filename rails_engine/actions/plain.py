@@ -55,7 +55,9 @@ def to_plain(value: Any, depth: int = 0) -> Any:
     if kind in _ATOMS:
         return value
     if depth < MAX_DEPTH and kind is list:
-        return [item if type(item) in _ATOMS else to_plain(item, depth + 1) for item in value]
+        return (
+            [item if type(item) in _ATOMS else to_plain(item, depth + 1) for item in value] if value else []
+        )
     if isinstance(value, str | bool | int | float | Opaque) and not isinstance(value, Enum):
         return value
     if depth >= MAX_DEPTH:

@@ -173,9 +173,11 @@ class RegexDetectionOptions(Section):
 
     def found_in(self, forms: Sequence[str]) -> list[str]:
         """Those of the patterns that occur in any form of a text, as RE2 reads them, in their order."""
-        if self.compiled_patterns.texts != self.patterns:
-            vars(self).pop("compiled_patterns")  # the list is a caller's to change, and has been
-        return self.compiled_patterns.found_in(forms)
+        compiled = self.compiled_patterns
+        if compiled.texts != self.patterns:  # the list is a caller's to change, and has been
+            vars(self).pop("compiled_patterns")
+            compiled = self.compiled_patterns
+        return compiled.found_in(forms)
 
 
 class RegexDetection(Section):
