@@ -37,6 +37,18 @@ def test_a_runaway_program_is_stopped_and_named(text: str) -> None:
         begin(program, state)
 
 
+WATCHED = """
+flow main
+  activate watch
+  start greedy
+  match Never()
+@loop("w")
+flow watch
+  match ColangError() as $e
+  send Seen(kind=$e.type)
+"""
+"""Beside it goes a flow `greedy`, whose errors are told."""
+
 HUGE = [
     '"a" * 10**9',
     '"a" * 1000 * 1000 * 1000',
@@ -58,27 +70,17 @@ HUGE = [
 
 @pytest.mark.parametrize("expression", HUGE)
 def test_a_huge_value_is_an_error_of_the_flow(expression: str) -> None:
-    text = (
-        "flow main\n  activate watch\n  start greedy\n  match Never()\n"
-        '@loop("w")\nflow watch\n  match ColangError() as $e\n  send Seen(kind=$e.type)\n'
-        f"flow greedy\n  match Go()\n  $x = {expression}\n  send Alive()\n"
-    )
+    text = WATCHED + f"flow greedy\n  match Go()\n  $x = {expression}\n  send Alive()\n"
     assert sent(text, "Go") == [("Seen", {"kind": "ColangValueError"})]
 
 
 def test_a_list_that_grows_for_ever_hits_its_bound() -> None:
-    text = (
-        "flow main\n  activate watch\n  start greedy\n  match Never()\n"
-        '@loop("w")\nflow watch\n  match ColangError() as $e\n  send Seen(kind=$e.type)\n'
-        "flow greedy\n  $l = [1]\n  match Go()\n  while True\n    ($l.extend($l))\n"
-    )
+    text = WATCHED + "flow greedy\n  $l = [1]\n  match Go()\n  while True\n    ($l.extend($l))\n"
     assert sent(text, "Go") == [("Seen", {"kind": "ColangValueError"})]
 
 
 def test_indentation_cannot_make_more_of_a_value_than_a_text_may_hold() -> None:
-    text = (
-        "flow main\n  activate watch\n  start greedy\n  match Never()\n"
-        '@loop("w")\nflow watch\n  match ColangError() as $e\n  send Seen(kind=$e.type)\n'
+    text = WATCHED + (
         "flow greedy\n  $l = [0] * 50000\n  $n = 0\n  match Go()\n"
         "  while $n < 100\n    $l = [$l]\n    $n = $n + 1\n  $x = pretty_str($l)\n  send Alive()\n"
     )
@@ -107,9 +109,7 @@ WALKING = [
 
 @pytest.mark.parametrize("use", WALKING)
 def test_nested_lists_cannot_describe_more_than_they_hold(use: str) -> None:
-    text = (
-        "flow main\n  activate watch\n  start greedy\n  match Never()\n"
-        '@loop("w")\nflow watch\n  match ColangError() as $e\n  send Seen(kind=$e.type)\n'
+    text = WATCHED + (
         "flow greedy\n  $l = [1]\n  $n = 0\n  match Go()\n"
         "  $m = [1]\n  while $n < 40\n    $l = [$l, $l]\n    $m = [$m, $m]\n    $n = $n + 1\n  USE\n"
         "flow other $l\n  match Never()\n"
