@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import Final
+from typing import Any, Final
 
 from rails_engine.canonical.wording import NOTHING_TO_SAY, Notation
 from rails_engine.dialog import first_line
@@ -14,6 +14,7 @@ GENERAL_RESPONSE: Final = "general response"
 INTERNAL_ERROR: Final = "I'm sorry, an internal error has occurred."
 
 _VARIABLE = re.compile(r"""\$([^\s"'!?\-,;</$]*[A-Za-z0-9_\]])""")
+_FIGURES = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 
 
 def intent_of(completion: str) -> str:
@@ -51,19 +52,24 @@ def written(text: str) -> str:
     return text.replace("\\n", "\n") or NOTHING_TO_SAY
 
 
-def value_of(completion: str) -> str:
-    """A generated value: the first line as text; one that is a quoted text as a whole is that text."""
+def value_of(completion: str) -> str | tuple[Any, ...]:
+    """A generated value: the first line as text; one that is a quoted text, or begins several values, is those."""
     line = first_line(completion).removesuffix(";").strip()
     try:
         value = ast.literal_eval(line) if line[:1] in {'"', "'"} else line
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return line
-    return value if isinstance(value, str) else line
+    return value if isinstance(value, str | tuple) else line
 
 
 def template_of(text: str) -> str:
-    """A message's text as a Jinja template: `$name` stands for the variable."""
-    return _VARIABLE.sub(lambda match: "{{ " + match.group(1) + " }}", text)
+    """A message's text as a Jinja template: `$name` stands for the variable, and of `$5.50` the figures are said."""
+    return _VARIABLE.sub(_filled_in, text)
+
+
+def _filled_in(match: re.Match[str]) -> str:
+    name = match.group(1)
+    return name if _FIGURES.fullmatch(name) else "{{ " + name + " }}"
 
 
 def single_call_of(completion: str) -> tuple[str, str | None, str | None]:
