@@ -6,6 +6,7 @@ Both dialects stand behind it. It keeps nothing of a request but the record of t
 from __future__ import annotations
 
 import asyncio
+import time
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -101,7 +102,7 @@ class LLMRails(Answering, Registers):
         self, request: Request, streaming_handler: Any = None
     ) -> str | dict[str, Any] | GenerationResponse:
         """Answer a request that has been read; see `generate_async`."""
-        trace = Trace(is_read=bool(self.watchers))
+        trace = Trace(time.time(), bool(self.watchers))
         try:
             with call_context(request.options, request.raw or request.messages):
                 if streaming_handler is not None:

@@ -156,6 +156,12 @@ class CanonicalTurn:
         if self._last["type"] == LISTEN:
             self._last = _NOTHING
         while (start := self._until_action()) is not None:
+            direction = PASSING.get(start["action_name"])
+            if direction is not None:
+                left = await self._runner.left(self, direction)
+                self.scene.machine.variables[start["action_result_key"]] = tuple(left)
+                self._hear_alone(_PASSED[start["action_name"]])
+                continue
             for event in await self._act(start):
                 self.see(event)
         return events[begun:]
@@ -198,13 +204,12 @@ class CanonicalTurn:
                 raise InvalidRequestError(f"Too many events: more than {EVENT_BOUND} in one turn")
             if kind == START and not _creates_event(self._last):
                 return self._last
-            answers = self._answers(self._last) if kind in _ANSWERED or kind.endswith("Exception") else []
-            if self.is_quiet and not answers:
-                if (start := self._go_on_quietly()) is not None:
-                    return start
-                continue
-            for event in answers or self._following():
-                self.see(event)
+            answers = self._answers(self._last) if kind in _ANSWERED or kind.endswith("Exception") else ()
+            if answers or not self.is_quiet:
+                for event in answers or self._following():
+                    self.see(event)
+            elif (start := self._go_on_quietly()) is not None:
+                return start
         return None
 
     def _answers(self, last: EventDict) -> list[EventDict]:
@@ -300,10 +305,6 @@ class CanonicalTurn:
     async def _act(self, start: EventDict) -> list[EventDict]:
         """Run an action: the events that are to be seen next."""
         name, params, key = start["action_name"], start.get("action_params"), start.get("action_result_key")
-        if name in PASSING:
-            self.scene.machine.variables[str(key)] = tuple(await self._runner.left(self, PASSING[name]))
-            self._hear_alone(_PASSED[name])
-            return []
         self.scene.notes[RESULT] = key
         arguments = resolved(params, self.scene.machine.variables) if params else {}
         self._set_about(name)

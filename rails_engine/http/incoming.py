@@ -191,9 +191,9 @@ class Incoming:
                 return
             await self.more()
 
-    def more(self) -> asyncio.Future[None]:
-        """Done once there is more."""
-        self._waiter = asyncio.get_running_loop().create_future()
+    def more(self, loop: asyncio.AbstractEventLoop | None = None) -> asyncio.Future[None]:
+        """Done once there is more. `loop` is the one that runs, for callers who know it: to ask takes a system call."""
+        self._waiter = (loop or asyncio.get_running_loop()).create_future()
         return self._waiter
 
     @property

@@ -243,7 +243,7 @@ class Exchange:
         try:
             connection.send(self._request, answer, until, terms.idle_s)
             while not answer.there:
-                await answer.more()
+                await answer.more(self._lane.loop)
             answer.require()
         except BaseException:  # whatever ends it, the connection must not be left behind
             self._left()

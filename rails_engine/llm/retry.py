@@ -71,7 +71,7 @@ class Retrying(Layer):
 
     async def stream(self, request: LLMRequest) -> AsyncIterator[Chunk]:
         """See `LLM.stream`."""
-        tries = _Tries(self._policy, request)
+        tries = _Tries(self._policy, request, time.monotonic())
         while True:
             given = False
             try:
@@ -89,11 +89,12 @@ class Retrying(Layer):
 
     async def complete(self, request: LLMRequest) -> Completion:
         """See `Completing.complete`."""
-        tries = _Tries(self._policy, request)
+        began, tries = time.monotonic(), None
         while True:
             try:
                 return await complete(self._inner, request)
             except LLMClientError as error:
+                tries = tries or _Tries(self._policy, request, began)
                 pause = tries.pause(error)
                 if pause is None:
                     raise
@@ -102,15 +103,15 @@ class Retrying(Layer):
 
 
 class _Tries:
-    """The tries of one request so far."""
+    """The tries of one request so far, which `began` then, in seconds of the monotonic clock."""
 
     __slots__ = ("_attempt", "_policy", "_request", "_until")
 
-    def __init__(self, policy: RetryPolicy, request: LLMRequest) -> None:
+    def __init__(self, policy: RetryPolicy, request: LLMRequest, began: float) -> None:
         self._policy = policy
         self._request = request
         self._attempt = 0
-        self._until = None if request.deadline_s is None else time.monotonic() + request.deadline_s
+        self._until = None if request.deadline_s is None else began + request.deadline_s
 
     @property
     def request(self) -> LLMRequest:
