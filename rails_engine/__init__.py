@@ -11,10 +11,10 @@ What goes out passes `streaming`: `windows` lets an answer out as far as its rai
 cut, `teller` follows what a turn of 2.x says, and `judge` asks the rails of 2.x beside the conversation. `at_once` runs
 rails side by side; `ahead` and `forerun` ask the model while input rails judge. `verdicts` is `check`.
 
-A conversation between two turns is `state` (2.x), `saved` and `stories` (1.0). `umim`, `chat`, `replies`, `options`
-and `response` are the borders to events, messages and callers, and `trace` is the record that `explain()` and logs
-read. Users' code alone needs `context`, `helpers`, `buffers`, `streaming_handler`, `registers`, `runtime`,
-`guardrails` and `testing`.
+A conversation between two turns is `state` (2.x), `saved` and `stories` (1.0); `asked` is what a turn of 1.0 begins
+with beside it. `umim`, `chat`, `replies`, `options` and `response` are the borders to events, messages and callers,
+and `trace` is the record that `explain()` and logs read. Users' code alone needs `context`, `helpers`, `buffers`,
+`streaming_handler`, `registers`, `runtime`, `guardrails` and `testing`.
 
 The names below are loaded when they are first used.
 """
