@@ -1,4 +1,4 @@
-"""What the system flows of Colang 1.0 look at before they run a kind of rail: what the configuration lists, as a request asks."""
+"""What the system flows of Colang 1.0 run of a kind of rail: what the configuration lists, as a request asks."""
 
 from __future__ import annotations
 

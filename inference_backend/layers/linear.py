@@ -125,7 +125,7 @@ class Linear(nn.Module, ABC):
         return None
 
     def forward(self, x: Activation, rows: AdapterRows | None = None) -> Tensor:
-        """Inputs [T, inputs of this rank] to [T, outputs of this rank]: adapters, the sum over ranks and the bias included."""
+        """Inputs [T, inputs of this rank] to [T, outputs of this rank], with adapters, the sum over ranks and the bias."""
         out = kernels.plain(self.product(x))
         if rows is not None and self.adapters is not None and not isinstance(x, Quantized):
             out = kernels.lora(out, x, self.adapters.down, self.adapters.up, rows)

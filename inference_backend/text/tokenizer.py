@@ -107,7 +107,7 @@ def _control_pattern(backend: tokenizers.Tokenizer) -> re.Pattern[str] | None:
 
 
 def _byte_characters() -> dict[str, int]:
-    """How byte-level vocabularies (Radford et al., GPT-2, 2019) spell bytes: visible ones as themselves, others from U+0100."""
+    """How byte-level vocabularies (Radford et al., GPT-2, 2019) spell bytes: visible ones as themselves."""
     visible = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in visible]
     return {chr(byte): byte for byte in visible} | {chr(256 + n): byte for n, byte in enumerate(others)}

@@ -16,7 +16,7 @@ GRACE_S: Final = 1.0
 """How long what was cancelled may take to clean up."""
 
 PARTS: Final = 8
-"""A limit is counted in so many parts. One that ends late, because the loop was busy with others, counts no more for that."""
+"""A limit is counted in so many parts; one that ends late, since the loop was busy with others, counts as one."""
 
 PATIENCE: Final = 6
 """How many times a limit may pass by the clock on the wall, however busy the loop is."""

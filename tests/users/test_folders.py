@@ -1,4 +1,7 @@
-"""Configuration folders as users write them, with their Python, run from beginning to end. What is heard was recorded with release 0.24 of the peer."""
+"""Configuration folders as users write them, with their Python, run from beginning to end.
+
+What is heard was recorded with release 0.24 of the peer.
+"""
 
 from __future__ import annotations
 

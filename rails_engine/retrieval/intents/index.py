@@ -39,7 +39,7 @@ class IntentIndex:
         heads: FittedHeads | None = None,
         scope_threshold: float | None = None,
     ) -> None:
-        """`examples` maps intents to utterances; `heads` keeps what was fitted; `scope_threshold` replaces the calibrated one."""
+        """`examples`: intents to utterances; `heads` keeps what was fitted; `scope_threshold` replaces the calibrated one."""
         self._intents = tuple(intent for intent, texts in examples.items() if texts)
         self._items = [
             Item(text, {"intent": intent}) for intent in self._intents for text in examples[intent]

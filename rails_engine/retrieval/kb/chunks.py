@@ -37,8 +37,8 @@ class ChunkSettings:
 class Provenance:
     """Where a chunk was found: file, path of headings, and lines, of `page` where there are pages.
 
-    Lines count from 1, both ends included. They are 0 where a search provider of a user's own found what no document holds; `path` is then what it calls the
-    source.
+    Lines count from 1, both ends included. They are 0 where a search provider of a user's own found what no document
+    holds; `path` is then what it calls the source.
     """
 
     path: str

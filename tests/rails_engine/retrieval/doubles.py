@@ -43,7 +43,10 @@ class WordEmbedder:
 
 
 class EmbeddingServer:
-    """An OpenAI-style `/v1/embeddings`; `failures` is a list of statuses to answer first (with `failure_headers`), `dimensions` of lengths."""
+    """An OpenAI-style `/v1/embeddings`.
+
+    `failures` is a list of statuses to answer first (with `failure_headers`), `dimensions` one of lengths.
+    """
 
     def __init__(self) -> None:
         self.requests: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""A configuration read again after its files changed: it is as they are now, and a broken one leaves the last one at work."""
+"""A configuration read again after its files changed: it is as they are now; a broken one leaves the last at work."""
 
 from __future__ import annotations
 
