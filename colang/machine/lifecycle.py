@@ -126,6 +126,7 @@ def confirm_start(run: Run, instance: Instance, scores: Scores) -> None:
     run.push(
         Signal("FlowStarted", flow_arguments(instance, instance.uid), scores, flow_uid=instance.uid),
     )
+    _log_history(run, instance, scores, at_start=True)
 
 
 def flow_arguments(instance: Instance, uid: str) -> dict[str, Any]:
@@ -154,7 +155,7 @@ def finish(
     if starting:
         confirm_start(run, instance, scores)
     _end(run, instance, Status.FINISHED, scores, returned)
-    _log_history(run, instance, scores)
+    _log_history(run, instance, scores, at_start=False)
     if instance.uid == run.state.main:
         _rest(run, instance)
     elif not deactivate:
@@ -325,9 +326,11 @@ _LOGS = {
 }
 
 
-def _log_history(run: Run, instance: Instance, scores: Scores) -> None:
-    """Tagged flows leave a line for prompts when they finish."""
+def _log_history(run: Run, instance: Instance, scores: Scores, *, at_start: bool) -> None:
+    """Tagged flows leave a line for prompts: what the bot is after when they start, all else when they finish."""
     for tag, text in instance.flow.tags:
+        if (tag == "bot_intent") is not at_start:
+            continue
         flow_id = instance.flow.flow_id
         parameter = instance.arguments.get("$0")
         try:

@@ -17,6 +17,7 @@ from rails_engine.dialog.flow_actions import short_id
 from rails_engine.dialog.speaking import SAYING, VERBS, Speaking, open_passage, speaking
 from rails_engine.outside import INTERNAL
 from rails_engine.scene import Completion, Outcome, Scene
+from rails_engine.umim import EventDict
 
 INVENTIVE = 0.1
 """Temperature where the model chooses among several good answers."""
@@ -62,10 +63,18 @@ def _intent_variables(scene: Scene, arguments: Mapping[str, Any]) -> dict[str, A
     exemplified = list(dict.fromkeys(example.intent for example in shown))
     awaited = [name for name in examples.awaited_intents(scene) if name not in exemplified]
     return {
+        "history": _before(scene, said),
         "user_action": said,
         "examples": "\n\n".join([*map(str, shown), *(f"user intent: {name}" for name in awaited)]),
         "potential_user_intents": ", ".join([*exemplified, *awaited]),
     }
+
+
+def _before(scene: Scene, said: str) -> list[EventDict]:
+    """The interaction history without what the user has just done: prompts name that by itself."""
+    history = scene.log_events()
+    is_last = history and history[-1]["type"] == "UserActionLog" and history[-1]["flow_id"] == said
+    return history[:-1] if is_last else history
 
 
 async def value(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
@@ -114,10 +123,12 @@ def _described(flow: colang.FlowInfo) -> str:
 async def flow_from_instructions(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
     """`GenerateFlowFromInstructionsAction(instructions)`: a flow that does as told."""
     instructions = str(arguments["instructions"])
-    shown = examples.similar_flows(scene, instructions)
-    text = await _ask(
-        scene, "generate_flow_from_instructions", {"instructions": instructions, "examples": shown}
-    )
+    variables = {
+        "instructions": instructions,
+        "flow_name": f"dynamic_{short_id()}",
+        "examples": examples.similar_flows(scene, instructions),
+    }
+    text = await _ask(scene, "generate_flow_from_instructions", variables)
     body = completions.body_of(text)
     return Outcome(await _own_flow(scene, body, "dynamic_", "GenerateFlowFromInstructionsAction"))
 

@@ -102,18 +102,24 @@ _LINES: Mapping[str, Callable[[Event], list[str]]] = {
 
 
 def as_log(events: Iterable[Event]) -> str:
-    """The interaction log of Colang 2.x, an empty line before each user action but the first."""
+    """The interaction log of Colang 2.x: a line each, an empty one between what the user and what the bot does."""
     lines: list[str] = []
+    last = ""
     for event in events:
         label = _LOG_LABELS.get(str(event.get("type")))
         if not label:
             continue
-        if label == "user action" and lines:
+        if lines and _BELONGS_TO.get(label) != last:
             lines.append("")
         parameter = event.get("parameter")
         text = str(event.get("flow_id", ""))
         lines.append(f"{label}: {text}" if parameter is None else f'{label}: {text} "{parameter}"')
-    return "".join(f"{line}\n" for line in lines)
+        last = label
+    return "\n".join(lines)
+
+
+_BELONGS_TO = {"user intent": "user action", "bot action": "bot intent"}
+"""Which line a line of the log follows without a gap."""
 
 
 def with_masks(events: Sequence[Event]) -> list[Event]:

@@ -280,10 +280,10 @@ EVENTS_2 = [
 ]
 HISTORY_2 = """user action: user said "a"
 user intent: user greeted
+
 bot action: bot say "Hi"
 
-user action: user said "b"
-"""
+user action: user said "b\""""
 TWO_TURNS = (
     HISTORY_1.replace("execute lookup\n# The result was 3\n# be kind\n", "")
     + 'user "Bye"\n  leave\nbot wave\n'
@@ -319,7 +319,7 @@ def test_a_result_of_several_lines_stays_one_comment() -> None:
 def test_filters_give_parts_of_a_history() -> None:
     assert apply("first_turns", TWO_TURNS, 1) == 'user "Hi"\n  greet\nbot answer\n  "Hello"'
     assert apply("last_turns", TWO_TURNS, 1) == 'user "Bye"\n  leave\nbot wave\n'
-    assert apply("last_turns", HISTORY_2, 1) == 'user action: user said "b"\n'
+    assert apply("last_turns", HISTORY_2, 1) == 'user action: user said "b"'
     assert apply("remove_text_messages", TWO_TURNS) == "user greet\nbot answer\nuser leave\nbot wave\n"
     assert apply("remove_text_messages", 'user "Hi"\n') == 'user "Hi"\n'
     assert apply("indent", "a\n\nb", 2) == "  a\n\n  b"

@@ -133,3 +133,30 @@ async def test_an_instruction_may_be_answered_by_a_flow_or_by_its_lines(written:
     )
     answers, _ = await talk(app(source, written), "count")
     assert answers == ["one\ntwo"]
+
+
+async def test_a_prompt_of_ones_own_sees_the_interaction_block_by_block() -> None:
+    prompts = """
+prompts:
+  - {task: generate_user_intent_from_user_action, content: "INTENT [{{ history | colang }}] {{ user_action }}"}
+  - {task: generate_flow_continuation, content: "NEXT [{{ history | colang }}]"}
+"""
+    going_on = 'bot intent: bot greet\nbot action: bot say "hello"'
+    model = FakeLLMModel(responses=["user greeted", going_on, "user asked joke"])
+    rails = LLMRails(RailsConfig.from_content(TALK, YAML + prompts), llm=model)
+    answers, asked = await talk(rails, "hi", "tell me one")
+    assert answers == ["hello", "a joke"]
+    greeted = 'user action: user said "hi"\nuser intent: user greeted'
+    assert [prompt for _, prompt in asked] == [
+        'INTENT [] user said "hi"',
+        f"NEXT [{greeted}]",
+        f'INTENT [{greeted}\n\nbot intent: bot greet\nbot action: bot say "hello"] user said "tell me one"',
+    ]
+
+
+async def test_the_flow_that_an_instruction_asks_for_has_a_name() -> None:
+    source = (
+        'import core\nimport llm\n\nflow main\n  user said something\n  execute llm instruction "count"\n'
+    )
+    _, ((_, prompt),) = await talk(app(source, 'bot say "one"'), "count")
+    assert "flow dynamic_" in prompt
