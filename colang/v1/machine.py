@@ -79,6 +79,16 @@ def hear(program: Program, state: State, name: str, arguments: Mapping[str, Any]
     return _heard(program, state, name, arguments, program.kinds.of(name, arguments))
 
 
+def hear_ended(program: Program, state: State, name: str, arguments: Mapping[str, Any]) -> Send | None:
+    """As `hear`, of the end of the action `name`, which succeeded; `arguments` are those of the event, its type among them.
+
+    Raises:
+        as `step`.
+    """
+    state.variables["event"] = arguments
+    return _heard(program, state, _FINISHED, arguments, program.kinds.ended(name))
+
+
 def create_all(program: Program, state: State, decision: Send | None, create: Create) -> Send | None:
     """Where an event is to be created, create it, let it be heard, and so on: the first decision to do something else.
 

@@ -67,11 +67,13 @@ class Way(Generic[T]):
 
     assigned: tuple[tuple[str, Compiled], ...] = ()
     question: Compiled | None = None
-    names: bool = False
-    """The question is for the name of a flow; else for whether a condition holds."""
     variable: str | None = None
     """The variable that is asked for, where the question is no more than that."""
-    answers: dict[bool | str, Way[T]] = field(default_factory=dict)
+    holds: Way[T] | None = None
+    """Where it goes on if the condition that is asked for holds; `fails`: if it does not."""
+    fails: Way[T] | None = None
+    named: dict[str, Way[T]] | None = None
+    """Where it goes on by the name of the flow that is asked for, if it is a name that is asked for."""
     end: End[T] | None = None
     straight: End[T] | None = None
 
@@ -124,16 +126,25 @@ class Moves(Generic[T]):
             if isinstance(part, SetVariable):
                 assigned.append((part.name, part.value))
                 continue
-            way.assigned, way.names, way.variable, way.question = (
-                tuple(assigned),
-                isinstance(part.answer, str),
-                part.variable,
-                part.question,
-            )
-            way = way.answers.setdefault(part.answer, Way())
+            way.assigned = tuple(assigned)
+            following = _following(way, part.answer)
+            way.variable, way.question = part.variable, part.question
+            way = following
             assigned.clear()
         way.assigned, way.end = tuple(assigned), end
         way.straight = None if path else end
+
+
+def _following(way: Way[T], answer: bool | str) -> Way[T]:
+    """The way from here with this answer, a new one where there was none."""
+    if isinstance(answer, str):
+        way.named = {} if way.named is None else way.named
+        return way.named.setdefault(answer, Way())
+    if answer:
+        way.holds = way.holds or Way()
+        return way.holds
+    way.fails = way.fails or Way()
+    return way.fails
 
 
 class Values(Protocol):
@@ -169,7 +180,7 @@ def recall(begun: Way[T], values: Values, config: Any) -> End[T] | None:
             return way.end
         else:
             break
-        way = way.answers.get(answer if way.names else not not answer)  # noqa: SIM208 -- as bool(), without a call
+        way = (way.holds if answer else way.fails) if way.named is None else way.named.get(answer)
     if before is not None:
         variables.clear()
         variables.update(before[0])

@@ -21,6 +21,7 @@ from colang.v1 import (
     create_all,
     end_flow,
     hear,
+    hear_ended,
     resolved,
 )
 from rails_engine.canonical.refusals import not_found, refusal_of, told, unseen
@@ -156,15 +157,21 @@ class CanonicalTurn:
         if self._last["type"] == LISTEN:
             self._last = _NOTHING
         while (start := self._until_action()) is not None:
-            direction = PASSING.get(start["action_name"])
-            if direction is not None:
-                left = await self._runner.left(self, direction)
-                self.scene.machine.variables[start["action_result_key"]] = tuple(left)
-                self._hear_alone(_PASSED[start["action_name"]])
-                continue
-            for event in await self._act(start):
-                self.see(event)
+            name = start["action_name"]
+            if name in PASSING:
+                self._passed(name, start["action_result_key"], await self._runner.left(self, PASSING[name]))
+            else:
+                for event in await self._act(start):
+                    self.see(event)
         return events[begun:]
+
+    def _passed(self, name: str, key: str, left: Sequence[str]) -> None:
+        """Have the machine hear that rails were passed, and which are `left`; nobody else does."""
+        machine = self.scene.machine
+        machine.variables[key] = tuple(left)
+        self._last = _PASSED[name]
+        self._seen += 1
+        self._decision = hear_ended(self.scene.program, machine, name, self._last)
 
     def start_flow_by_reference(self, reference: str) -> None:
         """Decide what a rail does first, as if it had been called: `name`, `name $x=y` or `name(x=y)`."""
@@ -204,7 +211,9 @@ class CanonicalTurn:
                 raise InvalidRequestError(f"Too many events: more than {EVENT_BOUND} in one turn")
             if kind == START and not _creates_event(self._last):
                 return self._last
-            answers = self._answers(self._last) if kind in _ANSWERED or kind.endswith("Exception") else ()
+            answers: Sequence[EventDict] = ()
+            if kind != FINISHED and (kind in _ANSWERED or kind.endswith("Exception")):
+                answers = self._answers(self._last)
             if answers or not self.is_quiet:
                 for event in answers or self._following():
                     self.see(event)
@@ -241,19 +250,21 @@ class CanonicalTurn:
         scene.machine.pending.clear()
         if type(decision) is Creating and self._creates:
             decision = create_all(scene.program, scene.machine, decision, self._created)
-        if decision is not None and not self.is_recorded:
-            arguments = decision.event.arguments
-            name = arguments.get("action_name")
-            if name is not None and name != "create_event" and self.is_system(name):
-                self._decision = None
-                self._seen += 1
-                return {**arguments, "is_system_action": True}
-        if decision is None and not self.is_recorded:
+        if self.is_recorded:
+            self.see(self._next_of(decision))
+            return None
+        if decision is None:
             self._last = _LISTENING
             hear(scene.program, scene.machine, LISTEN, _LISTENING)
-        else:
+            return None
+        arguments = decision.event.arguments
+        name = arguments.get("action_name")
+        if name is None or name == "create_event" or not self.is_system(name):
             self.see(self._next_of(decision))
-        return None
+            return None
+        self._decision = None
+        self._seen += 1
+        return {**arguments, "is_system_action": True}
 
     def _next_of(self, decision: Send | None) -> EventDict:
         """The event of a decision."""
