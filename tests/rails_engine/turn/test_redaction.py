@@ -14,7 +14,7 @@ from tests.rails_engine.gates import ANSWERING, GATE_OUT_1, GATE_OUT_2
 
 NOTING = GATE_OUT_2.replace("global $bot_message", "global $bot_message\n  global $verdicts\n  $verdicts = 1")
 DIALECTS = {"1.0": (GATE_OUT_1, ""), "2.x": (ANSWERING + NOTING, 'colang_version: "2.x"\n')}
-REFUSED = "the launch code is 4711"
+REFUSED = "the launch code is tangerine"
 ALL = {"activated_rails": True, "llm_calls": True, "internal_events": True, "colang_history": True}
 
 
@@ -22,11 +22,11 @@ async def refused(dialect: str, **options: Any) -> Any:
     """What a call gives back whose answer is refused."""
     colang, yaml = DIALECTS[dialect]
     config = RailsConfig.from_content(colang, f"models: []\n{yaml}rails: {{output: {{flows: [gate out]}}}}\n")
-    answer = LLMResponse(REFUSED, reasoning=f"they want 4711: {REFUSED}")
+    answer = LLMResponse(REFUSED, reasoning=f"they want tangerine: {REFUSED}")
     rails = LLMRails(config, llm=FakeLLMModel(llm_responses=[answer]))
 
     async def look(text: str) -> RailOutcome:
-        return RailOutcome.block() if "4711" in text else RailOutcome.allow()
+        return RailOutcome.block() if "tangerine" in text else RailOutcome.allow()
 
     rails.register_action(look, "look" if dialect == "1.0" else "LookAction")
     return await rails.generate_async(messages=[{"role": "user", "content": "the code?"}], options=options)
@@ -39,7 +39,7 @@ async def refused(dialect: str, **options: Any) -> Any:
 async def test_a_redacted_log_has_nothing_of_a_refused_answer(dialect: str, asked: Any) -> None:
     response = await refused(dialect, log={**ALL, "redacted": True}, llm_output=True, output_vars=asked)
     assert response.response == [{"role": "assistant", "content": "no out"}]
-    assert "4711" not in response.model_dump_json()
+    assert "tangerine" not in response.model_dump_json()
     assert "the code?" not in response.model_dump_json()
 
 
