@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 DEFAULT_MAX_BYTES = 256 << 20
 _VARIABLES_AT_ONCE = 500
+_PATIENCE_S = 10.0
+"""How long a process waits for another's file lock."""
+_PAUSE_S = 0.01
 
 
 class VectorStore(Protocol):
@@ -134,8 +138,8 @@ class SqliteStore:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self._path, timeout=10, check_same_thread=False)
-            connection.execute("PRAGMA journal_mode = WAL")
+            connection = sqlite3.connect(self._path, timeout=_PATIENCE_S, check_same_thread=False)
+            _keep_a_log(connection)
             connection.execute("PRAGMA synchronous = OFF")  # a lost cache costs time, not data
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, value BLOB NOT NULL, used INTEGER NOT NULL)"
@@ -143,6 +147,23 @@ class SqliteStore:
             connection.execute("CREATE INDEX IF NOT EXISTS by_use ON vectors (used)")
             self._connection = connection
         return self._connection
+
+
+def _keep_a_log(connection: sqlite3.Connection) -> None:
+    """Write ahead, so that processes read beside one that writes.
+
+    SQLite asks nobody to wait where two change a new file to this at once: one of them is refused, and tries again.
+    """
+    until = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_PAUSE_S)
+        else:
+            return
 
 
 class RedisStore:
