@@ -7,7 +7,6 @@ under the digest of the list that led to it; where the list is not known here it
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -36,6 +35,7 @@ from rails_engine.library import reach_of, skipped_rails
 from rails_engine.llm import Reading
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, RailsResult, RailStatus, RailType
 from rails_engine.outside import typed_texts
+from rails_engine.recent import Recent
 from rails_engine.redaction import redacted
 from rails_engine.request import Request
 from rails_engine.response import GenerationLog, GenerationResponse
@@ -57,7 +57,7 @@ class Remembered:
     """States by the messages that led to them; the least recently used go first."""
 
     def __init__(self) -> None:
-        self._snapshots: OrderedDict[str, Snapshot] = OrderedDict()
+        self._snapshots: Recent[str, Snapshot | None] = Recent(KEPT)
 
     def latest(self, messages: Sequence[ChatMessage], ends: Sequence[int]) -> tuple[int, Snapshot] | None:
         """The last of `ends`, by its number, such that the messages before it are remembered, and their state."""
@@ -67,17 +67,15 @@ class Remembered:
             keys.append(growing.text())
             start = end
         for number in range(len(keys) - 1, -1, -1):
-            if keys[number] in self._snapshots:
-                self._snapshots.move_to_end(keys[number])
-                return number, self._snapshots[keys[number]]
+            snapshot = self._snapshots.get(keys[number], None)
+            if snapshot is not None:
+                return number, snapshot
         return None
 
     def keep(self, messages: Sequence[ChatMessage], state: State) -> None:
         """Remember the state that these messages led to, the answer among them; forget the oldest beyond `KEPT`."""
         if state.snapshot is not None:
-            self._snapshots[digest(messages)] = state.snapshot
-            if len(self._snapshots) > KEPT:
-                self._snapshots.popitem(last=False)
+            self._snapshots.keep(digest(messages), state.snapshot)
 
 
 class Colang2:

@@ -9,19 +9,17 @@ and what it refuses is hidden. Verdicts are kept by content, so that a message i
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
 from rails_engine.chat import ChatMessage, as_text, digest, hidden_call
 from rails_engine.config import RailsConfig
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, GenerationRailsOptions, RailChoice
 from rails_engine.prompts import HIDDEN
+from rails_engine.recent import Recent
 from rails_engine.request import Request
 from rails_engine.values import value_class
-
-T = TypeVar("T")
 
 _OF_THE_CALL: Final = frozenset({"bot_message", "generation_options"})
 """Keys of a context that ask something of the call that they come with."""
@@ -108,8 +106,8 @@ class MessageChecks:
         self._shows_all = bool(config.passthrough)
         self._judge = judge
         kept = max(KEPT, 2 * config.limits.max_messages)
-        self._verdicts: Recent[Any] = Recent(kept)
-        self._own: Recent[None] = Recent(kept)
+        self._verdicts: Recent[str, Any] = Recent(kept)
+        self._own: Recent[str, None] = Recent(kept)
 
     def said(self, text: str, calls: Sequence[Any] = ()) -> None:
         """Remember an answer of this engine's own, and its calls: they went through the rails when they were made."""
@@ -231,32 +229,6 @@ class MessageChecks:
 _UNKNOWN: Final = object()
 _AS_IT_IS: Final = object()
 """The verdict on a message that prompts may show as it is; most are of this kind, and need not be kept a second time."""
-
-
-class Recent(Generic[T]):
-    """What was kept or looked for last, by name, in bounds."""
-
-    def __init__(self, kept: int) -> None:
-        self._kept = kept
-        self._table: OrderedDict[str, T] = OrderedDict()
-
-    def has(self, name: str) -> bool:
-        """True if it is remembered."""
-        if name not in self._table:
-            return False
-        self._table.move_to_end(name)
-        return True
-
-    def get(self, name: str, otherwise: T) -> T:
-        """What was kept under the name, or `otherwise`."""
-        return self._table[name] if self.has(name) else otherwise
-
-    def keep(self, name: str, value: T) -> None:
-        """Remember it; what nobody has looked for longest goes."""
-        self._table[name] = value
-        self._table.move_to_end(name)
-        if len(self._table) > self._kept:
-            self._table.popitem(last=False)
 
 
 def _context_of(messages: Sequence[ChatMessage]) -> Context | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field, replace
@@ -17,6 +16,7 @@ from colang import ColangStateError, Event
 from colang.v1 import Program, State, restore, snapshot_of, step
 from rails_engine.errors import InvalidStateError
 from rails_engine.prompts import History, Quoted
+from rails_engine.recent import Recent
 from rails_engine.umim import EventDict
 from rails_engine.values import value_class
 
@@ -132,7 +132,7 @@ class SavedStories:
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._given_out: OrderedDict[str, GivenOut] = OrderedDict()
+        self._given_out: Recent[str, GivenOut | None] = Recent(KEPT)
 
     def read(self, saved: Mapping[str, Any]) -> Story:
         """What `write` wrote; events without a snapshot are replayed.
@@ -168,20 +168,15 @@ class SavedStories:
     def _remember(self, given_out: GivenOut) -> None:
         name = _name(given_out.events)
         if name is not None:
-            self._given_out[name] = given_out
-        if len(self._given_out) > KEPT:
-            self._given_out.popitem(last=False)
+            self._given_out.keep(name, given_out)
 
     def _recalled(self, events: tuple[EventDict, ...]) -> GivenOut | None:
         name = _name(events)
-        given_out = self._given_out.get(name) if name is not None else None
+        given_out = self._given_out.get(name, None) if name is not None else None
         try:
-            if name is None or given_out is None or events != given_out.events:
-                return None
+            return given_out if given_out is not None and events == given_out.events else None
         except Exception:  # noqa: BLE001 -- a caller's values may raise anything; they will be looked over
             return None
-        self._given_out.move_to_end(name)
-        return given_out
 
 
 def _name(events: Sequence[Any]) -> str | None:

@@ -7,12 +7,12 @@ was remembered, at once, and what was remembered takes its place.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, Final
 
 from rails_engine.chat import ChatMessage, Digest
 from rails_engine.messages import NOTHING_CHECKED, Checked, is_plain
+from rails_engine.recent import Recent
 from rails_engine.replies import ANSWERS, Reply, turn_start
 from rails_engine.saved import Story, begin_story
 from rails_engine.values import value_class
@@ -51,8 +51,8 @@ class Stories:
     """Conversations by the messages that led to them; the least recently used go first."""
 
     def __init__(self) -> None:
-        self._stories: OrderedDict[str, Story] = OrderedDict()
-        self._told: OrderedDict[object, Told] = OrderedDict()
+        self._stories: Recent[str, Story | None] = Recent(KEPT)
+        self._told: Recent[Hashable, Told | None] = Recent(KEPT)
 
     def checked(self, messages: Any) -> Checked:
         """The messages that `messages`, which may be anything, begins with and that were looked over before."""
@@ -71,9 +71,8 @@ class Stories:
             whole.add(*messages)
             return Known(begin_story(), 0, whole, messages)
         whole.add(*messages[:latest])
-        story = self._stories.get(whole.text())
+        story = self._stories.get(whole.text(), None)
         if story is not None:  # as it is whenever a conversation just goes on
-            self._stories.move_to_end(whole.text())
             whole.add(*messages[latest:])
             return Known(story, latest, whole, messages)
         return self._searched(messages)
@@ -83,9 +82,8 @@ class Stories:
         for place, message in enumerate(messages, 1):
             growing.add(message)
             if message.get("role") in ANSWERS:
-                story = self._stories.get(growing.text())
+                story = self._stories.get(growing.text(), None)
                 if story is not None:
-                    self._stories.move_to_end(growing.text())
                     known, length = story, place
         return Known(known, length, growing, messages)
 
@@ -99,12 +97,10 @@ class Stories:
         if not reply.is_plain:
             growing = asked.copy()
             growing.add(answer)
-            self._stories[growing.text()] = story
+            self._stories.keep(growing.text(), story)
             answer = {"role": "assistant", "content": reply.text}
         asked.add(answer)
-        self._stories[asked.text()] = story
-        while len(self._stories) > KEPT:
-            self._stories.popitem(last=False)
+        self._stories.keep(asked.text(), story)
         if len(known.messages) >= LONG:
             self._tell(known, answer, story)
 
@@ -115,9 +111,7 @@ class Stories:
             return
         size = sum(len(message["content"]) for message in new)
         checked = Checked([*known.checked.messages, *map(dict, new)], known.checked.size + size)
-        self._told[_place(checked.messages)] = Told(checked, known.digest, story)
-        if len(self._told) > KEPT:
-            self._told.popitem(last=False)
+        self._told.keep(_place(checked.messages), Told(checked, known.digest, story))
 
     def _recalled(self, messages: Any) -> Told | None:
         """What was remembered of a list that goes on with one message of the user's behind an answer."""
@@ -126,18 +120,14 @@ class Stories:
         before = messages[:-1]
         if messages[-1]["role"] != "user" or not all(map(is_plain, before[-2:])):
             return None
-        place = _place(before)
-        told = self._told.get(place)
+        told = self._told.get(_place(before), None)
         try:
-            if told is None or before != told.checked.messages:
-                return None
+            return told if told is not None and before == told.checked.messages else None
         except Exception:  # noqa: BLE001 -- a caller's values may raise anything; they will be looked over
             return None
-        self._told.move_to_end(place)
-        return told
 
 
-def _place(messages: Sequence[ChatMessage]) -> object:
+def _place(messages: Sequence[ChatMessage]) -> Hashable:
     """By what a list is looked for before it is compared; of lists that share it the latest is remembered."""
     return len(messages), messages[-2]["content"], messages[-1]["content"]
 

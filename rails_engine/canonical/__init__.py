@@ -6,8 +6,8 @@ decides, `runner` carries out the action that was decided, its events go back to
 value), `speech` what the bot says, `similar` the examples that prompts show, `texts` and `wording` what is taken from
 a model's answer. `speculation` runs a turn ahead of its input rails, `stream` gives an answer out while it comes to
 be, and `judging` asks the output rails about each window of it. `refusals` are what is said where an action could not
-be run or a rail could not judge. `program` puts a configuration's flows and the
-system's together, `log` tells afterwards which rail did what.
+be run or a rail could not judge. `program` puts a configuration's flows and the system's together, `log` tells
+afterwards which rail did what.
 """
 
 from rails_engine.canonical.actions import CanonicalActions

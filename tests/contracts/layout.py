@@ -33,7 +33,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "cli",
     ),
     "rails_engine": (
-        "at_once background errors joints loops options parts patterns response retry_after rim spelling streaming_handler umim values verbose",
+        "at_once background errors joints loops options parts patterns recent response retry_after rim spelling streaming_handler umim values verbose",
         "outside",
         "chat config context http state streaming",
         "actions buffers helpers llm messages redaction request retrieval verdicts windows",
