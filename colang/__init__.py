@@ -16,8 +16,8 @@ indentation) are for both. `v2` makes a `tree` of a file, `loader` reads the fil
 what names stand for, and `checking` gathers `problems` of them all. `lowering` turns each flow into `instructions`, whose
 `expressions` are compiled to closures over `values`; the result is a `program`. `machine` steps it: `events` go in,
 commands come out, within `limits`, and values are copied before one changes (`copying`). Colang 1.0 has its own reader,
-instructions and machine in `v1`, over the same expressions. `format` writes a tree as text again, and `guests` says what
-flows that a model wrote may do.
+instructions and machine in `v1`, over the same expressions. `format` writes a tree as text again, and
+`generated_flows` says what flows that a model wrote may do.
 """
 
 from colang.checking import check
@@ -37,7 +37,7 @@ from colang.errors import (
     ColangValueError,
 )
 from colang.events import INTERNAL_EVENTS, Command, Event, Fault, History, LogLine, PrintLine, Send
-from colang.guests import texts_beside, trespass
+from colang.generated_flows import texts_beside, trespass
 from colang.imports import ImportPath
 from colang.machine import (
     FlowView,

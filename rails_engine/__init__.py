@@ -6,15 +6,16 @@ state, runs a `turn` on a fork of it, and keeps the fork if the turn succeeded. 
 effects: `effects` finds what carries out an action, `registered` runs the actions of the configuration and the caller,
 `dialog` the runtime's own, `services` asks models; `scene` is what an effect may see of its turn.
 
-What comes in is looked over by `messages`, and what clients say was said before by `incoming`, `outside` and `admission`.
-What goes out passes `streaming`: `windows` lets an answer out as far as its rails allow, `joints` finds where it may be
-cut, `teller` follows what a turn of 2.x says, and `judge` asks the rails of 2.x beside the conversation. `at_once` runs
-rails side by side; `ahead` and `forerun` ask the model while input rails judge. `verdicts` is `check`.
+What comes in is looked over by `messages`, and what clients say was said before by `incoming`, `external_events` and
+`admission`. What goes out passes `streaming`: `windows` lets an answer out as far as its rails allow, `cut_points` finds
+where it may be cut, `teller` follows what a turn of 2.x says, and `judge` asks the rails of 2.x beside the conversation.
+`parallel_rails` runs rails side by side; `speculation` and `speculative_calls` ask the model while input rails judge.
+`verdicts` is `check`.
 
-A conversation between two turns is `state` (2.x), `saved` and `stories` (1.0); `asked` is what a turn of 1.0 begins
-with beside it. `umim`, `chat`, `replies`, `options` and `response` are the borders to events, messages and callers,
-and `trace` is the record that `explain()` and logs read. Users' code alone needs `context`, `helpers`, `buffers`,
-`streaming_handler`, `registers`, `runtime`, `guardrails` and `testing`.
+A conversation between two turns is `state` (2.x), `saved` and `stories` (1.0); `turn_variables` is what a turn of 1.0
+begins with beside it. `umim`, `chat`, `replies`, `options` and `response` are the borders to events, messages and
+callers, and `trace` is the record that `explain()` and logs read. Users' code alone needs `context`,
+`helpers`, `buffers`, `streaming_handler`, `registers`, `runtime`, `guardrails` and `testing`.
 
 The names below are loaded when they are first used.
 """

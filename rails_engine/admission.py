@@ -9,8 +9,8 @@ from typing import Any
 import colang
 from rails_engine.chat import TOOL_CALLS, ChatMessage, TurnInput, hidden_call
 from rails_engine.dialog import spoken
+from rails_engine.external_events import TOOL_RESULTS, typed_texts, with_texts
 from rails_engine.judge import INPUT, TOOL_INPUT, TOOL_OUTPUT, Judge, Judgement
-from rails_engine.outside import TOOL_RESULTS, typed_texts, with_texts
 from rails_engine.prompts import HIDDEN
 from rails_engine.state import Snapshot
 from rails_engine.umim import EventDict, started_action

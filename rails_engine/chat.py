@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias
 from uuid import uuid4
 
 from rails_engine.errors import InvalidRequestError
-from rails_engine.outside import INTERNAL, TOOL_RESULTS, results_of, with_content
+from rails_engine.external_events import INTERNAL, TOOL_RESULTS, results_of, with_content
 from rails_engine.umim import EventDict, started_action
 
 ChatMessage: TypeAlias = Mapping[str, Any]

@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from colang.v1 import Program
-from rails_engine.ahead import Ahead
-from rails_engine.asked import Asked
 from rails_engine.canonical import (
     PASSTHROUGH,
     RESULT,
@@ -32,6 +30,7 @@ from rails_engine.canonical import (
     run_ahead,
 )
 from rails_engine.chat import ChatMessage, Digest
+from rails_engine.content_parts import flattened
 from rails_engine.context import read_along, reading_along
 from rails_engine.errors import StreamingNotSupportedError
 from rails_engine.incoming import Judged, MessageChecks
@@ -39,7 +38,6 @@ from rails_engine.library import reach_of
 from rails_engine.llm import Reading
 from rails_engine.messages import Checked
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, GenerationRailsOptions
-from rails_engine.parts import flattened
 from rails_engine.prompts import FILTERS, History
 from rails_engine.redaction import redacted
 from rails_engine.replies import (
@@ -55,10 +53,12 @@ from rails_engine.response import GenerationLog, GenerationResponse
 from rails_engine.saved import LAST_PROMPT, SavedStories, Story, begin_story, story_after
 from rails_engine.scene import Outcome
 from rails_engine.services import Resources, TurnServices
+from rails_engine.speculative_calls import SpeculativeCalls
 from rails_engine.stories import Known, Stories
 from rails_engine.streaming import Frame, Outlet, relay, violation_frame
 from rails_engine.streaming_handler import RelayingHandler
 from rails_engine.trace import Trace, call_info
+from rails_engine.turn_variables import TurnVariables
 from rails_engine.umim import EventDict
 from rails_engine.values import value_class
 from rails_engine.windows import Windows, pass_through
@@ -87,7 +87,7 @@ class Colang1:
             for direction in ("input", "output")
             if may_pass(program, resources.config, direction)
         ]
-        self._asked = Asked(resources.config, has_intents=bool(program.user_messages))
+        self._variables = TurnVariables(resources.config, has_intents=bool(program.user_messages))
         self._reach = reach_of(resources.config)
         self._checks = MessageChecks(resources.config, self._judge)
 
@@ -255,15 +255,15 @@ class Colang1:
         return self._run_ahead(turn, inputs)
 
     async def _run_ahead(self, turn: CanonicalTurn, inputs: Sequence[EventDict]) -> list[EventDict]:
-        ahead = Ahead()
-        copy = asyncio.ensure_future(run_ahead(copy_of(turn, self._runner, ahead), inputs))
-        turn.scene = replace(turn.scene, services=replace(turn.scene.services, ahead=ahead))
+        calls = SpeculativeCalls()
+        copy = asyncio.ensure_future(run_ahead(copy_of(turn, self._runner, calls), inputs))
+        turn.scene = replace(turn.scene, services=replace(turn.scene.services, speculative_calls=calls))
         try:
             return await turn.run(inputs)
         finally:
             copy.cancel()
             await asyncio.wait({copy})
-            await ahead.close(turn.trace.llm_calls.append)
+            await calls.close(turn.trace.llm_calls.append)
 
     async def _checked(
         self, request: Request, places: Sequence[int], asked: Inputs
@@ -304,7 +304,7 @@ class Colang1:
         services = TurnServices(self._resources, trace.llm_calls.append, params)
         machine = story.machine.fork()
         variables = machine.variables
-        variables.update(self._asked.of(request))
+        variables.update(self._variables.of(request))
         for name in filter(variables.get, TRIGGERED):  # a rail that stopped its turn is still named here
             variables[name] = None
         notes: dict[str, Any] = {}

@@ -14,7 +14,6 @@ from typing import Any, Final
 import colang
 from rails_engine import state as states
 from rails_engine.admission import admitted, judged_events, read_forms, refusal_reply, with_calls
-from rails_engine.ahead import Ahead
 from rails_engine.chat import (
     ChatMessage,
     Digest,
@@ -29,17 +28,18 @@ from rails_engine.context import reading_along
 from rails_engine.dialog import SKIPPED
 from rails_engine.engine import Engine, instant_actions
 from rails_engine.errors import InvalidStateError, StreamingNotSupportedError
-from rails_engine.forerun import rewrites
+from rails_engine.external_events import typed_texts
 from rails_engine.judge import INPUT, OUTPUT, Judge, Judgement
 from rails_engine.library import reach_of, skipped_rails
 from rails_engine.llm import Reading
+from rails_engine.lru import LruTable
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, RailsResult, RailStatus, RailType
-from rails_engine.outside import typed_texts
-from rails_engine.recent import Recent
 from rails_engine.redaction import redacted
 from rails_engine.request import Request
 from rails_engine.response import GenerationLog, GenerationResponse
 from rails_engine.services import Resources, TurnServices
+from rails_engine.speculation import rewrites
+from rails_engine.speculative_calls import SpeculativeCalls
 from rails_engine.state import Snapshot, State
 from rails_engine.streaming import Frame, Outlet, relay, violation_frame
 from rails_engine.streaming_handler import RelayingHandler
@@ -57,7 +57,7 @@ class Remembered:
     """States by the messages that led to them; the least recently used go first."""
 
     def __init__(self) -> None:
-        self._snapshots: Recent[str, Snapshot | None] = Recent(KEPT)
+        self._snapshots: LruTable[str, Snapshot | None] = LruTable(KEPT)
 
     def latest(self, messages: Sequence[ChatMessage], ends: Sequence[int]) -> tuple[int, Snapshot] | None:
         """The last of `ends`, by its number, such that the messages before it are remembered, and their state."""
@@ -267,17 +267,17 @@ class Colang2:
         """Run the turn; where the configuration says so, its model calls begin while the input rails judge."""
         if not self._speculates():
             return await self._engine.run(state, call, services, trace)
-        ahead = Ahead()
+        calls = SpeculativeCalls()
         copy = self._engine.run_ahead(
-            state.open(self.program), call, replace(services, ahead=ahead, is_ahead=True)
+            state.open(self.program), call, replace(services, speculative_calls=calls, is_speculative=True)
         )
         work = asyncio.ensure_future(copy)
         try:
-            return await self._engine.run(state, call, replace(services, ahead=ahead), trace)
+            return await self._engine.run(state, call, replace(services, speculative_calls=calls), trace)
         finally:
             work.cancel()
             await asyncio.wait({work})
-            await ahead.close(trace.llm_calls.append)
+            await calls.close(trace.llm_calls.append)
 
     def _speculates(self) -> bool:
         if not self._resources.config.rails.input.speculative_generation:

@@ -14,11 +14,11 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import colang
-from rails_engine.ahead import copy_of_a_turn
 from rails_engine.effects import Effects
-from rails_engine.forerun import AheadEffects
 from rails_engine.judge import Heard, Judge
 from rails_engine.scene import Scene, Services
+from rails_engine.speculation import SpeculativeEffects
+from rails_engine.speculative_calls import copy_of_a_turn
 from rails_engine.state import EVENT_BOUND, HISTORY_BOUND, Snapshot, State
 from rails_engine.trace import Trace
 from rails_engine.turn import Call, Job, Stage, Turn
@@ -63,7 +63,7 @@ class Engine:
         scene = self._scene(State(), before, services, trace)
         stage = Stage(self.source_uid, trace)
         silent = call.teller.stand_in() if call.teller is not None else None
-        turn = Turn(scene, AheadEffects(*self.effects.parts()), replace(call, teller=silent), stage)
+        turn = Turn(scene, SpeculativeEffects(*self.effects.parts()), replace(call, teller=silent), stage)
         with copy_of_a_turn():
             await turn.run(())
 

@@ -15,9 +15,9 @@ from typing import Any, Final, TypeAlias
 
 from rails_engine.chat import ChatMessage, as_text, digest, hidden_call
 from rails_engine.config import RailsConfig
+from rails_engine.lru import LruTable
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, GenerationRailsOptions, RailChoice
 from rails_engine.prompts import HIDDEN
-from rails_engine.recent import Recent
 from rails_engine.request import Request
 from rails_engine.values import value_class
 
@@ -106,8 +106,8 @@ class MessageChecks:
         self._shows_all = bool(config.passthrough)
         self._judge = judge
         kept = max(KEPT, 2 * config.limits.max_messages)
-        self._verdicts: Recent[str, Any] = Recent(kept)
-        self._own: Recent[str, None] = Recent(kept)
+        self._verdicts: LruTable[str, Any] = LruTable(kept)
+        self._own: LruTable[str, None] = LruTable(kept)
 
     def said(self, text: str, calls: Sequence[Any] = ()) -> None:
         """Remember an answer of this engine's own, and its calls: they went through the rails when they were made."""

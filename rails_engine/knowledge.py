@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rails_engine.config import RailsConfig
-from rails_engine.rim import Foreign
+from rails_engine.error_boundary import ErrorBoundary
 
 if TYPE_CHECKING:
     from rails_engine.retrieval import EmbeddingError, KnowledgeBase, Progress, RetrievalSetup
@@ -109,7 +109,7 @@ class Knowledge:
             EmbeddingError: a text could not be embedded.
         """
         if self.own is not None:
-            with Foreign(_failed):
+            with ErrorBoundary(_failed):
                 return [_text_of(chunk) for chunk in await self.own.search_relevant_chunks(query)]
         base = self._documents
         return None if base is None else [chunk.body for chunk in await base.search(query)]

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from rails_engine.config.schema import LimitsConfig
 from rails_engine.errors import InvalidRequestError, NoMessagesError
-from rails_engine.outside import INTERNAL
+from rails_engine.external_events import INTERNAL
 from rails_engine.values import value_class
 
 ROLES: Final = frozenset(

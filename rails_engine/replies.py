@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from rails_engine.content_parts import flattened
 from rails_engine.errors import InvalidRequestError
 from rails_engine.options import read_options
-from rails_engine.parts import flattened
 from rails_engine.request import Request
 from rails_engine.umim import EventDict
 from rails_engine.values import value_class

@@ -15,8 +15,8 @@ from typing import Any, Final
 from colang import ColangStateError, Event
 from colang.v1 import Program, State, restore, snapshot_of, step
 from rails_engine.errors import InvalidStateError
+from rails_engine.lru import LruTable
 from rails_engine.prompts import History, Quoted
-from rails_engine.recent import Recent
 from rails_engine.umim import EventDict
 from rails_engine.values import value_class
 
@@ -132,7 +132,7 @@ class SavedStories:
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._given_out: Recent[str, GivenOut | None] = Recent(KEPT)
+        self._given_out: LruTable[str, GivenOut | None] = LruTable(KEPT)
 
     def read(self, saved: Mapping[str, Any]) -> Story:
         """What `write` wrote; events without a snapshot are replayed.

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
 import colang
-from rails_engine.ahead import AheadEndedError
 from rails_engine.errors import ConfigurationError, LLMCallException, PromptError
 from rails_engine.judge import Judge
 from rails_engine.llm import Chunk, LLMCall, Message
 from rails_engine.llm import Completion as Answer
+from rails_engine.speculative_calls import SpeculationEndedError
 from rails_engine.state import State
 from rails_engine.teller import Teller
 from rails_engine.umim import EventDict
@@ -236,11 +236,11 @@ def failed_action(name: str, error: Exception) -> Outcome:
     Raises:
         LLMCallException, ConfigurationError: a model could not be asked; these end the turn.
         StreamStoppedError: a rail stopped what was being streamed; so does this.
-        AheadEndedError: a copy of a turn may not go on.
+        SpeculationEndedError: a copy of a turn may not go on.
     """
     if isinstance(error, PromptError):
         log.error("action %s failed: %s", name, error)
-    elif isinstance(error, (LLMCallException, ConfigurationError, StreamStoppedError, AheadEndedError)):
+    elif isinstance(error, (LLMCallException, ConfigurationError, StreamStoppedError, SpeculationEndedError)):
         raise error
     else:
         log.warning("action %s failed: %s: %s", name, type(error).__name__, error, exc_info=error)

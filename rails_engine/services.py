@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from rails_engine.ahead import Ahead, AheadEndedError
 from rails_engine.config import RailsConfig
+from rails_engine.error_boundary import ErrorBoundary
 from rails_engine.errors import ConfigurationError, LLMCallException, NoModelError, PromptError
 from rails_engine.http import PooledHTTPClient
 from rails_engine.knowledge import Knowledge
@@ -31,8 +31,8 @@ from rails_engine.llm import (
 )
 from rails_engine.llm import Completion as Answer
 from rails_engine.prompts import LLMTaskManager, PromptLibrary
-from rails_engine.rim import Foreign
 from rails_engine.scene import Completion, Piece
+from rails_engine.speculative_calls import SpeculationEndedError, SpeculativeCalls
 from rails_engine.values import value_class
 from rails_engine.windows import StreamStoppedError
 
@@ -83,14 +83,14 @@ class Resources:
 class TurnServices:
     """What one turn may use; `sink` is told of each model call, `llm_params` go into each one.
 
-    `ahead` has the model calls that were begun before the turn came to them; `is_ahead` in the copy that begins them.
+    `speculative_calls` were begun before the turn came to them; `is_speculative` in the copy that begins them.
     """
 
     resources: Resources
     sink: Callable[[LLMCall], None]
     llm_params: Mapping[str, Any] = field(default_factory=dict)
-    ahead: Ahead | None = None
-    is_ahead: bool = False
+    speculative_calls: SpeculativeCalls | None = None
+    is_speculative: bool = False
 
     def scoped(self, sink: Callable[[LLMCall], None]) -> TurnServices:
         """The same services for one action: `sink` is told of its calls too."""
@@ -99,7 +99,9 @@ class TurnServices:
             self.sink(call)
             sink(call)
 
-        return TurnServices(self.resources, both, self.llm_params, self.ahead, self.is_ahead)
+        return TurnServices(
+            self.resources, both, self.llm_params, self.speculative_calls, self.is_speculative
+        )
 
     async def complete(self, completion: Completion, piece: Piece | None = None) -> str:
         """See `Services.complete`."""
@@ -169,7 +171,7 @@ class TurnServices:
             ConfigurationError: it cannot be asked as configured.
         """
         try:
-            if self.ahead is None:
+            if self.speculative_calls is None:
                 return await observed(model, request, self.sink, task)
             return await gathered(self._chunks(model, request, task))
         except BaseException as error:  # the rim: what users' models raise; what is none of theirs goes on
@@ -192,9 +194,13 @@ class TurnServices:
 
     def _chunks(self, model: LLM, request: LLMRequest, task: str) -> AsyncIterator[Chunk]:
         """The model's answer, from a call that is under way already where there is one."""
-        if self.ahead is not None and self.is_ahead:
-            return self.ahead.begin(model, request, task)
-        taken = self.ahead.take(model, request, task, self.sink) if self.ahead is not None else None
+        if self.speculative_calls is not None and self.is_speculative:
+            return self.speculative_calls.begin(model, request, task)
+        taken = (
+            self.speculative_calls.take(model, request, task, self.sink)
+            if self.speculative_calls is not None
+            else None
+        )
         return taken or Observed(model, self.sink, task).stream(request)
 
 
@@ -205,7 +211,9 @@ def _stopping(stop: tuple[str, ...]) -> Sampling:
 
 
 @lru_cache(maxsize=64)
-def _one_name(task: str) -> Foreign:
+def _one_name(task: str) -> ErrorBoundary:
     """A user's model may raise anything; callers know one name for it."""
-    passing = (ConfigurationError, LLMCallException, StreamStoppedError, AheadEndedError)
-    return Foreign(lambda error: LLMCallException(error, f"the model call for `{task}` failed"), passing)
+    passing = (ConfigurationError, LLMCallException, StreamStoppedError, SpeculationEndedError)
+    return ErrorBoundary(
+        lambda error: LLMCallException(error, f"the model call for `{task}` failed"), passing
+    )

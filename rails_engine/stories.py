@@ -11,8 +11,8 @@ from collections.abc import Hashable, Sequence
 from typing import Any, Final
 
 from rails_engine.chat import ChatMessage, Digest
+from rails_engine.lru import LruTable
 from rails_engine.messages import NOTHING_CHECKED, Checked, is_plain
-from rails_engine.recent import Recent
 from rails_engine.replies import ANSWERS, Reply, turn_start
 from rails_engine.saved import Story, begin_story
 from rails_engine.values import value_class
@@ -51,8 +51,8 @@ class Stories:
     """Conversations by the messages that led to them; the least recently used go first."""
 
     def __init__(self) -> None:
-        self._stories: Recent[str, Story | None] = Recent(KEPT)
-        self._told: Recent[Hashable, Told | None] = Recent(KEPT)
+        self._stories: LruTable[str, Story | None] = LruTable(KEPT)
+        self._told: LruTable[Hashable, Told | None] = LruTable(KEPT)
 
     def checked(self, messages: Any) -> Checked:
         """The messages that `messages`, which may be anything, begins with and that were looked over before."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rails_engine.chat import ChatMessage
+from rails_engine.content_parts import flattened
 from rails_engine.options import (
     GenerationLogOptions,
     GenerationOptions,
@@ -15,7 +16,6 @@ from rails_engine.options import (
     RailStatus,
     RailType,
 )
-from rails_engine.parts import flattened
 from rails_engine.response import GenerationResponse
 
 log = logging.getLogger(__name__)

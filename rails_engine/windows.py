@@ -27,7 +27,7 @@ from itertools import accumulate
 from typing import Any, Final, TypeAlias
 
 from rails_engine.config.schema import OutputRailsStreamingConfig
-from rails_engine.joints import Cut, cut, shared
+from rails_engine.cut_points import Cut, cut, shared
 from rails_engine.streaming import Frame, Outlet, rail_failure_frame, violation_frame
 from rails_engine.umim import EventDict
 

@@ -18,8 +18,8 @@ from typing import Any
 
 from rails_engine.actions.registry import ActionRegistry
 from rails_engine.config import RailsConfig
+from rails_engine.error_boundary import ErrorBoundary
 from rails_engine.errors import ConfigCodeError
-from rails_engine.rim import Foreign
 
 
 def code_folders(config: RailsConfig) -> list[Path]:
@@ -104,7 +104,7 @@ def load_module(file: Path, name: str, *, package: bool = False) -> ModuleType:
         sys.modules.pop(name, None)
         return ConfigCodeError(f"{_place(file, error)}: {type(error).__name__}: {error}")
 
-    with Foreign(broken):
+    with ErrorBoundary(broken):
         spec.loader.exec_module(module)
     return module
 
@@ -133,7 +133,7 @@ class ConfigModule:
         """
         if self.init is None:
             return
-        with Foreign(self._failed):
+        with ErrorBoundary(self._failed):
             self.init(app)
 
     def _failed(self, error: Exception) -> ConfigCodeError:

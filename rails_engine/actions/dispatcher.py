@@ -11,8 +11,8 @@ from typing import Any, Self
 from rails_engine.actions.discovery import discover_in
 from rails_engine.actions.registry import ActionRegistry
 from rails_engine.actions.running import ActionRunner
+from rails_engine.error_boundary import ErrorBoundary
 from rails_engine.errors import ActionError, LLMCallException
-from rails_engine.rim import Foreign
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class ActionDispatcher:
         if action is None:
             return None, "failed"
         try:
-            with Foreign(_failed, passing=(LLMCallException,)):
+            with ErrorBoundary(_failed, passing=(LLMCallException,)):
                 return (await self._runner.run(action, params, {})).value, "success"
         except ActionError as error:
             log.warning("the action %s failed: %s", action_name, error)

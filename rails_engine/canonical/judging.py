@@ -6,10 +6,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rails_engine.at_once import AtOnce
 from rails_engine.canonical.runner import CanonicalRunner, Verdict
 from rails_engine.canonical.turn import CanonicalTurn
 from rails_engine.config import asks_elsewhere
+from rails_engine.parallel_rails import ParallelRails
 from rails_engine.trace import Trace
 from rails_engine.umim import EventDict
 from rails_engine.windows import Ruling
@@ -42,7 +42,7 @@ class OutputCheck:
         return Ruling(text)
 
     async def _all_at_once(self, text: str, reasoning: str) -> Ruling:
-        rails: AtOnce[str, Ruling] = AtOnce(
+        rails: ParallelRails[str, Ruling] = ParallelRails(
             ask=lambda flow, current: self._ruling(flow, current, reasoning),
             refuses=lambda ruling: ruling.refused_by is not None,
             left=lambda ruling, _: ruling.text,

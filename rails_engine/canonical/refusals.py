@@ -10,7 +10,7 @@ from rails_engine.canonical.program import is_own
 from rails_engine.canonical.scene import CanonicalScene
 from rails_engine.canonical.texts import INTERNAL_ERROR
 from rails_engine.config import parse_flow_ref
-from rails_engine.parts import media_of
+from rails_engine.content_parts import media_of
 from rails_engine.scene import Outcome, RunningRail
 from rails_engine.umim import EventDict
 

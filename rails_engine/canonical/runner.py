@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from rails_engine.at_once import AtOnce
 from rails_engine.canonical.actions import CanonicalActions
 from rails_engine.canonical.passing import pass_rails
 from rails_engine.canonical.scene import SAID_BY, TRIGGERED, CanonicalScene
@@ -16,6 +15,7 @@ from rails_engine.canonical.turn import PASSING, CanonicalTurn
 from rails_engine.config import asks_elsewhere
 from rails_engine.errors import ActionNotFoundError
 from rails_engine.helpers import snake_to_camelcase
+from rails_engine.parallel_rails import ParallelRails
 from rails_engine.registered import RegisteredActions
 from rails_engine.scene import Outcome, Plan, guarded
 from rails_engine.trace import Trace
@@ -138,7 +138,7 @@ class CanonicalRunner:
         flows = list(turn.scene.context.get(f"_{direction}_flows") or ())
         name = _WRITTEN[direction]
         given = turn.scene.machine.variables.get(name)
-        rails: AtOnce[str, Verdict] = AtOnce(
+        rails: ParallelRails[str, Verdict] = ParallelRails(
             ask=lambda flow, current: self.alone(turn, direction, flow, {name: current}),
             refuses=lambda verdict: verdict.stopped,
             left=lambda verdict, current: verdict.variables.get(name, current),

@@ -108,7 +108,11 @@ class CanonicalScene:
 
         Where models are asked ahead of the input rails, what those rails do is left out: a prompt must not depend on it.
         """
-        return self.events if self.services.ahead is None else list(_without_input_rails(self.events))
+        return (
+            self.events
+            if self.services.speculative_calls is None
+            else list(_without_input_rails(self.events))
+        )
 
     def last(self, kind: str) -> EventDict | None:
         """The latest event of a type."""

@@ -1,7 +1,7 @@
 """A turn of Colang 1.0 run ahead of its input rails, for the sake of the model calls that it will make.
 
-The copy has its own machine and sees its own events; all that leaves it are model calls (`rails_engine.ahead`). It takes
-the runtime's own steps alone: at an action that somebody registered, it ends.
+The copy has its own machine and sees its own events; all that leaves it are model calls
+(`rails_engine.speculative_calls`). It takes the runtime's own steps alone: at an action that somebody registered, it ends.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from dataclasses import replace
 from typing import Any, Final
 
 from colang.v1 import CallFlow, Program, RunAction, SetVariable
-from rails_engine.ahead import Ahead, AheadEndedError, copy_of_a_turn
 from rails_engine.canonical.runner import CanonicalRunner
 from rails_engine.canonical.turn import CanonicalTurn
 from rails_engine.config import parse_flow_ref
 from rails_engine.llm import Completion
 from rails_engine.scene import Outcome
+from rails_engine.speculative_calls import SpeculationEndedError, SpeculativeCalls, copy_of_a_turn
 from rails_engine.trace import Trace
 from rails_engine.umim import EventDict
 
 
-class AheadRunner:
+class SpeculativeRunner:
     """Implements `Runner` with the steps that nothing but the turn can see."""
 
     def __init__(self, inner: CanonicalRunner) -> None:
@@ -39,20 +39,20 @@ class AheadRunner:
     async def left(self, turn: CanonicalTurn, direction: str) -> list[str]:
         """See `Runner.left`; the copy has no rails."""
         del turn, direction
-        raise AheadEndedError
+        raise SpeculationEndedError
 
     async def run(self, turn: CanonicalTurn, name: str, arguments: Mapping[str, Any]) -> Outcome:
         """See `Runner.run`.
 
         Raises:
-            AheadEndedError: the step is not one of the runtime's own.
+            SpeculationEndedError: the step is not one of the runtime's own.
         """
         if not self._inner.is_own(name):
-            raise AheadEndedError
+            raise SpeculationEndedError
         return await self._inner.run(turn, name, arguments)
 
 
-def copy_of(turn: CanonicalTurn, runner: CanonicalRunner, ahead: Ahead) -> CanonicalTurn:
+def copy_of(turn: CanonicalTurn, runner: CanonicalRunner, calls: SpeculativeCalls) -> CanonicalTurn:
     """A copy of a turn that has not begun, as if it had no rails."""
     machine = turn.scene.machine.fork()
     machine.variables.update(dict.fromkeys(_RAILS, ()))
@@ -60,11 +60,11 @@ def copy_of(turn: CanonicalTurn, runner: CanonicalRunner, ahead: Ahead) -> Canon
         turn.scene,
         machine=machine,
         events=list(turn.scene.events),
-        services=replace(turn.scene.services, ahead=ahead, is_ahead=True),
+        services=replace(turn.scene.services, speculative_calls=calls, is_speculative=True),
         shown=_Unread() if turn.scene.shown is not None else None,
         notes=dict(turn.scene.notes),
     )
-    return CanonicalTurn(scene, AheadRunner(runner), Trace())
+    return CanonicalTurn(scene, SpeculativeRunner(runner), Trace())
 
 
 async def run_ahead(copy: CanonicalTurn, inputs: Sequence[EventDict]) -> None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from colang.v1 import to_text
-from rails_engine.ahead import AheadEndedError
 from rails_engine.canonical import texts
 from rails_engine.canonical.scene import CanonicalScene, Shown
 from rails_engine.canonical.similar import Examples, in_prompt
@@ -20,6 +19,7 @@ from rails_engine.llm import Completion as Answer
 from rails_engine.request import Passthrough
 from rails_engine.scene import Completion, Outcome
 from rails_engine.services import TurnServices
+from rails_engine.speculative_calls import SpeculationEndedError
 from rails_engine.umim import EventDict
 
 REASONING: Final = "reasoning"
@@ -58,8 +58,8 @@ class Speech:
         """The caller's messages as they are, to the model or to the caller's own function."""
         function = scene.notes.get(PASSTHROUGH) or self.passthrough_fn
         if function is not None:
-            if scene.services.is_ahead:
-                raise AheadEndedError
+            if scene.services.is_speculative:
+                raise SpeculationEndedError
             result = await function(dict(scene.context), list(scene.events))
             if isinstance(result, Answer):
                 return _spoken(result, result.text)

@@ -15,7 +15,7 @@ import colang
 from rails_engine.dialog import completions, examples, readers
 from rails_engine.dialog.flow_actions import short_id
 from rails_engine.dialog.speaking import SAYING, VERBS, Speaking, open_passage, speaking
-from rails_engine.outside import INTERNAL
+from rails_engine.external_events import INTERNAL
 from rails_engine.scene import Completion, Outcome, Scene
 from rails_engine.umim import EventDict
 

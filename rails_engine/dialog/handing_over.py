@@ -11,9 +11,9 @@ from functools import partial
 from typing import Any, Final
 
 import colang
-from rails_engine.dialog.side_by_side import refused
+from rails_engine.dialog.parallel_rails import refused
+from rails_engine.external_events import ACTION_CALL, is_tool
 from rails_engine.judge import OUTPUT, TOOL_OUTPUT
-from rails_engine.outside import ACTION_CALL, is_tool
 from rails_engine.scene import Outcome, Plan, Scene, guarded
 
 UTTERANCE: Final = "UtteranceBotAction"

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from rails_engine.dialog import attention, flow_actions, generation
+from rails_engine.dialog.parallel_rails import judge_input, rails_side_by_side
 from rails_engine.dialog.passthrough import passthrough
-from rails_engine.dialog.side_by_side import judge_input, rails_side_by_side
 from rails_engine.dialog.sources import relevant_chunks
 from rails_engine.scene import Effect, Plan, guarded
 

@@ -20,7 +20,7 @@ from langchain_core.messages import (
     convert_to_messages,
 )
 
-from rails_engine.parts import text_in
+from rails_engine.content_parts import text_in
 from rails_engine.response import GenerationResponse, LLMCallInfo
 from rails_engine.streaming import Frame
 

@@ -20,13 +20,13 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from rails_engine.background import background_loop
 from rails_engine.chat import digest
 from rails_engine.config import RailsConfig
+from rails_engine.content_parts import flattened
 from rails_engine.errors import ConfigurationError
 from rails_engine.langchain.messages import PlainMessage, plain_message
+from rails_engine.lru import LruTable
 from rails_engine.options import RailsResult, RailStatus, RailType
-from rails_engine.parts import flattened
 from rails_engine.prompts import HIDDEN
 from rails_engine.rails import LLMRails
-from rails_engine.recent import Recent
 
 BLOCKED_INPUT: Final = "I cannot process this request due to content policy."
 BLOCKED_OUTPUT: Final = "I cannot provide this response due to content policy."
@@ -191,7 +191,7 @@ class _Verdicts:
     def __init__(self, rails: LLMRails, kinds: Sequence[RailType]) -> None:
         self._rails = rails
         self._kinds = frozenset(kind for kind in kinds if rails.guards(kind))
-        self._passed: Recent[str, str | None] = Recent(KEPT)
+        self._passed: LruTable[str, str | None] = LruTable(KEPT)
         tools = [
             kind for kind in ("tool_input", "tool_output") if rails.config.rails.directions()[kind].flows
         ]

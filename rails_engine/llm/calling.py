@@ -12,6 +12,7 @@ from rails_engine.context import (
     reasoning_trace_var,
     tool_calls_var,
 )
+from rails_engine.error_boundary import ErrorBoundary
 from rails_engine.errors import ConfigurationError, LLMCallException
 from rails_engine.llm.adapt import as_llm
 from rails_engine.llm.answer import Gathering
@@ -19,7 +20,6 @@ from rails_engine.llm.base import LLM, LLMRequest
 from rails_engine.llm.public import ChatMessage, LLMResponse
 from rails_engine.llm.shapes import request_of, response_of
 from rails_engine.llm.streams import Reading
-from rails_engine.rim import Foreign
 
 
 class Receiver(Protocol):
@@ -51,7 +51,7 @@ async def llm_call(  # noqa: PLR0913, PLR0917 - the public signature that users 
     messages = prompt if isinstance(prompt, str) else [_role_first(message) for message in prompt]
     info = llm_call_info_var.get()
     request = replace(request_of(messages, stop, llm_params or {}), task=info.task if info else None)
-    with Foreign(LLMCallException, passing=(LLMCallException, ConfigurationError)):
+    with ErrorBoundary(LLMCallException, passing=(LLMCallException, ConfigurationError)):
         response = await _answer(as_llm(llm), request, streaming_handler)
     reasoning_trace_var.set(response.reasoning)
     tool_calls_var.set([call.to_dict() for call in response.tool_calls] if response.tool_calls else None)

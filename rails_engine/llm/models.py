@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from rails_engine.config import Model, Task
+from rails_engine.error_boundary import ErrorBoundary
 from rails_engine.errors import ConfigurationError, ModelInitializationError
 from rails_engine.llm.adapt import as_llm
 from rails_engine.llm.base import LLM
@@ -18,7 +19,6 @@ from rails_engine.llm.providers import ClientOptions, client_options
 from rails_engine.llm.registry import registry
 from rails_engine.llm.remote import RemoteLLM
 from rails_engine.llm.retry import Retrying
-from rails_engine.rim import Foreign
 
 EMBEDDINGS = "embeddings"
 LOCAL = "local"
@@ -158,7 +158,7 @@ def _of_user(entry: Model, provider: Any) -> LLM:
             f"models[{entry.type}]: the registered provider {entry.engine!r} failed: {error!r}"
         )
 
-    with Foreign(failed, passing=(ConfigurationError,)):
+    with ErrorBoundary(failed, passing=(ConfigurationError,)):
         return as_llm(provider(model=entry.model, **entry.parameters, **_key_argument(entry)))
 
 

@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from rails_engine.retrieval.base import Embedder, EmbeddingKind, Hit, Index, Item, Searcher
 from rails_engine.retrieval.basic_index import BasicEmbeddingsIndex
+from rails_engine.retrieval.custom_providers import (
+    EmbeddingModel,
+    EmbeddingsIndex,
+    IndexItem,
+    cosine_of,
+    similarity_of,
+)
 from rails_engine.retrieval.embedding import Endpoint, EndpointEmbedder, StaticEmbedder
 from rails_engine.retrieval.encoding import (
     AzureEmbeddingModel,
@@ -49,13 +56,6 @@ from rails_engine.retrieval.kb import (
     numbered,
 )
 from rails_engine.retrieval.lexical import LexicalSearcher
-from rails_engine.retrieval.peer import (
-    EmbeddingModel,
-    EmbeddingsIndex,
-    IndexItem,
-    cosine_of,
-    peer_similarity,
-)
 from rails_engine.retrieval.public_cache import (
     CacheStore,
     EmbeddingsCache,
@@ -142,7 +142,7 @@ __all__ = [
     "init_embedding_model",
     "make_index",
     "numbered",
-    "peer_similarity",
+    "similarity_of",
 ]
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rails_engine.retrieval.base import EmbeddingKind
+from rails_engine.retrieval.custom_providers import EmbeddingsIndex, IndexItem, similarity_of
 from rails_engine.retrieval.embedding import BatchingEmbedder
-from rails_engine.retrieval.peer import EmbeddingsIndex, IndexItem, peer_similarity
 from rails_engine.retrieval.registry import EMBEDDING_PROVIDERS
 
 _OPTIONS = frozenset(
@@ -30,7 +30,7 @@ class BasicEmbeddingsIndex(EmbeddingsIndex):
     ) -> None:
         """Make an empty index over an engine.
 
-        Options: `index` (float32 `[n, d]`), `search_threshold` (on the scale of `peer_similarity`; holds where a
+        Options: `index` (float32 `[n, d]`), `search_threshold` (on the scale of `similarity_of`; holds where a
         search names none), `cache_config`, `use_batching` with `max_batch_size` texts and `max_batch_hold` seconds.
         """
         unknown = sorted(set(options) - _OPTIONS)
@@ -102,9 +102,7 @@ class BasicEmbeddingsIndex(EmbeddingsIndex):
         wanted = self._threshold if threshold is None else threshold
         best = np.argsort(-cosines, kind="stable")[:max_results].tolist()
         return [
-            self._items[row]
-            for row in best
-            if wanted is None or peer_similarity(float(cosines[row])) >= wanted
+            self._items[row] for row in best if wanted is None or similarity_of(float(cosines[row])) >= wanted
         ]
 
     def save(self, path: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rails_engine.background import background_loop
 from rails_engine.retrieval.base import EmbeddingKind
-from rails_engine.retrieval.peer import EmbeddingModel
+from rails_engine.retrieval.custom_providers import EmbeddingModel
 from rails_engine.retrieval.registry import EMBEDDING_PROVIDERS
 
 

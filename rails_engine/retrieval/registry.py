@@ -11,11 +11,16 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rails_engine.error_boundary import ErrorBoundary
 from rails_engine.retrieval.base import Embedder
+from rails_engine.retrieval.custom_providers import (
+    CustomEmbedder,
+    EmbeddingModel,
+    EmbeddingsIndex,
+    takes_items,
+)
 from rails_engine.retrieval.embedding import embedder_for
 from rails_engine.retrieval.errors import EmbeddingConfigError, EmbeddingError
-from rails_engine.retrieval.peer import EmbeddingModel, EmbeddingsIndex, ForeignEmbedder, takes_items
-from rails_engine.rim import Foreign
 
 
 class EmbeddingProviders:
@@ -56,11 +61,11 @@ class EmbeddingProviders:
         own = self.own(engine or "")
         if own is None or engine is None:
             return embedder_for(engine, model, parameters)
-        with Foreign(
+        with ErrorBoundary(
             lambda error: EmbeddingError(f"the embedding model {engine!r} could not be made: {error}")
         ):
             made = own(**_accepted(own, {"embedding_model": model, **parameters}))
-        return ForeignEmbedder(f"{engine}#{model}", made)
+        return CustomEmbedder(f"{engine}#{model}", made)
 
 
 EMBEDDING_PROVIDERS = EmbeddingProviders()
@@ -99,7 +104,7 @@ class SearchProviders:
             raise EmbeddingConfigError(
                 f"the search provider {name!r} defines neither `add_items` nor `add_item`"
             )
-        with Foreign(
+        with ErrorBoundary(
             lambda error: EmbeddingConfigError(f"the search provider {name!r} could not be made: {error}")
         ):
             return maker(**parameters)

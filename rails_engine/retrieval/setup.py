@@ -17,6 +17,7 @@ from typing import Any
 from rails_engine.config import RailsConfig
 from rails_engine.config.schema import EmbeddingsCacheConfig, EmbeddingSearchProvider, RerankConfig
 from rails_engine.retrieval.base import Embedder, Progress, Searcher
+from rails_engine.retrieval.custom_providers import CustomSearcher, cosine_of
 from rails_engine.retrieval.embedding import (
     BatchingEmbedder,
     CachingEmbedder,
@@ -35,7 +36,6 @@ from rails_engine.retrieval.index import IndexSettings, make_index
 from rails_engine.retrieval.intents import FittedHeads, IntentIndex, Intents, SearchedIntents, cache_folder
 from rails_engine.retrieval.kb import ChunkSettings, Document, KnowledgeBase, Library, Sources
 from rails_engine.retrieval.lexical import LexicalSearcher
-from rails_engine.retrieval.peer import ForeignSearcher, cosine_of
 from rails_engine.retrieval.registry import EMBEDDING_PROVIDERS, SearchProviders
 from rails_engine.retrieval.rerankers import NvidiaReranker
 from rails_engine.retrieval.rest import Service, key_from
@@ -130,7 +130,7 @@ class RetrievalSetup:
         chosen = provider or self._config.core.embedding_search_provider
         foreign = self._search_providers.make(chosen.name, chosen.parameters)
         if foreign is not None:
-            return ForeignSearcher(foreign)
+            return CustomSearcher(foreign)
         _warn_of_unknown(chosen.parameters)
         settings = IndexSettings.read(chosen.parameters.get("index") or {})
         return VectorSearcher(
@@ -179,7 +179,7 @@ class RetrievalSetup:
         said = self._config.user_messages if examples is None else examples
         foreign = self._search_providers.make(provider.name, provider.parameters)
         if foreign is not None:
-            return SearchedIntents(said, ForeignSearcher(foreign))
+            return SearchedIntents(said, CustomSearcher(foreign))
         _warn_of_unknown(provider.parameters)
         return IntentIndex(said, self.embedder(provider), heads or FittedHeads(cache_folder() / "intents"))
 

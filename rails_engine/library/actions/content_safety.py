@@ -7,10 +7,10 @@ from typing import Any
 
 from rails_engine.actions import RailOutcome, action
 from rails_engine.config import RailsConfig
+from rails_engine.content_parts import is_image, media_of, text_in
 from rails_engine.library.actions.asking import Asker, Question
 from rails_engine.library.actions.languages import language_of, refusal_in
 from rails_engine.library.actions.reading import answer_variables, asked_variables
-from rails_engine.parts import is_image, media_of, text_in
 from rails_engine.prompts import LLMTaskManager
 
 COLDEST = 1e-20

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rails_engine.config import RailsConfig
-from rails_engine.parts import kind_of, media_of, text_in
+from rails_engine.content_parts import kind_of, media_of, text_in
 
 
 class UnreadableContentError(ValueError):

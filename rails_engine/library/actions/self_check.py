@@ -8,10 +8,10 @@ from typing import Any
 
 from rails_engine.actions import RailOutcome, action
 from rails_engine.config import RailsConfig
+from rails_engine.content_parts import text_in
 from rails_engine.library.actions.asking import Asker, Question
 from rails_engine.library.actions.reading import answer_variables, asked_variables
 from rails_engine.llm import LLMRequest, Message, Sampling, message_of, samples
-from rails_engine.parts import text_in
 from rails_engine.prompts import LLMTaskManager
 
 SAMPLES = 2

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rails_engine.actions import RailOutcome, action
-from rails_engine.outside import ACTION_CALL
+from rails_engine.external_events import ACTION_CALL
 
 MAX_RESULT_CHARS = 200_000
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rails_engine.error_boundary import ErrorBoundary
 from rails_engine.retrieval.errors import EmbeddingConfigError
 from rails_engine.retrieval.vectors import Vectors
-from rails_engine.rim import Foreign
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -54,7 +54,7 @@ class OnnxForward:
             )
         wanted = [provider for provider in (_CUDA, _CPU) if provider in there]
         # ONNX Runtime's errors have no common type.
-        with Foreign(lambda error: EmbeddingConfigError(f"{path}: cannot be run ({error})")):
+        with ErrorBoundary(lambda error: EmbeddingConfigError(f"{path}: cannot be run ({error})")):
             session = onnxruntime.InferenceSession(path, providers=[_CPU] if device == "cpu" else wanted)
         return OnnxForward(session, shape, first_token)
 

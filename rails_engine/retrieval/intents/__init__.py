@@ -7,8 +7,8 @@ be read as such, and an utterance that is like none of the examples is said to b
 by the hash of its examples (`fitted`). `report` measures all that on a labelled file.
 """
 
+from rails_engine.retrieval.intents.custom import SearchedIntents
 from rails_engine.retrieval.intents.fitted import FittedHeads, cache_folder
-from rails_engine.retrieval.intents.foreign import SearchedIntents
 from rails_engine.retrieval.intents.index import IntentIndex
 from rails_engine.retrieval.intents.match import IntentMatch, Intents, Ranked
 from rails_engine.retrieval.intents.report import (

@@ -5,9 +5,9 @@ from __future__ import annotations
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from rails_engine.error_boundary import ErrorBoundary
 from rails_engine.retrieval.errors import DocumentError
 from rails_engine.retrieval.kb.sections import Block, Outline, OutlineBuilder
-from rails_engine.rim import Foreign
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
@@ -26,7 +26,7 @@ def read_pdf(content: bytes, path: str) -> Outline:
     except ImportError as error:
         raise DocumentError(path, "reading PDF needs pypdf: pip install 'interlock-rails[pdf]'") from error
     # A broken file fails pypdf in any way.
-    with Foreign(lambda error: DocumentError(path, f"the PDF is broken ({error})")):
+    with ErrorBoundary(lambda error: DocumentError(path, f"the PDF is broken ({error})")):
         reader = PdfReader(BytesIO(content))
         problem = _problem(reader)
         pages = [] if problem else [page.extract_text() for page in reader.pages]

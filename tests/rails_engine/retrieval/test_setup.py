@@ -19,7 +19,7 @@ from rails_engine.retrieval import (
     RetrievalSetup,
     StaticEmbedder,
     cosine_of,
-    peer_similarity,
+    similarity_of,
 )
 from rails_engine.retrieval.embedding import BatchingEmbedder, CachingEmbedder
 from tests.rails_engine.retrieval.doubles import EmbeddingServer
@@ -160,7 +160,7 @@ async def test_the_cache_of_the_configuration_keeps_vectors(server: EmbeddingSer
 
 @pytest.mark.parametrize("cosine", [-1.0, 0.0, 0.3, 0.999, 1.0])
 def test_the_scale_of_thresholds_goes_both_ways(cosine: float) -> None:
-    assert cosine_of(peer_similarity(cosine)) == pytest.approx(cosine)
+    assert cosine_of(similarity_of(cosine)) == pytest.approx(cosine)
 
 
 def test_a_threshold_without_an_engine_is_mapped_and_said(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,8 +1,8 @@
 """A turn of Colang 2.x run ahead of its input rails, for the sake of the model calls that it will make.
 
-The copy works on a fork of the conversation, and all that leaves it are model calls (`rails_engine.ahead`). Each action
-of an input rail is taken to have let the message pass; the runtime's own actions are carried out; at any other the copy
-ends.
+The copy works on a fork of the conversation, and all that leaves it are model calls
+(`rails_engine.speculative_calls`). Each action of an input rail is taken to have let the message pass; the runtime's own
+actions are carried out; at any other the copy ends.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from dataclasses import replace
 from typing import Any, Final
 
 import colang
-from rails_engine.ahead import AheadEndedError
 from rails_engine.effects import Effects, Registered
 from rails_engine.library import ALLOWED
 from rails_engine.scene import Outcome, Plan, Scene
+from rails_engine.speculative_calls import SpeculationEndedError
 
 INPUT: Final = "input"
 
 
-class AheadEffects(Effects):
+class SpeculativeEffects(Effects):
     """The actions of a copy."""
 
     def __init__(self, registered: Registered, system: Mapping[str, Plan]) -> None:
@@ -40,7 +40,7 @@ class AheadEffects(Effects):
             if rail is not None and rail.direction == INPUT:
                 return Outcome(ALLOWED)
             if not own:
-                raise AheadEndedError
+                raise SpeculationEndedError
             return await plan.run(scene, arguments)
 
         return replace(plan, run=effect)

@@ -1,7 +1,7 @@
 """The interfaces that users' own embedding models and search providers are written against, and how they fit in.
 
-`EmbeddingModel` and `EmbeddingsIndex` are to be subclassed, `IndexItem` is what an index holds. `ForeignEmbedder` and
-`ForeignSearcher` make users' subclasses look like our own protocols, so nothing else knows the difference.
+`EmbeddingModel` and `EmbeddingsIndex` are to be subclassed, `IndexItem` is what an index holds. `CustomEmbedder` and
+`CustomSearcher` make users' subclasses look like our own protocols, so nothing else knows the difference.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from rails_engine.error_boundary import ErrorBoundary
 from rails_engine.retrieval.base import EmbeddingKind, Hit, Item
 from rails_engine.retrieval.errors import EmbeddingError
 from rails_engine.retrieval.unsized import UnsizedEmbedder
 from rails_engine.retrieval.vectors import Vectors, remote_rows
-from rails_engine.rim import Foreign
 
 
 class EmbeddingModel(ABC):
@@ -74,7 +74,7 @@ class EmbeddingsIndex(ABC):
 
     @abstractmethod
     async def search(self, text: str, max_results: int, threshold: float | None) -> list[IndexItem]:
-        """The items nearest to `text`, best first; `threshold` is on the scale of `peer_similarity`."""
+        """The items nearest to `text`, best first; `threshold` is on the scale of `similarity_of`."""
 
 
 def takes_items(index: type[Any]) -> bool:
@@ -84,17 +84,17 @@ def takes_items(index: type[Any]) -> bool:
     )
 
 
-def peer_similarity(cosine: float) -> float:
+def similarity_of(cosine: float) -> float:
     """The scale of thresholds in configurations: 1 for the same direction, 0 for the opposite one."""
     return float(1 - np.sqrt(max(0.0, 2 - 2 * cosine)) / 2)
 
 
 def cosine_of(similarity: float) -> float:
-    """The cosine at a threshold of a configuration: the inverse of `peer_similarity`."""
+    """The cosine at a threshold of a configuration: the inverse of `similarity_of`."""
     return 1 - 2 * (1 - similarity) ** 2
 
 
-class ForeignEmbedder(UnsizedEmbedder):
+class CustomEmbedder(UnsizedEmbedder):
     """A user's `EmbeddingModel` as an `Embedder`."""
 
     def __init__(self, name: str, model: EmbeddingModel) -> None:
@@ -113,7 +113,9 @@ class ForeignEmbedder(UnsizedEmbedder):
         Raises:
             EmbeddingError: the model raised, or gave something else than a vector for each text.
         """
-        with Foreign(lambda error: EmbeddingError(f"the embedding model {self._name!r} failed: {error}")):
+        with ErrorBoundary(
+            lambda error: EmbeddingError(f"the embedding model {self._name!r} failed: {error}")
+        ):
             rows = await self._encode(list(texts))
         return remote_rows(rows, len(texts), f"the embedding model {self._name!r}")
 
@@ -123,7 +125,7 @@ class ForeignEmbedder(UnsizedEmbedder):
         return await asyncio.to_thread(self._model.encode, texts)
 
 
-class ForeignSearcher:
+class CustomSearcher:
     """A user's `EmbeddingsIndex` as a `Searcher`; it gives no scores, and knows no tenants."""
 
     def __init__(self, index: EmbeddingsIndex) -> None:
@@ -144,7 +146,7 @@ class ForeignSearcher:
     ) -> list[Hit]:
         """As a searcher; an item that belongs to another tenant is dropped after the search."""
         # Rounded, so that the number of the configuration comes back from the cosine that stands for it here.
-        similarity = None if threshold is None else round(peer_similarity(threshold), 9)
+        similarity = None if threshold is None else round(similarity_of(threshold), 9)
         found = await self._index.search(text=text, max_results=limit, threshold=similarity)
         items = [Item(item.text, item.meta, item.meta.get("tenant")) for item in found]
         return [Hit(item, float("nan")) for item in items if item.tenant in (None, tenant)]

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from types import TracebackType
 
 
-class Foreign:
-    """`with Foreign(made): …` raises what the body raises as `made(error)`, with the error as its cause.
+class ErrorBoundary:
+    """`with ErrorBoundary(made): …` raises what the body raises as `made(error)`, with the error as its cause.
 
     Errors of the types in `passing`, cancellation and interrupts go on as they are; `sys.exit()` is an error like others.
     """

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from rails_engine.at_once import AtOnce
 from rails_engine.config import asks_elsewhere
 from rails_engine.judge import CONTENT, Judgement
+from rails_engine.parallel_rails import ParallelRails
 from rails_engine.scene import Outcome, RunningRail, Scene
 from rails_engine.umim import EventDict
 
@@ -31,7 +31,7 @@ async def rails_side_by_side(scene: Scene, arguments: Mapping[str, Any]) -> Outc
     skipped = scene.context.get(SKIPPED) or ()
     numbers = [number for number, rail in enumerate(arguments["rails"]) if rail not in skipped]
     content = scene.context.get(CONTENT[direction])
-    rails: AtOnce[int, Judgement] = AtOnce(
+    rails: ParallelRails[int, Judgement] = ParallelRails(
         ask=lambda number, current: scene.judge.listed(direction, number, current),
         refuses=lambda judgement: not judgement.passed,
         left=lambda judgement, _: judgement.content,

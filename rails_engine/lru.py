@@ -10,7 +10,7 @@ K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 
-class Recent(Generic[K, T]):
+class LruTable(Generic[K, T]):
     """What was kept or looked for last, by name; at most `kept` of them."""
 
     def __init__(self, kept: int) -> None:

@@ -22,7 +22,7 @@ Sink: TypeAlias = Callable[[LLMCall], None]
 log = logging.getLogger(__name__)
 
 
-class AheadEndedError(Exception):
+class SpeculationEndedError(Exception):
     """The copy may not go on: what comes next is not its business, or the turn itself is there already."""
 
 
@@ -31,7 +31,7 @@ def copy_of_a_turn() -> Iterator[None]:
     """A copy runs in here; whatever ends it early is no matter, and goes to the log alone."""
     try:
         yield
-    except AheadEndedError:
+    except SpeculationEndedError:
         pass
     except Exception as error:  # noqa: BLE001 -- the turn itself will meet it again, and say so
         log.debug("the copy of the turn ended: %r", error)
@@ -95,7 +95,7 @@ class _Call:
         self.records.clear()
 
 
-class Ahead:
+class SpeculativeCalls:
     """The calls of one turn that were begun before they were known to be wanted."""
 
     def __init__(self) -> None:
@@ -106,10 +106,10 @@ class Ahead:
         """Ask for the copy.
 
         Raises:
-            AheadEndedError: the turn itself asks by now.
+            SpeculationEndedError: the turn itself asks by now.
         """
         if self._over:
-            raise AheadEndedError
+            raise SpeculationEndedError
         call = _Call(model, request, task)
         self._calls.append(call)
         call.start()

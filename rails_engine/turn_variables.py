@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rails_engine.config import RailsConfig
+from rails_engine.content_parts import flattened
 from rails_engine.options import GenerationOptions
-from rails_engine.parts import flattened
 from rails_engine.request import Request, chosen
 
 _NOTHING_ASKED: Mapping[str, Any] = {
@@ -20,7 +20,7 @@ _NOTHING_ASKED: Mapping[str, Any] = {
 }
 
 
-class Asked:
+class TurnVariables:
     """The variables that a turn begins with, for one configuration. `has_intents`: its program knows what users may say."""
 
     def __init__(self, config: RailsConfig, *, has_intents: bool) -> None:

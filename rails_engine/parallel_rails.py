@@ -21,7 +21,7 @@ HEAD_START: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class AtOnce(Generic[Rail, Verdict]):
+class ParallelRails(Generic[Rail, Verdict]):
     """How rails of some kind are asked: `ask` runs one over a content, and raises nothing that it can say as a verdict.
 
     `left` is the content as a verdict leaves it that was given over some content. `is_slow`: a rail asks a model or a

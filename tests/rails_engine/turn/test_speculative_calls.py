@@ -8,12 +8,12 @@ import pytest
 
 from colang.v1 import State
 from rails_engine import stories
-from rails_engine.ahead import Ahead, AheadEndedError
 from rails_engine.chat import ChatMessage
 from rails_engine.llm import LLMCall, LLMRequest, ScriptedLLM
 from rails_engine.prompts import FILTERS, History
 from rails_engine.replies import Reply
 from rails_engine.saved import begin_story, story_after
+from rails_engine.speculative_calls import SpeculationEndedError, SpeculativeCalls
 from rails_engine.stories import Stories
 from rails_engine.streaming import Frame, Outlet, relay
 
@@ -21,23 +21,23 @@ ASKED = LLMRequest(prompt="q")
 
 
 async def test_a_call_that_is_made_twice_is_taken_twice_and_then_asked_anew() -> None:
-    model, ahead, told = ScriptedLLM(["one", "two"]), Ahead(), []
+    model, calls, told = ScriptedLLM(["one", "two"]), SpeculativeCalls(), []
     for _ in range(2):
-        ahead.begin(model, ASKED, "general")
+        calls.begin(model, ASKED, "general")
     answers = []
-    while (taken := ahead.take(model, ASKED, "general", told.append)) is not None:
+    while (taken := calls.take(model, ASKED, "general", told.append)) is not None:
         answers.append("".join([chunk.text async for chunk in taken]))
     assert answers == ["one", "two"]
     assert [call.completion.text for call in told if isinstance(call, LLMCall)] == ["one", "two"]
-    await ahead.close(told.append)
+    await calls.close(told.append)
     assert len(told) == 2
 
 
 async def test_nothing_more_is_begun_once_the_turn_itself_asks() -> None:
-    model, ahead = ScriptedLLM(["one"]), Ahead()
-    assert ahead.take(model, ASKED, "general", print) is None
-    with pytest.raises(AheadEndedError):
-        ahead.begin(model, ASKED, "general")
+    model, calls = ScriptedLLM(["one"]), SpeculativeCalls()
+    assert calls.take(model, ASKED, "general", print) is None
+    with pytest.raises(SpeculationEndedError):
+        calls.begin(model, ASKED, "general")
     assert model.requests == []
 
 
