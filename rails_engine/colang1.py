@@ -7,7 +7,6 @@ last entry is a snapshot; without one the events are replayed once.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -24,7 +23,6 @@ from rails_engine.canonical import (
     Stream,
     activated_rails,
     copy_of,
-    generation_stats,
     may_pass,
     rewrites,
     run_ahead,
@@ -49,15 +47,15 @@ from rails_engine.replies import (
     with_options_of_context,
 )
 from rails_engine.request import Request, chosen
-from rails_engine.response import GenerationLog, GenerationResponse
+from rails_engine.response import GenerationResponse, wanted_variables
 from rails_engine.saved import LAST_PROMPT, SavedStories, Story, begin_story, story_after
 from rails_engine.scene import Outcome
 from rails_engine.services import Resources, TurnServices
-from rails_engine.speculative_calls import SpeculativeCalls
+from rails_engine.speculative_calls import SpeculativeCalls, beside_a_copy
 from rails_engine.stories import Known, Stories
 from rails_engine.streaming import Frame, Outlet, relay, violation_frame
 from rails_engine.streaming_handler import RelayingHandler
-from rails_engine.trace import Trace, call_info
+from rails_engine.trace import Trace, generation_log
 from rails_engine.turn_variables import TurnVariables
 from rails_engine.umim import EventDict
 from rails_engine.values import value_class
@@ -256,14 +254,10 @@ class Colang1:
 
     async def _run_ahead(self, turn: CanonicalTurn, inputs: Sequence[EventDict]) -> list[EventDict]:
         calls = SpeculativeCalls()
-        copy = asyncio.ensure_future(run_ahead(copy_of(turn, self._runner, calls), inputs))
+        copy = run_ahead(copy_of(turn, self._runner, calls), inputs)
         turn.scene = replace(turn.scene, services=replace(turn.scene.services, speculative_calls=calls))
-        try:
+        async with beside_a_copy(copy, calls, turn.trace.llm_calls.append):
             return await turn.run(inputs)
-        finally:
-            copy.cancel()
-            await asyncio.wait({copy})
-            await calls.close(turn.trace.llm_calls.append)
 
     async def _checked(
         self, request: Request, places: Sequence[int], asked: Inputs
@@ -336,9 +330,7 @@ class Colang1:
         asked = (request.options or DEFAULT_OPTIONS).rails
         output = self._resources.config.rails.output
         if chosen(output.flows, asked.output) and not output.streaming.enabled:
-            raise StreamingNotSupportedError(
-                "this configuration has output rails and `rails.output.streaming.enabled` is false"
-            )
+            raise StreamingNotSupportedError
 
     def _show(self, turn: CanonicalTurn, stream: Stream) -> None:
         """Have a turn's answer go into a stream while it comes to be."""
@@ -422,23 +414,10 @@ def _last_text(messages: Sequence[ChatMessage]) -> str:
 
 
 def _add_wanted(response: GenerationResponse, options: GenerationOptions, done: Done, trace: Trace) -> None:
-    variables: Mapping[str, Any] = done.story.machine.variables
-    if options.output_vars is True:
-        response.output_data = {name: value for name, value in variables.items() if not name.startswith("_")}
-    elif options.output_vars:
-        response.output_data = {name: variables.get(name) for name in options.output_vars}
-    if options.llm_output and trace.llm_calls:
-        response.llm_output = call_info(trace.llm_calls[-1]).raw_response
-    wanted = options.log
-    if wanted.wanted:
+    response.output_data = wanted_variables(options.output_vars, done.story.machine.variables)
+    if options.log.wanted:
         rails = activated_rails(trace)
-        response.log = GenerationLog(
-            activated_rails=rails if wanted.activated_rails else [],
-            stats=generation_stats(trace, rails),
-            llm_calls=[call_info(call) for call in trace.llm_calls] if wanted.llm_calls else None,
-            internal_events=done.new if wanted.internal_events else None,
-            colang_history=history_of(trace.story) if wanted.colang_history else None,
-        )
+        response.log = generation_log(options.log, trace, rails, done.new, lambda: history_of(trace.story))
 
 
 def history_of(events: Sequence[EventDict]) -> str:

@@ -36,15 +36,15 @@ from rails_engine.lru import LruTable
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, RailsResult, RailStatus, RailType
 from rails_engine.redaction import redacted
 from rails_engine.request import Request
-from rails_engine.response import GenerationLog, GenerationResponse
+from rails_engine.response import GenerationResponse, wanted_variables
 from rails_engine.services import Resources, TurnServices
 from rails_engine.speculation import rewrites
-from rails_engine.speculative_calls import SpeculativeCalls
+from rails_engine.speculative_calls import SpeculativeCalls, beside_a_copy
 from rails_engine.state import Snapshot, State
 from rails_engine.streaming import Frame, Outlet, relay, violation_frame
 from rails_engine.streaming_handler import RelayingHandler
 from rails_engine.teller import Teller
-from rails_engine.trace import Trace, call_info, executed_rails, history_text, statistics
+from rails_engine.trace import Trace, call_info, executed_rails, generation_log, history_text
 from rails_engine.turn import Call
 from rails_engine.umim import EventDict
 from rails_engine.windows import Ruling, Windows, pass_through
@@ -162,9 +162,7 @@ class Colang2:
         judge = self._judge(request, trace)
         checked = bool(rails.output) and judge.has(OUTPUT)
         if checked and not settings.enabled:
-            raise StreamingNotSupportedError(
-                "this configuration has output rails and `rails.output.streaming.enabled` is false"
-            )
+            raise StreamingNotSupportedError
         asked = next(iter(last_exchange(request.messages)[0][-1:]), None)
 
         async def produce(outlet: Outlet) -> None:
@@ -268,16 +266,10 @@ class Colang2:
         if not self._speculates():
             return await self._engine.run(state, call, services, trace)
         calls = SpeculativeCalls()
-        copy = self._engine.run_ahead(
-            state.open(self.program), call, replace(services, speculative_calls=calls, is_speculative=True)
-        )
-        work = asyncio.ensure_future(copy)
-        try:
-            return await self._engine.run(state, call, replace(services, speculative_calls=calls), trace)
-        finally:
-            work.cancel()
-            await asyncio.wait({work})
-            await calls.close(trace.llm_calls.append)
+        services = replace(services, speculative_calls=calls)
+        copy = self._engine.run_ahead(state.open(self.program), call, replace(services, is_speculative=True))
+        async with beside_a_copy(copy, calls, trace.llm_calls.append):
+            return await self._engine.run(state, call, services, trace)
 
     def _speculates(self) -> bool:
         if not self._resources.config.rails.input.speculative_generation:
@@ -390,23 +382,12 @@ def open_state(state: State | Mapping[str, Any] | None) -> State | None:
 
 def _add_wanted(response: GenerationResponse, options: GenerationOptions, state: State, trace: Trace) -> None:
     """Fill in what the options ask for."""
-    context = state.context
-    if options.output_vars is True:
-        response.output_data = {name: value for name, value in context.items() if not name.startswith("_")}
-    elif options.output_vars:
-        response.output_data = {name: context.get(name) for name in options.output_vars}
+    response.output_data = wanted_variables(options.output_vars, state.context)
     if options.llm_output:
         response.llm_output = _last_call(trace)
-    wanted = options.log
-    if wanted.wanted:
-        calls = [call_info(call) for call in trace.llm_calls]
-        rails = executed_rails(trace)
-        response.log = GenerationLog(
-            activated_rails=rails if wanted.activated_rails else [],
-            stats=statistics(calls, trace.started_at, rails),
-            llm_calls=calls if wanted.llm_calls else None,
-            internal_events=trace.events if wanted.internal_events else None,
-            colang_history=history_text(trace.history) if wanted.colang_history else None,
+    if options.log.wanted:
+        response.log = generation_log(
+            options.log, trace, executed_rails(trace), trace.events, lambda: history_text(trace.history)
         )
 
 

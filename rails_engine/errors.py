@@ -66,6 +66,12 @@ class ValidationError(InvalidRailsConfigurationError):
 class StreamingNotSupportedError(InvalidRailsConfigurationError):
     """Streaming was asked of a configuration that cannot stream."""
 
+    def __init__(
+        self,
+        message: str = "this configuration has output rails and `rails.output.streaming.enabled` is false",
+    ) -> None:
+        super().__init__(message)
+
 
 class RailTypeNotConfiguredError(InvalidRailsConfigurationError):
     """A check asked for a kind of rail that has no flows."""

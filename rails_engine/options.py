@@ -44,7 +44,10 @@ class GenerationLogOptions(BaseModel):
 
 
 class GenerationOptions(BaseModel):
-    """The `options` of `generate`; `rails` may also be a list of the kinds that shall run."""
+    """The `options` of `generate`; `rails` may also be a list of the kinds that shall run.
+
+    `llm_output` gives the last model call under Colang 2.x, and nothing under 1.0.
+    """
 
     rails: GenerationRailsOptions = Field(default_factory=GenerationRailsOptions)
     llm_params: dict[str, Any] | None = None

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from rails_engine.llm import LLM, Chunk, LLMCall, LLMRequest, Observed, Reading
 
@@ -131,6 +131,20 @@ class SpeculativeCalls:
         for call in self._calls:
             if not call.taken:
                 await call.stop(sink)
+
+
+@asynccontextmanager
+async def beside_a_copy(
+    copy: Coroutine[Any, Any, object], calls: SpeculativeCalls, sink: Sink
+) -> AsyncIterator[None]:
+    """The turn in here runs beside its copy; with the turn the copy ends, and so do the calls that it began for nothing."""
+    running = asyncio.ensure_future(copy)
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+        await calls.close(sink)
 
 
 async def _taken(call: _Call, sink: Sink) -> AsyncIterator[Chunk]:

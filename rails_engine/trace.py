@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final
 
 from colang import History
 from rails_engine.llm import LLMCall, plain_metadata
-from rails_engine.response import ActivatedRail, ExecutedAction, GenerationStats, LLMCallInfo
+from rails_engine.options import GenerationLogOptions
+from rails_engine.response import (
+    ActivatedRail,
+    ExecutedAction,
+    GenerationLog,
+    GenerationStats,
+    LLMCallInfo,
+)
 from rails_engine.umim import EventDict
 
 SIDE_BY_SIDE: Final = "RailsSideBySideAction"
@@ -142,17 +149,35 @@ def _rail(direction: str, name: str, runs: Sequence[ActionRun]) -> ActivatedRail
     )
 
 
-def statistics(
-    calls: Iterable[LLMCallInfo], started_at: float, rails: Sequence[ActivatedRail] = ()
+def generation_log(
+    wanted: GenerationLogOptions,
+    trace: Trace,
+    rails: Sequence[ActivatedRail],
+    events: Sequence[EventDict],
+    history: Callable[[], str],
+) -> GenerationLog:
+    """The parts of the log that are wanted. `rails` are those that ran, `events` those of the turn."""
+    calls = [call_info(call) for call in trace.llm_calls]
+    return GenerationLog(
+        activated_rails=list(rails) if wanted.activated_rails else [],
+        stats=_statistics(calls, trace.started_at, rails),
+        llm_calls=calls if wanted.llm_calls else None,
+        internal_events=list(events) if wanted.internal_events else None,
+        colang_history=history() if wanted.colang_history else None,
+    )
+
+
+def _statistics(
+    calls: Sequence[LLMCallInfo], started_at: float, rails: Sequence[ActivatedRail]
 ) -> GenerationStats:
-    """Sums over the model calls and the rails of one request."""
-    calls = list(calls)
+    """Sums over one request; a kind of rail that did not run has no duration."""
     spent: dict[str, float] = {}
     for rail in rails:
         spent[rail.type] = spent.get(rail.type, 0.0) + (rail.duration or 0.0)
     return GenerationStats(
         input_rails_duration=spent.get("input"),
         dialog_rails_duration=spent.get("dialog"),
+        generation_rails_duration=spent.get("generation"),
         output_rails_duration=spent.get("output"),
         total_duration=time.time() - started_at,
         llm_calls_duration=sum(call.duration or 0 for call in calls),

@@ -12,7 +12,7 @@ afterwards which rail did what.
 
 from rails_engine.canonical.actions import CanonicalActions
 from rails_engine.canonical.judging import OutputCheck
-from rails_engine.canonical.log import activated_rails, generation_stats
+from rails_engine.canonical.log import activated_rails
 from rails_engine.canonical.passing import may_pass
 from rails_engine.canonical.program import canonical_program
 from rails_engine.canonical.runner import CanonicalRunner, Verdict
@@ -40,7 +40,6 @@ __all__ = [
     "activated_rails",
     "canonical_program",
     "copy_of",
-    "generation_stats",
     "may_pass",
     "rewrites",
     "run_ahead",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rails_engine.response import ActivatedRail, ExecutedAction, GenerationStats
-from rails_engine.trace import ActionRun, Trace, call_info, executed, statistics
+from rails_engine.response import ActivatedRail, ExecutedAction
+from rails_engine.trace import ActionRun, Trace, executed
 from rails_engine.umim import EventDict
 
 _DIRECTIONS = {
@@ -141,15 +141,3 @@ def activated_rails(trace: Trace) -> list[ActivatedRail]:
     for rail in reader.rails:
         rail.duration = rail.duration or 0.0
     return reader.rails
-
-
-def generation_stats(trace: Trace, rails: list[ActivatedRail]) -> GenerationStats:
-    """Sums of a turn; a kind of rail that did not run has no duration."""
-    stats = statistics((call_info(call) for call in trace.llm_calls), trace.started_at)
-    kinds = {rail.type for rail in rails}
-    durations = {kind: sum(r.duration or 0.0 for r in rails if r.type == kind) for kind in kinds}
-    stats.input_rails_duration = durations.get("input")
-    stats.dialog_rails_duration = durations.get("dialog")
-    stats.generation_rails_duration = durations.get("generation")
-    stats.output_rails_duration = durations.get("output")
-    return stats

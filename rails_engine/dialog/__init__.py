@@ -9,8 +9,9 @@ not have the form is an error, never a guess.
 from rails_engine.dialog.completions import first_line
 from rails_engine.dialog.examples import likeness
 from rails_engine.dialog.handing_over import UTTERANCE, handed_over
-from rails_engine.dialog.parallel_rails import SKIPPED, spoken
+from rails_engine.dialog.parallel_rails import SKIPPED
 from rails_engine.dialog.passthrough import CALLING, HANDING_OVER
+from rails_engine.dialog.refusals import spoken
 from rails_engine.dialog.table import SYSTEM_ACTIONS
 
 __all__ = [

@@ -28,11 +28,8 @@ def value(completion: str, name: str = "") -> Any:
         LlmResponseError: the line is no literal.
     """
     line = first_line(completion).removesuffix(";")
-    line = (
-        line.removeprefix(f"${name}").lstrip().removeprefix("=").lstrip()
-        if line.startswith(f"${name}")
-        else line
-    )
+    if line.startswith(f"${name}"):
+        line = line.removeprefix(f"${name}").lstrip().removeprefix("=").lstrip()
     try:
         return ast.literal_eval(line)
     except (ValueError, SyntaxError, MemoryError, RecursionError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -79,11 +78,6 @@ async def event_awaited(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
 async def last_user_message(scene: Scene, _arguments: Mapping[str, Any]) -> Outcome:
     """`GetLastUserMessageAction()`: the user's last words, None before the first."""
     return Outcome(scene.last_words() or None)
-
-
-async def current_time(_scene: Scene, _arguments: Mapping[str, Any]) -> Outcome:
-    """`GetCurrentDateTimeAction()`: ISO 8601 text, local time with its offset."""
-    return Outcome(datetime.now(UTC).astimezone().isoformat())
 
 
 def _texts(values: Sequence[Any] | str) -> list[str]:

@@ -11,14 +11,13 @@ from functools import partial
 from typing import Any, Final
 
 import colang
-from rails_engine.dialog.parallel_rails import refused
+from rails_engine.dialog.refusals import refused
+from rails_engine.dialog.speaking import BOT_SAY
 from rails_engine.external_events import ACTION_CALL, is_tool
 from rails_engine.judge import OUTPUT, TOOL_OUTPUT
 from rails_engine.scene import Outcome, Plan, Scene, guarded
 
 UTTERANCE: Final = "UtteranceBotAction"
-SAYING: Final = "_bot_say"
-"""The flow of `core` by which everything is said; `guardrails` has it judged there."""
 
 
 def handed_over(scene: Scene, action: str) -> Plan | None:
@@ -27,7 +26,7 @@ def handed_over(scene: Scene, action: str) -> Plan | None:
         return None
     if action == UTTERANCE:
         callers = colang.callers_of(scene.machine, scene.flow_uid)[:1]
-        if callers and callers[0][1] == SAYING and scene.program.flows[SAYING].is_of_library:
+        if callers and callers[0][1] == BOT_SAY and scene.program.flows[BOT_SAY].is_of_library:
             return None
     elif not is_tool(action):
         return None

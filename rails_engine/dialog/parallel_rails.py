@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rails_engine.config import asks_elsewhere
+from rails_engine.dialog.refusals import refused, spoken
 from rails_engine.judge import CONTENT, Judgement
 from rails_engine.parallel_rails import ParallelRails
 from rails_engine.scene import Outcome, RunningRail, Scene
-from rails_engine.umim import EventDict
 
 SKIPPED: Final = "_rails_skipped"
 """The global variable with what the current request does not want to run, as the flows of `guardrails` read it."""
@@ -54,17 +54,6 @@ def _passed(scene: Scene, direction: str, done: Sequence[Judgement], content: An
     return Outcome(None, updates, sent, starts=spoken(said))
 
 
-async def judge_input(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
-    """`JudgeInputAction(text)`: `{text}` as the input rails leave it, judged beside the conversation.
-
-    Where they refuse it, what they said is said, and the flow that asked fails.
-    """
-    judgement = await scene.judge.input(str(arguments["text"]))
-    if judgement.passed:
-        return Outcome({"text": judgement.text})
-    return refused(judgement)
-
-
 def _assigned(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """What a rail assigned to global variables of its own; what only the fork knows stays there."""
     return {
@@ -91,14 +80,3 @@ def _refused(scene: Scene, refusal: Judgement) -> Outcome:
         failure = RuntimeError(f"{refusal.rail} could not judge")
         return Outcome(failure=failure, failed_rail=scene.rail or RunningRail("", ()))
     return refused(refusal)
-
-
-def refused(judgement: Judgement) -> Outcome:
-    """What a refusal makes of the action that asked: it says what the rails have said, and its flow fails."""
-    named = {"failed_rail": judgement.rail}
-    return Outcome(None, named, judgement.sent, starts=spoken(judgement.said), aborts=True)
-
-
-def spoken(text: str) -> tuple[EventDict, ...]:
-    """What makes the bot say what rails have said beside the conversation; it is not judged twice."""
-    return ({"type": "StartFlow", "flow_id": "_say for rails", "text": text},) if text else ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rails_engine.dialog.parallel_rails import spoken
+from rails_engine.dialog.refusals import spoken
 from rails_engine.judge import RETRIEVAL, Judgement
 from rails_engine.scene import Outcome, Scene
 

@@ -20,6 +20,8 @@ from rails_engine.teller import Passage
 VERBS: Final = ("say", "inform", "ask", "express", "respond", "clarify", "suggest")
 SAYING: Final = frozenset(f"bot {verb}" for verb in VERBS)
 """The flows of `core` that say the text they are given, and nothing else."""
+BOT_SAY: Final = "_bot_say"
+"""The flow of `core` by which they say it; `guardrails` has it judged there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,5 +77,5 @@ def speaking(scene: Scene, reader: Reader, *, thinks: bool = False) -> Speaking:
 def open_passage(scene: Scene) -> Passage | None:
     """A passage, where somebody reads along and what says the texts is the library's own."""
     flows = scene.program.flows
-    own = all(name in flows and flows[name].is_of_library for name in (*SAYING, "_bot_say"))
+    own = all(name in flows and flows[name].is_of_library for name in (*SAYING, BOT_SAY))
     return scene.teller.open() if scene.teller is not None and own else None

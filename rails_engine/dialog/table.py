@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from rails_engine.dialog import attention, flow_actions, generation
-from rails_engine.dialog.parallel_rails import judge_input, rails_side_by_side
+from rails_engine.dialog.parallel_rails import rails_side_by_side
 from rails_engine.dialog.passthrough import passthrough
+from rails_engine.dialog.refusals import judge_input
 from rails_engine.dialog.sources import relevant_chunks
 from rails_engine.scene import Effect, Plan, guarded
 
@@ -18,7 +19,6 @@ _AT_ONCE: Mapping[str, Effect] = {
     "CheckValidFlowExistsAction": flow_actions.flow_exists,
     "CheckForActiveEventMatchAction": flow_actions.event_awaited,
     "GetLastUserMessageAction": flow_actions.last_user_message,
-    "GetCurrentDateTimeAction": flow_actions.current_time,
     "RetrieveRelevantChunksAction": relevant_chunks,
     "RailsSideBySideAction": rails_side_by_side,
     "JudgeInputAction": judge_input,

@@ -11,7 +11,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from pydantic import BaseModel
 
 from rails_engine.content_parts import flattened, text_in
-from rails_engine.langchain.forms import Asked, last_user_text
+from rails_engine.langchain.forms import ChainInput, last_user_text
 from rails_engine.langchain.messages import plain_message
 from rails_engine.llm import Completion, message_of
 from rails_engine.umim import EventDict
@@ -22,7 +22,7 @@ class ChainCall:
 
     def __init__(
         self,
-        asked: Asked,
+        asked: ChainInput,
         runnable: Runnable[Any, Any] | None,
         config: RunnableConfig,
         kwargs: Mapping[str, Any],

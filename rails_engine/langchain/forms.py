@@ -41,7 +41,7 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ChainInput:
     """What a caller gave: the whole `value`, the `question` in it, and the `messages` that it stands for.
 
     `key` is where the question stands in a dictionary; None where it is the whole value.
@@ -101,14 +101,14 @@ def _rewritten(question: Any, text: str) -> Any:
     return with_last_user_text(as_messages(question), text)
 
 
-def read_question(value: Any, keys: Keys) -> Asked:
+def read_question(value: Any, keys: Keys) -> ChainInput:
     """What a caller gave, in one of the forms above.
 
     Raises:
         ValueError: it has none of them.
     """
     if not isinstance(value, Mapping):
-        return Asked(value, value, _messages_of(value), keys)
+        return ChainInput(value, value, _messages_of(value), keys)
     key = next((name for name in (keys.question, QUESTION_KEY) if name in value), None)
     if key is None:
         found = ", ".join(repr(name) for name in value) or "none"
@@ -117,7 +117,7 @@ def read_question(value: Any, keys: Keys) -> Asked:
     if context is not None and not isinstance(context, Mapping):
         raise ValueError(f"{CONTEXT!r} is a dictionary of variables, not {type(context).__name__}")
     question = value[key]
-    return Asked(value, question, _messages_of(question), keys, key, context or {})
+    return ChainInput(value, question, _messages_of(question), keys, key, context or {})
 
 
 def _messages_of(question: Any) -> list[PlainMessage]:

@@ -27,7 +27,7 @@ from rails_engine.background import background_loop
 from rails_engine.config import RailsConfig
 from rails_engine.errors import ConfigurationError
 from rails_engine.langchain.chain import ChainCall
-from rails_engine.langchain.forms import ANSWER_KEY, QUESTION_KEY, Asked, Keys, read_question, said
+from rails_engine.langchain.forms import ANSWER_KEY, QUESTION_KEY, ChainInput, Keys, read_question, said
 from rails_engine.langchain.messages import ai_message
 from rails_engine.langchain.sealing import seal
 from rails_engine.llm import Reading
@@ -156,12 +156,12 @@ class RunnableRails(Runnable[Any, Any]):
             raise call.failure
         return self._shaped(asked, call, response)
 
-    def _request(self, asked: Asked, call: ChainCall, kwargs: Mapping[str, Any]) -> Request:
+    def _request(self, asked: ChainInput, call: ChainCall, kwargs: Mapping[str, Any]) -> Request:
         options = GenerationOptions(llm_params=_parameters(kwargs) or None, log=_LOGGED)
         request = self.rails.request(messages=asked.request_messages(), options=options)
         return replace(request, passthrough=call.answer) if self.passthrough_runnable is not None else request
 
-    def _shaped(self, asked: Asked, call: ChainCall, response: GenerationResponse) -> Any:
+    def _shaped(self, asked: ChainInput, call: ChainCall, response: GenerationResponse) -> Any:
         """The answer in the form of the question."""
         words = said(response)
         stopped = self._blocked_message(response)

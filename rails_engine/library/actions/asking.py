@@ -49,10 +49,14 @@ _AS_IT_IS = re.compile(r"\s*\{\{-?\s*user_input\s*-?\}\}\s*")
 _WORDS: Mapping[str, bool] = {"yes": True, "no": False}
 
 
+def bare(text: str) -> str:
+    """A text in lower case, without the blanks and marks around it."""
+    return text.strip().strip("\"'`*.,:;!").lower()
+
+
 def first_word(text: str) -> str:
-    """In lower case and without the marks around it; empty where there is none."""
-    words = text.split(maxsplit=1)
-    return words[0].strip("\"'`*.,:;!").lower() if words else ""
+    """The first word, bare; empty where there is none."""
+    return bare(text.split(maxsplit=1)[0]) if text.strip() else ""
 
 
 @dataclass(frozen=True, slots=True)

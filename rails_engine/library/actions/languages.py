@@ -26,96 +26,13 @@ _SCRIPTS = (
     ("ar", re.compile("[\u0600-\u06ff]")),
     ("th", re.compile("[\u0e00-\u0e7f]")),
 )
-_WORDS: Mapping[str, frozenset[str]] = {
-    "en": frozenset(
-        [
-            "the",
-            "and",
-            "is",
-            "of",
-            "to",
-            "you",
-            "what",
-            "how",
-            "are",
-            "in",
-            "my",
-            "a",
-            "i",
-            "it",
-            "that",
-            "this",
-            "do",
-            "can",
-        ]
-    ),
-    "es": frozenset(
-        [
-            "el",
-            "la",
-            "los",
-            "que",
-            "es",
-            "de",
-            "y",
-            "cómo",
-            "qué",
-            "una",
-            "un",
-            "por",
-            "para",
-            "en",
-            "mi",
-            "puedo",
-            "cual",
-            "cuál",
-            "está",
-        ]
-    ),
-    "de": frozenset(
-        [
-            "der",
-            "die",
-            "das",
-            "und",
-            "ist",
-            "ich",
-            "wie",
-            "was",
-            "ein",
-            "eine",
-            "nicht",
-            "zu",
-            "mit",
-            "mein",
-            "kann",
-            "auf",
-            "den",
-        ]
-    ),
-    "fr": frozenset(
-        [
-            "le",
-            "la",
-            "les",
-            "et",
-            "est",
-            "je",
-            "que",
-            "comment",
-            "quoi",
-            "une",
-            "un",
-            "des",
-            "pour",
-            "mon",
-            "puis",
-            "dans",
-            "ce",
-            "quel",
-        ]
-    ),
+_COMMON: Mapping[str, str] = {
+    "en": "the and is of to you what how are in my a i it that this do can",
+    "es": "el la los que es de y cómo qué una un por para en mi puedo cual cuál está",
+    "de": "der die das und ist ich wie was ein eine nicht zu mit mein kann auf den",
+    "fr": "le la les et est je que comment quoi une un des pour mon puis dans ce quel",
 }
+_WORDS = {code: frozenset(words.split()) for code, words in _COMMON.items()}
 _WORD = re.compile(r"\w+")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rails_engine.actions import RailOutcome, action
 from rails_engine.config import RailsConfig
-from rails_engine.library.actions.asking import Asker, Judgement, Question
+from rails_engine.library.actions.asking import Asker, Judgement, Question, bare
 from rails_engine.library.actions.reading import readable
 from rails_engine.llm import Message, message_of
 from rails_engine.prompts import FILTERS, LLMTaskManager
@@ -48,7 +48,7 @@ async def topic_safety_check_input(
         system_suffix=INSTRUCTION,
     )
     answer = (await asker.ask(question, asker.named_model(kind))).text
-    said = {"on-topic": True, "off-topic": False}.get(answer.strip().strip("\"'`*.,:;!").lower())
+    said = {"on-topic": True, "off-topic": False}.get(bare(answer))
     return Judgement(said, answer=answer).outcome()
 
 

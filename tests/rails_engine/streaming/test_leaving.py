@@ -15,7 +15,7 @@ from nemoguardrails import LLMRails, RailsConfig
 from nemoguardrails.streaming import StreamingHandler
 from nemoguardrails.testing import FakeLLMModel
 from nemoguardrails.types import LLMResponseChunk
-from rails_engine.streaming import HELD
+from rails_engine.streaming import HELD, Frame, Outlet, relay
 
 PATIENCE_S = 20.0
 
@@ -243,3 +243,14 @@ async def test_who_leaves_in_the_middle_of_a_turn_leaves_nothing_running(
     await asyncio.sleep(0)
     assert there.waiting == 0
     assert asyncio.all_tasks() == before
+
+
+async def test_the_reader_of_a_stream_that_somebody_else_ends_is_told() -> None:
+    async def produce(outlet: Outlet) -> None:
+        outlet.give(Frame("word"))
+        raise asyncio.CancelledError
+
+    frames = [frame.text async for frame in relay(produce)]
+    assert frames[0] == "word"
+    assert "generation_error" in frames[1]
+    assert len(frames) == 2
