@@ -23,7 +23,8 @@ from rails_engine.canonical import (
     Stream,
     activated_rails,
     copy_of,
-    may_pass,
+    go_directly,
+    may_go_directly,
     rewrites,
     run_ahead,
 )
@@ -80,11 +81,7 @@ class Colang1:
         self._resources = resources
         self._stories = Stories()
         self._saved = SavedStories(program)
-        self._passing = [
-            (f"_{direction}_to_pass", f"_{direction}_left")
-            for direction in ("input", "output")
-            if may_pass(program, resources.config, direction)
-        ]
+        self._goes_directly = may_go_directly(program, resources.config)
         self._variables = TurnVariables(resources.config, has_intents=bool(program.user_messages))
         self._reach = reach_of(resources.config)
         self._checks = MessageChecks(resources.config, self._judge)
@@ -211,16 +208,17 @@ class Colang1:
         first = 0 if self._resources.config.passthrough else known.length
         places = self._checks.places(request, first, asked.start)
         request, inputs = await self._checked(request, places, asked) if places else (request, asked)
-        turn = self._make_turn(known.story, request, trace)
-        turn.is_recorded = not turn.is_quiet or trace.is_read or stream is not None or self._is_read(request)
-        if not turn.is_recorded:
-            variables = turn.scene.machine.variables
-            for to_pass, left in self._passing:
-                variables[to_pass], variables[left] = variables[left], ()
-        if stream is not None:
-            self._show(turn, stream)
-        _recall(turn, inputs.past)
-        new = await self._run(turn, [turn.stamp(event) for event in inputs.now])
+        turn = self._begun(known.story, request, inputs, trace, stream)
+        now = [turn.stamp(event) for event in inputs.now]
+        if turn.is_recorded or not self._goes_directly:
+            new = await self._run(turn, now)
+        else:
+            gone = await go_directly(turn, now)
+            new = gone.events
+            if not gone.is_whole:
+                turn = self._begun(known.story, request, inputs, trace, stream)
+                turn.answers = gone.answers
+                new = await turn.run(now)
         trace.story = turn.scene.events
         after = story_after(known.story, turn.scene.machine, turn.scene.events)
         reply = reply_of(new)
@@ -238,6 +236,17 @@ class Colang1:
             ):
                 self._checks.learn(request, judged)
         return Done(new, reply, after)
+
+    def _begun(
+        self, story: Story, request: Request, inputs: Inputs, trace: Trace, stream: Stream | None
+    ) -> CanonicalTurn:
+        """A turn on a fork, which knows what was before it and is shown what it has to know of the call."""
+        turn = self._make_turn(story, request, trace)
+        turn.is_recorded = not turn.is_quiet or trace.is_read or stream is not None or self._is_read(request)
+        if stream is not None:
+            self._show(turn, stream)
+        _recall(turn, inputs.past)
+        return turn
 
     def _run(self, turn: CanonicalTurn, inputs: Sequence[EventDict]) -> Awaitable[list[EventDict]]:
         """Run the turn; where the configuration says so, its model calls begin while the input rails judge."""

@@ -41,8 +41,6 @@ LAST_PROMPT: Final = "_last_bot_prompt"
 _OF_THE_TURN = frozenset(
     {
         LAST_PROMPT,
-        *(f"_{direction}_to_pass" for direction in ("input", "output")),
-        *(f"_{direction}_left" for direction in ("input", "output")),
         *(
             f"_{direction}_flows"
             for direction in ("input", "output", "retrieval", "tool_input", "tool_output")

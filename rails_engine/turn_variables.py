@@ -11,8 +11,6 @@ from rails_engine.options import GenerationOptions
 from rails_engine.request import Request, chosen
 
 _NOTHING_ASKED: Mapping[str, Any] = {
-    "_input_to_pass": (),
-    "_output_to_pass": (),
     "_dialog": True,
     "_answer_given": False,
     "_said_by": None,
@@ -52,9 +50,7 @@ class TurnVariables:
             self._by_default = self._whole(
                 {
                     "_input_flows": inputs,
-                    "_input_left": inputs,
                     "_output_flows": outputs,
-                    "_output_left": outputs,
                     "_retrieval_flows": retrieval,
                     "_tool_input_flows": tool_inputs,
                     "_tool_output_flows": tool_outputs,
@@ -74,9 +70,7 @@ class TurnVariables:
         inputs, outputs = chosen(rails.input.flows, asked.input), chosen(rails.output.flows, asked.output)
         return {
             "_input_flows": inputs,
-            "_input_left": inputs,
             "_output_flows": outputs,
-            "_output_left": outputs,
             "_retrieval_flows": chosen(rails.retrieval.flows, asked.retrieval),
             "_tool_input_flows": chosen(rails.tool_input.flows, asked.tool_input),
             "_tool_output_flows": chosen(rails.tool_output.flows, asked.tool_output),

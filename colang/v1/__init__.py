@@ -20,7 +20,7 @@ from colang.v1.coyml import flows_of_yaml
 from colang.v1.creation import CREATED, Creating, Creation
 from colang.v1.definitions import Definitions, definitions_of, flow_of_body
 from colang.v1.elements import CallFlow, FlowCode, RunAction, SetVariable, WaitEvent
-from colang.v1.machine import call_flow, create_all, drop_acting, end_flow, hear, hear_ended, start_flow, step
+from colang.v1.machine import call_flow, create_all, end_flow, hear, start_flow, step
 from colang.v1.moves import Standing
 from colang.v1.parser import parse, parse_all
 from colang.v1.program import Program, make_program
@@ -48,13 +48,11 @@ __all__ = [
     "check_state",
     "create_all",
     "definitions_of",
-    "drop_acting",
     "end_flow",
     "flow_of_body",
     "flows_of_yaml",
     "go_through",
     "hear",
-    "hear_ended",
     "make_program",
     "parse",
     "parse_all",

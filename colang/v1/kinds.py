@@ -50,10 +50,6 @@ class Kinds:
         """The kind of every event of a type; None where that depends on more than its type."""
         return None if name in NAMED or name in self._compared else self.of(name, {})
 
-    def ended(self, action: str) -> Kind:
-        """The kind of the end of an action that succeeded."""
-        return self._ended.get(action, self._other_ended)
-
     def of(self, name: str, arguments: Mapping[str, Any]) -> Kind:
         """The kind of an event."""
         if name == _FINISHED:

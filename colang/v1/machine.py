@@ -79,16 +79,6 @@ def hear(program: Program, state: State, name: str, arguments: Mapping[str, Any]
     return _heard(program, state, name, arguments, program.kinds.of(name, arguments))
 
 
-def hear_ended(program: Program, state: State, name: str, arguments: Mapping[str, Any]) -> Send | None:
-    """As `hear`, of the end of the action `name`, which succeeded; `arguments` are those of the event, its type among them.
-
-    Raises:
-        as `step`.
-    """
-    state.variables["event"] = arguments
-    return _heard(program, state, _FINISHED, arguments, program.kinds.ended(name))
-
-
 def create_all(program: Program, state: State, decision: Send | None, create: Create) -> Send | None:
     """Where an event is to be created, create it, let it be heard, and so on: the first decision to do something else.
 
@@ -179,38 +169,6 @@ def end_flow(state: State, name: str) -> None:
         if each.uid in ended and each.interrupted_by is not None:
             ended.add(each.interrupted_by)
     state.standing = Standing(numbered([each for each in state.instances if each.uid not in ended]))
-
-
-def drop_acting(program: Program, state: State, but: str) -> None:
-    """Forget the flows that stand where they would act, and those that wait for them, but who runs the action `but`.
-
-    That is what becomes of them where a flow that was called runs actions: none of the others fits what it runs.
-    """
-    standing = state.standing
-    after = standing.dropped.get(but) if not state.added else None
-    if after is None:
-        after = _without_acting(program, state, but)
-        if not state.added:
-            standing.dropped[but] = after
-    state.standing = after
-
-
-def _without_acting(program: Program, state: State, but: str) -> Standing[Instance]:
-    gone = {each.uid for each in state.instances if _would_act(program, state, each, but)}
-    if not gone:
-        return state.standing
-    for each in reversed(state.instances):  # who waits for a flow stands before it
-        if each.status is Status.INTERRUPTED and each.interrupted_by in gone:
-            gone.add(each.uid)
-    return program.moves.standing(numbered([each for each in state.instances if each.uid not in gone]))
-
-
-def _would_act(program: Program, state: State, instance: Instance, but: str) -> bool:
-    code = program.flows.get(instance.flow) or state.added[instance.flow]
-    if instance.status is not Status.ACTIVE or instance.head >= len(code.elements):
-        return False
-    element = code.elements[instance.head]
-    return isinstance(element, Utter) or (isinstance(element, RunAction) and element.name != but)
 
 
 def _settled(work: Work) -> Send | None:

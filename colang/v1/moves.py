@@ -80,15 +80,11 @@ class Way(Generic[T]):
 
 @dataclass(slots=True, eq=False)
 class Standing(Generic[T]):
-    """The flows under way, and what was learnt of them; `owner` is who learnt it.
-
-    `dropped` is what is left where flows are forgotten that would act, by the action of those that are not.
-    """
+    """The flows under way, and what was learnt of them; `owner` is who learnt it."""
 
     instances: tuple[T, ...] = ()
     owner: Moves[T] | None = None
     ways: dict[Kind, Way[T]] = field(default_factory=dict)
-    dropped: dict[str, Standing[T]] = field(default_factory=dict)
 
 
 class Moves(Generic[T]):

@@ -1,8 +1,8 @@
 """Colang 1.0 at work: canonical forms of what users want, flows over them, and the turn between.
 
 `system.co` holds the flows that make a turn; a configuration may replace any of them. `turn` is the loop: the machine
-decides, `runner` carries out the action that was decided, its events go back to the machine; where nobody reads them,
-`passing` goes through rails that let pass without them. `actions` are the steps that ask a model (intent, next step,
+decides, `runner` carries out the action that was decided, its events go back to the machine; where nobody reads them
+and no flow has a say, `direct` goes through the turn without it. `actions` are the steps that ask a model (intent, next step,
 value), `speech` what the bot says, `similar` the examples that prompts show, `texts` and `wording` what is taken from
 a model's answer. `speculation` runs a turn ahead of its input rails, `stream` gives an answer out while it comes to
 be, and `judging` asks the output rails about each window of it. `refusals` are what is said where an action could not
@@ -11,9 +11,9 @@ afterwards which rail did what.
 """
 
 from rails_engine.canonical.actions import CanonicalActions
+from rails_engine.canonical.direct import go_directly, may_go_directly
 from rails_engine.canonical.judging import OutputCheck
 from rails_engine.canonical.log import activated_rails
-from rails_engine.canonical.passing import may_pass
 from rails_engine.canonical.program import canonical_program
 from rails_engine.canonical.runner import CanonicalRunner, Verdict
 from rails_engine.canonical.scene import RESULT, TRIGGERED, CanonicalScene, Shown
@@ -40,7 +40,8 @@ __all__ = [
     "activated_rails",
     "canonical_program",
     "copy_of",
-    "may_pass",
+    "go_directly",
+    "may_go_directly",
     "rewrites",
     "run_ahead",
 ]

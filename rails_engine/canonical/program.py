@@ -63,12 +63,26 @@ def _as_rail(flow: FlowCode) -> FlowCode:
     return replace(flow, is_subflow=True, is_system=True)
 
 
+def makes_turns(flow: FlowCode) -> bool:
+    """True for a flow that the system makes turns of, and that nobody has replaced."""
+    return any(flow is each for each in _turn())
+
+
+def is_turn_as_it_is(program: Program) -> bool:
+    """Whether a configuration has left the flows alone that the system makes turns of."""
+    return all(program.flows.get(flow.name) is flow for flow in _turn())
+
+
+@cache
+def _turn() -> tuple[FlowCode, ...]:
+    return tuple(replace(flow, is_system=True) for flow in definitions_of([_source(SYSTEM)]).flows)
+
+
 @cache
 def _system() -> Definitions:
     """The rails library and the turn itself; prompts do not show their flows."""
-    files = [*sorted(COLANG_1.rglob("*.co")), SYSTEM]
-    found = definitions_of(_source(file) for file in files)
-    return replace(found, flows=tuple(replace(flow, is_system=True) for flow in found.flows))
+    found = definitions_of(map(_source, sorted(COLANG_1.rglob("*.co"))))
+    return replace(found, flows=(*(replace(flow, is_system=True) for flow in found.flows), *_turn()))
 
 
 def _source(file: Path) -> Source:

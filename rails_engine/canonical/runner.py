@@ -8,10 +8,9 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from rails_engine.canonical.actions import CanonicalActions
-from rails_engine.canonical.passing import pass_rails
 from rails_engine.canonical.scene import SAID_BY, TRIGGERED, CanonicalScene
 from rails_engine.canonical.speech import FILLED
-from rails_engine.canonical.turn import PASSING, CanonicalTurn
+from rails_engine.canonical.turn import CanonicalTurn
 from rails_engine.config import asks_elsewhere
 from rails_engine.errors import ActionNotFoundError
 from rails_engine.helpers import snake_to_camelcase
@@ -76,7 +75,7 @@ class CanonicalRunner:
         plan = self._registered.find(name)
         if plan is not None:
             return plan.is_system
-        return name in self._own or name in self._parallel or name in PASSING
+        return name in self._own or name in self._parallel
 
     def is_own(self, name: str) -> bool:
         """True if the runtime itself takes this step: nobody registered an action of the name, or answers in its place."""
@@ -85,10 +84,6 @@ class CanonicalRunner:
     def reads_events(self) -> bool:
         """True if something of the caller's may look at all that happened in a turn."""
         return self._answers.reads_events or self._registered.reads_events()
-
-    def left(self, turn: CanonicalTurn, direction: str) -> Awaitable[list[str]]:
-        """See `Runner.left`."""
-        return pass_rails(turn, direction)
 
     def run(self, turn: CanonicalTurn, name: str, arguments: Mapping[str, Any]) -> Awaitable[Outcome]:
         """See `Runner.run`."""

@@ -36,11 +36,6 @@ class SpeculativeRunner:
         """See `Runner.is_system`."""
         return self._inner.is_system(name)
 
-    async def left(self, turn: CanonicalTurn, direction: str) -> list[str]:
-        """See `Runner.left`; the copy has no rails."""
-        del turn, direction
-        raise SpeculationEndedError
-
     async def run(self, turn: CanonicalTurn, name: str, arguments: Mapping[str, Any]) -> Outcome:
         """See `Runner.run`.
 
@@ -74,10 +69,8 @@ async def run_ahead(copy: CanonicalTurn, inputs: Sequence[EventDict]) -> None:
 
 
 _RAILS: Final = (
-    "_input_to_pass",
-    "_input_left",
-    "_output_to_pass",
-    "_output_left",
+    "_input_flows",
+    "_output_flows",
     "_tool_output_flows",
     "_tool_input_flows",
 )

@@ -21,7 +21,6 @@ from colang.v1 import (
     create_all,
     end_flow,
     hear,
-    hear_ended,
     resolved,
 )
 from rails_engine.canonical.refusals import not_found, refusal_of, told, unseen
@@ -57,14 +56,6 @@ _NOTED: Final = frozenset({"UtteranceUserActionFinished", "hide_prev_turn", *SPO
 _ANSWERED: Final = frozenset({START, "StartInputRail"})
 """Events that the turn itself may answer, before any flow does; exceptions are others."""
 
-PASSING: Final[Mapping[str, str]] = {"pass_input_rails": "input", "pass_output_rails": "output"}
-"""Actions of the system flows that pass rails: what these ask is on record, they themselves are not."""
-
-_PASSED: Final[Mapping[str, EventDict]] = {
-    name: {"type": FINISHED, "action_name": name, "status": "success", "is_success": True} for name in PASSING
-}
-"""What the machine hears when rails have been passed."""
-
 JUDGING: Final = "run_output_rails_in_parallel"
 """The action of the system flows that judges a message."""
 
@@ -82,10 +73,6 @@ class Runner(Protocol):
 
     def is_system(self, name: str) -> bool:
         """True for actions of the runtime and for those registered as such."""
-        ...
-
-    def left(self, turn: CanonicalTurn, direction: str) -> Awaitable[list[str]]:
-        """Pass the rails of a direction; those that did not let pass, and all behind them, are left for the flows."""
         ...
 
     def run(self, turn: CanonicalTurn, name: str, arguments: Mapping[str, Any]) -> Awaitable[Outcome]:
@@ -157,21 +144,9 @@ class CanonicalTurn:
         if self._last["type"] == LISTEN:
             self._last = _NOTHING
         while (start := self._until_action()) is not None:
-            name = start["action_name"]
-            if name in PASSING:
-                self._passed(name, start["action_result_key"], await self._runner.left(self, PASSING[name]))
-            else:
-                for event in await self._act(start):
-                    self.see(event)
+            for event in await self._act(start):
+                self.see(event)
         return events[begun:]
-
-    def _passed(self, name: str, key: str, left: Sequence[str]) -> None:
-        """Have the machine hear that rails were passed, and which are `left`; nobody else does."""
-        machine = self.scene.machine
-        machine.variables[key] = tuple(left)
-        self._last = _PASSED[name]
-        self._seen += 1
-        self._decision = hear_ended(self.scene.program, machine, name, self._last)
 
     def start_flow_by_reference(self, reference: str) -> None:
         """Decide what a rail does first, as if it had been called: `name`, `name $x=y` or `name(x=y)`."""

@@ -1,0 +1,199 @@
+"""Turns in which no flow has a say, gone through without the machine.
+
+Where no flow of a configuration waits for what a user says or a model answers, the system's flows do the same in every
+turn: the input rails, the answer, the output rails. If nobody reads the events of such a turn either, it is gone
+through here, and so are its rails as long as they are straight: they run actions, and end unless one objects. By the
+time a rail turns out to do more than to let pass, actions have run: the flows then begin the turn anew, on a fork of
+their own, and are given what these actions have answered. No action runs twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Final
+
+from colang.v1 import Program, go_through
+from rails_engine.canonical.program import is_turn_as_it_is, makes_turns
+from rails_engine.canonical.scene import RESULT
+from rails_engine.canonical.turn import Answer, CanonicalTurn
+from rails_engine.config import RailsConfig
+from rails_engine.errors import ActionNotFoundError
+from rails_engine.saved import LAST_PROMPT
+from rails_engine.scene import Outcome
+from rails_engine.trace import failed
+from rails_engine.umim import EventDict
+from rails_engine.values import value_class
+
+ANSWERING: Final = "generate_user_intent"
+"""The action that answers, where nothing is known of what users may want."""
+
+_NO_ARGUMENTS: Final[Mapping[str, Any]] = MappingProxyType({})
+_SAID: Final = "UtteranceUserActionFinished"
+_STEPS: Final = frozenset(
+    {
+        _SAID,
+        "InternalSystemActionFinished",
+        "UserMessage",
+        "BotThinking",
+        "BotMessage",
+        "StartUtteranceBotAction",
+        "Listen",
+    }
+)
+"""Events of such a turn."""
+
+
+def may_go_directly(program: Program, config: RailsConfig) -> bool:
+    """Whether all turns of a program are the same as long as its rails let everything pass."""
+    guarded = config.rails.input, config.rails.output
+    if program.user_messages or program.searching or any(each.parallel for each in guarded):
+        return False
+    starting = (places for (kind, _), places in program.starters.items() if kind in _STEPS)
+    return is_turn_as_it_is(program) and all(
+        makes_turns(program.order[place]) for places in starting for place in places
+    )
+
+
+@value_class
+class Gone:
+    """How far a turn went: all the way, and its new events are these; or up to where flows have to take it up.
+
+    They then begin it anew; these are the answers that its actions gave.
+    """
+
+    is_whole: bool
+    events: list[EventDict]
+    answers: list[Answer]
+
+
+async def go_directly(turn: CanonicalTurn, inputs: Sequence[EventDict]) -> Gone:
+    """Answer what was said, as far as no flow has a say. `inputs` are stamped.
+
+    Raises:
+        as `CanonicalTurn.run`.
+    """
+    answers: list[Answer] = []
+    if _begin(turn, inputs):
+        begun = len(turn.scene.events)
+        if await _answered(turn, answers):
+            return Gone(True, turn.scene.events[begun:], answers)
+        # The rails behind the answer may want to know what was asked.
+        asked = {LAST_PROMPT: turn.scene.context.get(LAST_PROMPT)}
+        answers = [_with_updates(answer, asked) if answer.name == ANSWERING else answer for answer in answers]
+    return Gone(False, [], answers)
+
+
+def _begin(turn: CanonicalTurn, inputs: Sequence[EventDict]) -> bool:
+    """Take in what was said; False where there is more to the turn than an utterance behind assignments."""
+    if not inputs:
+        return False
+    *before, said = inputs
+    scene = turn.scene
+    machine, variables = scene.machine, scene.machine.variables
+    text = said.get("final_transcript")
+    if said["type"] != _SAID or not isinstance(text, str) or machine.instances or machine.added:
+        return False
+    if variables["_retrieves"] or any(event["type"] != "ContextUpdate" for event in before):
+        return False
+    for event in before:
+        variables.update(event.get("data") or {})
+    scene.events.extend(inputs)
+    variables["event"], variables["user_message"] = said, text
+    return True
+
+
+async def _answered(turn: CanonicalTurn, answers: list[Answer]) -> bool:
+    """Go through the rails and the answer; what the actions answer is added to `answers`."""
+    variables = turn.scene.machine.variables
+    if not await _passed(turn, "input", answers):
+        return False
+    text = variables["last_user_message"] = variables["user_message"]
+    _happen(turn, {"type": "UserMessage", "text": text})
+    if variables["_dialog"]:
+        if not turn.is_system(ANSWERING):
+            return False
+        outcome = await turn.carry_out(ANSWERING, _NO_ARGUMENTS)
+        answers.append(Answer(ANSWERING, _NO_ARGUMENTS, outcome))
+        if not _is_answer(outcome):
+            return False
+        variables.update(outcome.context_updates)
+        for event in outcome.events:
+            _happen(turn, event)
+        variables["bot_message"] = outcome.events[-1]["text"]
+    elif variables["_answer_given"]:
+        _happen(turn, {"type": "BotMessage", "text": variables["bot_message"]})
+    else:
+        _say(turn, text)
+        return True
+    if variables.get("skip_output_rails"):
+        variables["skip_output_rails"] = False
+    elif not await _passed(turn, "output", answers):
+        return False
+    _say(turn, variables["bot_message"])
+    return True
+
+
+def _is_answer(outcome: Outcome) -> bool:
+    """Whether an action has answered with a message, and before it with no more than what led to it."""
+    if outcome.failure is not None or outcome.failed_rail is not None or not outcome.events:
+        return False
+    *before, last = outcome.events
+    return last["type"] == "BotMessage" and all(event["type"] == "BotThinking" for event in before)
+
+
+def _say(turn: CanonicalTurn, script: Any) -> None:
+    turn.scene.machine.variables["last_bot_message"] = script
+    _happen(turn, {"type": "StartUtteranceBotAction", "script": script})
+
+
+def _happen(turn: CanonicalTurn, event: Mapping[str, Any]) -> None:
+    stamped = turn.scene.machine.variables["event"] = turn.stamp(event)
+    turn.scene.events.append(stamped)
+
+
+# --- rails -------------------------------------------------------------------------------------------------------
+
+
+async def _passed(turn: CanonicalTurn, direction: str, answers: list[Answer]) -> bool:
+    """Whether all rails of a direction let the message pass; what their actions answer is added to `answers`."""
+    program, variables, notes = turn.scene.program, turn.scene.machine.variables, turn.scene.notes
+    triggered = f"triggered_{direction}_rail"
+    for reference in variables[f"_{direction}_flows"]:
+        variables[triggered] = reference
+        walk = go_through(program, variables, reference)
+        element = next(walk)
+        while not isinstance(element, bool) and turn.is_system(element.name):
+            arguments = element.filling.filled(variables)
+            notes[RESULT] = element.result
+            try:
+                outcome = await turn.carry_out(element.name, arguments)
+            except ActionNotFoundError:
+                return False  # the flow will meet it again, and say so
+            answers.append(Answer(element.name, arguments, outcome))
+            if not _lets_go_on(turn, outcome):
+                return False
+            element = walk.send(outcome.value)
+        if element is not True:
+            return False
+        variables[triggered] = None
+    return True
+
+
+def _lets_go_on(turn: CanonicalTurn, outcome: Outcome) -> bool:
+    """Whether an action has done nothing that the turn has to act upon; what it assigns is assigned."""
+    if failed(outcome.value, outcome.failure):
+        turn.trace.has_failed = True
+    if outcome.failure is not None or outcome.failed_rail is not None or outcome.events:
+        return False
+    if outcome.context_updates:
+        turn.scene.machine.variables.update(outcome.context_updates)
+    return True
+
+
+def _with_updates(answer: Answer, updates: Mapping[str, Any]) -> Answer:
+    """An answer that also assigns these variables."""
+    outcome = answer.outcome
+    whole = replace(outcome, context_updates={**outcome.context_updates, **updates})
+    return replace(answer, outcome=whole)
