@@ -10,6 +10,7 @@ import pytest
 from nemoguardrails import LLMRails, RailsConfig
 from nemoguardrails.actions import action
 from nemoguardrails.testing import FakeLLMModel
+from nemoguardrails.types import LLMResponse, ToolCall, ToolCallFunction
 
 FLOWS = """
 define bot refuse to respond
@@ -56,10 +57,12 @@ VERDICTS = ("fine", "refuse", "refuse twice", "rewrite", "warn", "raise")
 class World:
     """Rails over a model that always gives a long answer, with actions that count."""
 
-    def __init__(self, more: str = "") -> None:
-        config = RailsConfig.from_content(colang_content=FLOWS + more, yaml_content=YAML)
+    def __init__(self, more: str = "", answer: Any = "a long answer", yaml: str = YAML) -> None:
+        config = RailsConfig.from_content(colang_content=FLOWS + more, yaml_content=yaml)
         self.calls: Counter[str] = Counter()
-        self.model = FakeLLMModel(responses=["a long answer"] * 10)
+        self.prompts: list[Any] = []
+        is_text = isinstance(answer, str)
+        self.model = FakeLLMModel(**{"responses" if is_text else "llm_responses": [answer] * 10})
         self.rails = LLMRails(config, llm=self.model)
         self.register()
 
@@ -80,7 +83,11 @@ class World:
             self.calls["told"] += 1
             return text
 
-        for each in (look, measure, told):
+        @action(is_system_action=True)
+        async def remember(prompt: Any) -> None:
+            self.prompts.append(prompt)
+
+        for each in (look, measure, told, remember):
             self.rails.register_action(each)
 
     async def ask(self, text: str, **options: Any) -> tuple[Any, dict[str, int], int]:
@@ -97,6 +104,111 @@ async def test_the_answer_is_the_same_whether_or_not_somebody_reads_the_events(t
     unread = await World().ask(text)
     read = await World().ask(text, options={"log": {"activated_rails": True}})
     assert unread == read
+
+
+LISTENING = {
+    "to what is said": """
+define flow notice
+  event UserMessage
+  bot warn
+""",
+    "to what the model answers": """
+define flow notice
+  priority 200
+  event BotMessage
+  if not $warned
+    $warned = True
+    bot warn
+""",
+    "to the end of an action": """
+define flow notice
+  execute look
+  bot warn
+""",
+    "in place of a flow of the system": """
+define subflow run input rails
+  bot warn
+""",
+    "in place of another": """
+define subflow generate user intent
+  create event BotMessage(text="mine")
+""",
+}
+
+
+@pytest.mark.parametrize("more", LISTENING.values(), ids=LISTENING)
+async def test_flows_that_listen_have_their_say_whether_or_not_somebody_reads(more: str) -> None:
+    unread = await World(more).ask("fine")
+    assert unread == await World(more).ask("fine", options={"log": {"activated_rails": True}})
+    assert unread[0] != (await World().ask("fine"))[0]
+
+
+CALL = ToolCall("c1", "function", ToolCallFunction("order", {"tea": "green"}))
+ANSWERS = {
+    "thought about": LLMResponse(content="a long answer", reasoning="hm"),
+    "a call of a tool": LLMResponse(content="", tool_calls=[CALL]),
+    "nothing": LLMResponse(content=""),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+@pytest.mark.parametrize("mode", ["", "passthrough: true"])
+async def test_every_kind_of_answer_is_the_same_whether_or_not_somebody_reads(
+    answer: LLMResponse, mode: str
+) -> None:
+    unread = await World(answer=answer, yaml=YAML + mode).ask("fine", options={"llm_output": True})
+    read = await World(answer=answer, yaml=YAML + mode).ask(
+        "fine", options={"log": {"activated_rails": True}}
+    )
+    assert unread == read
+
+
+GUARDED = """
+define subflow look at output
+  $prompt_seen = execute remember(prompt=$_last_bot_prompt)
+  $verdict = execute look(text=$bot_message)
+  if $verdict == "refuse"
+    bot refuse to respond
+    stop
+"""
+
+
+@pytest.mark.parametrize(("answer", "said"), [("refuse", "No."), ("fine", "fine")])
+async def test_a_rail_behind_the_answer_knows_what_was_asked_and_the_model_is_asked_once(
+    answer: str, said: str
+) -> None:
+    world = World(GUARDED, answer, YAML.replace("shorten output", "look at output"))
+    given, calls, asked = await world.ask("hello")
+    assert (given["content"], calls["look"], asked, len(world.prompts)) == (said, 4, 1, 1)
+    assert "hello" in str(world.prompts)
+
+
+KNOWN = (
+    "count",
+    "found",
+    "first",
+    "length",
+    "seen",
+    "user_message",
+    "bot_message",
+    "last_user_message",
+    "last_bot_message",
+    "triggered_input_rail",
+    "triggered_output_rail",
+)
+
+
+async def test_a_refused_turn_leaves_the_conversation_as_one_that_is_read_does() -> None:
+    answers = []
+    for options in ({}, {"log": {"activated_rails": True}}):
+        world, state = World(), {}
+        for text in ("fine", "refuse", "rewrite", "warn", "fine"):
+            messages = [{"role": "context", "content": {"count": 0}}, {"role": "user", "content": text}]
+            response = await world.rails.generate_async(messages=messages, state=state, options=options)
+            state = response.state
+            variables = state["events"][-1]["machine"]["variables"]
+            answers.append((response.response, {name: variables.get(name) for name in KNOWN}))
+    assert answers[:5] == answers[5:]
 
 
 SPEAKING = """
