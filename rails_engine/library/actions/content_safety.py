@@ -10,7 +10,7 @@ from rails_engine.config import RailsConfig
 from rails_engine.content_parts import is_image, media_of, text_in
 from rails_engine.library.actions.asking import Asker, Question
 from rails_engine.library.actions.languages import language_of, refusal_in
-from rails_engine.library.actions.reading import answer_variables, asked_variables
+from rails_engine.library.actions.reading import answer_variables, asked_variables, told
 from rails_engine.prompts import LLMTaskManager
 
 COLDEST = 1e-20
@@ -19,16 +19,18 @@ COLDEST = 1e-20
 
 @action(is_system_action=True)
 async def content_safety_check_input(
-    llm_task_manager: LLMTaskManager,
-    config: RailsConfig,
-    context: Mapping[str, Any],
     llms: Mapping[str, Any],
+    llm_task_manager: LLMTaskManager,
     model_name: str | None = None,
+    context: Mapping[str, Any] | None = None,
+    config: RailsConfig | None = None,
+    **given: Any,
 ) -> RailOutcome:
     """Whether the guard model finds the user's message safe; `policy_violations` has what it finds.
 
     It is shown images where its prompt has a message that is `{{ user_input }}` and nothing else.
     """
+    context, config = told(context, given), config or llm_task_manager.config
     kind = model_name or context.get("model")
     asker = Asker(config, llm_task_manager, None, llms)
     content = context.get("user_message")
@@ -40,16 +42,18 @@ async def content_safety_check_input(
 
 @action(is_system_action=True)
 async def content_safety_check_output(
-    llm_task_manager: LLMTaskManager,
-    config: RailsConfig,
-    context: Mapping[str, Any],
     llms: Mapping[str, Any],
+    llm_task_manager: LLMTaskManager,
     model_name: str | None = None,
+    context: Mapping[str, Any] | None = None,
+    config: RailsConfig | None = None,
+    **given: Any,
 ) -> RailOutcome:
     """Whether the guard model finds the bot's message safe; `policy_violations` has what it finds."""
-    variables = answer_variables(context)
+    context, config = told(context, given), config or llm_task_manager.config
     asker = Asker(config, llm_task_manager, None, llms)
-    return await _judged(asker, "content_safety_check_output", variables, model_name or context.get("model"))
+    kind = model_name or context.get("model")
+    return await _judged(asker, "content_safety_check_output", answer_variables(context), kind)
 
 
 async def _judged(asker: Asker, base: str, variables: Mapping[str, Any], kind: str | None) -> RailOutcome:
@@ -74,9 +78,11 @@ def _refusal(config: RailsConfig, variables: Mapping[str, Any]) -> dict[str, Any
 
 
 @action(is_system_action=True)
-async def detect_language(context: Mapping[str, Any], config: RailsConfig) -> dict[str, str]:
+async def detect_language(
+    context: Mapping[str, Any] | None = None, config: RailsConfig | None = None
+) -> dict[str, str]:
     """The language of the user's message, and the refusal in it."""
-    language = language_of(str(context.get("user_message") or ""))
-    options = config.rails.config.content_safety
+    language = language_of(str((context or {}).get("user_message") or ""))
+    options = config.rails.config.content_safety if config else None
     own = (options.multilingual.refusal_messages if options else None) or {}
     return {"language": language, "refusal_message": refusal_in(language, own)}

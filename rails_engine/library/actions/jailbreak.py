@@ -19,7 +19,8 @@ from rails_engine.config.schema import JailbreakDetectionConfig
 from rails_engine.errors import ConfigurationError
 from rails_engine.http import HTTPClient
 from rails_engine.library.actions.endpoints import post_json
-from rails_engine.library.actions.reading import readable
+from rails_engine.library.actions.reading import readable, told
+from rails_engine.prompts import LLMTaskManager
 
 EDGE_WORDS = 20
 """How many words of the beginning, and of the end, are measured by themselves; shorter texts have no such parts."""
@@ -29,10 +30,12 @@ Perplexity: TypeAlias = Callable[[str], float | Awaitable[float]]
 
 @action(is_system_action=True)
 async def jailbreak_detection_heuristics(
-    config: RailsConfig,
-    context: Mapping[str, Any],
+    llm_task_manager: LLMTaskManager,
+    context: Mapping[str, Any] | None = None,
+    config: RailsConfig | None = None,
     http_client: HTTPClient | None = None,
     perplexity: Perplexity | None = None,
+    **given: Any,
 ) -> RailOutcome:
     """Whether the heuristics take the user's message for a jailbreak attempt.
 
@@ -40,8 +43,9 @@ async def jailbreak_detection_heuristics(
         ConfigurationError: there is neither an endpoint nor a function to measure with.
         EndpointError: the endpoint does not answer with a verdict.
     """
+    config = config or llm_task_manager.config
     options = _options(config)
-    text = readable(context.get("user_message"), config)
+    text = readable(told(context, given).get("user_message"), config)
     if perplexity is not None:
         return await _measured(text, options, perplexity)
     if not options.server_endpoint:
@@ -59,7 +63,11 @@ async def jailbreak_detection_heuristics(
 
 @action(is_system_action=True)
 async def jailbreak_detection_model(
-    config: RailsConfig, context: Mapping[str, Any], http_client: HTTPClient | None = None
+    llm_task_manager: LLMTaskManager,
+    context: Mapping[str, Any] | None = None,
+    config: RailsConfig | None = None,
+    http_client: HTTPClient | None = None,
+    **given: Any,
 ) -> RailOutcome:
     """Whether the classifier at `nim_base_url`, or at `server_endpoint`, takes the message for a jailbreak attempt.
 
@@ -67,8 +75,9 @@ async def jailbreak_detection_model(
         ConfigurationError: neither endpoint is configured.
         EndpointError: the endpoint does not answer with a verdict.
     """
+    config = config or llm_task_manager.config
     options = _options(config)
-    text = readable(context.get("user_message"), config)
+    text = readable(told(context, given).get("user_message"), config)
     if options.nim_base_url:
         key = options.get_api_key()
         headers = {"Authorization": f"Bearer {key}"} if key else {}

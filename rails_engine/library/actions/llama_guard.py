@@ -8,7 +8,7 @@ from typing import Any
 from rails_engine.actions import RailOutcome, action
 from rails_engine.config import RailsConfig
 from rails_engine.library.actions.asking import Asker, Judgement, Question
-from rails_engine.library.actions.reading import answer_variables, asked_variables
+from rails_engine.library.actions.reading import answer_variables, asked_variables, told
 from rails_engine.prompts import LLMTaskManager
 
 KIND = "llama_guard"
@@ -17,13 +17,15 @@ KIND = "llama_guard"
 @action(is_system_action=True)
 async def llama_guard_check_input(
     llm_task_manager: LLMTaskManager,
-    config: RailsConfig,
-    context: Mapping[str, Any],
     llms: Mapping[str, Any],
     model_name: str = KIND,
+    context: Mapping[str, Any] | None = None,
+    config: RailsConfig | None = None,
+    **given: Any,
 ) -> RailOutcome:
     """Whether Llama Guard finds the user's message safe."""
-    variables = asked_variables(context, config)
+    config = config or llm_task_manager.config
+    variables = asked_variables(told(context, given), config)
     asker = Asker(config, llm_task_manager, None, llms)
     return await _judged(asker, Question("llama_guard_check_input", variables, model_name, 0.0, None))
 
@@ -31,14 +33,15 @@ async def llama_guard_check_input(
 @action(is_system_action=True)
 async def llama_guard_check_output(
     llm_task_manager: LLMTaskManager,
-    config: RailsConfig,
-    context: Mapping[str, Any],
     llms: Mapping[str, Any],
     model_name: str = KIND,
+    context: Mapping[str, Any] | None = None,
+    config: RailsConfig | None = None,
+    **given: Any,
 ) -> RailOutcome:
     """Whether Llama Guard finds the bot's message safe."""
-    variables = answer_variables(context)
-    asker = Asker(config, llm_task_manager, None, llms)
+    variables = answer_variables(told(context, given))
+    asker = Asker(config or llm_task_manager.config, llm_task_manager, None, llms)
     return await _judged(asker, Question("llama_guard_check_output", variables, model_name, 0.0, None))
 
 

@@ -3,14 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from rails_engine.config import RailsConfig
 from rails_engine.content_parts import kind_of, media_of, text_in
 
+_TEXTS: Final[Mapping[str, str]] = {
+    "user_message": "user_message",
+    "bot_message": "bot_message",
+    "bot_thinking": "bot_thinking",
+    "relevant_chunks": "relevant_chunks",
+    "last_bot_prompt": "_last_bot_prompt",
+}
+"""What a caller may give by name instead of in the context, and its name there."""
+
+_UNUSED: Final = frozenset({"events", "http_client", "kb", "llm", "llms", "model_caches", "state"})
+"""What wrappers hand on to every check, used or not."""
+
 
 class UnreadableContentError(ValueError):
     """A message holds an image or a file, and the rail reads text alone."""
+
+
+def told(context: Mapping[str, Any] | None, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The context of a check, and over it the texts that its caller gave by name.
+
+    Raises:
+        TypeError: there is no parameter of that name.
+    """
+    if not given:
+        return context or {}
+    unknown = given.keys() - _TEXTS.keys() - _UNUSED
+    if unknown:
+        raise TypeError(f"this check has no parameter {', '.join(map(repr, sorted(unknown)))}")
+    texts = {_TEXTS[name]: value for name, value in given.items() if name in _TEXTS and value is not None}
+    return {**(context or {}), **texts}
 
 
 def readable(content: Any, config: RailsConfig) -> str:

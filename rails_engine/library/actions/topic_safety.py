@@ -8,7 +8,7 @@ from typing import Any
 from rails_engine.actions import RailOutcome, action
 from rails_engine.config import RailsConfig
 from rails_engine.library.actions.asking import Asker, Judgement, Question, bare
-from rails_engine.library.actions.reading import readable
+from rails_engine.library.actions.reading import readable, told
 from rails_engine.llm import Message, message_of
 from rails_engine.prompts import FILTERS, LLMTaskManager
 
@@ -21,17 +21,19 @@ INSTRUCTION = (
 
 @action(is_system_action=True)
 async def topic_safety_check_input(
-    llm_task_manager: LLMTaskManager,
-    config: RailsConfig,
-    context: Mapping[str, Any],
     llms: Mapping[str, Any],
-    events: Sequence[Mapping[str, Any]] = (),
+    llm_task_manager: LLMTaskManager,
     model_name: str | None = None,
+    context: Mapping[str, Any] | None = None,
+    events: Sequence[Mapping[str, Any]] | None = None,
+    config: RailsConfig | None = None,
+    **given: Any,
 ) -> RailOutcome:
     """Whether the user's message keeps to the topics that the prompt allows, seen in the whole conversation.
 
     An answer that is neither `on-topic` nor `off-topic` blocks.
     """
+    context, config = told(context, given), config or llm_task_manager.config
     kind = model_name or context.get("model")
     if not kind:
         raise ValueError("topic_safety_check_input needs the type of its model: write `$model=TYPE`")
@@ -43,7 +45,9 @@ async def topic_safety_check_input(
         temperature=COLD,
         max_tokens=None,
         conversation=conversation_of(
-            events, readable(context.get("user_message"), config), context.get("off_topic_messages") or ()
+            events or (),
+            readable(context.get("user_message"), config),
+            context.get("off_topic_messages") or (),
         ),
         system_suffix=INSTRUCTION,
     )
