@@ -485,6 +485,7 @@ PARTS = {
     "skipped_line",
     "message",
     "reference",
+    "slot",
     "message_branch",
     "stray",
     "body",

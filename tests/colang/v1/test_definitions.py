@@ -38,6 +38,21 @@ def test_reads_whole_programs() -> None:
         assert definitions.flows or definitions.bot_messages or definitions.user_messages
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["$name = John", '"my name is John"'],
+        ['"my name is John"', '$name = "John"'],
+        ['"my name is John"', '  $name = "John"', "  $age = ..."],
+        ["$name", '"my name is John"', "$name, $age"],
+    ],
+)
+def test_what_an_example_stands_for_is_no_example(lines: list[str]) -> None:
+    text = "\n  ".join(["define user gives a name", *lines, '"I am John"'])
+    read = definitions_of([Source("a.co", text)]).user_messages
+    assert read == {"gives a name": ("my name is John", "I am John")}
+
+
 def test_messages_are_the_quoted_lines() -> None:
     text = """
 define user asks
