@@ -25,8 +25,9 @@ class Notation:
     r"""What in a model's text is notation.
 
     `quotes`: double quotes around the text. `turns`: a line that begins a new turn ends the message, and so does the
-    quote that closes it at the end of a line; a label in front is notation too, and the two characters `\n` stand for a
-    line break. `nothing`: what is said where no message is in the text.
+    quote that closes it at the end of a line; a label in front is notation too, as is the indentation of the first line
+    in front of the others, and the two characters `\n` stand for a line break. `nothing`: what is said where no
+    message is in the text.
     """
 
     quotes: bool = True
@@ -48,7 +49,7 @@ class Wording:
         self._quotes = notation.quotes
         self._turns = notation.turns
         self._begun = self._quoted = self._over = False
-        self._held = ""
+        self._held = self._before = ""
 
     def feed(self, piece: str) -> str:
         """What of the message is certain with this piece."""
@@ -78,7 +79,9 @@ class Wording:
         return self._written(self._closed(ready) if last else ready)
 
     def _begin(self, *, last: bool) -> None:
-        self._held = self._held.lstrip()
+        held = self._held
+        self._held = held.lstrip()
+        self._before += held[: len(held) - len(self._held)]
         if self._turns and not last and LABEL.startswith(self._held):
             return
         if self._turns:
@@ -115,4 +118,9 @@ class Wording:
         return len(text) - len(solid)
 
     def _written(self, text: str) -> str:
-        return text.replace("\\n", "\n") if self._turns else text
+        if not self._turns:
+            return text
+        margin = len(self._before.rpartition("\n")[2])
+        if margin and "\n" in text:
+            text = re.sub(rf"\n[ \t]{{1,{margin}}}", "\n", text)
+        return text.replace("\\n", "\n")

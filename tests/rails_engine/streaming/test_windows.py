@@ -6,6 +6,7 @@ import asyncio
 import re
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -260,3 +261,16 @@ def test_a_message_read_piece_by_piece_is_the_message(
         rest = rest[size:]
     said += wording.feed(rest) + wording.finish()
     assert said == notation.whole(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('  "one\n  two\n    - three"', "one\ntwo\n  - three"),
+        ('\n    "one\n  two\n\n    three"', "one\ntwo\n\nthree"),
+        ('"one\n  two"', "one\n  two"),
+        ('Bot message: "one\n  two"', "one\n  two"),
+    ],
+)
+def test_the_lines_of_a_message_keep_their_place_below_its_first(text: str, said: str) -> None:
+    assert Notation(turns=True).whole(text) == said
