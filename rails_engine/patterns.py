@@ -30,6 +30,8 @@ class Patterns:
         options.case_sensitive = not case_insensitive
         options.log_errors = False
         self._each = [_compile(index, text, options) for index, text in enumerate(texts)]
+        self.size = sum(int(compiled.programsize) for compiled in self._each)
+        """Instructions of all patterns: at the worst, RE2 goes through each of them for each character of a text."""
         options.max_mem = _TABLE_BYTES * max(1, min(_TABLES, len(texts)))
         self._together = _together([*texts, ""], options)
         self._nothing = [len(self.texts)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -274,6 +276,19 @@ async def test_backtracking_patterns_are_bounded_in_time() -> None:
     assert (await bench.run("detect_regex_pattern", source="input", text="x")).is_blocked
     with pytest.raises(TimeoutError):
         await bench.run("detect_regex_pattern", source="input", text="a" * 60 + "b")
+
+
+async def test_a_search_that_may_take_long_leaves_the_event_loop_free() -> None:
+    extra = "rails: {config: {regex_detection: {input: {patterns: ['a.{500}b.{500}c']}}}}"
+    text = "".join(random.Random(1).choices("ab", k=8_000))
+    search = Bench(extra=extra).run("detect_regex_pattern", source="input", text=text)
+    searching = asyncio.create_task(search)
+    turns = 0
+    while not searching.done():
+        turns += 1
+        await asyncio.sleep(0.001)
+    assert turns > 3
+    assert not (await searching).is_blocked
 
 
 BLOAT = "rails: {config: {context_bloat_detection: %s}}"

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from nemoguardrails import LLMRails, RailsConfig
+from nemoguardrails.library.content_safety.actions import content_safety_check_input
 from nemoguardrails.library.self_check.input_check.actions import self_check_input
+from nemoguardrails.llm.taskmanager import LLMTaskManager
 from nemoguardrails.streaming import StreamingHandler
 from nemoguardrails.testing import FakeLLMModel
 from nemoguardrails.types import LLMResponseChunk
@@ -169,6 +171,25 @@ def test_a_built_in_action_may_be_wrapped() -> None:
     assert rails.generate("bad") == "I'm sorry, I can't respond to that."
     assert rails.generate("hi") == "fine"
     assert asked == ["bad", "hi"]
+
+
+async def test_built_in_actions_may_be_called_by_hand() -> None:
+    prompts = [
+        {"task": "self_check_input", "content": "may {{ user_input }} pass?"},
+        {"task": "content_safety_check_input $model=guard", "content": "rate {{ user_input }}"},
+    ]
+    models = [{"type": "guard", "engine": "openai", "model": "g", "parameters": {"api_key": "k"}}]
+    tasks = LLMTaskManager(config(models=models, prompts=prompts))
+    model = FakeLLMModel(responses=["no", "unsafe: S1", "safe"])
+    context = {"user_message": "hi"}
+    checked = await self_check_input(llms={}, llm_task_manager=tasks, context=context, events=[], llm=model)
+    rated = await content_safety_check_input({"guard": model}, tasks, "guard", context, model_caches=None)
+    other = await content_safety_check_input({"guard": model}, tasks, "guard", user_message="ho")
+    assert [checked.is_blocked, rated.is_blocked, other.is_blocked] == [False, True, False]
+    assert rated.metadata["policy_violations"] == ["S1"]
+    assert model.inference_count == 3
+    with pytest.raises(TypeError, match="no parameter 'txt'"):
+        await self_check_input(llms={}, llm_task_manager=tasks, txt="hi", llm=model)
 
 
 # --- handlers ------------------------------------------------------------------------------------------------------

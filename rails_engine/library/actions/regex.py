@@ -20,6 +20,9 @@ from rails_engine.library.actions.reading import readable
 
 SOURCES = ("input", "output", "retrieval")
 
+AT_ONCE = 1_000_000
+"""Instructions times characters that are gone through where the event loop runs; what may take more goes to a thread."""
+
 
 @action(is_system_action=True)
 async def detect_regex_pattern(source: str, text: Any, config: RailsConfig) -> RailOutcome:
@@ -39,6 +42,8 @@ async def detect_regex_pattern(source: str, text: Any, config: RailsConfig) -> R
         found = []
     elif options.engine == "backtracking":
         found = await asyncio.to_thread(_backtracking, options, forms)
+    elif len(text) * options.compiled_patterns.size > AT_ONCE:
+        found = await asyncio.to_thread(options.found_in, forms)
     else:
         found = options.found_in(forms)
     metadata: dict[str, Any] = {
