@@ -22,6 +22,7 @@ from rails_engine.canonical import (
     OutputCheck,
     Stream,
     activated_rails,
+    begins_directly,
     copy_of,
     go_directly,
     may_go_directly,
@@ -210,12 +211,13 @@ class Colang1:
         request, inputs = await self._checked(request, places, asked) if places else (request, asked)
         turn = self._begun(known.story, request, inputs, trace, stream)
         now = [turn.stamp(event) for event in inputs.now]
-        if turn.is_recorded or not self._goes_directly:
+        if turn.is_recorded or not self._goes_directly or not begins_directly(turn, now):
             new = await self._run(turn, now)
         else:
             gone = await go_directly(turn, now)
             new = gone.events
             if not gone.is_whole:
+                known.story.quotes.put_back(turn.scene.events, len(known.story.events))
                 turn = self._begun(known.story, request, inputs, trace, stream)
                 turn.answers = gone.answers
                 new = await turn.run(now)

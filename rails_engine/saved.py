@@ -66,6 +66,11 @@ class Quotes:
         quoted, self._quoted = self._quoted, None
         return quoted or Quoted()
 
+    def put_back(self, history: Sequence[EventDict], count: int) -> None:
+        """Keep for the next turn what one that came to nothing took, where it has not gone beyond the first `count` events."""
+        if isinstance(history, History) and history.quoted.covers_at_most(count):
+            self._quoted = history.quoted
+
 
 @value_class
 class Story:

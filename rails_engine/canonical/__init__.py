@@ -11,7 +11,7 @@ afterwards which rail did what.
 """
 
 from rails_engine.canonical.actions import CanonicalActions
-from rails_engine.canonical.direct import go_directly, may_go_directly
+from rails_engine.canonical.direct import begins_directly, go_directly, may_go_directly
 from rails_engine.canonical.judging import OutputCheck
 from rails_engine.canonical.log import activated_rails
 from rails_engine.canonical.program import canonical_program
@@ -38,6 +38,7 @@ __all__ = [
     "Stream",
     "Verdict",
     "activated_rails",
+    "begins_directly",
     "canonical_program",
     "copy_of",
     "go_directly",

@@ -29,8 +29,11 @@ from rails_engine.values import value_class
 ANSWERING: Final = "generate_user_intent"
 """The action that answers, where nothing is known of what users may want."""
 
-_NO_ARGUMENTS: Final[Mapping[str, Any]] = MappingProxyType({})
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _SAID: Final = "UtteranceUserActionFinished"
+_BESIDE: Final = frozenset({"ContextUpdate", "SystemMessage"})
+"""What may come with an utterance."""
+
 _STEPS: Final = frozenset(
     {
         _SAID,
@@ -40,6 +43,7 @@ _STEPS: Final = frozenset(
         "BotMessage",
         "StartUtteranceBotAction",
         "Listen",
+        *_BESIDE,
     }
 )
 """Events of such a turn."""
@@ -68,40 +72,39 @@ class Gone:
     answers: list[Answer]
 
 
+def begins_directly(turn: CanonicalTurn, inputs: Sequence[EventDict]) -> bool:
+    """Whether a turn begins as most do: no flow is under way, and a text is said, perhaps behind what goes with it."""
+    machine = turn.scene.machine
+    if not inputs or machine.instances or machine.added or machine.variables["_retrieves"]:
+        return False
+    *before, said = inputs
+    return (
+        said["type"] == _SAID
+        and isinstance(said.get("final_transcript"), str)
+        and all(event["type"] in _BESIDE for event in before)
+    )
+
+
 async def go_directly(turn: CanonicalTurn, inputs: Sequence[EventDict]) -> Gone:
-    """Answer what was said, as far as no flow has a say. `inputs` are stamped.
+    """Answer what was said, as far as no flow has a say; `inputs` are stamped, and the turn `begins_directly`.
 
     Raises:
         as `CanonicalTurn.run`.
     """
+    events, variables = turn.scene.events, turn.scene.machine.variables
+    for event in inputs:
+        if event["type"] == "ContextUpdate":
+            variables.update(event.get("data") or _NOTHING)
+    events.extend(inputs)
+    variables["event"], variables["user_message"] = inputs[-1], inputs[-1]["final_transcript"]
+    begun = len(events)
     answers: list[Answer] = []
-    if _begin(turn, inputs):
-        begun = len(turn.scene.events)
-        if await _answered(turn, answers):
-            return Gone(True, turn.scene.events[begun:], answers)
-        # The rails behind the answer may want to know what was asked.
-        asked = {LAST_PROMPT: turn.scene.context.get(LAST_PROMPT)}
-        answers = [_with_updates(answer, asked) if answer.name == ANSWERING else answer for answer in answers]
+    if await _answered(turn, answers):
+        return Gone(True, events[begun:], answers)
+    # The rails behind the answer may want to know what was asked.
+    asked = {LAST_PROMPT: variables.get(LAST_PROMPT)}
+    answers = [_with_updates(answer, asked) if answer.name == ANSWERING else answer for answer in answers]
     return Gone(False, [], answers)
-
-
-def _begin(turn: CanonicalTurn, inputs: Sequence[EventDict]) -> bool:
-    """Take in what was said; False where there is more to the turn than an utterance behind assignments."""
-    if not inputs:
-        return False
-    *before, said = inputs
-    scene = turn.scene
-    machine, variables = scene.machine, scene.machine.variables
-    text = said.get("final_transcript")
-    if said["type"] != _SAID or not isinstance(text, str) or machine.instances or machine.added:
-        return False
-    if variables["_retrieves"] or any(event["type"] != "ContextUpdate" for event in before):
-        return False
-    for event in before:
-        variables.update(event.get("data") or {})
-    scene.events.extend(inputs)
-    variables["event"], variables["user_message"] = said, text
-    return True
 
 
 async def _answered(turn: CanonicalTurn, answers: list[Answer]) -> bool:
@@ -114,8 +117,8 @@ async def _answered(turn: CanonicalTurn, answers: list[Answer]) -> bool:
     if variables["_dialog"]:
         if not turn.is_system(ANSWERING):
             return False
-        outcome = await turn.carry_out(ANSWERING, _NO_ARGUMENTS)
-        answers.append(Answer(ANSWERING, _NO_ARGUMENTS, outcome))
+        outcome = await turn.carry_out(ANSWERING, _NOTHING)
+        answers.append(Answer(ANSWERING, _NOTHING, outcome))
         if not _is_answer(outcome):
             return False
         variables.update(outcome.context_updates)

@@ -183,6 +183,10 @@ class Quoted:
         self.count = 0
         self.told: list[str] = []
 
+    def covers_at_most(self, count: int) -> bool:
+        """Whether nothing has been made of an event beyond the first `count`."""
+        return self.count <= count and len(self.told) <= count
+
     def forget(self, events: Sequence[Event]) -> None:
         """Leave out these events, with which the history began."""
         self.past.forget(_spoken(events[: self.count]))

@@ -183,6 +183,22 @@ async def test_a_rail_behind_the_answer_knows_what_was_asked_and_the_model_is_as
     assert "hello" in str(world.prompts)
 
 
+async def test_what_comes_with_an_utterance_is_told_and_assigned_whether_or_not_somebody_reads() -> None:
+    system = {"role": "system", "content": "Speak like a pirate."}
+    context = {"role": "context", "content": {"count": 4}}
+    heard = []
+    for options in (None, {"log": {"activated_rails": True}}):
+        world = World(GUARDED, "fine", YAML.replace("shorten output", "look at output"))
+        messages = [system, context, {"role": "user", "content": "fine"}]
+        state: dict[str, Any] = {}
+        response = await world.rails.generate_async(messages=messages, state=state, options=options)
+        variables = response.state["events"][-1]["machine"]["variables"]
+        heard.append((response.response, variables["count"], world.prompts))
+    assert heard[0] == heard[1]
+    assert heard[0][1] == 5
+    assert "pirate" in str(heard[0][2])
+
+
 KNOWN = (
     "count",
     "found",
