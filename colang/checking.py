@@ -23,11 +23,13 @@ def check(
     imports: Iterable[str] = (),
     path: ImportPath | None = None,
     known_flows: Collection[str] = (),
+    known_messages: Collection[str] | None = None,
 ) -> tuple[Problem, ...]:
     """What is wrong with a program, errors first, each in the order of the files.
 
-    `imports` and `path` are for Colang 2.x, as in `load`; `known_flows` are flows that a Colang 1.0 program gets from
-    elsewhere. Files of the other dialect get a warning, and so does what most likely is not meant; warnings about
+    `imports` and `path` are for Colang 2.x, as in `load`. `known_flows` and `known_messages` are flows and bot messages
+    that a Colang 1.0 program gets from elsewhere; `known_messages` is None where a model writes those that nobody has
+    defined. Files of the other dialect get a warning, and so does what most likely is not meant; warnings about
     imported files are left out: they are not the author's.
     """
     given = list(sources)
@@ -35,7 +37,7 @@ def check(
         return _check_2(given, imports, path)
     own = [source for source in given if dialect_of(source.text) is Dialect.ONE]
     skipped = tuple(_skipped(source) for source in given if source not in own)
-    return (*check_1(own, known_flows), *skipped)
+    return (*check_1(own, known_flows, known_messages), *skipped)
 
 
 def _check_2(given: list[Source], imports: Iterable[str], path: ImportPath | None) -> tuple[Problem, ...]:

@@ -9,20 +9,19 @@ to mend at once.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import colang
 from colang import ColangError, Dialect, Source
-from colang.v1 import definitions_of
 from rails_engine.actions import code_folders
-from rails_engine.assembly import program_of
-from rails_engine.canonical import canonical_program
-from rails_engine.config import ConfigProblemsError, Problem, RailsConfig
+from rails_engine.assembly import MAIN, program_of
+from rails_engine.canonical import canonical_program, system_definitions
+from rails_engine.config import ConfigProblemsError, Problem, RailsConfig, Task
 from rails_engine.errors import ConfigurationError, InvalidModelConfigurationError
 from rails_engine.import_path import import_path
-from rails_engine.library import COLANG_1
 from rails_engine.llm import EMBEDDINGS, require_client
 
 
@@ -44,29 +43,41 @@ def findings_of(path: Path) -> list[Finding]:
     findings = [Finding(problem.severity == "error", str(problem)) for problem in problems]
     if config is not None:
         dialect = Dialect.ONE if config.colang_version == Dialect.ONE.value else Dialect.TWO
-        imports = tuple(config.import_paths or ())
-        findings += _of_colang(config.sources, dialect, imports, config.config_path)
+        findings += _of_colang(config.sources, dialect, config.config_path, config)
         findings += [*_of_models(config), *_of_code(config)]
         sound = not any(finding.is_error for finding in findings)
         return [*findings, *(_of_program(config, dialect) if sound else ())]
     sources = list(_files_below(path))
     for dialect in Dialect:
         written = [source for source in sources if colang.dialect_of(source.text) is dialect]
-        findings += _of_colang(written, dialect, (), str(path))
+        findings += _of_colang(written, dialect, str(path), None)
     return findings
 
 
 def _of_colang(
-    sources: Iterable[Source], dialect: Dialect, imports: tuple[str, ...], config_path: str | None
+    sources: Iterable[Source], dialect: Dialect, config_path: str | None, config: RailsConfig | None
 ) -> list[Finding]:
+    """What is wrong with these files; `config` is None where it cannot be read."""
     given = tuple(sources)
     if not given:
         return []
-    known = _library_flows() if dialect is Dialect.ONE else ()
+    imports = tuple(config.import_paths or ()) if config else ()
     path = import_path(config_path)
-    problems = colang.check(given, dialect=dialect, imports=imports, path=path, known_flows=known)
+    flows, messages = _known_to_one(config) if dialect is Dialect.ONE else ((), None)
+    problems = colang.check(
+        given, dialect=dialect, imports=imports, path=path, known_flows=flows, known_messages=messages
+    )
     texts = {source.name: source for source in given}
     return [Finding(p.severity is colang.Severity.ERROR, "\n".join(_lines(p, texts))) for p in problems]
+
+
+def _known_to_one(config: RailsConfig | None) -> tuple[Collection[str], Collection[str] | None]:
+    """The flows and bot messages of Colang 1.0 that no file of the configuration defines; see `colang.check`."""
+    given = system_definitions()
+    flows = [flow.name for flow in given.flows]
+    if config is None or _may_write(config):
+        return flows, None
+    return flows, {*given.bot_messages, *config.bot_messages}
 
 
 def _lines(problem: colang.Problem, texts: dict[str, Source]) -> Iterator[str]:
@@ -76,9 +87,22 @@ def _lines(problem: colang.Problem, texts: dict[str, Source]) -> Iterator[str]:
         yield colang.pointed(source.line(problem.span.line), problem.span.column)
 
 
+def _may_write(config: RailsConfig) -> bool:
+    """Whether there may be a model that writes bot messages which nobody has defined."""
+    return _has_code(config) or any(model.type in _WRITERS for model in config.models)
+
+
+_WRITERS: Final = frozenset({MAIN, Task.GENERATE_BOT_MESSAGE.value})
+
+
+def _has_code(config: RailsConfig) -> bool:
+    """Whether a `config.py` may bring engines and models that no file names."""
+    return any((folder / "config.py").is_file() for folder in code_folders(config))
+
+
 def _of_models(config: RailsConfig) -> Iterator[Finding]:
-    """Entries that no client can be made for; a `config.py` may register engines, so that beside one all are taken."""
-    if any((folder / "config.py").is_file() for folder in code_folders(config)):
+    """Entries that no client can be made for; beside a `config.py` all are taken."""
+    if _has_code(config):
         return
     for index, entry in enumerate(config.models):
         try:
@@ -121,13 +145,6 @@ def _of_python(file: Path) -> Iterator[Finding]:
         yield Finding(True, f"{file}:{error.lineno or 1}:{error.offset or 1}: error: {error.msg}")
     except (OSError, ValueError) as error:
         yield Finding(True, f"{file}:1:1: error: cannot be read: {error}")
-
-
-def _library_flows() -> frozenset[str]:
-    """The names of the Colang 1.0 flows that every configuration has."""
-    files = sorted(COLANG_1.glob("*.co"))
-    sources = [Source(file.name, file.read_text(encoding="utf-8")) for file in files]
-    return frozenset(flow.name for flow in definitions_of(sources).flows)
 
 
 def _files_below(path: Path) -> Iterator[Source]:

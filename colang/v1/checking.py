@@ -17,8 +17,16 @@ from colang.walk import bodies, walk
 _ENDING = (tree.Return, tree.Stop, tree.Goto, tree.Break, tree.Continue)
 
 
-def check(sources: Iterable[Source], known_flows: Collection[str] = ()) -> tuple[Problem, ...]:
-    """What is wrong with the files of a program, errors first; `known_flows` are those that it gets from elsewhere."""
+def check(
+    sources: Iterable[Source],
+    known_flows: Collection[str] = (),
+    known_messages: Collection[str] | None = None,
+) -> tuple[Problem, ...]:
+    """What is wrong with the files of a program, errors first.
+
+    `known_flows` and `known_messages` are those that it gets from elsewhere; `known_messages` is None where a model
+    writes the bot messages that nobody has defined.
+    """
     files: list[tree.File] = []
     found: list[Problem] = []
     for source in sources:
@@ -34,6 +42,8 @@ def check(sources: Iterable[Source], known_flows: Collection[str] = ()) -> tuple
     intents = {message.name for file in files for message in file.user_messages}
     for flow in flows.values():
         found.extend(_Checker({*flows, *known_flows}, intents).flow(flow))
+    if known_messages is not None:
+        found.extend(_unwritten(files, known_messages))
     found.extend(_twice(files))
     found.extend(
         _warning("a statement below `define bot` does nothing", stray, "define a flow that runs it")
@@ -66,6 +76,24 @@ def _twice(files: Iterable[tree.File]) -> Iterator[Problem]:
                 yield _warning(
                     f"`define {name}` has no effect: the first definition counts, at {first}", span
                 )
+
+
+def _unwritten(files: Iterable[tree.File], known: Collection[str]) -> Iterator[Problem]:
+    """Bot messages that flows say and nobody has written."""
+    given = list(files)
+    said = [
+        node for file in given for flow in file.flows for node in walk(flow) if isinstance(node, tree.Bot)
+    ]
+    named = {message.name for file in given for message in file.bot_messages}
+    written = {*known, *named, *(node.intent for node in said if node.intent and node.texts)}
+    for node in said:
+        if node.intent is not None and not node.intent.startswith("$") and node.intent not in written:
+            hint = did_you_mean(node.intent, written) or f"write `define bot {node.intent}` with a text"
+            yield _warning(
+                f"no bot message is called `{node.intent}`, and there is no model to write one",
+                node.span,
+                hint,
+            )
 
 
 class _Checker:

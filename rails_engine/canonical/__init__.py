@@ -14,7 +14,7 @@ from rails_engine.canonical.actions import CanonicalActions
 from rails_engine.canonical.direct import begins_directly, go_directly, may_go_directly
 from rails_engine.canonical.judging import OutputCheck
 from rails_engine.canonical.log import activated_rails
-from rails_engine.canonical.program import canonical_program
+from rails_engine.canonical.program import canonical_program, system_definitions
 from rails_engine.canonical.runner import CanonicalRunner, Verdict
 from rails_engine.canonical.scene import RESULT, TRIGGERED, CanonicalScene, Shown
 from rails_engine.canonical.similar import Examples
@@ -45,4 +45,5 @@ __all__ = [
     "may_go_directly",
     "rewrites",
     "run_ahead",
+    "system_definitions",
 ]

@@ -30,13 +30,13 @@ def canonical_program(config: RailsConfig, view: Mapping[str, Any]) -> Program:
     own = _own(config.sources)
     flows = {flow.name: flow for flow in own.flows}
     flows |= {flow.name: flow for flow in _of_yaml(config)}
-    system = [flow for flow in _system().flows if flow.name not in flows]
+    system = [flow for flow in system_definitions().flows if flow.name not in flows]
     require_listed_flows(config, [*flows, *(flow.name for flow in system)])
     rails = {name for flows_of in _listed(config) for name in flows_of}
     ordered = [_as_rail(flow) if flow.name in rails else flow for flow in (*flows.values(), *system)]
     users = {name: tuple(texts) for name, texts in config.user_messages.items()}
     bots = {name: tuple(texts) for name, texts in config.bot_messages.items()}
-    return make_program(ordered, users, {**_system().bot_messages, **bots}, view)
+    return make_program(ordered, users, {**system_definitions().bot_messages, **bots}, view)
 
 
 @lru_cache(maxsize=KEPT)
@@ -79,8 +79,8 @@ def _turn() -> tuple[FlowCode, ...]:
 
 
 @cache
-def _system() -> Definitions:
-    """The rails library and the turn itself; prompts do not show their flows."""
+def system_definitions() -> Definitions:
+    """What every configuration has: the rails library and the turn itself. Prompts do not show their flows."""
     found = definitions_of(map(_source, sorted(COLANG_1.rglob("*.co"))))
     return replace(found, flows=(*(replace(flow, is_system=True) for flow in found.flows), *_turn()))
 

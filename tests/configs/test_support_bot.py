@@ -84,6 +84,10 @@ async def test_the_documents_do_not_answer_everything(config: RailsConfig, quest
     ("said", "answer"),
     [
         ("hello", "Hello, this is Harbour Bikes."),
+        ("thanks", "You are welcome."),
+        ("bye", "Goodbye, and safe riding!"),
+        ("what can you do", "I know our prices"),
+        ("where are you", "Pier 4"),
         ("how much is an electric bike?", "35 for an electric one"),
         ("can I bring my dog?", "A dog up to 25 kilograms"),
         ("who won the world cup?", "I can only help with Harbour Bikes"),

@@ -95,6 +95,34 @@ def test_colang_1_is_checked_with_the_flows_of_the_library(
     assert checked.status == 0, checked.lines
 
 
+UNWRITTEN = """define user says bye
+  "bye"
+
+define bot express goodbye
+  "Goodbye!"
+
+define flow
+  user says bye
+  bot express godbye
+
+define flow
+  user says hello
+  bot $answer
+  bot tell a joke "Knock, knock."
+"""
+
+
+def test_a_message_that_nobody_writes_is_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = "main.co:9:3: warning: no bot message is called `express godbye`"
+    checked = Checked(folder(tmp_path, config_yml="models: []\n", main_co=UNWRITTEN), capsys)
+    assert checked.has(told, "there is no model to write one (did you mean `express goodbye`?)")
+    assert sum("no bot message" in line for line in checked.lines) == 1
+    (tmp_path / "config.yml").write_text("models: [{type: main, engine: openai, model: m}]\n")
+    assert not Checked(tmp_path, capsys).has("no bot message")
+
+
 def test_colang_is_checked_even_where_the_yaml_is_broken(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
