@@ -91,10 +91,12 @@ def story_after(before: Story, machine: State, events: Sequence[EventDict]) -> S
     """The conversation after a turn whose `events` begin with those before it."""
     begun = len(before.events)
     new = events[begun:]
-    kept = [_is_kept(event) for event in new]
-    history = (*before.events, *compress(new, kept))
     quoted = events.quoted if isinstance(events, History) else Quoted()
-    quoted.sift(begun, kept)
+    kept = list(map(_is_kept, new))
+    if not all(kept):
+        new = list(compress(new, kept))
+        quoted.sift(begun, kept)
+    history = (*before.events, *new)
     if len(history) > HISTORY_BOUND:
         begun = max(0, begun + HISTORY_BOUND - len(history))
         quoted.forget(history[:-HISTORY_BOUND])

@@ -93,12 +93,11 @@ class Stories:
         The digest takes the answer in: with reasoning in front of it, as it was given out, or the text alone, as it was
         streamed.
         """
-        answer, asked = reply.as_message(), known.digest
+        answer, asked = {"role": "assistant", "content": reply.text}, known.digest
         if not reply.is_plain:
-            growing = asked.copy()
-            growing.add(answer)
-            self._stories.keep(growing.text(), story)
-            answer = {"role": "assistant", "content": reply.text}
+            whole = asked.copy()
+            whole.add(reply.as_message())
+            self._stories.keep(whole.text(), story)
         asked.add(answer)
         self._stories.keep(asked.text(), story)
         if len(known.messages) >= LONG:

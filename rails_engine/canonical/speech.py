@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -44,15 +44,24 @@ class Speech:
 
     # --- answers without intents -----------------------------------------------------------------------------------
 
-    async def answer(self, scene: CanonicalScene) -> Outcome:
+    def answer(self, scene: CanonicalScene) -> Awaitable[Outcome]:
         """The model's answer to the conversation as it is."""
         if scene.config.passthrough:
-            return await self._passed_through(scene, "general")
-        services, known = scene.services, scene.machine.variables
-        found = await _looked_up(services, known) if services.resources.knowledge.base is not None else None
-        variables = {"history": scene.history, "relevant_chunks": found or _told(known)}
-        request = services.request(Completion("general", variables))
-        return await self._asked(scene, request, "general", _ANSWER)
+            return self._passed_through(scene, "general")
+        if scene.services.resources.knowledge.base is not None:
+            return self._informed(scene)
+        return self._plainly(scene, _told(scene.machine.variables))
+
+    async def _informed(self, scene: CanonicalScene) -> Outcome:
+        """The same, once it has been looked up what the documents say."""
+        known = scene.machine.variables
+        return await self._plainly(scene, await _looked_up(scene.services, known) or _told(known))
+
+    def _plainly(self, scene: CanonicalScene, told: str | None) -> Awaitable[Outcome]:
+        """The same, with what the model is told from documents."""
+        variables = {"history": scene.history, "relevant_chunks": told}
+        request = scene.services.request(Completion("general", variables))
+        return self._asked(scene, request, "general", _ANSWER)
 
     async def _passed_through(self, scene: CanonicalScene, task: str) -> Outcome:
         """The caller's messages as they are, to the model or to the caller's own function."""

@@ -220,35 +220,30 @@ class Exchange:
         """
         lane, terms = self._lane, self._terms
         until = None if terms.total_s is None else lane.loop.time() + terms.total_s
-        connection, answer = lane.kept(), None
-        if connection is not None:
+        connection = lane.kept()
+        again = terms.resend and connection is not None
+        while True:
+            if connection is None:
+                connection = await lane.new(terms.connect_s, until)
+            answer = Incoming(connection, terms.streaming, terms.bodiless, terms.limit)
+            self._connection = connection
             try:
-                answer = await self._sent(connection, until)
-            except StaleConnectionError:
-                if not terms.resend:
+                connection.send(self._request, answer, until, terms.idle_s)
+                while not answer.there:
+                    await answer.more(lane.loop)
+                answer.require()
+            except BaseException as error:  # whatever ends it, the connection must not be left behind
+                self._left()
+                if not (again and isinstance(error, StaleConnectionError)):
                     raise
-        if answer is None:
-            answer = await self._sent(await lane.new(terms.connect_s, until), until)
-        if not terms.streaming:
-            self._left()
-        return answer
+                connection, again = None, False
+            else:
+                if not terms.streaming:
+                    self._left()
+                return answer
 
     def __aenter__(self) -> Coroutine[Any, Any, Incoming]:
         return self.whole()
-
-    async def _sent(self, connection: Connection, until: float | None) -> Incoming:
-        terms = self._terms
-        answer = Incoming(connection, terms.streaming, terms.bodiless, terms.limit)
-        self._connection = connection
-        try:
-            connection.send(self._request, answer, until, terms.idle_s)
-            while not answer.there:
-                await answer.more(self._lane.loop)
-            answer.require()
-        except BaseException:  # whatever ends it, the connection must not be left behind
-            self._left()
-            raise
-        return answer
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -59,10 +59,8 @@ class Models(Mapping[str, LLM]):
 
     def serving(self, task: str) -> LLM | None:
         """The model of a task: the one of its type, else that of the step it belongs to, else the main one."""
-        for kind in (task, _STEP_OF.get(task), "main"):
-            if kind in self._models:
-                return self._models[kind]
-        return None
+        models = self._models
+        return models.get(task) or models.get(_STEP_OF.get(task, task)) or models.get("main")
 
     def replaced(self, kind: str, llm: LLM) -> Models:
         """The same models with another one of `kind`; connections stay shared."""

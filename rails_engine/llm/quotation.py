@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from rails_engine.llm.base import Message
@@ -27,26 +27,28 @@ class Past:
         self.size = 0
         """Characters of their texts."""
         self.unlike_text = 0
-        """Messages among them that have parts."""
+        """Lines among them whose content is no text."""
 
     def add(self, message: Message, content: Any) -> None:
         """One more; `content` is what the conversation has for it."""
+        line = {"role": message.role, "content": content}
         self.messages.append(message)
-        self.lines.append({"role": message.role, "content": content})
-        self._count(message, 1)
+        self.lines.append(line)
+        self.size += length_of(message)
+        self.unlike_text += _is_unlike_text(line)
 
     def change(self, place: int, message: Message, content: Any) -> None:
         """Another one in the place of one."""
-        self._count(self.messages[place], -1)
-        self.messages[place] = message
-        self.lines[place] = {"role": message.role, "content": content}
-        self._count(message, 1)
+        line = {"role": message.role, "content": content}
+        self.size += length_of(message) - length_of(self.messages[place])
+        self.unlike_text += _is_unlike_text(line) - _is_unlike_text(self.lines[place])
+        self.messages[place], self.lines[place] = message, line
         self.remake(place)
 
     def forget(self, count: int) -> None:
         """Leave out the first ones."""
-        for message in self.messages[:count]:
-            self._count(message, -1)
+        self.size -= sum(map(length_of, self.messages[:count]))
+        self.unlike_text -= sum(map(_is_unlike_text, self.lines[:count]))
         for each in (self.messages, self.lines, self.public, self.metadata):
             del each[:count]
 
@@ -59,43 +61,44 @@ class Past:
         """The same from a place on; its public forms are its own."""
         rest = Past()
         rest.messages, rest.lines = self.messages[place:], self.lines[place:]
-        rest.unlike_text = sum(type(message.content) is not str for message in rest.messages)
+        rest.unlike_text = sum(map(_is_unlike_text, rest.lines))
         rest.size = sum(map(length_of, rest.messages))
         return rest
 
-    def _count(self, message: Message, times: int) -> None:
-        self.size += times * length_of(message)
-        self.unlike_text += times * (type(message.content) is not str)
+
+def _is_unlike_text(line: Mapping[str, Any]) -> bool:
+    return type(line["content"]) is not str
 
 
 class Quotation(tuple[Message, ...]):  # noqa: SLOT001 -- Python allows a tuple no slots but empty ones
-    """The messages of a prompt; those from `begin` to `end` are the first of `past`."""
+    """The messages of a prompt: some `before`, the first `count` of `past`, and some `after` them."""
 
+    before: tuple[Message, ...]
     past: Past
-    begin: int
-    end: int
+    count: int
+    after: tuple[Message, ...]
 
     @classmethod
-    def of(cls, before: Iterable[Message], past: Past, after: Iterable[Message] = ()) -> Self:
+    def of(cls, before: tuple[Message, ...], past: Past, after: tuple[Message, ...] = ()) -> Self:
         """All that has been said, between other messages."""
-        before = tuple(before)
         quotation = cls((*before, *past.messages, *after))
-        quotation.past = past
-        quotation.begin, quotation.end = len(before), len(before) + len(past.messages)
+        quotation.before, quotation.past, quotation.after = before, past, after
+        quotation.count = len(past.messages)
         return quotation
-
-    @property
-    def others(self) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
-        """What stands in front of what is quoted, and what behind it."""
-        return self[: self.begin], self[self.end :]
 
     @property
     def characters(self) -> int:
         """Of all texts."""
-        others = sum(sum(map(length_of, each)) for each in self.others)
-        if self.end - self.begin == len(self.past.messages):
-            return others + self.past.size
-        return others + sum(map(length_of, self[self.begin : self.end]))
+        past, begin = self.past, len(self.before)
+        is_whole = self.count == len(past.messages)
+        quoted = past.size if is_whole else sum(map(length_of, self[begin : begin + self.count]))
+        return quoted + sum(map(length_of, self.before + self.after))
+
+    def lines(self, line: Callable[[Message], dict[str, Any]]) -> list[dict[str, Any]]:
+        """Each message as a dictionary that nobody may change: those of `past` as they are there, others as `line` gives them."""
+        if self.past.unlike_text:
+            return list(map(line, self))
+        return [*map(line, self.before), *self.past.lines[: self.count], *map(line, self.after)]
 
 
 def length_of(message: Message) -> int:

@@ -189,9 +189,8 @@ def public_messages(messages: Sequence[Message]) -> list[ChatMessage]:
     """
     if not isinstance(messages, Quotation):
         return list(map(public_message, messages))
-    before, after = messages.others
-    lent = _lent(messages.past, messages.end - messages.begin)
-    return [*map(public_message, before), *lent, *map(public_message, after)]
+    lent = _lent(messages.past, messages.count)
+    return [*map(public_message, messages.before), *lent, *map(public_message, messages.after)]
 
 
 def _lent(past: Past, count: int) -> list[ChatMessage]:
@@ -232,11 +231,7 @@ def public_call(call: ToolCall) -> PublicToolCall:
 
 def plain_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
     """Roles and texts; of what a prompt quotes, dictionaries that other prompts quote, too, so that nobody may change them."""
-    if isinstance(messages, Quotation) and not messages.past.unlike_text:
-        before, after = messages.others
-        lines = messages.past.lines[: messages.end - messages.begin]
-        return [*map(_plain, before), *lines, *map(_plain, after)]
-    return list(map(_plain, messages))
+    return messages.lines(_plain) if isinstance(messages, Quotation) else list(map(_plain, messages))
 
 
 def _plain(message: Message) -> dict[str, Any]:

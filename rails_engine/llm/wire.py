@@ -29,6 +29,7 @@ from rails_engine.llm.base import (
     Usage,
 )
 from rails_engine.llm.endpoint import Endpoint
+from rails_engine.llm.quotation import Quotation
 from rails_engine.llm.think import split_thinking
 
 _NOTHING: Mapping[str, Any] = {}
@@ -74,7 +75,9 @@ def _prompt_fields(request: LLMRequest, endpoint: Endpoint) -> dict[str, Any]:
         return {"prompt": text}
     if request.prompt is not None:
         return {"messages": [{"role": "user", "content": request.prompt}]}
-    return {"messages": list(map(message_field, request.messages))}
+    messages = request.messages
+    is_quotation = isinstance(messages, Quotation)
+    return {"messages": messages.lines(message_field) if is_quotation else list(map(message_field, messages))}
 
 
 def as_text(messages: Sequence[Message]) -> str:

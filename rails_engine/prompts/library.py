@@ -242,8 +242,7 @@ def _of_environment() -> tuple[TaskPrompt, ...]:
 def _followed(messages: tuple[Message, ...], more: Sequence[Message]) -> tuple[Message, ...]:
     """Messages with more behind them; what they quote stays known."""
     if isinstance(messages, Quotation):
-        before, after = messages.others
-        return Quotation.of(before, messages.past, (*after, *more))
+        return Quotation.of(messages.before, messages.past, (*messages.after, *more))
     return (*messages, *more)
 
 
