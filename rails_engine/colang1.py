@@ -206,7 +206,8 @@ class Colang1:
         asked = inputs_of(request, known.length)
         request = with_options_of_context(request, [*asked.past, *asked.now] if asked.past else asked.now)
         # A model that is given the messages as they are sees all of them, not only those that are new.
-        first = 0 if self._resources.config.passthrough else known.length
+        passthrough = self._resources.config.passthrough
+        first = 0 if passthrough else known.length
         places = self._checks.places(request, first, asked.start)
         request, inputs = await self._checked(request, places, asked) if places else (request, asked)
         turn = self._begun(known.story, request, inputs, trace, stream)
@@ -232,10 +233,7 @@ class Colang1:
                 after.machine.variables.pop(LAST_PROMPT, None)
             self._stories.keep(known, reply, after)
             self._checks.said(reply.text, reply.tool_calls)
-            if (
-                self._resources.config.passthrough
-                and (judged := _judged_input(new, after, trace)) is not None
-            ):
+            if passthrough and (judged := _judged_input(new, after, trace)) is not None:
                 self._checks.learn(request, judged)
         return Done(new, reply, after)
 

@@ -26,6 +26,9 @@ NOTHING_SAID: Final[Sequence[Mapping[str, Any]]] = ()
 
 
 _ROLE_AND_CONTENT: Final = itemgetter("role", "content")
+_DICTS: Final = frozenset({dict})
+_PAIRS: Final = frozenset({2})
+_TEXTS: Final = frozenset({str})
 MAX_BITS: Final = 4096
 """Of a whole number, as in Colang itself; far longer ones cannot even be written as text."""
 DEFAULT_LIMITS: Final = LimitsConfig()
@@ -78,12 +81,12 @@ def require_messages(
 def _are_usual(messages: Sequence[Any], room: int) -> bool:
     """Whether there is nothing to find: roles and plain texts, as in nearly all calls. A history has many of them."""
     try:
-        if set(map(type, messages)) != {dict} or set(map(len, messages)) != {2}:
+        if not _DICTS.issuperset(map(type, messages)) or not _PAIRS.issuperset(map(len, messages)):
             return False
         roles, texts = zip(*map(_ROLE_AND_CONTENT, messages), strict=True)
-        if not _SPEAKERS.issuperset(roles) or set(map(type, texts)) != {str}:
+        if not _SPEAKERS.issuperset(roles) or not _TEXTS.issuperset(map(type, texts)):
             return False
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):  # of no message at all there are no roles
         return False
     whole = " ".join(texts)
     if not whole.isascii() or len(whole) - len(texts) >= room:

@@ -6,11 +6,10 @@ Both dialects stand behind it. It keeps nothing of a request but the record of t
 from __future__ import annotations
 
 import asyncio
-import time
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from colang import Program
 from rails_engine.answering import Answering, AnyState, Messages, Options
@@ -87,6 +86,14 @@ class LLMRails(Answering, Registers):
             self._one, self._speech = colang1(parts)
         else:
             self._two = colang2(parts)
+        for kind, model in parts.resources.models.items():
+            if not hasattr(type(self), name := f"{kind}_llm"):
+                setattr(self, name, public_model(model))
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """`<type>_llm`: the model of this type, as users' code knows it."""
 
     def beside(self, llm: Any) -> Self:
         """A second one that asks `llm`: what is registered with either holds for both, their conversations are apart."""
@@ -102,7 +109,7 @@ class LLMRails(Answering, Registers):
         self, request: Request, streaming_handler: Any = None
     ) -> str | dict[str, Any] | GenerationResponse:
         """Answer a request that has been read; see `generate_async`."""
-        trace = Trace(time.time(), bool(self.watchers))
+        trace = Trace(is_read=bool(self.watchers))
         try:
             with call_context(request.options, request.raw or request.messages):
                 if streaming_handler is not None:
@@ -307,16 +314,7 @@ class LLMRails(Answering, Registers):
     def llm(self, llm: Any) -> None:
         self.update_llm(llm)
 
-    def __getattr__(self, name: str) -> Any:
-        """`<type>_llm`: the model of this type, as users' code knows it."""
-        parts = self.__dict__.get("_parts")
-        if (
-            parts is not None
-            and name.endswith("_llm")
-            and name.removesuffix("_llm") in parts.resources.models
-        ):
-            return public_model(parts.resources.models.get(name.removesuffix("_llm")))
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+    main_llm = llm
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy is made of the configuration alone; what was registered and said stays here."""

@@ -47,26 +47,29 @@ class ActionRun:
         )
 
 
-@dataclass(slots=True)
 class Trace:
-    """Filled by one turn, read after it. `is_read`: somebody will read every event, so that all are to be there."""
+    """Filled by one turn, read after it. `is_read`: somebody will read every event, so that all are to be there.
 
-    started_at: float = field(default_factory=time.time)
-    is_read: bool = False
-    events: list[EventDict] = field(default_factory=list)
-    actions: list[ActionRun] = field(default_factory=list)
-    llm_calls: list[LLMCall] = field(default_factory=list)
-    history: Sequence[History] = ()
-    story: Sequence[EventDict] = ()
-    """Colang 1.0: the events of the whole conversation."""
-    deciders: dict[str, str] = field(default_factory=dict)
-    """Colang 1.0: an event's uid to the flow that decided it."""
-    beside: dict[str, Sequence[ActionRun]] = field(default_factory=dict)
-    """Colang 1.0: what a rail that ran beside others executed, by the uid of the event that it began with."""
-    heard_beside: frozenset[str] = frozenset()
-    """Colang 1.0: the uids of what such a rail heard itself; the flows of the conversation do not hear it again."""
-    has_failed: bool = False
-    """Colang 1.0: an action has raised, or one of a rail could not judge."""
+    `started_at` is in seconds since the epoch.
+    """
+
+    def __init__(self, started_at: float | None = None, is_read: bool = False) -> None:
+        self.started_at = time.time() if started_at is None else started_at
+        self.is_read = is_read
+        self.events: list[EventDict] = []
+        self.actions: list[ActionRun] = []
+        self.llm_calls: list[LLMCall] = []
+        self.history: Sequence[History] = ()
+        self.story: Sequence[EventDict] = ()
+        """Colang 1.0: the events of the whole conversation."""
+        self.deciders: dict[str, str] = {}
+        """Colang 1.0: an event's uid to the flow that decided it."""
+        self.beside: dict[str, Sequence[ActionRun]] = {}
+        """Colang 1.0: what a rail that ran beside others executed, by the uid of the event that it began with."""
+        self.heard_beside: frozenset[str] = frozenset()
+        """Colang 1.0: the uids of what such a rail heard itself; the flows of the conversation do not hear it again."""
+        self.has_failed = False
+        """Colang 1.0: an action has raised, or one of a rail could not judge."""
 
     @property
     def metadata(self) -> dict[str, Any] | None:

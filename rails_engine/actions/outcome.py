@@ -50,14 +50,13 @@ class RailOutcome:
         transforms: tuple[TransformSpec, ...] = (),
         failed: bool = False,
     ) -> None:
-        # As a frozen dataclass does it, but at once: every rail of every turn makes one.
-        self.__dict__.update(
-            decision=decision,
-            reason=reason,
-            metadata={} if metadata is None else metadata,
-            transforms=transforms,
-            failed=failed,
-        )
+        # As a frozen dataclass does it, but without a call a field: every rail of every turn makes one.
+        fields = self.__dict__
+        fields["decision"] = decision
+        fields["reason"] = reason
+        fields["metadata"] = {} if metadata is None else metadata
+        fields["transforms"] = transforms
+        fields["failed"] = failed
 
     @classmethod
     def allow(cls, *, reason: str | None = None, metadata: Mapping[str, Any] | None = None) -> Self:

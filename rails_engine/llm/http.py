@@ -67,8 +67,7 @@ class HttpChannel:
 
     async def answer(self, body: Mapping[str, Any], timeout_s: float) -> Reply:
         """See `Channel.answer`."""
-        line = self._ready()
-        terms = self._terms
+        line, terms = self._line or self._ready(), self._terms
         if terms.total_s != timeout_s:
             terms = Terms(self._endpoint.connect_timeout_s, total_s=timeout_s, resend=True)
         try:

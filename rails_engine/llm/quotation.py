@@ -71,11 +71,11 @@ def _is_unlike_text(line: Mapping[str, Any]) -> bool:
 
 
 class Quotation(tuple[Message, ...]):  # noqa: SLOT001 -- Python allows a tuple no slots but empty ones
-    """The messages of a prompt: some `before`, the first `count` of `past`, and some `after` them."""
+    """The messages of a prompt: some `before`, the first `length` of `past`, and some `after` them."""
 
     before: tuple[Message, ...]
     past: Past
-    count: int
+    length: int
     after: tuple[Message, ...]
 
     @classmethod
@@ -83,22 +83,22 @@ class Quotation(tuple[Message, ...]):  # noqa: SLOT001 -- Python allows a tuple 
         """All that has been said, between other messages."""
         quotation = cls((*before, *past.messages, *after))
         quotation.before, quotation.past, quotation.after = before, past, after
-        quotation.count = len(past.messages)
+        quotation.length = len(past.messages)
         return quotation
 
     @property
     def characters(self) -> int:
         """Of all texts."""
         past, begin = self.past, len(self.before)
-        is_whole = self.count == len(past.messages)
-        quoted = past.size if is_whole else sum(map(length_of, self[begin : begin + self.count]))
+        is_whole = self.length == len(past.messages)
+        quoted = past.size if is_whole else sum(map(length_of, self[begin : begin + self.length]))
         return quoted + sum(map(length_of, self.before + self.after))
 
     def lines(self, line: Callable[[Message], dict[str, Any]]) -> list[dict[str, Any]]:
         """Each message as a dictionary that nobody may change: those of `past` as they are there, others as `line` gives them."""
         if self.past.unlike_text:
             return list(map(line, self))
-        return [*map(line, self.before), *self.past.lines[: self.count], *map(line, self.after)]
+        return [*map(line, self.before), *self.past.lines[: self.length], *map(line, self.after)]
 
 
 def length_of(message: Message) -> int:

@@ -189,7 +189,7 @@ def public_messages(messages: Sequence[Message]) -> list[ChatMessage]:
     """
     if not isinstance(messages, Quotation):
         return list(map(public_message, messages))
-    lent = _lent(messages.past, messages.count)
+    lent = _lent(messages.past, messages.length)
     return [*map(public_message, messages.before), *lent, *map(public_message, messages.after)]
 
 

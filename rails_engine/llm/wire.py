@@ -75,9 +75,9 @@ def _prompt_fields(request: LLMRequest, endpoint: Endpoint) -> dict[str, Any]:
         return {"prompt": text}
     if request.prompt is not None:
         return {"messages": [{"role": "user", "content": request.prompt}]}
-    messages = request.messages
-    is_quotation = isinstance(messages, Quotation)
-    return {"messages": messages.lines(message_field) if is_quotation else list(map(message_field, messages))}
+    if isinstance(request.messages, Quotation):
+        return {"messages": request.messages.lines(message_field)}
+    return {"messages": list(map(message_field, request.messages))}
 
 
 def as_text(messages: Sequence[Message]) -> str:
