@@ -11,7 +11,9 @@ import pytest
 from scripts import build_config_reference, build_fault_table
 from tests.contracts.source import ROOT
 
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
+PAGES = sorted(
+    page for part in (".", "docs", "benchmarks", "configs/*") for page in ROOT.glob(f"{part}/*.md")
+)
 FOLDERS = (ROOT, *(ROOT / room for room in ("rails_engine", "inference_backend", "colang", "app")))
 
 
@@ -40,7 +42,7 @@ def missing_files(page: Path) -> Iterator[str]:
             yield name
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_what_a_page_points_to_is_there(page: Path) -> None:
     assert [*dead_links(page), *missing_files(page)] == []
 
