@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from rails_engine.guardrails import Guardrails
     from rails_engine.helpers import (
         EnhancedJsonEncoder,
-        camelcase_to_snakecase,
         compute_hash,
         ensure_valid_event,
         get_or_create_event_loop,
@@ -59,8 +58,8 @@ if TYPE_CHECKING:
         new_uuid,
         new_var_uuid,
         safe_eval,
-        snake_to_camelcase,
     )
+    from rails_engine.naming import camelcase_to_snakecase, snake_to_camelcase
     from rails_engine.options import (
         GenerationLogOptions,
         GenerationOptions,
@@ -104,7 +103,7 @@ _HOMES = {
     "streaming_handler_var": "context",
     "tool_calls_var": "context",
     "EnhancedJsonEncoder": "helpers",
-    "camelcase_to_snakecase": "helpers",
+    "camelcase_to_snakecase": "naming",
     "compute_hash": "helpers",
     "ensure_valid_event": "helpers",
     "get_or_create_event_loop": "helpers",
@@ -115,7 +114,7 @@ _HOMES = {
     "new_uuid": "helpers",
     "new_var_uuid": "helpers",
     "safe_eval": "helpers",
-    "snake_to_camelcase": "helpers",
+    "snake_to_camelcase": "naming",
     "END_OF_STREAM": "streaming_handler",
     "ActivatedRail": "response",
     "ExecutedAction": "response",

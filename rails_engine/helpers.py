@@ -8,14 +8,12 @@ import dataclasses
 import hashlib
 import json
 import random
-import re
 from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
 from rails_engine.umim import EventDict, InvalidEventError, Stamper, check_action, ordered_action
 
-_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _STAMPS = ("uid", "event_created_at", "source_uid")
 
 
@@ -69,16 +67,6 @@ def is_valid_event(event: Mapping[str, Any]) -> bool:
     except InvalidEventError:
         return False
     return True
-
-
-def camelcase_to_snakecase(name: str) -> str:
-    """`FooBarAction` as `foo_bar_action`."""
-    return _WORD_START.sub("_", name).lower()
-
-
-def snake_to_camelcase(name: str) -> str:
-    """`foo_bar` as `FooBar`."""
-    return "".join(part.capitalize() for part in name.split("_"))
 
 
 def compute_hash(text: str) -> str:

@@ -7,7 +7,6 @@ A name is looked up as it is; else as Colang 2.x and 1.0 spell it in turn: `Fetc
 from __future__ import annotations
 
 import inspect
-import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,16 +15,16 @@ from typing import Any, cast
 
 from rails_engine.actions.decorator import META
 from rails_engine.errors import ActionNotFoundError
+from rails_engine.naming import camelcase_to_snakecase
 from rails_engine.spelling import nearest
 
-_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _VARIADIC = inspect.Parameter.VAR_KEYWORD
 _POSITIONAL = inspect.Parameter.VAR_POSITIONAL
 
 
 def spelling(name: str) -> str:
     """The form that all spellings of a name share: `FetchPriceAction` gives `fetch_price`."""
-    words = _WORD_START.sub("_", name.strip()).replace(" ", "_").lower()
+    words = camelcase_to_snakecase(name.strip()).replace(" ", "_")
     return words.removesuffix("_action") or words
 
 

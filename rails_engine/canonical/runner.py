@@ -13,7 +13,7 @@ from rails_engine.canonical.speech import FILLED
 from rails_engine.canonical.turn import CanonicalTurn
 from rails_engine.config import asks_elsewhere
 from rails_engine.errors import ActionNotFoundError
-from rails_engine.helpers import snake_to_camelcase
+from rails_engine.naming import snake_to_camelcase
 from rails_engine.parallel_rails import ParallelRails
 from rails_engine.registered import RegisteredActions
 from rails_engine.scene import Outcome, Plan, guarded

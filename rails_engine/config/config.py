@@ -10,7 +10,7 @@ from pydantic import PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
 from colang import Source
-from rails_engine.config.checks import findings
+from rails_engine.config.checks import faults
 from rails_engine.config.document import MarkedDict, locate
 from rails_engine.config.loading import Draft, draft_of_content, draft_of_path, merge_drafts
 from rails_engine.config.merge import merge
@@ -50,9 +50,9 @@ class RailsConfig(ConfigData):
 
     @model_validator(mode="after")
     def _parts_fit(self, info: Any) -> Self:
-        """Refuse what cannot work. While loading, the loader asks for the findings itself, to place them."""
+        """Refuse what cannot work. While loading, the loader asks for the faults itself, to place them."""
         if info.context is None or not info.context.get("loading"):
-            errors = [finding.message for finding in findings(self) if finding.severity == "error"]
+            errors = [problem.message for problem in faults(self) if problem.severity == "error"]
             if errors:
                 raise PydanticCustomError("configuration", "{message}", {"message": "; ".join(errors)})
             self._tell_apart()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from rails_engine.config.checks import findings
+from rails_engine.config.checks import faults
 from rails_engine.config.document import locate, plain
 from rails_engine.config.keys import unknown_keys
 from rails_engine.config.loading import Draft
@@ -29,10 +30,7 @@ def problems_of(schema: type[_Config], draft: Draft) -> tuple[_Config | None, li
         config = schema.model_validate(data, context={"loading": True})
     except ValidationError as error:
         return None, [*problems, *_of_validation(error, draft)]
-    found = [
-        Problem(finding.severity, finding.message, finding.key, locate(draft.data, finding.key))
-        for finding in findings(config)
-    ]
+    found = [replace(problem, place=locate(draft.data, problem.key)) for problem in faults(config)]
     return config, [*problems, *found]
 
 

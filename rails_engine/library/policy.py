@@ -15,7 +15,7 @@ from typing import Any, Final
 from rails_engine.actions import Opaque, RailOutcome, to_plain
 from rails_engine.config import RailsConfig
 from rails_engine.config.schema import DIRECTIONS, ErrorPolicy, Rails
-from rails_engine.helpers import snake_to_camelcase
+from rails_engine.naming import snake_to_camelcase
 from rails_engine.scene import RunningRail
 
 _OF_ACTION = {
