@@ -148,6 +148,8 @@ async def saved(options: argparse.Namespace) -> list[float]:
     from nemoguardrails import LLMRails
 
     rails = LLMRails(config_of(options.config), llm=Instant())
+    for number in range(WARM_UP):
+        require((await rails.generate_async(messages=[said(f"warm up {number}")], state={})).response[0])
     state: Any = {}
     times = []
     for number in range(options.turns):
