@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field, replace
 from functools import cache, lru_cache
-from itertools import chain, compress, repeat
+from itertools import compress, repeat
 from operator import itemgetter
 from typing import Any, Final
 
@@ -164,9 +164,11 @@ class SavedStories:
         try:
             text = json.dumps(story.events[known:], default=str)
             machine = json.loads(json.dumps(_snapshot(story.machine), default=str))
-            new, own = json.loads(text), json.loads(text)
+            new = json.loads(text)
         except (ColangStateError, ValueError, RecursionError) as error:
             raise InvalidStateError(f"the conversation is no plain data: {error}") from None
+        # Texts are shared with the copies: what is the same object need not be read to be compared.
+        own = map(_copied_one, new)
         self._remember(GivenOut((*story.events[:known], *own), story.quotes))
         return {"events": [*written[len(written) - known :], *new, machine]}
 
@@ -244,12 +246,16 @@ def _copied(events: Sequence[Any]) -> Sequence[EventDict]:
         InvalidStateError: they are no plain data.
     """
     try:
-        if _FLAT.issuperset(map(type, chain.from_iterable(map(dict.values, events)))):
-            return list(map(dict, events))
-        copies: list[EventDict] = json.loads(json.dumps(events, default=str))
+        return list(map(_copied_one, events))
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidStateError(f"the `events` of a state are no plain data: {error}") from None
-    return copies
+
+
+def _copied_one(event: EventDict) -> EventDict:
+    if _FLAT.issuperset(map(type, dict.values(event))):
+        return dict(event)
+    copy: EventDict = json.loads(json.dumps(event, default=str))
+    return copy
 
 
 def _are_events(events: Sequence[Any]) -> bool:
