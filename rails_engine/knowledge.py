@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from rails_engine.config import RailsConfig
 from rails_engine.error_boundary import ErrorBoundary
 
 if TYPE_CHECKING:
-    from rails_engine.retrieval import EmbeddingError, KnowledgeBase, Progress, RetrievalSetup
+    from rails_engine.retrieval import EmbeddingError, KnowledgeBase, Progress, RetrievalSetup, Searcher
 
 
 class Searched(Protocol):
@@ -20,6 +20,13 @@ class Searched(Protocol):
     async def search_relevant_chunks(self, text: str) -> Sequence[Any]:
         """Mappings with a `body`, or texts, the nearest first."""
         ...
+
+
+class Example(NamedTuple):
+    """Something that a user may say, and the intent that it stands for."""
+
+    text: str
+    intent: str
 
 
 class Knowledge:
@@ -36,6 +43,7 @@ class Knowledge:
         self._setup: RetrievalSetup | None = None
         self._base: KnowledgeBase | None = None
         self._progress: Progress | None = None
+        self._examples: tuple[Sequence[Example], Searcher] | None = None
 
     @property
     def setup(self) -> RetrievalSetup:
@@ -114,6 +122,23 @@ class Knowledge:
         base = self._documents
         return None if base is None else [chunk.body for chunk in await base.search(query)]
 
+    async def nearest(self, examples: Sequence[Example], said: str, limit: int) -> list[Example]:
+        """Those of the examples that are nearest to what was said, best first; the latest ones stay indexed.
+
+        Raises:
+            EmbeddingError: a text could not be embedded, or the search provider is unknown or failed.
+        """
+        from rails_engine.retrieval import Item
+
+        with ErrorBoundary(_search_failed):
+            if self._examples is None or self._examples[0] != examples:
+                searcher = self.setup.searcher()
+                await searcher.add([Item(example.text, {"intent": example.intent}) for example in examples])
+                await searcher.build()
+                self._examples = examples, searcher
+            hits = await self._examples[1].search(said, limit)
+        return [Example(hit.item.text, str(hit.item.meta["intent"])) for hit in hits]
+
     def _tell(self, done: int, of: int) -> None:
         if self._progress is not None:
             self._progress(done, of)
@@ -127,3 +152,9 @@ def _failed(error: Exception) -> EmbeddingError:
     from rails_engine.retrieval import EmbeddingError
 
     return EmbeddingError(f"the knowledge base of the caller failed: {error!r}")
+
+
+def _search_failed(error: Exception) -> EmbeddingError:
+    from rails_engine.retrieval import EmbeddingError
+
+    return error if isinstance(error, EmbeddingError) else EmbeddingError(f"the search failed: {error!r}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
 import colang
 from rails_engine.errors import ConfigurationError, LLMCallException, PromptError
 from rails_engine.judge import Judge
+from rails_engine.knowledge import Example
 from rails_engine.llm import Chunk, LLMCall, Message
 from rails_engine.llm import Completion as Answer
 from rails_engine.speculative_calls import SpeculationEndedError
@@ -120,6 +121,14 @@ class Services(Protocol):
 
     async def relevant_chunks(self, query: str) -> list[str] | None:
         """The pieces of the knowledge base nearest to `query`, best first; None where there is no knowledge base."""
+        ...
+
+    async def nearest_examples(self, examples: Sequence[Example], said: str, limit: int) -> list[Example]:
+        """Those of the examples that the search provider finds nearest to what was said, best first.
+
+        Raises:
+            RetrievalError: it is unknown or failed.
+        """
         ...
 
     @property

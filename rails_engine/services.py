@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -12,7 +12,7 @@ from rails_engine.config import RailsConfig
 from rails_engine.error_boundary import ErrorBoundary
 from rails_engine.errors import ConfigurationError, LLMCallException, NoModelError, PromptError
 from rails_engine.http import PooledHTTPClient
-from rails_engine.knowledge import Knowledge
+from rails_engine.knowledge import Example, Knowledge
 from rails_engine.llm import (
     LLM,
     NO_SAMPLING,
@@ -158,6 +158,10 @@ class TurnServices:
     async def relevant_chunks(self, query: str) -> list[str] | None:
         """See `Services.relevant_chunks`."""
         return await self.resources.knowledge.chunks(query)
+
+    async def nearest_examples(self, examples: Sequence[Example], said: str, limit: int) -> list[Example]:
+        """See `Services.nearest_examples`."""
+        return await self.resources.knowledge.nearest(examples, said, limit)
 
     def fill(self, template: str, variables: Mapping[str, Any]) -> str:
         """See `Services.fill`."""

@@ -1,16 +1,21 @@
 """What of the program a prompt should show: example utterances, intents worth offering, flows to imitate.
 
-All of it is read from the flows' own text, and ranked by the words it shares with what was said; no index is built and
-no model asked, so it costs microseconds and needs no network.
+All of it is read from the flows' own text. Example utterances go through the configuration's search provider where
+there are more than a prompt shows; the rest is ranked by the words that it shares with what was said, which costs
+microseconds and needs no network.
 """
 
 from __future__ import annotations
 
+import logging
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import colang
+from rails_engine.knowledge import Example
 from rails_engine.scene import Scene
+
+log = logging.getLogger(__name__)
 
 _UTTERANCE = re.compile(
     r"""(?:\buser said\s*\(?|final_transcript\s*=)\s*(?P<quote>["'])(?P<text>.*?)(?<!\\)(?P=quote)"""
@@ -19,29 +24,32 @@ _SPECIAL = re.compile(r"\bregex\s*\(")
 _WORD = re.compile(r"\w+")
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """Something a user may say, and the intent that it stands for."""
-
-    text: str
-    intent: str
-
-    def __str__(self) -> str:
-        return f'user action: user said "{self.text}"\nuser intent: {self.intent}'
-
-
 def shown_flows(scene: Scene) -> list[colang.FlowInfo]:
     """The flows that prompts may show, in the program's order."""
     return [flow for flow in colang.flows(scene.program, scene.machine).values() if not flow.excluded]
 
 
-def intent_examples(scene: Scene, said: str, most: int) -> list[Example]:
-    """Example utterances of the user intents nearest to `said`, of at most `most` flows, best first."""
+async def intent_examples(scene: Scene, action: str, most: int) -> list[Example]:
+    """At most `most` example utterances of user intents, in the order of prompts: the one nearest to `action` is last."""
     intents = [flow for flow in shown_flows(scene) if is_user_intent(flow)]
     examples = [Example(text, flow.name) for flow in intents for text in utterances(flow)]
-    ranked = sorted(examples, key=lambda example: likeness(said, example.text), reverse=True)
-    names = list(dict.fromkeys(example.intent for example in ranked))[:most]
-    return [example for example in ranked if example.intent in names]
+    match = _UTTERANCE.search(action)
+    said = match.group("text") if match else action
+    nearest = await _nearest(scene, examples, said, most) if len(examples) > most else None
+    if nearest is None:
+        nearest = sorted(examples, key=lambda example: likeness(said, example.text), reverse=True)[:most]
+    return nearest[::-1]
+
+
+async def _nearest(scene: Scene, examples: Sequence[Example], said: str, most: int) -> list[Example] | None:
+    """The nearest ones, best first; None where the search failed."""
+    from rails_engine.retrieval import RetrievalError
+
+    try:
+        return await scene.services.nearest_examples(examples, said, most)
+    except RetrievalError as error:
+        log.warning("the examples for a prompt are chosen by their words alone: %s", error)
+        return None
 
 
 def is_user_intent(flow: colang.FlowInfo) -> bool:

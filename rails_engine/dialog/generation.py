@@ -16,6 +16,7 @@ from rails_engine.dialog import completions, examples, readers
 from rails_engine.dialog.flow_actions import short_id
 from rails_engine.dialog.speaking import SAYING, VERBS, Speaking, open_passage, speaking
 from rails_engine.external_events import INTERNAL
+from rails_engine.knowledge import Example
 from rails_engine.scene import Completion, Outcome, Scene
 from rails_engine.umim import EventDict
 
@@ -37,14 +38,14 @@ APOLOGY = "Sorry! There was an issue in the LLM result form {action}!"
 
 async def user_intent(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
     """`GenerateUserIntentAction(user_action, max_example_flows)`: the intent's flow name."""
-    variables = _intent_variables(scene, arguments)
+    variables = await _intent_variables(scene, arguments)
     text = await _ask(scene, "generate_user_intent_from_user_action", variables)
     return Outcome(completions.user_intent(text))
 
 
 async def user_intent_and_bot_action(scene: Scene, arguments: Mapping[str, Any]) -> Outcome:
     """`GenerateUserIntentAndBotAction(user_action, max_example_flows)`: both from one completion."""
-    variables = _intent_variables(scene, arguments)
+    variables = await _intent_variables(scene, arguments)
     text = await _ask(scene, "generate_user_intent_and_bot_action_from_user_action", variables)
     lines = completions.lines_of(text)
     action = completions.bot_action(lines)
@@ -57,17 +58,21 @@ async def user_intent_and_bot_action(scene: Scene, arguments: Mapping[str, Any])
     )
 
 
-def _intent_variables(scene: Scene, arguments: Mapping[str, Any]) -> dict[str, Any]:
+async def _intent_variables(scene: Scene, arguments: Mapping[str, Any]) -> dict[str, Any]:
     said = str(arguments["user_action"])
-    shown = examples.intent_examples(scene, said, int(arguments.get("max_example_flows") or 5))
-    exemplified = list(dict.fromkeys(example.intent for example in shown))
+    shown = await examples.intent_examples(scene, said, int(arguments.get("max_example_flows") or 5))
+    exemplified = list(dict.fromkeys(example.intent for example in reversed(shown)))
     awaited = [name for name in examples.awaited_intents(scene) if name not in exemplified]
     return {
         "history": _before(scene, said),
         "user_action": said,
-        "examples": "\n\n".join([*map(str, shown), *(f"user intent: {name}" for name in awaited)]),
+        "examples": "\n\n".join([*(f"user intent: {name}" for name in awaited), *map(_shown, shown)]),
         "potential_user_intents": ", ".join([*exemplified, *awaited]),
     }
+
+
+def _shown(example: Example) -> str:
+    return f'user action: user said "{example.text}"\nuser intent: {example.intent}'
 
 
 def _before(scene: Scene, said: str) -> list[EventDict]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nemoguardrails import LLMRails, RailsConfig
+from nemoguardrails.embeddings.index import EmbeddingsIndex, IndexItem
 from nemoguardrails.testing import FakeLLMModel
 
 YAML = """
@@ -160,3 +161,53 @@ async def test_the_flow_that_an_instruction_asks_for_has_a_name() -> None:
     )
     _, ((_, prompt),) = await talk(app(source, 'bot say "one"'), "count")
     assert "flow dynamic_" in prompt
+
+
+# --- more examples than a prompt shows -----------------------------------------------------------------------------
+
+
+class Longest(EmbeddingsIndex):
+    """A search provider that finds the longest texts, or fails."""
+
+    def __init__(self, fails: bool = False) -> None:
+        self._fails = fails
+        self._items: list[IndexItem] = []
+
+    async def add_items(self, items: list[IndexItem]) -> None:
+        self._items += items
+
+    async def build(self) -> None:
+        """Nothing is to be built."""
+
+    async def search(
+        self, text: str, max_results: int = 20, threshold: float | None = None
+    ) -> list[IndexItem]:
+        if self._fails:
+            raise ConnectionError("down")
+        return sorted(self._items, key=lambda item: len(item.text), reverse=True)[:max_results]
+
+
+def many(fails: bool) -> LLMRails:
+    """Thirty intents with an example each, of 1 to 30 words `so`, behind a search provider."""
+    flows = [f'flow user meant no{n}\n  user said "{"so " * n}{n}"\n' for n in range(30)]
+    provider = f"core: {{embedding_search_provider: {{name: longest, parameters: {{fails: {fails}}}}}}}\n"
+    rails = LLMRails(
+        RailsConfig.from_content(TALK + "\n" + "\n".join(flows), YAML + provider),
+        llm=FakeLLMModel(responses=["user intent: user asked joke"]),
+    )
+    rails.register_embedding_search_provider("longest", Longest)
+    return rails
+
+
+async def test_the_search_provider_chooses_among_many_examples_and_the_nearest_is_last() -> None:
+    answers, calls = await talk(many(fails=False), "so what 3")
+    shown = [line for line in calls[0][1].splitlines() if line.startswith("user intent: user meant")]
+    assert answers == ["a joke"]
+    assert shown == [f"user intent: user meant no{n}" for n in range(10, 30)]
+
+
+async def test_a_search_that_fails_leaves_the_choice_to_the_words() -> None:
+    answers, calls = await talk(many(fails=True), "so what 3")
+    shown = [line for line in calls[0][1].splitlines() if line.startswith("user intent: user meant")]
+    assert answers == ["a joke"]
+    assert (len(shown), shown[-1]) == (20, "user intent: user meant no3")
