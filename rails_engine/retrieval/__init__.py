@@ -19,17 +19,6 @@ from rails_engine.retrieval.custom_providers import (
     similarity_of,
 )
 from rails_engine.retrieval.embedding import Endpoint, EndpointEmbedder, StaticEmbedder
-from rails_engine.retrieval.encoding import (
-    AzureEmbeddingModel,
-    CohereEmbeddingModel,
-    FastEmbedEmbeddingModel,
-    GoogleEmbeddingModel,
-    NIMEmbeddingModel,
-    NVIDIAAIEndpointsEmbeddingModel,
-    OpenAIEmbeddingModel,
-    SentenceTransformerEmbeddingModel,
-    init_embedding_model,
-)
 from rails_engine.retrieval.errors import (
     DimensionError,
     DocumentError,
@@ -67,6 +56,17 @@ from rails_engine.retrieval.public_cache import (
     RedisCacheStore,
     SHA256KeyGenerator,
     cache_embeddings,
+)
+from rails_engine.retrieval.public_models import (
+    AzureEmbeddingModel,
+    CohereEmbeddingModel,
+    FastEmbedEmbeddingModel,
+    GoogleEmbeddingModel,
+    NIMEmbeddingModel,
+    NVIDIAAIEndpointsEmbeddingModel,
+    OpenAIEmbeddingModel,
+    SentenceTransformerEmbeddingModel,
+    init_embedding_model,
 )
 from rails_engine.retrieval.registry import EMBEDDING_PROVIDERS, EmbeddingProviders, SearchProviders
 from rails_engine.retrieval.searcher import SearcherSettings, VectorSearcher

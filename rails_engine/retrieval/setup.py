@@ -15,30 +15,24 @@ from pathlib import Path
 from typing import Any
 
 from rails_engine.config import RailsConfig
-from rails_engine.config.schema import EmbeddingsCacheConfig, EmbeddingSearchProvider, RerankConfig
+from rails_engine.config.schema import EmbeddingSearchProvider
 from rails_engine.retrieval.base import Embedder, Progress, Searcher
 from rails_engine.retrieval.custom_providers import CustomSearcher, cosine_of
 from rails_engine.retrieval.embedding import (
     BatchingEmbedder,
     CachingEmbedder,
-    CrossEncoder,
-    EncoderSettings,
     EndpointEmbedder,
-    MemoryStore,
-    RedisStore,
     SqliteStore,
-    VectorStore,
     is_built_in,
+    store_for,
 )
-from rails_engine.retrieval.errors import EmbeddingConfigError
-from rails_engine.retrieval.hybrid import HybridSearcher, RerankedSearcher, Reranker
+from rails_engine.retrieval.hybrid import HybridSearcher, RerankedSearcher
 from rails_engine.retrieval.index import IndexSettings, make_index
 from rails_engine.retrieval.intents import FittedHeads, IntentIndex, Intents, SearchedIntents, cache_folder
 from rails_engine.retrieval.kb import ChunkSettings, Document, KnowledgeBase, Library, Sources
 from rails_engine.retrieval.lexical import LexicalSearcher
 from rails_engine.retrieval.registry import EMBEDDING_PROVIDERS, SearchProviders
-from rails_engine.retrieval.rerankers import NvidiaReranker
-from rails_engine.retrieval.rest import Service, key_from
+from rails_engine.retrieval.rerankers import reranker_for
 from rails_engine.retrieval.scale import built_in_cosine
 from rails_engine.retrieval.searcher import SearcherSettings, VectorSearcher
 
@@ -199,7 +193,7 @@ class RetrievalSetup:
         if own and (config.search == "hybrid" or (config.search == "auto" and self._is_built_in(provider))):
             searcher = HybridSearcher(searcher, LexicalSearcher())
         if config.rerank is not None:
-            searcher = RerankedSearcher(searcher, make_reranker(config.rerank), config.rerank.candidates)
+            searcher = RerankedSearcher(searcher, reranker_for(config.rerank), config.rerank.candidates)
         return KnowledgeBase(library, searcher, self.embedder(provider) if own else None)
 
     def library(self) -> Library | None:
@@ -241,7 +235,7 @@ class RetrievalSetup:
         if isinstance(embedder, EndpointEmbedder):
             self._open.append(embedder)
         if provider.cache.enabled:
-            store = make_store(provider.cache)
+            store = store_for(provider.cache)
             if isinstance(store, SqliteStore):
                 self._open.append(store)
             embedder = CachingEmbedder(embedder, store)
@@ -259,54 +253,6 @@ class RetrievalSetup:
                     parameters["api_key"] = os.environ.get(model.api_key_env_var)
                 return EmbeddingChoice(model.engine, model.model, parameters)
         return EmbeddingChoice()
-
-
-def make_store(cache: EmbeddingsCacheConfig) -> VectorStore:
-    """The store of an embedding cache; `filesystem` is one SQLite file in `store_config.cache_dir`.
-
-    Raises:
-        EmbeddingConfigError: there is no such store.
-    """
-    settings = cache.store_config
-    max_bytes = int(settings.get("max_bytes", 256 << 20))
-    if cache.store == "in_memory":
-        return MemoryStore(max_bytes)
-    if cache.store in ("filesystem", "sqlite"):
-        return SqliteStore(Path(settings.get("cache_dir", ".cache/embeddings")) / "vectors.sqlite", max_bytes)
-    if cache.store == "redis":
-        address = f"redis://{settings.get('host', 'localhost')}:{settings.get('port', 6379)}/{settings.get('db', 0)}"
-        return RedisStore(settings.get("url", address))
-    raise EmbeddingConfigError(
-        f"there is no embedding cache store {cache.store!r}; known are in_memory, filesystem, sqlite, redis"
-    )
-
-
-def make_reranker(config: RerankConfig) -> Reranker:
-    """The reranker of a configuration. A NIM's `base_url` ends in `/v1`; the hosted model needs `url` in full.
-
-    Raises:
-        EmbeddingConfigError: the folder or the address is missing, or the key.
-    """
-    parameters = config.parameters
-    if config.engine == "local":
-        folder = Path(config.model).expanduser()
-        if not folder.is_dir():
-            raise EmbeddingConfigError(
-                f"`rerank: engine: local` wants the folder of a cross-encoder, not {config.model!r}"
-            )
-        return CrossEncoder(
-            EncoderSettings(folder, parameters.get("device", "auto"), parameters.get("max_tokens"))
-        )
-    base_url = parameters.get("base_url")
-    hosted = f"https://ai.api.nvidia.com/v1/retrieval/{config.model}/reranking"
-    url = parameters.get("url") or (f"{str(base_url).rstrip('/')}/ranking" if base_url else hosted)
-    headers = {}
-    if parameters.get("api_key") or not (base_url or parameters.get("url")):
-        headers["Authorization"] = (
-            f"Bearer {key_from('the reranker', parameters.get('api_key'), 'NVIDIA_API_KEY')}"
-        )
-    service = Service(f"reranker {config.model}", headers, float(parameters.get("timeout", 30.0)))
-    return NvidiaReranker(config.model, url, service)
 
 
 def _warn_of_unknown(parameters: Mapping[str, Any]) -> None:

@@ -15,7 +15,13 @@ from rails_engine.retrieval.embedding.endpoint import Endpoint, EndpointEmbedder
 from rails_engine.retrieval.embedding.engines import embedder_for, is_built_in, plain_name
 from rails_engine.retrieval.embedding.services import ServiceEmbedder
 from rails_engine.retrieval.embedding.static import StaticEmbedder
-from rails_engine.retrieval.embedding.stores import MemoryStore, RedisStore, SqliteStore, VectorStore
+from rails_engine.retrieval.embedding.stores import (
+    MemoryStore,
+    RedisStore,
+    SqliteStore,
+    VectorStore,
+    store_for,
+)
 
 __all__ = [
     "BatchingEmbedder",
@@ -35,4 +41,5 @@ __all__ = [
     "embedder_for",
     "is_built_in",
     "plain_name",
+    "store_for",
 ]

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from rails_engine.config.schema import EmbeddingsCacheConfig
 from rails_engine.retrieval.errors import EmbeddingConfigError
 
 if TYPE_CHECKING:
@@ -202,3 +203,23 @@ class RedisStore:
             ) from error
         client: Redis = Redis.from_url(self._url)
         return client
+
+
+def store_for(cache: EmbeddingsCacheConfig) -> VectorStore:
+    """The store of an embedding cache; `filesystem` is one SQLite file in `store_config.cache_dir`.
+
+    Raises:
+        EmbeddingConfigError: there is no such store.
+    """
+    settings = cache.store_config
+    max_bytes = int(settings.get("max_bytes", DEFAULT_MAX_BYTES))
+    if cache.store == "in_memory":
+        return MemoryStore(max_bytes)
+    if cache.store in ("filesystem", "sqlite"):
+        return SqliteStore(Path(settings.get("cache_dir", ".cache/embeddings")) / "vectors.sqlite", max_bytes)
+    if cache.store == "redis":
+        address = f"redis://{settings.get('host', 'localhost')}:{settings.get('port', 6379)}/{settings.get('db', 0)}"
+        return RedisStore(settings.get("url", address))
+    raise EmbeddingConfigError(
+        f"there is no embedding cache store {cache.store!r}; known are in_memory, filesystem, sqlite, redis"
+    )

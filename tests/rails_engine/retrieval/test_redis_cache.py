@@ -14,8 +14,7 @@ import pytest
 
 from rails_engine.config.schema import EmbeddingsCacheConfig
 from rails_engine.retrieval import EmbeddingKind
-from rails_engine.retrieval.embedding import CachingEmbedder, RedisStore
-from rails_engine.retrieval.setup import make_store
+from rails_engine.retrieval.embedding import CachingEmbedder, RedisStore, store_for
 from tests.rails_engine.retrieval.doubles import WordEmbedder
 
 pytest.importorskip("redis")
@@ -61,8 +60,8 @@ async def test_a_text_is_embedded_once_for_every_process(port: int, embedder: Wo
     config = EmbeddingsCacheConfig(
         enabled=True, store="redis", store_config={"host": "127.0.0.1", "port": port}
     )
-    first = await CachingEmbedder(embedder, make_store(config)).embed(["a", "b"], QUERY)
-    again = await CachingEmbedder(embedder, make_store(config)).embed(["b", "a", "c"], QUERY)
+    first = await CachingEmbedder(embedder, store_for(config)).embed(["a", "b"], QUERY)
+    again = await CachingEmbedder(embedder, store_for(config)).embed(["b", "a", "c"], QUERY)
     assert [texts for texts, _ in embedder.calls] == [["a", "b"], ["c"]]
     assert again[:2] == pytest.approx(first[::-1])
 
