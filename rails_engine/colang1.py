@@ -44,6 +44,7 @@ from rails_engine.replies import (
     Inputs,
     Reply,
     inputs_of,
+    only_checks_answer,
     reply_of,
     user_event,
     with_options_of_context,
@@ -146,27 +147,31 @@ class Colang1:
 
         async def produce(outlet: Outlet) -> None:
             async with Reading(pieces) as items:
-                refusal = await self._refusal(request)
+                refusal, said = await self._heard(request)
                 if refusal is not None:
                     outlet.give(refusal.frame())
                     return
-                turn = self._make_turn(self._stories.longest(request.messages).story, request, trace)
-                turn.scene.machine.variables["user_message"] = _last_text(request.messages)
+                known = self._known(request)
+                asked = inputs_of(request, known.length)
+                turn = self._make_turn(known.story, request, trace)
+                _recall(turn, [*asked.past, *asked.now])
+                turn.scene.machine.variables["user_message"] = said
                 await pass_through(items, self._windows(turn, outlet.give), outlet)
 
         return relay(produce)
 
-    async def _refusal(self, request: Request) -> Refusal | None:
-        """What the input rails say instead of letting the last user message pass; None where they let it."""
+    async def _heard(self, request: Request) -> tuple[Refusal | None, Any]:
+        """What the input rails say instead of letting the last user message pass, if they do; and what they leave of it."""
         asked = (request.options or DEFAULT_OPTIONS).rails
+        said = _last_text(request.messages)
         if not chosen(self._resources.config.rails.input.flows, asked.input) or not request.messages:
-            return None
+            return None, said
         options = GenerationOptions(
             rails=GenerationRailsOptions(input=asked.input, output=False, dialog=False)
         )
         trace = Trace(is_read=True)
         done = await self._turn(Request(request.messages, options, story={}), trace)
-        return _refusal_of(done.reply, trace)
+        return _refusal_of(done.reply, trace), done.story.machine.variables.get("user_message", said)
 
     async def generate_events(self, events: Sequence[Mapping[str, Any]], trace: Trace) -> list[EventDict]:
         """The events that follow from a history.
@@ -300,7 +305,13 @@ class Colang1:
     def _known(self, request: Request) -> Known:
         if request.story is not None:
             return Known(self._saved.read(request.story), 0, Digest())
-        return self._stories.longest(request.messages)
+        messages = request.messages
+        if not only_checks_answer(request):
+            return self._stories.longest(messages)
+        # What the same answer led to when it was made is not what it is judged in: rails may have noted it as done.
+        before = self._stories.longest(messages[:-1])
+        before.digest.add(messages[-1])
+        return Known(before.story, before.length, before.digest, messages, before.checked)
 
     def _make_turn(self, story: Story, request: Request, trace: Trace) -> CanonicalTurn:
         params = (request.options.llm_params if request.options else None) or {}

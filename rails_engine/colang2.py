@@ -7,7 +7,7 @@ under the digest of the list that led to it; where the list is not known here it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -159,11 +159,11 @@ class Colang2:
         """
         rails = (request.options or DEFAULT_OPTIONS).rails
         settings = self._resources.config.rails.output.streaming
+        asked = next(iter(last_exchange(request.messages)[0][-1:]), None)
         judge = self._judge(request, trace)
         checked = bool(rails.output) and judge.has(OUTPUT)
         if checked and not settings.enabled:
             raise StreamingNotSupportedError
-        asked = next(iter(last_exchange(request.messages)[0][-1:]), None)
 
         async def produce(outlet: Outlet) -> None:
             async with Reading(pieces) as items:
@@ -197,8 +197,8 @@ class Colang2:
             RailTypeNotConfiguredError: the configuration has no rails of one of these kinds.
             InvalidRequestError: a message is malformed.
         """
-        judge = self._judge(Request(messages), trace)
         asked, answer = last_exchange(messages)
+        judge = self._judge(Request(messages), trace)
         checked = answer if RailType.OUTPUT in kinds else asked[-1] if asked else ""
         for text in asked if RailType.INPUT in kinds else ():
             judgement = await judge.input(text)
@@ -221,7 +221,8 @@ class Colang2:
     def _judge(self, request: Request, trace: Trace) -> Judge:
         known = request.state.open(self.program) if request.state is not None else None
         services = self._services(trace, request.options)
-        return self._engine.judge(known, services, trace, self._skipped(request.options))
+        given = _variables(event for turn in turns_of(request.messages) for event in turn.events)
+        return self._engine.judge(known, services, trace, given | self._skipped(request.options))
 
     async def _answer(
         self, request: Request, trace: Trace, teller: Teller | None = None
@@ -232,8 +233,10 @@ class Colang2:
         state = request.state or await self._reached(request.messages, turns, services)
         turn = turns[-1]
         rails, before = (request.options or DEFAULT_OPTIONS).rails, state.open(self.program)
-        offered = {"tools": services.llm_params["tools"]} if services.llm_params.get("tools") else {}
-        judge = self._engine.judge(before, services, trace, self._skipped(request.options) | offered)
+        given = _variables(turn.events) | self._skipped(request.options)
+        if services.llm_params.get("tools"):
+            given["tools"] = services.llm_params["tools"]
+        judge = self._engine.judge(before, services, trace, given)
         turn = await with_calls(turn, before, judge) if rails.tool_output else turn
         turn, refusal = await read_forms(turn, judge) if rails.input else (turn, None)
         if refusal is None and rails.tool_input:
@@ -324,6 +327,12 @@ class Colang2:
             if request.options.log.redacted:
                 response = redacted(response, request.options.output_vars)
         return response
+
+
+def _variables(events: Iterable[EventDict]) -> dict[str, Any]:
+    """The variables that a caller sets beside the conversation."""
+    updates = (event["data"] for event in events if event["type"] == "ContextUpdate")
+    return {name: value for data in updates if isinstance(data, Mapping) for name, value in data.items()}
 
 
 def _reasoning(reply: Mapping[str, Any], trace: Trace) -> str | None:

@@ -65,15 +65,20 @@ def turn_start(messages: Sequence[Mapping[str, Any]], known: int = 0) -> int:
     return start
 
 
+def only_checks_answer(request: Request) -> bool:
+    """Whether the last message is an answer that is only to be checked."""
+    if request.options is None or request.options.rails.dialog or not request.messages:
+        return False
+    return request.messages[-1].get("role") == "assistant"
+
+
 def _asked(request: Request) -> Sequence[Mapping[str, Any]]:
     """The messages without an answer that is only to be checked."""
-    if request.options is None or request.options.rails.dialog:
+    if not only_checks_answer(request):
         return request.messages
-    messages = list(request.messages)
-    if messages and messages[-1].get("role") == "assistant":
-        messages.pop()
-        if not any(message.get("role") == "user" for message in messages):
-            messages.append({"role": "user", "content": ""})
+    messages = list(request.messages[:-1])
+    if not any(message.get("role") == "user" for message in messages):
+        messages.append({"role": "user", "content": ""})
     return messages
 
 

@@ -25,6 +25,7 @@ _PUNCTUATION = "\"'`*.,:;!?()[]{}<>"
 _UNSAFE_WORDS = {"unsafe", "un", "not", "isn't", "isnt", "yes"}
 _SAFE_WORDS = {"safe", "no"}
 _SEPARATORS = re.compile(r"[,\s]+")
+_LETTERS = re.compile(r"[^\W_]+")
 _FENCE = re.compile(r"^```\w*\s*|\s*```$")
 _THINKING = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
 
@@ -32,15 +33,16 @@ _THINKING = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
 def is_content_safe(response: str) -> Verdict:
     """A verdict in words: `safe` or `no` passes, `unsafe` with its categories, `yes` and all else does not.
 
-    Only the first two words count, and any word there that denies safety outweighs one that asserts it.
+    Only the first two words count, whether they are parted by white space or by anything that is no letter, and any
+    word there that denies safety outweighs one that asserts it.
     """
-    words = [word.strip(_PUNCTUATION).lower() for word in response.split()]
-    first = words[:2]
+    first = [word.strip(_PUNCTUATION).lower() for word in response.split(maxsplit=2)[:2]]
+    parts = _LETTERS.findall(" ".join(first))[:2]
     if first[:1] == ["unsafe"]:
         return [False, *_categories(response)]
-    if _UNSAFE_WORDS.intersection(first):
+    if _UNSAFE_WORDS.intersection(first + parts):
         return [False]
-    return [True] if _SAFE_WORDS.intersection(first) else NoVerdict()
+    return [True] if _SAFE_WORDS.intersection(first) and _SAFE_WORDS.intersection(parts) else NoVerdict()
 
 
 def _categories(response: str) -> list[str]:

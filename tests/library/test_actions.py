@@ -6,7 +6,9 @@ import asyncio
 import json
 import random
 import sys
+import threading
 from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -403,6 +405,65 @@ async def test_tool_calls_are_held_to_what_was_offered(tool_call: dict[str, Any]
     options = {"generation_options": {"llm_params": {"tools": [LOOK, BARE]}}}
     outcome = await Bench().run("tool_call_validation", {**options, "tool_calls": [tool_call]})
     assert (outcome.is_blocked, outcome.reason) == (reason is not None, reason)
+
+
+def taking(**schema: Any) -> dict[str, Any]:
+    """A tool whose one argument is held to a schema."""
+    return {"type": "function", "function": {"name": "put", "parameters": {"properties": {"x": schema}}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "fault"),
+    [
+        ({"pattern": "^a+$"}, "aa", None),
+        ({"pattern": "^a+$"}, "ab", "'ab' does not match '^a+$'"),
+        ({"pattern": "^(a+)+$"}, "a" * 5_000 + "!", "does not match '^(a+)+$'"),
+        ({"pattern": "^(?=a)"}, "a", "the schema of 'put' is invalid: '^(?=a)' is no pattern of RE2"),
+        ({"patternProperties": {"^n": {"type": "integer"}}}, {"n1": 1, "m": "one"}, None),
+        ({"patternProperties": {"^n": {"type": "integer"}}}, {"n1": "one"}, "'one' is not of type 'integer'"),
+        (
+            {"patternProperties": {"^(n+)+$": {}}, "additionalProperties": False},
+            {"n" * 5_000 + "!": 1},
+            "Additional properties are not allowed",
+        ),
+        ({"properties": {"a": {}}, "additionalProperties": False}, {"a": 1}, None),
+        ({"properties": {"a": {}}, "additionalProperties": False}, {"b": 1}, "'b' was unexpected"),
+        ({"additionalProperties": {"type": "integer"}}, {"b": 1}, None),
+        ({"additionalProperties": {"type": "integer"}}, {"b": "one"}, "'one' is not of type 'integer'"),
+        ({"unevaluatedProperties": False}, {}, "the schema of 'put' is invalid: `unevaluatedProperties`"),
+        ({"$ref": "#/properties/x"}, 1, "the schema of 'put' is invalid: it refers to itself without end"),
+        ({"$ref": "#/nowhere"}, 1, "the schema of 'put' is invalid"),
+        ({"type": "nothing"}, 1, "the schema of 'put' is invalid"),
+    ],
+)
+async def test_schemas_of_tools_need_not_be_trusted(
+    schema: dict[str, Any], value: Any, fault: str | None
+) -> None:
+    options = {"generation_options": {"llm_params": {"tools": [taking(**schema)]}}}
+    called = call("put", json.dumps({"x": value}))
+    outcome = await Bench().run("tool_call_validation", {**options, "tool_calls": [called]})
+    assert outcome.is_blocked is (fault is not None)
+    assert (fault or "") in (outcome.reason or "")
+
+
+async def test_a_schema_elsewhere_is_not_fetched() -> None:
+    asked: list[str] = []
+
+    class Schemas(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Schemas) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        elsewhere = taking(**{"$ref": f"http://127.0.0.1:{server.server_port}/schema"})
+        options = {"generation_options": {"llm_params": {"tools": [elsewhere]}}}
+        outcome = await Bench().run(
+            "tool_call_validation", {**options, "tool_calls": [call("put", '{"x": 1}')]}
+        )
+        server.shutdown()
+    assert outcome.is_blocked
+    assert asked == []
 
 
 def result(content: Any = "42", **fields: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rails_engine.actions import RailOutcome, action
 from rails_engine.external_events import ACTION_CALL
+from rails_engine.library.actions.schemas import SchemaFaultError, instance_fault
 
 MAX_RESULT_CHARS = 200_000
 
@@ -64,15 +65,11 @@ def _schema_fault(name: str, arguments: dict[str, Any], tool: Mapping[str, Any])
         return f"{name!r} takes no arguments" if arguments else None
     if tool.get("strict"):
         schema.setdefault("additionalProperties", False)
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError
-
     try:
-        Draft202012Validator.check_schema(schema)
-        fault = next(iter(Draft202012Validator(schema).iter_errors(arguments)), None)
-    except SchemaError as error:
-        return f"the schema of {name!r} is invalid: {error.message}"
-    return f"the arguments of {name!r}: {fault.message}" if fault else None
+        fault = instance_fault(arguments, schema)
+    except SchemaFaultError as error:
+        return f"the schema of {name!r} is invalid: {error}"
+    return f"the arguments of {name!r}: {fault}" if fault else None
 
 
 @action(is_system_action=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from nemoguardrails import LLMRails, RailsConfig
 from nemoguardrails.exceptions import RailTypeNotConfiguredError
 from nemoguardrails.rails.llm.options import RailsResult, RailType
+from nemoguardrails.testing import FakeLLMModel
 
 TWO = """
 import core
@@ -148,3 +150,73 @@ def test_an_exception_of_a_rail_is_its_message() -> None:
     raising = colang.replace('bot say "no in"', 'send InputRailException(message="not this")')
     result = LLMRails(RailsConfig.from_content(raising, yaml)).check([user("bad")])
     assert found(result) == ("blocked", "not this", "gate in")
+
+
+ONCE_1 = """
+define bot no
+  "no"
+define subflow once
+  if $wanted == True
+    $wanted = False
+    if "bad" in $bot_message
+      bot no
+      stop
+"""
+ONCE_2 = """
+import core
+import guardrails
+flow main
+  user said something
+  bot say "bad answer"
+flow once
+  global $wanted
+  global $bot_message
+  if $wanted
+    $wanted = False
+    if "bad" in $bot_message
+      bot say "no"
+      abort
+"""
+ONCE = "rails: {output: {flows: [once]}}\n"
+WANTED = [{"role": "context", "content": {"wanted": True}}, {"role": "user", "content": "q"}]
+
+
+@pytest.mark.parametrize(("colang", "yaml"), [(ONCE_1, "models: []\n"), (ONCE_2, V2)], ids=["1.0", "2.x"])
+async def test_rails_of_a_check_know_the_context_of_its_messages(colang: str, yaml: str) -> None:
+    app = LLMRails(RailsConfig.from_content(colang, yaml + ONCE))
+    for _ in range(2):
+        result = await app.check_async([*WANTED, {"role": "assistant", "content": "bad answer"}])
+        assert (result.status.value, result.content) == ("blocked", "no")
+
+
+@pytest.mark.parametrize(("colang", "yaml"), [(ONCE_1, "models: []\n"), (ONCE_2, V2)], ids=["1.0", "2.x"])
+async def test_an_answer_that_was_given_before_is_judged_again(colang: str, yaml: str) -> None:
+    judged: list[str] = []
+
+    def note(text: str) -> None:
+        judged.append(text)
+
+    looking = colang.replace('if "bad" in $bot_message', "LOOK\n    if $bad")
+    look = (
+        "$bad = execute look(text=$bot_message)"
+        if yaml != V2
+        else "$bad = await LookAction(text=$bot_message)"
+    )
+    config = RailsConfig.from_content(looking.replace("LOOK", look), yaml + ONCE)
+    app = LLMRails(config, llm=FakeLLMModel(["bad answer"]))
+    app.register_action(note, "look")
+    app.register_action(note, "LookAction")
+    answer = await app.generate_async(messages=WANTED)
+    await app.check_async([*WANTED, answer])
+    assert judged == ["bad answer"] * 2
+
+
+@pytest.mark.parametrize(("colang", "yaml"), [(ONCE_1, "models: []\n"), (ONCE_2, V2)], ids=["1.0", "2.x"])
+async def test_rails_over_an_answer_from_elsewhere_know_the_context(colang: str, yaml: str) -> None:
+    app = LLMRails(RailsConfig.from_content(colang, yaml + ONCE))
+
+    async def pieces() -> AsyncIterator[str]:
+        yield "bad answer"
+
+    heard = [str(piece) async for piece in app.stream_async(messages=WANTED, generator=pieces())]
+    assert "bad answer" not in "".join(heard)
