@@ -125,7 +125,8 @@ async def test_a_model_of_the_tasks_type_serves_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "accuracy"), [("yes", 1.0), ("Yes.", 1.0), ("no", 0.0), ("well", 0.0), ("", 0.0)]
+    ("answer", "accuracy"),
+    [("yes", 1.0), ("Yes.", 1.0), ("no", 0.0), ("well", 0.0), ("", 0.0), ("yes no", 0.0)],
 )
 async def test_facts_must_be_said_to_follow(answer: str, accuracy: float) -> None:
     bench = Bench(answer)

@@ -54,9 +54,10 @@ def bare(text: str) -> str:
     return text.strip().strip("\"'`*.,:;!").lower()
 
 
-def first_word(text: str) -> str:
-    """The first word, bare; empty where there is none."""
-    return bare(text.split(maxsplit=1)[0]) if text.strip() else ""
+def yes_or_no(text: str) -> bool | None:
+    """What an answer says that begins with `yes` or `no`; None where it begins otherwise, or says both at once."""
+    said = [_WORDS.get(bare(word)) for word in text.split(maxsplit=2)[:2]]
+    return said[0] if said and said[0] is not None and said[1:] != [not said[0]] else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ class Asker:
         if self.manager.has_output_parser(question.task):
             return await self.judge(question)
         answer = (await self.ask(question)).text
-        return Judgement(_WORDS.get(first_word(answer)), (), answer)
+        return Judgement(yes_or_no(answer), (), answer)
 
 
 def _in_conversation(request: LLMRequest, question: Question) -> LLMRequest:
