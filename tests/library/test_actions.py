@@ -118,6 +118,24 @@ async def test_what_a_self_check_asks() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "begun", "given"),
+    [
+        ("self_check_input", "main", "No", {}),
+        ("self_check_facts", "main", "Yes", {}),
+        ("content_safety_check_input", "guard", '{"User Safety": "safe"}', {"model_name": "guard"}),
+        ("topic_safety_check_input", "guard", "on-topic", {"model_name": "guard"}),
+        ("llama_guard_check_input", "llama_guard", "safe", {}),
+    ],
+)
+async def test_a_thought_that_was_cut_off_is_no_verdict(
+    name: str, kind: str, begun: str, given: dict[str, str]
+) -> None:
+    bench = Bench(f"<think>\n{begun}\n", kind=kind)
+    with pytest.raises(ValueError, match="ends within the model's thoughts"):
+        await bench.run(name, **given)
+
+
 async def test_a_model_of_the_tasks_type_serves_it() -> None:
     bench = Bench("no", kind="self_check_input")
     await bench.run("self_check_input")

@@ -13,6 +13,7 @@ from rails_engine.errors import ConfigurationError
 from rails_engine.llm import LLM, Completion, LLMRequest, Message, Sampling, as_llm, complete
 from rails_engine.prompts import LLMTaskManager, NoVerdict
 
+_THOUGHT, _THOUGHT_ENDS = "<think>", "</think>"
 MAX_TOKENS = 1024
 """The bound on an answer where its prompt sets none."""
 
@@ -105,6 +106,7 @@ class Asker:
         Raises:
             PromptError, ConfigurationError: there is no such prompt or model.
             LLMClientError: the model failed.
+            ValueError: the answer was cut off while the model thought.
         """
         rendered = self.manager.library.render(question.task, question.variables)
         temperature = question.temperature
@@ -118,7 +120,11 @@ class Asker:
         )
         if question.conversation:
             request = _in_conversation(request, question)
-        return await complete(model or self.model(question.kind), request)
+        answer = await complete(model or self.model(question.kind), request)
+        if answer.text.lstrip().startswith(_THOUGHT) and _THOUGHT_ENDS not in answer.text:
+            # What it has considered so far may well read like a verdict.
+            raise ValueError(f"the answer to `{question.task}` ends within the model's thoughts")
+        return answer
 
     async def judge(self, question: Question, model: LLM | None = None) -> Judgement:
         """The answer through the prompt's output parser; without one it is read as `safe` or `unsafe` in words.

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import re2
-
-if TYPE_CHECKING:
-    from jsonschema import Draft202012Validator
 
 
 class SchemaFaultError(ValueError):
@@ -44,9 +41,8 @@ def instance_fault(instance: Any, schema: Mapping[str, Any]) -> str | None:
 
 
 @lru_cache(maxsize=1)
-def _checker() -> type[Draft202012Validator]:
-    from jsonschema import Draft202012Validator
-    from jsonschema.validators import extend
+def _checker() -> Any:
+    from jsonschema import Draft202012Validator, validators
 
     # The keywords of the package that search with Python's `re`; those behind `unevaluated…` would too.
     own = {
@@ -55,7 +51,8 @@ def _checker() -> type[Draft202012Validator]:
         "additionalProperties": _additional_properties,
         "unevaluatedProperties": _unevaluated_properties,
     }
-    return extend(Draft202012Validator, own)
+    extended: Any = validators
+    return extended.extend(Draft202012Validator, own)
 
 
 @lru_cache(maxsize=256)
