@@ -6,78 +6,19 @@ import asyncio
 import json
 import random
 import sys
-import threading
-from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rails_engine.actions import ActionRegistry, ActionRunner, RailOutcome
-from rails_engine.config import RailsConfig
 from rails_engine.errors import ConfigurationError, LLMServerError
 from rails_engine.http import HTTPResponse, RecordingHTTPClient
-from rails_engine.library import ACTIONS, register_library
+from rails_engine.library import ACTIONS
 from rails_engine.library.actions import EndpointError
 from rails_engine.library.actions.recognizers import analyzer_of
-from rails_engine.llm import Message, ScriptedLLM, public_model
-from rails_engine.prompts import LLMTaskManager, PromptLibrary
-
-MODELS = """
-models:
-  - {type: main, engine: openai, model: gpt-4o-mini}
-  - {type: guard, engine: nim, model: g-8b}
-  - {type: llama_guard, engine: vllm, model: lg}
-prompts:
-  - {task: self_check_input, content: "IN {{ user_input }}"}
-  - {task: self_check_input $variant=strict, content: "STRICT {{ user_input }}"}
-  - {task: self_check_output, content: "OUT {{ user_input }} -> {{ bot_response }}"}
-  - {task: self_check_facts, content: "E {{ evidence }} R {{ response }}"}
-  - {task: self_check_hallucination, content: "S {{ statement }} P {{ paragraph }}"}
-  - {task: content_safety_check_input $model=guard, content: "CS {{ user_input }}", output_parser: nemoguard_parse_prompt_safety, max_tokens: 50}
-  - {task: content_safety_check_output $model=guard, content: "CS {{ bot_response }}", output_parser: nemoguard_parse_response_safety}
-  - {task: topic_safety_check_input $model=guard, content: "TOPICS"}
-  - {task: llama_guard_check_input, content: "LG {{ user_input }}"}
-  - {task: llama_guard_check_output, content: "LG {{ bot_response }}"}
-"""
-
-
-class Bench:
-    """One rail's action with models that answer from a script."""
-
-    def __init__(self, *replies: Any, extra: str = "", kind: str = "main") -> None:
-        self.config = RailsConfig.from_content(yaml_content=MODELS + extra)
-        self.script = ScriptedLLM(replies)
-        silent = public_model(ScriptedLLM([]))
-        self.models = dict.fromkeys(("main", "guard", "llama_guard"), silent) | {
-            kind: public_model(self.script)
-        }
-        self.registry = ActionRegistry()
-        register_library(self.registry)
-
-    async def run(self, name: str, context: Mapping[str, Any] | None = None, **given: Any) -> RailOutcome:
-        injected = {
-            "config": self.config,
-            "llm": self.models["main"],
-            "llms": self.models,
-            "llm_task_manager": LLMTaskManager(self.config, PromptLibrary(self.config)),
-            "context": {"user_message": "hello", "bot_message": "answer", **(context or {})},
-            "events": [],
-            **{key: given.pop(key) for key in ("http_client", "events") if key in given},
-        }
-        runner = ActionRunner(1)
-        try:
-            output = await runner.run(self.registry.require(name), given, injected)
-        finally:
-            runner.close()
-        assert output.verdict is not None
-        return output.verdict
-
-    @property
-    def prompts(self) -> list[str | None]:
-        return [request.prompt for request in self.script.requests]
+from rails_engine.llm import Message
+from tests.library.bench import Bench
 
 
 def test_every_action_is_registered_under_its_name() -> None:
@@ -387,124 +328,6 @@ async def test_a_jailbreak_endpoint_that_is_missing_down_or_odd() -> None:
     down = HEURISTICS.replace("http://h/x", "http://127.0.0.1:9/x")
     with pytest.raises(EndpointError, match=r"127\.0\.0\.1:9"):
         await Bench(extra=down).run("jailbreak_detection_heuristics")
-
-
-# --- tools ---------------------------------------------------------------------------------------------------------
-
-LOOK = {
-    "type": "function",
-    "function": {
-        "name": "look",
-        "parameters": {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]},
-    },
-}
-BARE = {"type": "function", "function": {"name": "now"}}
-
-
-def call(name: str, arguments: Any, call_id: str = "c1") -> dict[str, Any]:
-    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
-
-
-@pytest.mark.parametrize(
-    ("tool_call", "reason"),
-    [
-        (call("look", '{"x": 1}'), None),
-        (call("look", {"x": 1}), None),
-        ({"id": "1", "name": "look", "args": {"x": 1}}, None),
-        (call("now", "{}"), None),
-        (call("now", '{"a": 1}'), "'now' takes no arguments"),
-        (call("delete_all", "{}"), "the tool 'delete_all' was not offered"),
-        (call("look", '{"x": "one"}'), "the arguments of 'look': 'one' is not of type 'integer'"),
-        (call("look", "{}"), "the arguments of 'look': 'x' is a required property"),
-        (call("look", "{"), "the arguments of 'look' are no JSON"),
-        (call("look", "[1]"), "the arguments of 'look' are no object"),
-    ],
-)
-async def test_tool_calls_are_held_to_what_was_offered(tool_call: dict[str, Any], reason: str | None) -> None:
-    options = {"generation_options": {"llm_params": {"tools": [LOOK, BARE]}}}
-    outcome = await Bench().run("tool_call_validation", {**options, "tool_calls": [tool_call]})
-    assert (outcome.is_blocked, outcome.reason) == (reason is not None, reason)
-
-
-def taking(**schema: Any) -> dict[str, Any]:
-    """A tool whose one argument is held to a schema."""
-    return {"type": "function", "function": {"name": "put", "parameters": {"properties": {"x": schema}}}}
-
-
-@pytest.mark.parametrize(
-    ("schema", "value", "fault"),
-    [
-        ({"pattern": "^a+$"}, "aa", None),
-        ({"pattern": "^a+$"}, "ab", "'ab' does not match '^a+$'"),
-        ({"pattern": "^(a+)+$"}, "a" * 5_000 + "!", "does not match '^(a+)+$'"),
-        ({"pattern": "^(?=a)"}, "a", "the schema of 'put' is invalid: '^(?=a)' is no pattern of RE2"),
-        ({"patternProperties": {"^n": {"type": "integer"}}}, {"n1": 1, "m": "one"}, None),
-        ({"patternProperties": {"^n": {"type": "integer"}}}, {"n1": "one"}, "'one' is not of type 'integer'"),
-        (
-            {"patternProperties": {"^(n+)+$": {}}, "additionalProperties": False},
-            {"n" * 5_000 + "!": 1},
-            "Additional properties are not allowed",
-        ),
-        ({"properties": {"a": {}}, "additionalProperties": False}, {"a": 1}, None),
-        ({"properties": {"a": {}}, "additionalProperties": False}, {"b": 1}, "'b' was unexpected"),
-        ({"additionalProperties": {"type": "integer"}}, {"b": 1}, None),
-        ({"additionalProperties": {"type": "integer"}}, {"b": "one"}, "'one' is not of type 'integer'"),
-        ({"unevaluatedProperties": False}, {}, "the schema of 'put' is invalid: `unevaluatedProperties`"),
-        ({"$ref": "#/properties/x"}, 1, "the schema of 'put' is invalid: it refers to itself without end"),
-        ({"$ref": "#/nowhere"}, 1, "the schema of 'put' is invalid"),
-        ({"type": "nothing"}, 1, "the schema of 'put' is invalid"),
-    ],
-)
-async def test_schemas_of_tools_need_not_be_trusted(
-    schema: dict[str, Any], value: Any, fault: str | None
-) -> None:
-    options = {"generation_options": {"llm_params": {"tools": [taking(**schema)]}}}
-    called = call("put", json.dumps({"x": value}))
-    outcome = await Bench().run("tool_call_validation", {**options, "tool_calls": [called]})
-    assert outcome.is_blocked is (fault is not None)
-    assert (fault or "") in (outcome.reason or "")
-
-
-async def test_a_schema_elsewhere_is_not_fetched() -> None:
-    asked: list[str] = []
-
-    class Schemas(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_error(404)
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Schemas) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        elsewhere = taking(**{"$ref": f"http://127.0.0.1:{server.server_port}/schema"})
-        options = {"generation_options": {"llm_params": {"tools": [elsewhere]}}}
-        outcome = await Bench().run(
-            "tool_call_validation", {**options, "tool_calls": [call("put", '{"x": 1}')]}
-        )
-        server.shutdown()
-    assert outcome.is_blocked
-    assert asked == []
-
-
-def result(content: Any = "42", **fields: Any) -> dict[str, Any]:
-    return {"role": "tool", "tool_call_id": "c1", "content": content, **fields}
-
-
-@pytest.mark.parametrize(
-    ("results", "reason"),
-    [
-        ([result()], None),
-        ([result(name="look")], None),
-        ([result(name="other")], "the result for 'c1' is of 'other', the call was of 'look'"),
-        ([result(tool_call_id="zz")], "no call has the id 'zz'"),
-        ([result(tool_call_id=None)], "no call has the id None"),
-        ([result(), result()], "a second result for the call 'c1'"),
-        ([result(content=5)], "the result for 'c1' has no content of a legal shape and size"),
-    ],
-)
-async def test_tool_results_are_held_to_the_calls(results: list[dict[str, Any]], reason: str | None) -> None:
-    context = {"tool_messages": results, "tool_calls": [call("look", "{}")]}
-    outcome = await Bench().run("tool_result_validation", context)
-    assert (outcome.is_blocked, outcome.reason) == (reason is not None, reason)
 
 
 # --- pictures ------------------------------------------------------------------------------------------------------
