@@ -52,11 +52,15 @@ from colang.values import ActionRef, FlowRef
 
 def advance(run: Run, instance: Instance, head: Head) -> None:
     """Slide `head` and everything it forks; a run-time error fails the flow and becomes a ColangError event."""
+    _slide_branch(run, instance, head)
+    _check_started(run, instance, head)
+
+
+def _slide_branch(run: Run, instance: Instance, head: Head) -> None:
     try:
         _slide(run, instance, head)
     except ColangRuntimeError as error:
         _fault(run, instance, head, error)
-    _check_started(run, instance, head)
 
 
 def _slide(run: Run, instance: Instance, head: Head) -> None:
@@ -329,13 +333,6 @@ def _fork(run: Run, instance: Instance, head: Head, instruction: Fork) -> None:
     for child in fork(run, instance, head, instruction.targets):
         if child.number in instance.heads and instance.status in RUNNING:
             _slide_branch(run, instance, child)
-
-
-def _slide_branch(run: Run, instance: Instance, head: Head) -> None:
-    try:
-        _slide(run, instance, head)
-    except ColangRuntimeError as error:
-        _fault(run, instance, head, error)
 
 
 def _merge(run: Run, instance: Instance, head: Head, _: Merge) -> None:
