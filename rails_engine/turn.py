@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 
 FAILED_RUNS_KEPT: Final = 100
 
+GRACE_S: Final = 0.01
+"""Seconds that a call waits for asynchronous actions which it started itself: what ends at once is part of its answer."""
+
 EVENT_BOUND: Final = 500
 """Events that one call processes at most; flows that answer each other for ever end here."""
 
@@ -114,6 +117,7 @@ class Turn:
         self._sent: list[Event] = []
         self._local: list[Job] = []
         self._deferred: list[Job] = []
+        self._unfinished: Sequence[Job] = ()
         self._failed_flows: set[str] = set()
         self._given_up: set[str] = set()
         self._processed = 0
@@ -129,6 +133,7 @@ class Turn:
             LLMCallException: the main model failed.
         """
         self._deferred = list(unfinished)
+        self._unfinished = unfinished
         try:
             self._inbox.extend(umim.received(event) for event in self._call.events)
             # What main says at once ends behind the inputs: nobody hears a greeting before it was spoken.
@@ -309,18 +314,22 @@ class Turn:
     # --- actions ---------------------------------------------------------------------------------------------------
 
     async def _wait(self) -> bool:
-        """Wait for the next action to end and queue its event; False if there is nothing to wait for."""
+        """Wait for the next action to end and queue its event; False if there is nothing left to wait for."""
         if len(self._local) == 1 and self._local[0].task is None and not self._deferred:
             # The usual case needs no task of its own.
             job = self._local.pop()
             self._finish(job, await job.run())
             return True
         waiting = [*self._local, *(self._deferred if self._call.blocking else ())]
+        patience = None
+        if not waiting:
+            waiting, patience = [job for job in self._deferred if job not in self._unfinished], GRACE_S
         if not waiting:
             return False
-        await asyncio.wait([job.launch() for job in waiting], return_when=asyncio.FIRST_COMPLETED)
+        tasks = [job.launch() for job in waiting]
+        ended, _ = await asyncio.wait(tasks, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         self._collect()
-        return True
+        return bool(ended)
 
     def _collect(self) -> None:
         """Queue the end of every action that has ended."""

@@ -97,3 +97,15 @@ async def test_nobody_has_to_stop_the_action_of_a_rail_that_has_failed() -> None
     events, _ = await app.process_events_async([said])
     assert [event["script"] for event in events if event["type"] == "StartUtteranceBotAction"] == ["fine"]
     assert not [event["type"] for event in events if event["type"].startswith("Stop")]
+
+
+async def test_what_ends_at_once_is_part_of_the_call_that_started_it() -> None:
+    slow = Slow()
+    app = opened(slow)
+    events, state = await app.process_events_async([{"type": "Work"}])
+    assert "Done" not in [event["type"] for event in events]
+    slow.gate.set()
+    assert await polled(app, state) == ["it"]
+    slow.gate.set()
+    events, _ = await app.process_events_async([{"type": "Work"}])
+    assert [event["v"] for event in events if event["type"] == "Done"] == ["it"]
