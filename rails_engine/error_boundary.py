@@ -1,9 +1,13 @@
-"""Where code of users runs, or a library that raises what it likes: it becomes one error that says whose it is."""
+"""Where code of users runs, or a library that raises what it likes.
+
+It becomes one error that says whose it is (`ErrorBoundary`), or is told and goes on (`OnError`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
+from typing import Any
 
 
 class ErrorBoundary:
@@ -36,3 +40,35 @@ class ErrorBoundary:
             raise self._made(ended) from error
         if isinstance(error, Exception) and not isinstance(error, self._passing):
             raise self._made(error) from error
+
+
+class OnError:
+    """`with OnError(tell): …` tells of what ends the body early, cancellation too; it goes on as it is.
+
+    Only errors of `kind` are told.
+    """
+
+    __slots__ = ("_kind", "_tell")
+
+    def __init__(
+        self, tell: Callable[[BaseException], object], kind: type[BaseException] = BaseException
+    ) -> None:
+        self._tell = tell
+        self._kind = kind
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, self._kind):
+            self._tell(error)
+
+
+def equal(one: Any, other: Any) -> bool:
+    """Whether two values are equal; those whose comparison raises, as that of a caller's values may, are not."""
+    try:
+        return bool(one == other)
+    except Exception:  # noqa: BLE001 -- the rim: a caller's `__eq__` may raise anything
+        return False

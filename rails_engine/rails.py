@@ -20,6 +20,7 @@ from rails_engine.colang1 import Colang1, history_of
 from rails_engine.colang2 import Colang2, open_state
 from rails_engine.config import RailsConfig
 from rails_engine.context import call_context, recorded, tell
+from rails_engine.error_boundary import OnError
 from rails_engine.errors import NoMessagesError, RailTypeNotConfiguredError, WrongDialectError
 from rails_engine.generation import LLMGenerationActions
 from rails_engine.llm import LLMCall, Reading, as_llm, public_model
@@ -151,10 +152,8 @@ class LLMRails(Answering, Registers):
 
         pushing = asyncio.ensure_future(push())
         try:
-            return await (self._one or self._dialog()).generate(request, trace, outlet)
-        except Exception as error:  # the rim: who reads along hears of whatever ended it, and it goes on
-            outlet.give(error_frame(error))
-            raise
+            with OnError(lambda error: outlet.give(error_frame(error)), Exception):
+                return await (self._one or self._dialog()).generate(request, trace, outlet)
         finally:
             outlet.close()
             await pushing

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from colang import ColangStateError, Event
 from colang.v1 import Program, State, restore, snapshot_of, step
+from rails_engine.error_boundary import equal
 from rails_engine.errors import InvalidStateError
 from rails_engine.lru import LruTable
 from rails_engine.prompts import History, Quoted
@@ -180,10 +181,7 @@ class SavedStories:
     def _recalled(self, events: tuple[EventDict, ...]) -> GivenOut | None:
         name = _name(events)
         given_out = self._given_out.get(name, None) if name is not None else None
-        try:
-            return given_out if given_out is not None and events == given_out.events else None
-        except Exception:  # noqa: BLE001 -- a caller's values may raise anything; they will be looked over
-            return None
+        return given_out if given_out is not None and equal(events, given_out.events) else None
 
 
 def _name(events: Sequence[Any]) -> str | None:

@@ -11,6 +11,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any, Final
 
 from rails_engine.chat import ChatMessage, Digest
+from rails_engine.error_boundary import equal
 from rails_engine.lru import LruTable
 from rails_engine.messages import NOTHING_CHECKED, Checked, is_plain
 from rails_engine.replies import ANSWERS, Reply, turn_start
@@ -120,10 +121,7 @@ class Stories:
         if messages[-1]["role"] != "user" or not all(map(is_plain, before[-2:])):
             return None
         told = self._told.get(_place(before), None)
-        try:
-            return told if told is not None and before == told.checked.messages else None
-        except Exception:  # noqa: BLE001 -- a caller's values may raise anything; they will be looked over
-            return None
+        return told if told is not None and equal(before, told.checked.messages) else None
 
 
 def _place(messages: Sequence[ChatMessage]) -> Hashable:

@@ -109,12 +109,11 @@ async def relay(produce: Callable[[Outlet], Awaitable[object]]) -> AsyncIterator
 async def _produced(produce: Callable[[Outlet], Awaitable[object]], outlet: Outlet) -> None:
     try:
         await produce(outlet)
-    except Exception as error:  # noqa: BLE001 -- the rim: a stream that has begun can only end with a frame
+    except BaseException as error:  # the rim: a stream that has begun can only end with a frame
         outlet.give(error_frame(error))
+        if not isinstance(error, Exception):  # cancelled by somebody else, or worse
+            raise
         outlet.give(closing_frame(None))
-    except BaseException as error:  # cancelled by somebody else, or worse: the reader has to know
-        outlet.give(error_frame(error))
-        raise
     finally:
         outlet.close()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any, Unpack
 
+from rails_engine.error_boundary import OnError
 from rails_engine.http.messages import HTTPClient, HTTPClientError, HTTPResponse, RequestParts
 from rails_engine.http.origin import address_of
 
@@ -37,14 +38,16 @@ class InstrumentedHTTPClient:
         attributes = _attributes(method, url)
         span = _span(self._tracer, method, attributes)
         began = time.perf_counter()
-        try:
-            response = await self._client.request(method, url, **parts)
-        except BaseException as error:  # whatever ends the request is told, and goes on
+
+        def failed(error: BaseException) -> None:
             self._ended(span, {**attributes, "error.type": type(error).__name__}, began, error)
-            raise
-        told = {"http.response.status_code": response.status_code}
-        failed = {"error.type": str(response.status_code)} if response.status_code >= 400 else {}
-        self._ended(span, {**attributes, **told, **failed}, began)
+
+        with OnError(failed):
+            response = await self._client.request(method, url, **parts)
+        told: dict[str, Any] = {"http.response.status_code": response.status_code}
+        if response.status_code >= 400:
+            told["error.type"] = str(response.status_code)
+        self._ended(span, {**attributes, **told}, began)
         return response
 
     def _ended(

@@ -11,6 +11,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from pydantic import BaseModel
 
 from rails_engine.content_parts import flattened, text_in
+from rails_engine.error_boundary import OnError
 from rails_engine.langchain.forms import ChainInput, last_user_text
 from rails_engine.langchain.messages import plain_message
 from rails_engine.llm import Completion, message_of
@@ -27,7 +28,7 @@ class ChainCall:
         config: RunnableConfig,
         kwargs: Mapping[str, Any],
     ) -> None:
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self.has_answered = False
         self._asked = asked
         self._runnable = runnable
@@ -41,16 +42,16 @@ class ChainCall:
         del events
         if self._runnable is None:
             raise RuntimeError("there is no chain to ask")
-        try:
+        with OnError(self._failed, Exception):
             self._raw = await self._runnable.ainvoke(self._question(context), self._config, **self._kwargs)
-        except Exception as error:  # the rim: the caller's own code may raise anything
-            self.failure = error
-            raise
         self.has_answered = True
         spoken = self._spoken()
         self._text = _text_of(spoken)
         calls = message_of(plain_message(spoken)).tool_calls if isinstance(spoken, AIMessage) else ()
         return Completion(self._text, tool_calls=calls)
+
+    def _failed(self, error: BaseException) -> None:
+        self.failure = error
 
     def _question(self, context: Mapping[str, Any]) -> Any:
         """What the caller gave; where a rail changed the user's message, with the changed one in it."""

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from rails_engine.error_boundary import OnError
 from rails_engine.llm.public import LLMModel, LLMResponse, LLMResponseChunk, Prompt, UsageInfo
 
 _OPERATION = "chat"
@@ -98,10 +99,8 @@ class InstrumentedLLMModel:
         if span is not None and self._content:
             span.set_attribute("gen_ai.input.messages", _as_json(prompt))
         try:
-            yield call
-        except BaseException as error:  # whatever ends the call is told, and goes on
-            call.failed(error)
-            raise
+            with OnError(call.failed):
+                yield call
         finally:
             if span is not None:
                 span.end()
