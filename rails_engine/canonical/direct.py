@@ -75,7 +75,7 @@ class Gone:
 def begins_directly(turn: CanonicalTurn, inputs: Sequence[EventDict]) -> bool:
     """Whether a turn begins as most do: no flow is under way, and a text is said, perhaps behind what goes with it."""
     machine = turn.scene.machine
-    if not inputs or machine.instances or machine.added or machine.variables["_retrieves"]:
+    if not inputs or machine.instances or machine.variables["_retrieves"]:
         return False
     *before, said = inputs
     return (
@@ -140,7 +140,7 @@ async def _answered(turn: CanonicalTurn, answers: list[Answer]) -> bool:
 
 def _is_answer(outcome: Outcome) -> bool:
     """Whether an action has answered with a message, and before it with no more than what led to it."""
-    if outcome.failure is not None or outcome.failed_rail is not None or not outcome.events:
+    if outcome.failure is not None or not outcome.events:
         return False
     *before, last = outcome.events
     return last["type"] == "BotMessage" and all(event["type"] == "BotThinking" for event in before)
@@ -186,9 +186,7 @@ async def _passed(turn: CanonicalTurn, direction: str, answers: list[Answer]) ->
 
 def _lets_go_on(turn: CanonicalTurn, outcome: Outcome) -> bool:
     """Whether an action has done nothing that the turn has to act upon; what it assigns is assigned."""
-    if failed(outcome.value, outcome.failure):
-        turn.trace.has_failed = True
-    if outcome.failure is not None or outcome.failed_rail is not None or outcome.events:
+    if failed(outcome.value, outcome.failure) or outcome.failed_rail is not None or outcome.events:
         return False
     if outcome.context_updates:
         turn.scene.machine.variables.update(outcome.context_updates)

@@ -9,6 +9,8 @@ import pytest
 
 from nemoguardrails import LLMRails, RailsConfig
 from nemoguardrails.actions import action
+from nemoguardrails.actions.actions import ActionResult
+from nemoguardrails.actions.rail_outcome import RailOutcome
 from nemoguardrails.testing import FakeLLMModel
 from nemoguardrails.types import LLMResponse, ToolCall, ToolCallFunction
 
@@ -51,7 +53,7 @@ rails:
   input: {flows: [look at input, look twice]}
   output: {flows: [shorten output, call the host]}
 """
-VERDICTS = ("fine", "refuse", "refuse twice", "rewrite", "warn", "raise")
+VERDICTS = ("fine", "refuse", "refuse twice", "rewrite", "warn", "raise", "shrug", "speak up", "assign")
 
 
 class World:
@@ -68,11 +70,15 @@ class World:
 
     def register(self) -> None:
         @action(is_system_action=True)
-        async def look(text: str) -> str:
+        async def look(text: str) -> Any:
             self.calls["look"] += 1
             if text == "raise":
                 raise RuntimeError("nothing to be seen")
-            return text
+            if text == "shrug":
+                return RailOutcome.failure(reason="who knows")
+            if text == "speak up":
+                return ActionResult(text, events=[{"type": "BotIntent", "intent": "warn"}])
+            return ActionResult(text, context_updates={"count": 7}) if text == "assign" else text
 
         @action(is_system_action=True)
         async def measure(text: str) -> int:
@@ -161,6 +167,80 @@ async def test_every_kind_of_answer_is_the_same_whether_or_not_somebody_reads(
         "fine", options={"log": {"activated_rails": True}}
     )
     assert unread == read
+
+
+WAITING = """
+define flow notice
+  event Bell
+  event UserMessage
+  bot warn
+"""
+BELL = {"role": "event", "event": {"type": "Bell"}}
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+CONVERSATIONS: dict[str, list[list[dict[str, Any]]]] = {
+    "a flow is under way": [[BELL], [{"role": "user", "content": "fine"}]],
+    "an event comes first": [[BELL, {"role": "user", "content": "fine"}]],
+    "nobody can read what is said": [
+        [{"role": "user", "content": [{"type": "text", "text": "fine"}, IMAGE]}],
+        [{"role": "user", "content": "fine"}],
+    ],
+    "output rails are skipped once": [
+        [{"role": "context", "content": {"skip_output_rails": True}}, {"role": "user", "content": "fine"}],
+        [{"role": "user", "content": "fine"}],
+    ],
+}
+
+
+@pytest.mark.parametrize("turns", CONVERSATIONS.values(), ids=CONVERSATIONS)
+async def test_what_is_more_than_an_utterance_is_heard_whether_or_not_somebody_reads(
+    turns: list[list[dict[str, Any]]],
+) -> None:
+    heard = []
+    for options in (None, {"log": {"activated_rails": True}}):
+        world = World(WAITING)
+        state: dict[str, Any] = {"events": []}
+        for turn in [[{"role": "context", "content": {"count": 0}}], *turns]:
+            response = await world.rails.generate_async(messages=turn, state=state, options=options)
+            state = response.state
+            heard.append(response.response)
+    half = len(heard) // 2
+    assert heard[:half] == heard[half:]
+    assert heard[0] != heard[-1]
+
+
+async def test_an_action_in_the_place_of_the_answer_is_remembered_whether_or_not_somebody_reads() -> None:
+    told = []
+    for options in (None, {"log": {"activated_rails": True}}):
+        world = World()
+
+        async def generate_user_intent() -> ActionResult:
+            return ActionResult(events=[{"type": "BotMessage", "text": "mine"}])
+
+        world.rails.register_action(generate_user_intent)
+        messages = [{"role": "context", "content": {"count": 0}}, {"role": "user", "content": "fine"}]
+        state: dict[str, Any] = {"events": []}
+        for wanted in (options, {"log": {"colang_history": True}}):
+            response = await world.rails.generate_async(messages=messages, state=state, options=wanted)
+            state = response.state
+        told.append((response.response, response.log.colang_history))
+    assert told[0] == told[1]
+    assert told[0][0][0]["content"] == "mine"
+
+
+async def test_a_rail_that_asks_for_a_value_names_its_variable_whether_or_not_somebody_reads() -> None:
+    asking = """
+define subflow look at output
+  # Is it rude?
+  $rudeness = ...
+"""
+    prompts = []
+    for options in ({}, {"options": {"log": {"activated_rails": True}}}):
+        world = World(asking, yaml=YAML.replace("shorten output", "look at output"))
+        given = await world.ask("fine", **options)
+        info = world.rails.explain()
+        prompts.append((given, [call.prompt for call in info.llm_calls]))
+    assert prompts[0] == prompts[1]
+    assert "rudeness" in prompts[0][1][1]
 
 
 GUARDED = """
@@ -273,7 +353,7 @@ async def test_what_a_rail_assigned_by_the_time_it_objects_is_assigned_once(text
     messages = [{"role": "context", "content": {"count": 0}}, {"role": "user", "content": text}]
     response = await world.rails.generate_async(messages=messages, state=state)
     saved = response.state["events"][-1]["machine"]["variables"]
-    assert saved["count"] == 1
+    assert saved["count"] == (7 if text == "assign" else 1)
 
 
 async def test_no_action_runs_twice() -> None:
