@@ -67,14 +67,12 @@ class Builder:
         return tuple(self._statement(child) for child in node.children)
 
     def _user_message(self, node: Tree[Token]) -> tree.UserMessage:
-        _, name, *lines = node.children
-        references = [name_of(str(as_tree(line).children[0])) for line in lines if _kind(line) == "reference"]
-        answers = (self.bot(as_tree(line)) for line in lines if _kind(line) == "bot")
+        lines = list(_lines_of(node))
         return tree.UserMessage(
-            name=name_of(str(name)),
-            examples=tuple(self._message(as_tree(line)) for line in lines if _kind(line) == "message"),
-            references=tuple(references),
-            answers=tuple(answers),
+            name=name_of(str(node.children[1])),
+            examples=tuple(self._message(line) for line in lines if line.data == "message"),
+            references=tuple(name_of(str(line.children[0])) for line in lines if line.data == "reference"),
+            answers=tuple(self.bot(line) for line in lines if line.data == "bot"),
             span=self._place.span(node),
         )
 
@@ -417,11 +415,11 @@ def _named(node: Tree[Token], name: str) -> Iterator[Tree[Token]]:
 
 
 def _lines_of(node: Tree[Token]) -> Iterator[Tree[Token]]:
-    """What stands below `define bot`, also in branches: its texts, and statements, which are nothing to say."""
+    """What stands below `define user` or `define bot`, also in branches: texts, and what is nothing to say."""
     for child in node.children:
-        if _kind(child) in {"message", "stray"}:
+        if _kind(child) in {"message", "stray", "bot", "reference"}:
             yield as_tree(child)
-        elif _kind(child) == "message_branch":
+        if _kind(child) in {"message_branch", "reference"}:
             yield from _lines_of(as_tree(child))
 
 

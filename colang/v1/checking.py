@@ -46,6 +46,13 @@ def check(
         found.extend(_unwritten(files, known_messages))
     found.extend(_twice(files))
     found.extend(
+        _warning(f"no user message is called `{name}`", message.span, "examples stand in double quotes")
+        for file in files
+        for message in file.user_messages
+        for name in message.references
+        if name not in intents
+    )
+    found.extend(
         _warning("a statement below `define bot` does nothing", stray, "define a flow that runs it")
         for file in files
         for message in file.bot_messages

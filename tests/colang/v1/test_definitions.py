@@ -53,6 +53,27 @@ def test_what_an_example_stands_for_is_no_example(lines: list[str]) -> None:
     assert read == {"gives a name": ("my name is John", "I am John")}
 
 
+def test_lines_without_quotes_below_a_users_message_name_others() -> None:
+    text = """
+define user asks
+  "tea"
+  stop asking
+  $kind = "black"
+  if $hungry
+    "cake"
+  bot pours
+    "Here."
+  create an order   # as well
+define user stop asking
+  "enough"
+define user create an order
+  "I order"
+"""
+    definitions = definitions_of([Source("a.co", text)])
+    assert definitions.user_messages["asks"] == ("tea", "cake", "enough", "I order")
+    assert definitions.bot_messages["pours"] == ("Here.",)
+
+
 def test_messages_are_the_quoted_lines() -> None:
     text = """
 define user asks
