@@ -59,8 +59,9 @@ class TurnVariables:
         return self._by_default
 
     def _whole(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        # Without intents the model answers at once; what is found for it passes the retrieval rails before.
-        answers_at_once = not self._has_intents and not self._config.passthrough
+        # A model that answers with its first call is told what was found for it, which passes the retrieval rails before.
+        at_once = not self._has_intents or self._config.rails.dialog.single_call.enabled
+        answers_at_once = at_once and not self._config.passthrough
         retrieves = answers_at_once and bool(asked["_retrieval_flows"])
         return {**_NOTHING_ASKED, **asked, "_retrieves": retrieves}
 

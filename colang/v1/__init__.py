@@ -19,7 +19,7 @@ from colang.v1.checking import check
 from colang.v1.coyml import flows_of_yaml
 from colang.v1.creation import CREATED, Creating, Creation
 from colang.v1.definitions import Definitions, definitions_of, flow_of_body
-from colang.v1.elements import CallFlow, FlowCode, RunAction, SetVariable, WaitEvent
+from colang.v1.elements import CallFlow, FlowCode, RunAction, SetVariable, WaitEvent, WaitUser
 from colang.v1.machine import call_flow, create_all, end_flow, hear, start_flow, step
 from colang.v1.moves import Standing
 from colang.v1.parser import parse, parse_all
@@ -43,6 +43,7 @@ __all__ = [
     "State",
     "Status",
     "WaitEvent",
+    "WaitUser",
     "call_flow",
     "check",
     "check_state",

@@ -17,7 +17,7 @@ from colang import ColangError
 from colang.v1 import CallFlow, Program, RunAction, flow_of_body
 from rails_engine.canonical import texts
 from rails_engine.canonical.scene import RESULT, CanonicalScene
-from rails_engine.canonical.similar import Examples, Near, in_prompt
+from rails_engine.canonical.similar import Examples, in_prompt
 from rails_engine.canonical.speech import REASONING, Speech
 from rails_engine.canonical.wording import NOTHING_TO_SAY
 from rails_engine.scene import Completion, Outcome
@@ -62,7 +62,7 @@ class CanonicalActions:
             return await self._single_call(scene, said)
         near = await self._examples.intents(said)
         variables = {
-            "examples": in_prompt(map(_utterance, near)),
+            "examples": in_prompt(map(str, near)),
             "potential_user_intents": ", ".join(dict.fromkeys(each.intent for each in reversed(near))),
         }
         text = await _ask(scene, "generate_user_intent", variables)
@@ -71,11 +71,10 @@ class CanonicalActions:
     async def _single_call(self, scene: CanonicalScene, said: str) -> Outcome:
         """Intent, next step and message from one completion; the latter two are kept for when they are asked for."""
         near = await self._examples.intents(said)
-        flows = self._examples.flows("user " + " ".join(each.intent for each in near))
         variables = {
-            "examples": in_prompt(flow.text for flow in flows) + in_prompt(map(_utterance, near)),
+            "examples": in_prompt(self._examples.exchanges(near)),
             "potential_user_intents": ", ".join(dict.fromkeys(each.intent for each in near)),
-            "relevant_chunks": scene.context.get("relevant_chunks"),
+            "relevant_chunks": await self._speech.background(scene) or "",
         }
         text = await _ask(scene, "generate_intent_steps_message", variables, tunable=True)
         intent, bot_intent, message = texts.single_call_of(text)
@@ -95,7 +94,7 @@ class CanonicalActions:
             return Outcome(events=({"type": "BotIntent", "intent": scene.notes["bot_intent"]},))
         intent = scene.last("UserIntent") or {}
         flows = self._examples.flows(f"user {intent.get('intent', '')}")
-        text = await _ask(scene, "generate_next_steps", {"examples": in_prompt(flow.text for flow in flows)})
+        text = await _ask(scene, "generate_next_steps", {"examples": in_prompt(flows)})
         if scene.config.enable_multi_step_generation and (body := _harmless(text, scene.program)):
             return Outcome(events=({"type": "start_flow", "flow_id": str(uuid4()), "flow_body": body},))
         return Outcome(events=({"type": "BotIntent", "intent": texts.next_intent_of(text)},))
@@ -136,10 +135,6 @@ class CanonicalActions:
         text = "\n".join(chunks)
         updates = {"relevant_chunks": text, "relevant_chunks_sep": chunks, "retrieved_for": query}
         return Outcome(text, updates)
-
-
-def _utterance(near: Near) -> str:
-    return f'user "{near.text}"\n  {near.intent}'
 
 
 async def _ask(

@@ -8,11 +8,12 @@ ranked by the words that they share.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from colang.v1 import FlowCode, Program
+from colang.v1 import FlowCode, Program, WaitUser
 from rails_engine.config.schema import UserMessagesConfig
 from rails_engine.dialog import likeness
 from rails_engine.knowledge import Knowledge
@@ -33,6 +34,10 @@ class Near:
     text: str
     intent: str
     score: float
+
+    def __str__(self) -> str:
+        """As prompts quote it."""
+        return f'user "{self.text}"\n  {self.intent}'
 
 
 @dataclass(slots=True)
@@ -77,10 +82,28 @@ class Examples:
                 self._indexed = self.knowledge.setup.intents(self.program.user_messages)
             return self._indexed
 
-    def flows(self, text: str) -> list[FlowCode]:
-        """The dialog flows nearest to `text`, best first."""
-        flows = [flow for flow in self.program.flows.values() if not flow.is_system and flow.text.strip()]
-        return _best(flows, [likeness(text, flow.text) for flow in flows])
+    def flows(self, text: str) -> list[str]:
+        """The dialog flows nearest to `text`, best first, as prompts quote them."""
+        flows = [quoted for flow in self._dialog() if (quoted := _quoted(flow))]
+        return _best(flows, [likeness(text, quoted) for quoted in flows])
+
+    def exchanges(self, near: Iterable[Near]) -> list[str]:
+        """What the flows do after the nearest utterances, to what is said last; the utterances alone where none does."""
+        near = list(near)
+        found = [exchange for each in near if (exchange := self._exchange(each))]
+        return found or list(map(str, near))
+
+    def _exchange(self, near: Near) -> str | None:
+        awaited = WaitUser(near.intent)
+        flow = next((flow for flow in self._dialog() if flow.elements[:1] == (awaited,)), None)
+        if flow is None:
+            return None
+        lines = [str(near), *_quoted(flow).splitlines()[1:]]
+        said = self.program.bot_messages.get(lines[-1].removeprefix("bot "))
+        return "\n".join([*lines, f'  "{said[0]}"'] if said else lines)
+
+    def _dialog(self) -> Iterator[FlowCode]:
+        return (flow for flow in self.program.flows.values() if not flow.is_system)
 
     def messages(self, intent: str) -> list[tuple[str, str]]:
         """Bot intents with a text of theirs, nearest to `intent` first."""
@@ -91,6 +114,20 @@ class Examples:
 def in_prompt(examples: Iterable[str]) -> str:
     """Examples, given best first, as prompts show them: the best last, nearest to the question."""
     return "".join(f"{example}\n\n" for example in reversed(list(examples)))
+
+
+def _quoted(flow: FlowCode) -> str:
+    """A flow's body without its settings, such as its priority, and without what stands above its first statement."""
+    kept: list[str] = []
+    is_setting = False
+    for line in filter(str.strip, flow.text.splitlines()):
+        is_setting = bool(_SETTING.match(line)) or (is_setting and line[0].isspace())
+        if not is_setting and (kept or not line.startswith("#")):
+            kept.append(line)
+    return "\n".join(kept)
+
+
+_SETTING: Final = re.compile(r"(?:priority|meta)\b")
 
 
 def _best(values: Sequence[T], scores: Sequence[float]) -> list[T]:

@@ -54,14 +54,18 @@ class Speech:
 
     async def _informed(self, scene: CanonicalScene) -> Outcome:
         """The same, once it has been looked up what the documents say."""
-        known = scene.machine.variables
-        return await self._plainly(scene, await _looked_up(scene.services, known) or _told(known))
+        return await self._plainly(scene, await self.background(scene))
 
     def _plainly(self, scene: CanonicalScene, told: str | None) -> Awaitable[Outcome]:
         """The same, with what the model is told from documents."""
         variables = {"history": scene.history, "relevant_chunks": told}
         request = scene.services.request(Completion("general", variables))
         return self._asked(scene, request, "general", _ANSWER)
+
+    async def background(self, scene: CanonicalScene) -> str | None:
+        """What documents, or else the caller, say to the user's message, for a question that comes before its intent."""
+        known = scene.machine.variables
+        return await _looked_up(scene.services, known) or _told(known)
 
     async def _passed_through(self, scene: CanonicalScene, task: str) -> Outcome:
         """The caller's messages as they are, to the model or to the caller's own function."""

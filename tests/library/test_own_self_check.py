@@ -104,3 +104,26 @@ async def test_the_verdict_is_saved_with_the_conversation(colang: str, config: s
         assert isinstance(response, GenerationResponse)
         state, replies = response.state or {}, [*replies, *response.response]
     assert [reply["content"] for reply in replies if isinstance(reply, dict)] == [REFUSAL, REFUSAL]
+
+
+@pytest.mark.parametrize(
+    ("rail", "answers", "variable"),
+    [
+        ("self check output", ["Tea.", "no"], "response"),
+        ("self check hallucination", ["Tea.", "Tea!", "Tea?", "yes"], "hallucination_response"),
+    ],
+)
+async def test_flows_read_the_verdict_of_a_rail_under_its_name(
+    rail: str, answers: list[str], variable: str
+) -> None:
+    task = rail.replace(" ", "_")
+    yaml = (
+        f"models: []\nrails: {{output: {{flows: [{rail}, note]}}}}\nprompts: [{{task: {task}, content: x}}]\n"
+    )
+    note = f"define subflow note\n  $seen = ${variable}.is_blocked\n"
+    rails = LLMRails(RailsConfig.from_content(note, yaml), llm=ScriptedLLM(answers))
+    checked = {"role": "context", "content": {"check_hallucination": True}}
+    messages = [checked, {"role": "user", "content": "hi"}]
+    found = await rails.generate_async(messages=messages, options={"output_vars": ["seen"]})
+    assert isinstance(found, GenerationResponse)
+    assert found.output_data == {"seen": False}

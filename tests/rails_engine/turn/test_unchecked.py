@@ -139,9 +139,16 @@ RETRIEVAL = {
 
 
 @pytest.mark.parametrize("rail", [*RETRIEVAL, ""])
-@pytest.mark.parametrize("dialog", [False, True])
-async def test_documents_pass_the_retrieval_rails_whether_or_not_there_are_intents(
-    tmp_path: Path, rail: str, dialog: bool
+@pytest.mark.parametrize(
+    ("dialog", "answers"),
+    [
+        ("none", ["so it is"]),
+        ("steps", ["ask", "so it is"]),
+        ("single", ['ask\nbot tell about it\n  "so it is"']),
+    ],
+)
+async def test_documents_pass_the_retrieval_rails_before_any_model_is_told_of_them(
+    tmp_path: Path, rail: str, dialog: str, answers: list[str]
 ) -> None:
     prompts: list[str] = []
 
@@ -150,13 +157,15 @@ async def test_documents_pass_the_retrieval_rails_whether_or_not_there_are_inten
             prompts.append(str(prompt))
             return await super().generate_async(prompt, **given)
 
-    flows = 'define user ask\n  "tea"\ndefine flow\n  user ask\n  bot tell about it\n' if dialog else ""
+    flows = (
+        'define user ask\n  "tea"\ndefine flow\n  user ask\n  bot tell about it\n' if dialog != "none" else ""
+    )
     (tmp_path / "kb").mkdir()
     (tmp_path / "kb" / "tea.md").write_text("# Tea\n\nA bad fact about tea.\n")
-    listed = "rails: {retrieval: {flows: [gate chunks]}}\n" if rail else ""
-    (tmp_path / "config.yml").write_text(f"models: []\n{listed}")
+    listed = "[gate chunks]" if rail else "[]"
+    single = f"dialog: {{single_call: {{enabled: {str(dialog == 'single').lower()}}}}}"
+    (tmp_path / "config.yml").write_text(f"models: []\nrails: {{retrieval: {{flows: {listed}}}, {single}}}\n")
     (tmp_path / "flows.co").write_text('define bot refuse\n  "refused"\n' + RETRIEVAL.get(rail, "") + flows)
-    answers = ["ask", "so it is"] if dialog else ["so it is"]
     rails = LLMRails(RailsConfig.from_path(str(tmp_path)), llm=Model(answers))
     reply = await rails.generate_async(messages=[{"role": "user", "content": "tea"}])
     assert reply["content"] == ("refused" if rail == "refused" else "so it is")
