@@ -288,14 +288,15 @@ def as_text(message: ChatMessage) -> str:
 
 def _strung(messages: Sequence[ChatMessage]) -> str:
     """The texts of messages one after the other; at once where all are of the usual kind."""
-    if len(messages) > 1:
-        try:
-            if set(map(len, messages)) == {2}:
-                text = _END.join(chain.from_iterable(map(_ROLE_AND_CONTENT, messages))) + _END
-                if text.count(_END) == 2 * len(messages) and _COUNTED not in text:
-                    return text
-        except (KeyError, TypeError):
-            pass
+    if len(messages) == 1:
+        return as_text(messages[0])
+    try:
+        if set(map(len, messages)) == {2}:
+            text = _END.join(chain.from_iterable(map(_ROLE_AND_CONTENT, messages))) + _END
+            if text.count(_END) == 2 * len(messages) and _COUNTED not in text:
+                return text
+    except (KeyError, TypeError):
+        pass
     return "".join(map(as_text, messages))
 
 

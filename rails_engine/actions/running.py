@@ -21,6 +21,7 @@ from rails_engine.errors import ActionError, ActionTimeoutError
 from rails_engine.values import value_class
 
 MAX_THREADS = 32
+_TEXTS = frozenset({str})
 _POSITION = re.compile(r"^\$(\d+)$")
 
 
@@ -90,11 +91,8 @@ def arguments_of(action: Action, given: Mapping[str, Any], injected: Mapping[str
         ActionError: an argument has no parameter.
     """
     if given.keys() <= action.named and injected.keys() <= action.named:
-        arguments = {**injected, **given}
-        for name, value in given.items():
-            if type(value) is not str:
-                arguments[name] = unwrapped(value)
-        return arguments
+        is_text = _TEXTS.issuperset(map(type, given.values()))
+        return {**injected, **(given if is_text else unwrapped(dict(given)))}
     parameters, arguments = action.parameters, {}
     first = 0 if "$0" in given else 1
     for name, value in given.items():

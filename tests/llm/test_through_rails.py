@@ -63,6 +63,49 @@ async def test_sound_and_files_reach_the_model(stub: Stub) -> None:
     assert [body["messages"][-1]["content"] for body in stub.requests] == [parts, parts]
 
 
+IMAGE = {"type": "image_url", "image_url": {"url": "https://x.test/a.png"}}
+TURNS = [
+    {"role": "user", "content": "first"},
+    {"role": "user", "content": "second"},
+    {"role": "user", "content": [{"type": "text", "text": "third"}, IMAGE]},
+    {"role": "user", "content": "fourth"},
+]
+
+
+@pytest.mark.parametrize("saved", [False, True], ids=["messages", "state"])
+async def test_an_endpoint_is_sent_the_whole_conversation_turn_after_turn(stub: Stub, saved: bool) -> None:
+    app, said, state = opened(stub), list[dict[str, Any]](), {}
+    for number, turn in enumerate(TURNS):
+        stub.replies.append(Reply(f"answer {number}"))
+        said.append(turn)
+        if saved:
+            response = await app.generate_async(messages=[turn], state=state)
+            answer, state = response.response[0], response.state
+        else:
+            answer = await app.generate_async(messages=said)
+        sent = stub.requests[-1]["messages"]
+        assert [message for message in sent if message["role"] != "system"] == said
+        said.append(answer)
+    await app.aclose()
+
+
+async def test_an_endpoint_is_not_sent_what_a_rail_refused_in_an_earlier_turn(stub: Stub) -> None:
+    app, state = opened(stub, REFUSING), {}
+    for text in ("good day", "this is forbidden", "and now?"):
+        response = await app.generate_async(messages=[{"role": "user", "content": text}], state=state)
+        state = response.state
+    await app.aclose()
+    assert len(stub.requests) == 2
+    assert "forbidden" not in json.dumps(stub.requests)
+    assert [message["content"] for message in stub.requests[-1]["messages"]][-1] == "and now?"
+
+
+REFUSING = """rails:
+  config: {regex_detection: {input: {patterns: [forbidden]}}}
+  input: {flows: [regex check input]}
+"""
+
+
 async def test_callers_are_told_of_the_last_call(stub: Stub) -> None:
     stub.replies = [Reply("hello", headers={"X-Request-Id": "r-77"})]
     response = await asked(stub, options={"log": {"llm_calls": True}})
