@@ -13,12 +13,11 @@ from typing import Any, Final
 
 from colang.v1 import Program
 from rails_engine.canonical import (
-    PASSTHROUGH,
-    RESULT,
     TRIGGERED,
     CanonicalRunner,
     CanonicalScene,
     CanonicalTurn,
+    Notes,
     OutputCheck,
     Stream,
     activated_rails,
@@ -200,7 +199,7 @@ class Colang1:
         for event in events:
             turn.see(turn.stamp(dict(event)))
         turn.scene.machine.variables.update(context)
-        turn.scene.notes[RESULT] = arguments.get("var_name")
+        turn.scene.notes.result = arguments.get("var_name")
         return await self._runner.run(turn, name, arguments)
 
     # --- one turn --------------------------------------------------------------------------------------------------
@@ -321,10 +320,10 @@ class Colang1:
         variables.update(self._variables.of(request))
         for name in filter(variables.get, TRIGGERED):  # a rail that stopped its turn is still named here
             variables[name] = None
-        notes: dict[str, Any] = {}
+        notes = Notes()
         if self._resources.config.passthrough:
-            notes["messages"] = [m for m in request.messages if m.get("role") not in _UNSHOWN]
-            notes[PASSTHROUGH] = request.passthrough
+            notes.messages = [m for m in request.messages if m.get("role") not in _UNSHOWN]
+            notes.passthrough = request.passthrough
         # Filters of the caller's may do with messages what they like: each turn makes them anew.
         own = self._resources.prompts.has_own_filters
         events = list(story.events) if own else History(story.events, story.quotes.take())

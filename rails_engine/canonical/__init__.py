@@ -16,22 +16,21 @@ from rails_engine.canonical.judging import OutputCheck
 from rails_engine.canonical.log import activated_rails
 from rails_engine.canonical.program import canonical_program, system_definitions
 from rails_engine.canonical.runner import CanonicalRunner, Verdict
-from rails_engine.canonical.scene import RESULT, TRIGGERED, CanonicalScene, Shown
+from rails_engine.canonical.scene import TRIGGERED, CanonicalScene, Notes, Shown
 from rails_engine.canonical.similar import Examples
 from rails_engine.canonical.speculation import copy_of, rewrites, run_ahead
-from rails_engine.canonical.speech import PASSTHROUGH, Speech
+from rails_engine.canonical.speech import Speech
 from rails_engine.canonical.stream import Stream
 from rails_engine.canonical.turn import CanonicalTurn
 
 __all__ = [
-    "PASSTHROUGH",
-    "RESULT",
     "TRIGGERED",
     "CanonicalActions",
     "CanonicalRunner",
     "CanonicalScene",
     "CanonicalTurn",
     "Examples",
+    "Notes",
     "OutputCheck",
     "Shown",
     "Speech",

@@ -16,9 +16,9 @@ from uuid import uuid4
 from colang import ColangError
 from colang.v1 import CallFlow, Program, RunAction, flow_of_body
 from rails_engine.canonical import texts
-from rails_engine.canonical.scene import RESULT, CanonicalScene
+from rails_engine.canonical.scene import BotTurn, CanonicalScene
 from rails_engine.canonical.similar import Examples, in_prompt
-from rails_engine.canonical.speech import REASONING, Speech
+from rails_engine.canonical.speech import Speech
 from rails_engine.canonical.wording import NOTHING_TO_SAY
 from rails_engine.scene import Completion, Outcome
 from rails_engine.umim import EventDict
@@ -79,7 +79,7 @@ class CanonicalActions:
         text = await _ask(scene, "generate_intent_steps_message", variables, tunable=True)
         intent, bot_intent, message = texts.single_call_of(text)
         name, said = bot_intent or texts.GENERAL_RESPONSE, message or NOTHING_TO_SAY
-        scene.notes.update(single_call=True, bot_intent=name, bot_message=said)
+        scene.notes.bot_turn = BotTurn(name, said)
         extra = {
             "bot_intent_event": {"type": "BotIntent", "intent": name},
             "bot_message_event": {"type": "BotMessage", "text": said},
@@ -90,8 +90,8 @@ class CanonicalActions:
 
     async def generate_next_steps(self, scene: CanonicalScene, _arguments: Mapping[str, Any]) -> Outcome:
         """The bot's next intent, or a flow of several steps where the configuration allows that."""
-        if scene.notes.get("single_call"):
-            return Outcome(events=({"type": "BotIntent", "intent": scene.notes["bot_intent"]},))
+        if scene.notes.bot_turn is not None:
+            return Outcome(events=({"type": "BotIntent", "intent": scene.notes.bot_turn.intent},))
         intent = scene.last("UserIntent") or {}
         flows = self._examples.flows(f"user {intent.get('intent', '')}")
         text = await _ask(scene, "generate_next_steps", {"examples": in_prompt(flows)})
@@ -111,7 +111,7 @@ class CanonicalActions:
         """A value that the comment above the assignment asks for; always text."""
         variables = {
             "instructions": arguments.get("instructions") or "",
-            "var_name": scene.notes.get(RESULT) or "value",
+            "var_name": scene.notes.result or "value",
             "examples": "",
         }
         return Outcome(texts.value_of(await _ask(scene, "generate_value", variables)))
@@ -149,7 +149,7 @@ async def _ask(
     request = services.request(Completion(task, everything, steady=True, tunable=tunable))
     steady = replace(request.sampling, temperature=scene.config.lowest_temperature)
     answer = await services.call(services.resources.model(task), replace(request, sampling=steady), task)
-    scene.notes[REASONING] = answer.reasoning
+    scene.notes.reasoning = answer.reasoning
     return services.parsed(task, answer.text)
 
 

@@ -16,7 +16,6 @@ from typing import Any, Final
 
 from colang.v1 import Program, go_through
 from rails_engine.canonical.program import is_turn_as_it_is, makes_turns
-from rails_engine.canonical.scene import RESULT
 from rails_engine.canonical.turn import Answer, CanonicalTurn
 from rails_engine.config import RailsConfig
 from rails_engine.errors import ActionNotFoundError
@@ -169,7 +168,7 @@ async def _passed(turn: CanonicalTurn, direction: str, answers: list[Answer]) ->
         element = next(walk)
         while not isinstance(element, bool) and turn.is_system(element.name):
             arguments = element.filling.filled(variables)
-            notes[RESULT] = element.result
+            notes.result = element.result
             try:
                 outcome = await turn.carry_out(element.name, arguments)
             except ActionNotFoundError:

@@ -9,7 +9,6 @@ from typing import Any, Final, TypeAlias
 
 from rails_engine.canonical.actions import CanonicalActions
 from rails_engine.canonical.scene import SAID_BY, TRIGGERED, CanonicalScene
-from rails_engine.canonical.speech import FILLED
 from rails_engine.canonical.turn import CanonicalTurn
 from rails_engine.config import asks_elsewhere
 from rails_engine.errors import ActionNotFoundError
@@ -108,8 +107,10 @@ class CanonicalRunner:
         They judge it beside the flow that says it: what stands behind it in that flow is said, too.
         """
         outcome = await plan.run(turn.scene, arguments)
-        if not turn.scene.notes.pop(FILLED, False):
+        notes = turn.scene.notes
+        if not notes.is_filled:
             return outcome
+        notes.is_filled = False
         *before, message = outcome.events
         updates: dict[str, Any] = {"bot_message": message["text"]}
         done: list[EventDict] = []

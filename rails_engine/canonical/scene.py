@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
@@ -12,6 +12,7 @@ from colang.v1 import State as Machine
 from rails_engine.config import RailsConfig, parse_flow_ref
 from rails_engine.llm import Completion
 from rails_engine.options import GenerationOptions
+from rails_engine.request import Passthrough
 from rails_engine.scene import RunningRail
 from rails_engine.services import TurnServices
 from rails_engine.umim import EventDict
@@ -29,8 +30,33 @@ TRIGGERED: Final = {
 SAID_BY: Final = "_said_by"
 """The variable that names the rail whose last act it was to speak: a rail that ends so has refused, as by `stop`."""
 
-RESULT: Final = "result"
-"""The note of the variable that the result of the running action goes to."""
+
+@value_class
+class BotTurn:
+    """What the bot is to do and say, as one call of the model wrote it down with the user's intent."""
+
+    intent: str
+    message: str
+
+
+@dataclass(slots=True)
+class Notes:
+    """What one step of a turn leaves for a later one."""
+
+    result: str | None = None
+    """The variable that the result of the running action goes to."""
+    messages: Sequence[Mapping[str, Any]] = ()
+    """The caller's messages, in passthrough mode."""
+    passthrough: Passthrough | None = None
+    """What takes the model's place in this turn."""
+    reasoning: str = ""
+    """What the model thought that was last asked for an intent, a step or a value."""
+    bot_turn: BotTurn | None = None
+    """Where one call of the model brings all (`single_call`)."""
+    is_filled: bool = False
+    """The message is a predefined one that holds somebody else's words: it is for the output rails."""
+    failed_rail: RunningRail | None = None
+    """The rail whose action failed last."""
 
 
 class Shown(Protocol):
@@ -75,8 +101,7 @@ class CanonicalScene:
     options: GenerationOptions | None = None
     shown: Shown | None = None
     state: Any = None
-    notes: dict[str, Any] = field(default_factory=dict)
-    """What one step of the turn leaves for a later one, such as the message of a single call."""
+    notes: Notes = field(default_factory=Notes)
 
     @property
     def config(self) -> RailsConfig:

@@ -57,7 +57,7 @@ def copy_of(turn: CanonicalTurn, runner: CanonicalRunner, calls: SpeculativeCall
         events=list(turn.scene.events),
         services=replace(turn.scene.services, speculative_calls=calls, is_speculative=True),
         shown=_Unread() if turn.scene.shown is not None else None,
-        notes=dict(turn.scene.notes),
+        notes=replace(turn.scene.notes),
     )
     return CanonicalTurn(scene, SpeculativeRunner(runner), Trace())
 

@@ -22,17 +22,8 @@ from rails_engine.services import TurnServices
 from rails_engine.speculative_calls import SpeculationEndedError
 from rails_engine.umim import EventDict
 
-REASONING: Final = "reasoning"
-"""The note of what the model thought that was last asked for an intent, a step or a value."""
-
-FILLED: Final = "filled"
-"""The note of a predefined message that holds somebody else's words: it is for the output rails."""
-
 _ANSWER: Final = Notation()
 _MESSAGE: Final = Notation(turns=True, nothing=NOTHING_TO_SAY)
-
-PASSTHROUGH: Final = "passthrough"
-"""The note of what takes the model's place in this turn."""
 
 
 class Speech:
@@ -69,7 +60,7 @@ class Speech:
 
     async def _passed_through(self, scene: CanonicalScene, task: str) -> Outcome:
         """The caller's messages as they are, to the model or to the caller's own function."""
-        function = scene.notes.get(PASSTHROUGH) or self.passthrough_fn
+        function = scene.notes.passthrough or self.passthrough_fn
         if function is not None:
             if scene.services.is_speculative:
                 raise SpeculationEndedError
@@ -88,22 +79,23 @@ class Speech:
     async def message(self, scene: CanonicalScene, intent: EventDict) -> Outcome:
         """The text of a bot intent."""
         name = str(intent.get("intent", ""))
-        thought = scene.notes.pop(REASONING, "")
+        thought, scene.notes.reasoning = scene.notes.reasoning, ""
         predefined = scene.program.bot_messages.get(name)
         if predefined:
             said = random.choice(predefined)
             filled = scene.services.fill(texts.template_of(said), scene.context)
             text = texts.written(filled)
             if filled != said and scene.rail is None:
-                scene.notes[FILLED] = True
+                scene.notes.is_filled = True
                 return _said(text, thought)
             # What no output rail will see is not shown.
             return _predefined(text, "" if scene.config.rails.output.flows else thought)
         if name.startswith("$") and name[1:] in scene.context:
             value = scene.context[name[1:]]
             return _said(texts.written("" if value is None else to_text(value)), thought)
-        if scene.notes.get("single_call") and scene.notes["bot_intent"] == name:
-            return _said(scene.notes["bot_message"], thought)
+        known = scene.notes.bot_turn
+        if known is not None and known.intent == name:
+            return _said(known.message, thought)
         if scene.config.passthrough:
             return await self._passed_through(scene, "generate_bot_message")
         near = self._examples.messages(name)
@@ -189,7 +181,7 @@ async def _shown(scene: CanonicalScene, shown: Shown, asking: Asking, notation: 
 def _given_messages(scene: CanonicalScene) -> list[Mapping[str, Any]]:
     """The caller's messages; the user's that this turn answers as the input rails left it."""
     text = scene.context.get("user_message") or ""
-    given = scene.notes.get("messages") or [{"role": "user", "content": text}]
+    given = scene.notes.messages or [{"role": "user", "content": text}]
     messages = [message if len(message) == 2 else _plain(message) for message in given]
     asked = next((p for p in range(len(messages) - 1, -1, -1) if messages[p].get("role") in _ASKING), 0)
     if messages[asked].get("role") == "user":

@@ -24,7 +24,7 @@ from colang.v1 import (
     resolved,
 )
 from rails_engine.canonical.refusals import not_found, refusal_of, told, unseen
-from rails_engine.canonical.scene import RESULT, SAID_BY, CanonicalScene, Shown
+from rails_engine.canonical.scene import SAID_BY, CanonicalScene, Shown
 from rails_engine.errors import ActionNotFoundError, InvalidRequestError
 from rails_engine.saved import is_marker
 from rails_engine.scene import Outcome
@@ -32,9 +32,6 @@ from rails_engine.trace import ActionRun, Trace, failed
 from rails_engine.umim import EventDict, Stamper
 from rails_engine.values import value_class
 from rails_engine.windows import StreamStoppedError
-
-FAILED_RAIL: Final = "failed_rail"
-"""The note of the rail that could not judge: its exception says so."""
 
 EVENT_BOUND: Final = 300
 """New events in one turn; flows that answer each other for ever end here."""
@@ -291,7 +288,7 @@ class CanonicalTurn:
     async def _act(self, start: EventDict) -> list[EventDict]:
         """Run an action: the events that are to be seen next."""
         name, params, key = start["action_name"], start.get("action_params"), start.get("action_result_key")
-        self.scene.notes[RESULT] = key
+        self.scene.notes.result = key
         arguments = resolved(params, self.scene.machine.variables) if params else {}
         self._set_about(name)
         outcome, failure = await self._outcome(name, arguments)
@@ -336,7 +333,7 @@ class CanonicalTurn:
     def _made(self, params: Mapping[str, Any]) -> EventDict:
         """The event that the parameters of `create_event` describe."""
         given = resolved(params["event"], self.scene.context)
-        failed = self.scene.notes.get(FAILED_RAIL)
+        failed = self.scene.notes.failed_rail
         if failed is not None and failed == self.scene.rail and str(given["_type"]).endswith("Exception"):
             given["reason"] = "error"
         return self.stamp({"type": given.pop("_type"), **given})
@@ -399,7 +396,7 @@ class CanonicalTurn:
         if outcome.failure is not None and isinstance(outcome.failure, ActionNotFoundError):
             return not_found(name)
         if outcome.failed_rail and outcome.failed_rail.flows:
-            scene.notes[FAILED_RAIL] = outcome.failed_rail
+            scene.notes.failed_rail = outcome.failed_rail
             if outcome.passes:
                 end_flow(scene.machine, outcome.failed_rail.flows[0])
         if outcome.failure is None:
