@@ -194,14 +194,15 @@ async def test_built_in_actions_may_be_called_by_hand() -> None:
 
 def test_built_in_rails_leave_the_variables_of_users_flows_alone() -> None:
     guarded = config(
-        'define flow\n  user ...\n  bot "still $outcome"\n',
+        'define user ask\n  "q"\ndefine flow\n  user ask\n  bot "still $outcome"\n',
         rails={
             "input": {"flows": ["regex check input"]},
             "config": {"regex_detection": {"input": {"patterns": ["bad"]}}},
         },
     )
     known = {"role": "context", "content": {"outcome": "open"}}
-    assert LLMRails(guarded).generate(messages=[known, user("hi")])["content"] == "still open"
+    rails = LLMRails(guarded, llm=FakeLLMModel(responses=["  ask"]))
+    assert rails.generate(messages=[known, user("hi")])["content"] == "still open"
 
 
 # --- handlers ------------------------------------------------------------------------------------------------------
