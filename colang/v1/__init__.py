@@ -1,8 +1,9 @@
 """Colang 1.0: its language, its instructions, its program and its machine.
 
 `grammar.lark` knows the kinds of lines and how they nest; names are free text, so `lines` takes apart what stands
-behind the first words, `builder` makes `tree` nodes of it, and `coyml` reads the same trees from YAML. `lowering`
-turns flows into `elements`, `definitions` gathers what several files define.
+behind the first words, `builder` makes `tree` nodes of it, with `meta` and the names of flows that have none
+(`anonymous`), and `coyml` reads the same trees from YAML. `lowering` turns flows into `elements`, `definitions` gathers
+what several files define.
 
 The two dialects share expressions, errors and the seam (an event in, commands out) but not the stepper. A flow of
 Colang 2.x acts when it is matched, and conflicts are settled among those that act; a flow of Colang 1.0 only offers

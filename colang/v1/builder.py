@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -14,7 +13,9 @@ from colang import tree as expressions
 from colang.errors import ColangSyntaxError
 from colang.source import Source, Span
 from colang.v1 import tree
+from colang.v1.anonymous import name_of_body
 from colang.v1.lines import Line, intents_of, name_of, unquoted
+from colang.v1.meta import meta_of, meta_of_json
 from colang.v2 import Place, as_tree
 
 _RUN = re.compile(r"(?:execute|exec|run)\s+(.*)\Z", re.DOTALL)
@@ -24,9 +25,6 @@ _INLINE_TEXT = re.compile(r'(.*?)\s*"(.*)"\s*\Z', re.DOTALL)
 _PARAMETER = re.compile(r"(\w+)\s*[:=]\s*(.*)\Z", re.DOTALL)
 _PLAIN_ENTRY = re.compile(r"(\w+)\s*[:=]\s*([^\W\d][\w -]*)\Z")
 _CONSTANTS = frozenset({"True", "False", "None", "true", "false", "null"})
-_COMMENT = re.compile(r'((?:[^"#]|"[^"]*")*)#.*')
-_CONTINUED = re.compile(r"(\sor)[ \t]*\n\s*")
-_DOCSTRING = re.compile(r'"{3}.*?"{3}', re.DOTALL)
 _TYPE = re.compile(r"[^\W\d]\w*\Z")
 
 
@@ -97,7 +95,7 @@ class Builder:
         text = self._text(as_tree(body))
         written = name_of(str(name[0])) if name else ""
         return tree.Flow(
-            name=written or anonymous(text),
+            name=written or name_of_body(text),
             modifiers=frozenset(words[1:-1]) | ({"subflow"} if words[-1] == "subflow" else frozenset()),
             body=self.body(as_tree(body)),
             text=text,
@@ -285,7 +283,7 @@ class Builder:
             ColangSyntaxError: it is no constant.
         """
         line = self._rest(node)
-        return self._meta_of([("priority", line.expression())], self._place.span(node))
+        return meta_of([("priority", line.expression())], self._source, self._place.span(node))
 
     def meta(self, node: Tree[Token]) -> tree.Meta:
         """`meta {"key": value}` on one line, or `key: value` on indented ones.
@@ -298,8 +296,9 @@ class Builder:
             message = "`meta` is followed by JSON, or by indented lines `key: value`"
             raise ColangSyntaxError(message, self._source, span)
         if isinstance(node.children[0], Token):
-            return tree.Meta(entries=self._json(str(node.children[0]), span), span=span)
-        return self._meta_of([self._meta_entry(child) for child in _named(node, "parameter")], span)
+            return meta_of_json(str(node.children[0]), self._source, span)
+        entries = [self._meta_entry(child) for child in _named(node, "parameter")]
+        return meta_of(entries, self._source, span)
 
     def _meta_entry(self, node: Tree[Token]) -> tuple[str, expressions.Expression]:
         """`key: value`; plain words are a text."""
@@ -308,28 +307,6 @@ class Builder:
         if words is None or words[2] in _CONSTANTS:
             return self._parameter(node)
         return words[1], expressions.Literal(value=words[2], span=self._place.span(node))
-
-    def _json(self, text: str, span: Span) -> tuple[tuple[str, expressions.Constant], ...]:
-        try:
-            entries = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise ColangSyntaxError(f"`meta` is followed by JSON: {error}", self._source, span) from None
-        constant = bool | int | float | str | None
-        if not isinstance(entries, dict) or not all(
-            isinstance(value, constant) for value in entries.values()
-        ):
-            message = "`meta` is followed by a map of numbers, texts, true and false"
-            raise ColangSyntaxError(message, self._source, span)
-        return tuple(entries.items())
-
-    def _meta_of(self, entries: list[tuple[str, expressions.Expression]], span: Span) -> tree.Meta:
-        for key, value in entries:
-            if not isinstance(value, expressions.Literal):
-                raise ColangSyntaxError(
-                    f"`{key}` is a number, a text, True or False", self._source, value.span
-                )
-        literals = [(key, value.value) for key, value in entries if isinstance(value, expressions.Literal)]
-        return tree.Meta(entries=tuple(literals), span=span)
 
     # --- blocks ---
 
@@ -390,20 +367,6 @@ class Builder:
                 break
             comments.append(text.removeprefix("#").strip())
         return "\n".join(reversed(comments)) or None
-
-
-def anonymous(text: str) -> str:
-    """The name of a flow that has none: the same text has the same one, however it is indented.
-
-    Logs and callers know these names from other implementations of Colang, so the number is theirs: the polynomial of 31
-    over the characters, as a signed number of 32 bits without its sign.
-    """
-    joined = _CONTINUED.sub(r"\1 ", _DOCSTRING.sub("", text))
-    lines = (_COMMENT.sub(r"\1", line).strip() for line in joined.split("\n"))
-    number = 0
-    for character in "".join(lines):
-        number = (number * 31 + ord(character)) & 0xFFFFFFFF
-    return f"anonymous-{min(number, 0x100000000 - number):x}"
 
 
 def _kind(child: Token | Tree[Token]) -> str:

@@ -15,7 +15,7 @@ from colang.errors import ColangLoadError
 from colang.source import Source, Span
 from colang.tree import Constant
 from colang.v1 import tree
-from colang.v1.builder import anonymous
+from colang.v1.anonymous import name_of_body
 from colang.v1.elements import FlowCode
 from colang.v1.lowering import lower_flow
 from colang.v1.parser import parse_body
@@ -55,7 +55,7 @@ def flow_of_yaml(entry: Mapping[str, Any], source: str = "config.yml") -> tree.F
             f"a flow in {source} needs a list of `elements`, and its `id` is a text: {entry!r}"
         )
     text = "\n".join(_lines(elements, f"flow `{name or elements[0]}` in {source}"))
-    name = name or anonymous(text)
+    name = name or name_of_body(text)
     span = Span(source, 1, 1, 1, 1)
     body = parse_body(Source(f"{source}, flow {name}", text))
     settings: tuple[tuple[str, Constant], ...] = tuple((key, entry[key]) for key in _SETTINGS if key in entry)
