@@ -18,8 +18,7 @@ from colang.v1 import Program, go_through
 from rails_engine.canonical.program import is_turn_as_it_is, makes_turns
 from rails_engine.canonical.turn import Answer, CanonicalTurn
 from rails_engine.config import RailsConfig
-from rails_engine.errors import ActionNotFoundError
-from rails_engine.saved import LAST_PROMPT
+from rails_engine.saved import LAST_PROMPT, is_marker
 from rails_engine.scene import Outcome
 from rails_engine.trace import failed
 from rails_engine.umim import EventDict
@@ -53,7 +52,7 @@ def may_go_directly(program: Program, config: RailsConfig) -> bool:
     guarded = config.rails.input, config.rails.output
     if program.user_messages or program.searching or any(each.parallel for each in guarded):
         return False
-    starting = (places for (kind, _), places in program.starters.items() if kind in _STEPS)
+    starting = (places for (kind, _), places in program.starters.items() if _happens(kind))
     return is_turn_as_it_is(program) and all(
         makes_turns(program.order[place]) for places in starting for place in places
     )
@@ -82,6 +81,11 @@ def begins_directly(turn: CanonicalTurn, inputs: Sequence[EventDict]) -> bool:
         and isinstance(said.get("final_transcript"), str)
         and all(event["type"] in _BESIDE for event in before)
     )
+
+
+def _happens(kind: str) -> bool:
+    """Whether events of a type, or with it those that tell of rails, are part of such a turn."""
+    return kind in _STEPS or is_marker(kind)
 
 
 async def go_directly(turn: CanonicalTurn, inputs: Sequence[EventDict]) -> Gone:
@@ -169,10 +173,7 @@ async def _passed(turn: CanonicalTurn, direction: str, answers: list[Answer]) ->
         while not isinstance(element, bool) and turn.is_system(element.name):
             arguments = element.filling.filled(variables)
             notes.result = element.result
-            try:
-                outcome = await turn.carry_out(element.name, arguments)
-            except ActionNotFoundError:
-                return False  # the flow will meet it again, and say so
+            outcome = await turn.carry_out(element.name, arguments)
             answers.append(Answer(element.name, arguments, outcome))
             if not _lets_go_on(turn, outcome):
                 return False

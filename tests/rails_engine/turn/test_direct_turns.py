@@ -51,8 +51,9 @@ YAML = """
 models: []
 rails:
   input: {flows: [look at input, look twice]}
-  output: {flows: [shorten output, call the host]}
+  output: {flows: [shorten output]}
 """
+HOSTED = YAML.replace("shorten output", "shorten output, call the host")
 VERDICTS = ("fine", "refuse", "refuse twice", "rewrite", "warn", "raise", "shrug", "speak up", "assign")
 
 
@@ -106,9 +107,10 @@ class World:
 
 
 @pytest.mark.parametrize("text", VERDICTS)
-async def test_the_answer_is_the_same_whether_or_not_somebody_reads_the_events(text: str) -> None:
-    unread = await World().ask(text)
-    read = await World().ask(text, options={"log": {"activated_rails": True}})
+@pytest.mark.parametrize("yaml", [YAML, HOSTED], ids=["own actions", "host's"])
+async def test_the_answer_is_the_same_whether_or_not_somebody_reads_the_events(text: str, yaml: str) -> None:
+    unread = await World(yaml=yaml).ask(text)
+    read = await World(yaml=yaml).ask(text, options={"log": {"activated_rails": True}})
     assert unread == read
 
 
@@ -129,6 +131,12 @@ define flow notice
     "to the end of an action": """
 define flow notice
   execute look
+  bot warn
+""",
+    "behind an assignment": """
+define flow notice
+  $noticed = True
+  event UserMessage
   bot warn
 """,
     "in place of a flow of the system": """
@@ -172,15 +180,15 @@ async def test_every_kind_of_answer_is_the_same_whether_or_not_somebody_reads(
 WAITING = """
 define flow notice
   event Bell
-  event UserMessage
-  bot warn
+  event BotMessage
+  $noticed = True
 """
 BELL = {"role": "event", "event": {"type": "Bell"}}
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 CONVERSATIONS: dict[str, list[list[dict[str, Any]]]] = {
     "a flow is under way": [[BELL], [{"role": "user", "content": "fine"}]],
     "an event comes first": [[BELL, {"role": "user", "content": "fine"}]],
-    "nobody can read what is said": [
+    "nobody has read what is said": [
         [{"role": "user", "content": [{"type": "text", "text": "fine"}, IMAGE]}],
         [{"role": "user", "content": "fine"}],
     ],
@@ -202,19 +210,25 @@ async def test_what_is_more_than_an_utterance_is_heard_whether_or_not_somebody_r
         for turn in [[{"role": "context", "content": {"count": 0}}], *turns]:
             response = await world.rails.generate_async(messages=turn, state=state, options=options)
             state = response.state
-            heard.append(response.response)
+            known = state["events"][-1]["machine"]["variables"]
+            heard.append((response.response, known.get("noticed"), world.calls.copy()))
     half = len(heard) // 2
     assert heard[:half] == heard[half:]
     assert heard[0] != heard[-1]
 
 
-async def test_an_action_in_the_place_of_the_answer_is_remembered_whether_or_not_somebody_reads() -> None:
+@pytest.mark.parametrize("is_system", [True, False])
+async def test_an_action_in_the_place_of_the_answer_is_remembered_whether_or_not_somebody_reads(
+    *, is_system: bool
+) -> None:
     told = []
     for options in (None, {"log": {"activated_rails": True}}):
         world = World()
 
+        @action(is_system_action=is_system)
         async def generate_user_intent() -> ActionResult:
-            return ActionResult(events=[{"type": "BotMessage", "text": "mine"}])
+            said = {"type": "BotMessage", "text": "mine"}
+            return ActionResult(events=[said], context_updates={"by": "hand"})
 
         world.rails.register_action(generate_user_intent)
         messages = [{"role": "context", "content": {"count": 0}}, {"role": "user", "content": "fine"}]
@@ -222,7 +236,8 @@ async def test_an_action_in_the_place_of_the_answer_is_remembered_whether_or_not
         for wanted in (options, {"log": {"colang_history": True}}):
             response = await world.rails.generate_async(messages=messages, state=state, options=wanted)
             state = response.state
-        told.append((response.response, response.log.colang_history))
+        known = state["events"][-1]["machine"]["variables"]
+        told.append((response.response, response.log.colang_history, known["by"]))
     assert told[0] == told[1]
     assert told[0][0][0]["content"] == "mine"
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemoguardrails import LLMRails, RailsConfig
+from nemoguardrails.actions import action
 from nemoguardrails.testing import FakeLLMModel
 
 STEPS = (
@@ -40,6 +41,22 @@ define subflow helper
   $helped = True
   bot warn
 """
+FIRST = (
+    "event UtteranceUserActionFinished",
+    "event UserMessage",
+    "event StartInputRails",
+    "event StartInputRail",
+    "event InputRailFinished",
+    "event InputRailsFinished",
+    "event BotMessage",
+    "event OutputRailsFinished",
+    "event StartUtteranceBotAction",
+    "event ContextUpdate",
+    "event Listen",
+    "execute look",
+    "$noticed = 1\n  event UserMessage",
+)
+LISTENING = st.none() | st.sampled_from(FIRST)
 WORDS = st.sampled_from(["tea", "ring", "raise", "sound a bell", ""])
 BODY = st.lists(st.sampled_from(STEPS), min_size=1, max_size=4)
 RAILS = st.lists(BODY, max_size=2)
@@ -49,7 +66,7 @@ SHOWN = ("count", "found", "seen", "known", "helped", "user_message", "bot_messa
 
 
 def rails_of(
-    inputs: list[list[str]], outputs: list[list[str]], answers: list[str]
+    inputs: list[list[str]], outputs: list[list[str]], answers: list[str], listening: str | None
 ) -> tuple[LLMRails, list[str]]:
     """Rails with these bodies over a model that gives these answers, and what their actions are asked."""
     flows = {f"input {place}": (body, "user_message") for place, body in enumerate(inputs)}
@@ -58,12 +75,15 @@ def rails_of(
         f"\ndefine subflow {name}\n  " + "\n  ".join(body).replace("MESSAGE", message) + "\n"
         for name, (body, message) in flows.items()
     )
+    if listening is not None:
+        colang += f"\ndefine flow notice\n  {listening}\n  $helped = True\n"
     listed = {
         kind: {"flows": [name for name in flows if name.startswith(kind)]} for kind in ("input", "output")
     }
     config = RailsConfig.from_content(colang_content=colang, config={"models": [], "rails": listed})
     rails, asked = LLMRails(config, llm=FakeLLMModel(responses=answers * 4)), list[str]()
 
+    @action(is_system_action=True)
     async def look(text: Any) -> Any:
         asked.append(str(text))
         if text == "raise":
@@ -107,12 +127,17 @@ def _unstamped(message: dict[str, Any]) -> dict[str, Any]:
     outputs=RAILS,
     answers=st.lists(WORDS, min_size=3, max_size=3),
     said=st.lists(WORDS, min_size=1, max_size=3),
+    listening=LISTENING,
 )
 def test_a_conversation_goes_the_same_whether_or_not_somebody_reads(
-    inputs: list[list[str]], outputs: list[list[str]], answers: list[str], said: list[str]
+    inputs: list[list[str]],
+    outputs: list[list[str]],
+    answers: list[str],
+    said: list[str],
+    listening: str | None,
 ) -> None:
     told = []
     for options in (None, {"log": {"activated_rails": True}}):
-        rails, asked = rails_of(inputs, outputs, answers)
+        rails, asked = rails_of(inputs, outputs, answers, listening)
         told.append((asyncio.run(conversation(rails, said, options)), asked, rails.llm.inference_count))
     assert told[0] == told[1]
