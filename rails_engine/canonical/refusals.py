@@ -10,7 +10,7 @@ from rails_engine.canonical.program import is_own
 from rails_engine.canonical.scene import CanonicalScene
 from rails_engine.canonical.texts import INTERNAL_ERROR
 from rails_engine.config import parse_flow_ref
-from rails_engine.content_parts import media_of
+from rails_engine.content_parts import unread_parts
 from rails_engine.scene import Outcome, RunningRail
 from rails_engine.umim import EventDict
 
@@ -22,12 +22,13 @@ def unseen(scene: CanonicalScene, reference: str) -> tuple[EventDict, ...]:
 
     Rails of the library say for themselves what they can read.
     """
-    if next(media_of(scene.context.get("user_message")), None) is None:
-        return ()
     name, config = parse_flow_ref(reference).name, scene.config
+    unread = unread_parts(scene.context.get("user_message"), allow_media=config.rails.input.allow_images)
+    if next(unread, None) is None:
+        return ()
     policy = config.rails.policies.get(name)
     passes = policy.allows_on_error or policy.reads_images if policy else config.rails.input.allows_on_error
-    if config.rails.input.allow_images or passes or not is_own(config, name):
+    if passes or not is_own(config, name):
         return ()
     log.warning("the rail %s cannot read all of the message and blocks (rails.input.allow_images)", name)
     return refusal_of(scene, RunningRail("input", (name,)))

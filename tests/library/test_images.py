@@ -103,6 +103,19 @@ async def test_what_the_configuration_lets_pass_passes(settings: str, policies: 
     assert "ImagePart" in asked.shown["main"][0]
 
 
+@pytest.mark.parametrize("flow", ["own action", "regex check input"])
+@pytest.mark.parametrize(
+    "part",
+    [DISGUISED, {"type": "output_text", "text": "a bad word"}, {"type": "thought", "thought": "a bad word"}],
+)
+async def test_words_do_not_pass_as_images(flow: str, part: dict[str, Any]) -> None:
+    asked = Asked(f"input: {{allow_images: true, flows: [{flow}]}}")
+    assert await asked.say([TEXT, part]) == {"role": "assistant", "content": INTERNAL}
+    assert [await asked.say([TEXT, seen]) for seen in (IMAGE, SOUND, FILE)] == [
+        {"role": "assistant", "content": "fine"}
+    ] * 3
+
+
 async def test_rails_side_by_side_block_too_and_raise_their_exceptions() -> None:
     asked = Asked("input: {parallel: true, flows: [own action]}", "enable_rails_exceptions: true")
     reply = await asked.say([IMAGE])

@@ -7,7 +7,7 @@ register another one under that name.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rails_engine.http import HTTPClient, HTTPClientError, http_call
@@ -42,9 +42,17 @@ def _read(url: str, status: int, text: bytes) -> Mapping[str, Any]:
     if len(text) > MAX_ANSWER_BYTES:
         raise EndpointError(f"{url}: more than {MAX_ANSWER_BYTES >> 20} MiB")
     try:
-        data = json.loads(text)
-    except ValueError as error:
+        data = json.loads(text, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
         raise EndpointError(f"{url}: the answer is no JSON: {text[:200]!r}") from error
     if not isinstance(data, dict):
         raise EndpointError(f"{url}: the answer is no JSON object: {text[:200]!r}")
     return data
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose names stand for one value each."""
+    fields = dict(pairs)
+    if any(fields[name] != value for name, value in pairs):
+        raise ValueError("a name has two values")
+    return fields

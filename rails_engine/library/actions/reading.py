@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from rails_engine.config import RailsConfig
-from rails_engine.content_parts import kind_of, media_of, text_in
+from rails_engine.content_parts import kind_of, text_in, unread_parts
 
 _TEXTS: Final[Mapping[str, str]] = {
     "user_message": "user_message",
@@ -44,15 +44,16 @@ def readable(content: Any, config: RailsConfig) -> str:
     """The text of a message's content.
 
     Raises:
-        UnreadableContentError: it holds more than text, and `rails.input.allow_images` is not set.
+        UnreadableContentError: it holds more than text, or, where `rails.input.allow_images` is set, than text and media.
     """
     if isinstance(content, str):
         return content
-    unseen = next(media_of(content), None)
-    if unseen is not None and not config.rails.input.allow_images:
+    allowed = config.rails.input.allow_images
+    unseen = next(unread_parts(content, allow_media=allowed), None)
+    if unseen is not None:
+        hint = "" if allowed else "; set rails.input.allow_images to let images, sounds and files pass"
         raise UnreadableContentError(
-            f"the message holds {kind_of(unseen)!r}, which this rail cannot read; "
-            "set rails.input.allow_images to let it pass"
+            f"the message holds {kind_of(unseen)!r}, which this rail cannot read{hint}"
         )
     return text_in(content)
 
