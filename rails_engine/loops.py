@@ -46,6 +46,15 @@ class PerLoop(Generic[T]):
             if self._discard is not None:
                 self._discard(thing)
 
+    def take(self) -> T | None:
+        """The `T` of the running loop, which is forgotten here; None where it has none.
+
+        Raises:
+            RuntimeError: no event loop runs in this thread.
+        """
+        with self._lock:
+            return self._made.pop(asyncio.get_running_loop(), None)
+
     def drain(self) -> list[tuple[asyncio.AbstractEventLoop, T]]:
         """Every pair of loop and thing, which are forgotten here."""
         with self._lock:

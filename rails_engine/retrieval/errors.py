@@ -14,8 +14,15 @@ RetrievalError
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from rails_engine.errors import ConfigurationError
+
+OFFLINE: Final = (
+    "Without a network, leave the engine out to use the built-in offline embedder, or name a model folder with "
+    "`engine: local`."
+)
+"""What can be done where a model cannot be reached."""
 
 
 class RetrievalError(Exception):

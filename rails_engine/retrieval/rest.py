@@ -17,7 +17,7 @@ from rails_engine.http import (
     RetryingHTTPClient,
     RetryPolicy,
 )
-from rails_engine.retrieval.errors import EmbeddingConfigError, EmbeddingRemoteError
+from rails_engine.retrieval.errors import OFFLINE, EmbeddingConfigError, EmbeddingRemoteError
 
 MAX_REPLY_BYTES = 256 << 20
 FIRST_WAIT_S = 0.5
@@ -106,7 +106,4 @@ def _refusal(name: str, status: int, text: bytes) -> EmbeddingConfigError | Embe
 
 
 def _unreachable(name: str, error: Exception) -> str:
-    return (
-        f"{name}: cannot be reached ({str(error) or type(error).__name__}). Without a network, leave the engine out to use the "
-        "built-in offline embedder, or name a model folder with `engine: local`."
-    )
+    return f"{name}: cannot be reached ({str(error) or type(error).__name__}). {OFFLINE}"

@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rails_engine.loops import PerLoop
 from rails_engine.retrieval.base import Embedder, EmbeddingKind
 from rails_engine.retrieval.errors import EmbeddingError
 
@@ -39,7 +39,7 @@ class BatchingEmbedder:
         self._embedder = embedder
         self._max_batch = max_batch
         self._hold_s = hold_s
-        self._queues: WeakKeyDictionary[asyncio.AbstractEventLoop, _Queue] = WeakKeyDictionary()
+        self._queues = PerLoop(_Queue)
 
     @property
     def model_name(self) -> str:
@@ -54,8 +54,7 @@ class BatchingEmbedder:
         """As the embedder inside; a caller that is cancelled leaves the others undisturbed."""
         if not texts or len(texts) >= self._max_batch:
             return await self._embedder.embed(texts, kind)
-        loop = asyncio.get_running_loop()
-        queue = self._queues.setdefault(loop, _Queue())
+        loop, queue = asyncio.get_running_loop(), self._queues.get()
         waiting = _Waiting(texts, kind, loop.create_future())
         queue.waiting.append(waiting)
         if queue.worker is None:

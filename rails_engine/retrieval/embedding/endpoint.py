@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
-from weakref import WeakKeyDictionary
 
+from rails_engine.loops import PerLoop
 from rails_engine.retrieval.base import EmbeddingKind
-from rails_engine.retrieval.errors import EmbeddingConfigError, EmbeddingError, EmbeddingRemoteError
+from rails_engine.retrieval.errors import OFFLINE, EmbeddingConfigError, EmbeddingError, EmbeddingRemoteError
 from rails_engine.retrieval.unsized import UnsizedEmbedder
 from rails_engine.retrieval.vectors import Vectors, of_one_length, remote_rows
 
@@ -67,7 +66,7 @@ class EndpointEmbedder(UnsizedEmbedder):
     def __init__(self, endpoint: Endpoint) -> None:
         super().__init__()
         self._endpoint = endpoint
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI] = WeakKeyDictionary()
+        self._clients: PerLoop[AsyncOpenAI] = PerLoop(lambda: _make_client(endpoint))
 
     @property
     def model_name(self) -> str:
@@ -87,14 +86,14 @@ class EndpointEmbedder(UnsizedEmbedder):
 
     async def aclose(self) -> None:
         """Close the client of the running loop."""
-        client = self._clients.pop(asyncio.get_running_loop(), None)
+        client = self._clients.take()
         if client is not None:
             await client.close()
 
     async def _request(self, texts: Sequence[str], kind: EmbeddingKind) -> Vectors:
         import openai
 
-        client = self._client()
+        client = self._clients.get()
         try:
             # The SDK asks for base64 unless told otherwise and decodes it, which halves the bytes on the wire.
             reply = await client.embeddings.create(
@@ -117,13 +116,6 @@ class EndpointEmbedder(UnsizedEmbedder):
         if self._endpoint.truncate:
             body["truncate"] = self._endpoint.truncate
         return body
-
-    def _client(self) -> AsyncOpenAI:
-        loop = asyncio.get_running_loop()
-        client = self._clients.get(loop)
-        if client is None:
-            client = self._clients[loop] = _make_client(self._endpoint)
-        return client
 
 
 def nvidia_base_url(base_url: str | None) -> str:
@@ -165,8 +157,5 @@ def _translated(error: Exception, name: str, key_variable: str) -> EmbeddingErro
     if isinstance(error, openai.APIStatusError):
         return EmbeddingRemoteError(f"{name}: HTTP {error.status_code}: {error.message}", error.status_code)
     if isinstance(error, openai.APIConnectionError):
-        return EmbeddingRemoteError(
-            f"{name}: cannot be reached ({error.__cause__ or error}). Without a network, leave the engine out to use "
-            "the built-in offline embedder, or name a model folder with `engine: local`."
-        )
+        return EmbeddingRemoteError(f"{name}: cannot be reached ({error.__cause__ or error}). {OFFLINE}")
     return EmbeddingRemoteError(f"{name}: {error}")

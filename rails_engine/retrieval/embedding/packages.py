@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rails_engine.retrieval.base import EmbeddingKind
-from rails_engine.retrieval.errors import EmbeddingConfigError
+from rails_engine.retrieval.errors import OFFLINE, EmbeddingConfigError
 from rails_engine.retrieval.unsized import UnsizedEmbedder
 from rails_engine.retrieval.vectors import Vectors, unit_rows
 
@@ -50,8 +50,7 @@ class PackageEmbedder(UnsizedEmbedder):
             raise EmbeddingConfigError(f"{self._name}: the package {error.name} is not installed") from error
         except (OSError, ValueError, RuntimeError) as error:
             raise EmbeddingConfigError(
-                f"{self._name}: the model could not be loaded ({error}). Without a network, leave the engine out to use "
-                "the built-in offline embedder, or name a model folder with `engine: local`."
+                f"{self._name}: the model could not be loaded ({error}). {OFFLINE}"
             ) from error
 
 

@@ -29,15 +29,19 @@ def numbered(chunks: Sequence[Chunk]) -> str:
 
 def citations_in(answer: str, chunks: Sequence[Chunk]) -> list[Citation]:
     """What `answer` cites, in the order of first mention; numbers that stand for no chunk are not among them."""
-    numbers = [int(number) for group in _CITED.findall(answer) for number in group.split(",")]
     return [
         Citation(number, chunks[number - 1].title, chunks[number - 1].provenance)
-        for number in dict.fromkeys(numbers)
+        for number in _numbers(answer)
         if 1 <= number <= len(chunks)
     ]
 
 
 def unknown_citations(answer: str, chunks: Sequence[Chunk]) -> list[int]:
     """Numbers that `answer` cites and no chunk has: a sign that the model made them up."""
-    numbers = [int(number) for group in _CITED.findall(answer) for number in group.split(",")]
-    return [number for number in dict.fromkeys(numbers) if not 1 <= number <= len(chunks)]
+    return [number for number in _numbers(answer) if not 1 <= number <= len(chunks)]
+
+
+def _numbers(answer: str) -> list[int]:
+    """The numbers that an answer cites, each once."""
+    numbers = (int(number) for group in _CITED.findall(answer) for number in group.split(","))
+    return list(dict.fromkeys(numbers))
