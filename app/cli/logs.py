@@ -37,8 +37,8 @@ class Verbosity:
         for level in wanted:
             if level not in LEVELS:
                 raise UsageError(f"--debug-level {level}: choose one of {', '.join(LEVELS)}.")
-        inside = verbose or no_llm or simplify
         least = min(wanted, key=lambda name: logging.getLevelNamesMapping()[name], default="WARNING")
+        inside = verbose or no_llm or simplify or least != "WARNING"
         return cls(inside=inside, prompts=not no_llm, short=simplify, level=least)
 
 

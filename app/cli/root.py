@@ -65,7 +65,10 @@ def chat(  # noqa: PLR0913, PLR0917 -- its parameters are the options of the com
     ] = False,
     debug_level: Annotated[
         list[str] | None,
-        typer.Option(help="Log messages to show: WARNING, INFO or DEBUG.", show_default=False),
+        typer.Option(
+            help="Log messages to show: WARNING, INFO or DEBUG. The latter two show what --verbose does, too.",
+            show_default=False,
+        ),
     ] = None,
     streaming: Annotated[bool, typer.Option(help="Show answers of a model while they are written.")] = False,
     server_url: Annotated[

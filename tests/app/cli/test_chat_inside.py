@@ -60,7 +60,8 @@ def test_simplify_shows_short_single_lines() -> None:
     [([], "WARNING"), (["info"], "INFO"), (["WARNING", "DEBUG"], "DEBUG"), (["INFO,DEBUG"], "DEBUG")],
 )
 def test_the_least_severe_level_wins(levels: list[str], level: str) -> None:
-    assert Verbosity.of(verbose=False, no_llm=False, simplify=False, levels=levels).level == level
+    verbosity = Verbosity.of(verbose=False, no_llm=False, simplify=False, levels=levels)
+    assert (verbosity.level, verbosity.inside) == (level, level != "WARNING")
 
 
 def test_an_unknown_level_names_the_known_ones() -> None:
