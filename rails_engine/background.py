@@ -2,7 +2,8 @@
 
 A synchronous call hands its coroutine to this loop's thread and waits. Model clients that it opens stay open for the
 next call, and an event loop of the caller is never touched: called inside a running one, the synchronous API refuses,
-since it would block it.
+since it would block it. Who patched that loop with `nest_asyncio`, as notebooks do, or set `DISABLE_NEST_ASYNCIO=false`,
+has said that it may be blocked.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import os
 import queue
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
@@ -41,12 +43,17 @@ class BackgroundLoop:
         Raises:
             RuntimeError: called inside a running event loop; `instead` names the method to await there.
         """
-        if _inside_a_loop():
+        around = _running_loop()
+        if not _may_be_blocked(around):
             work.close()
             raise RuntimeError(
                 f"this call would block the running event loop: await `{instead}` there instead"
             )
-        future = asyncio.run_coroutine_threadsafe(work, self._started())
+        loop = self._started()
+        if around is loop:  # an action that calls back: its own loop cannot do the work that it waits for
+            with ThreadPoolExecutor(1) as thread:
+                return thread.submit(asyncio.run, work).result()
+        future = asyncio.run_coroutine_threadsafe(work, loop)
         try:
             return future.result()
         finally:
@@ -71,11 +78,12 @@ class BackgroundLoop:
             finally:
                 found.put(end)
 
-        if _inside_a_loop():
+        around, loop = _running_loop(), self._started()
+        if not _may_be_blocked(around) or around is loop:
             raise RuntimeError(
                 f"this would block the running event loop: iterate over `{instead}` there instead"
             )
-        future = asyncio.run_coroutine_threadsafe(pump(), self._started())
+        future = asyncio.run_coroutine_threadsafe(pump(), loop)
         try:
             while not isinstance(item := found.get(), _End):
                 yield item
@@ -93,12 +101,22 @@ class BackgroundLoop:
             return self._loop
 
 
-def _inside_a_loop() -> bool:
+def _running_loop() -> asyncio.AbstractEventLoop | None:
     try:
-        asyncio.get_running_loop()
+        return asyncio.get_running_loop()
     except RuntimeError:
-        return False
-    return True
+        return None
+
+
+def _may_be_blocked(loop: asyncio.AbstractEventLoop | None) -> bool:
+    """Whether a call may wait: where no loop runs, or one that its owner made fit for that."""
+    if loop is None or hasattr(loop, "_nest_patched"):
+        return True
+    disabled = os.environ.get("DISABLE_NEST_ASYNCIO")
+    return disabled is not None and disabled.strip().lower() not in _TRUE
+
+
+_TRUE: Final = frozenset({"true", "1", "yes"})
 
 
 @cache

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
 
+from nemoguardrails import LLMRails, RailsConfig
+from nemoguardrails.testing import FakeLLMModel
 from rails_engine import engine
 from rails_engine.loops import PerLoop
 from tests.rails_engine.turn.test_background_actions import POLL, Slow, opened
@@ -67,3 +69,45 @@ async def test_of_too_many_conversations_with_actions_on_their_way_the_oldest_gi
         done.append([event["v"] for event in events if event["type"] == "Done"])
     assert done == [[], ["it"]]
     await app.aclose()
+
+
+# --- synchronous calls inside of a running loop ---------------------------------------------------------------------
+
+
+def answering(*answers: str, colang: str | None = None) -> LLMRails:
+    config = RailsConfig.from_content(colang, config={"models": []})
+    return LLMRails(config, llm=FakeLLMModel(responses=list(answers)))
+
+
+async def test_a_synchronous_call_in_a_loop_names_the_method_to_await() -> None:
+    with pytest.raises(RuntimeError, match="generate_async"):
+        answering("hi").generate("q")
+
+
+async def test_a_loop_that_was_patched_for_it_may_be_blocked() -> None:
+    asyncio.get_running_loop()._nest_patched = True  # type: ignore[attr-defined]  # as nest_asyncio leaves it
+    rails = answering("one", "two")
+    assert [rails.generate("q"), await rails.generate_async("q")] == ["one", "two"]
+
+
+@pytest.mark.parametrize(("value", "blocks"), [("false", True), ("0", True), ("true", False), ("1", False)])
+async def test_the_environment_may_let_loops_be_blocked(
+    monkeypatch: pytest.MonkeyPatch, value: str, blocks: bool
+) -> None:
+    monkeypatch.setenv("DISABLE_NEST_ASYNCIO", value)
+    with nullcontext() if blocks else pytest.raises(RuntimeError):
+        assert answering("hi").generate("q") == "hi"
+
+
+def test_an_action_may_call_back_synchronously(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISABLE_NEST_ASYNCIO", "false")
+    rails = answering(
+        "  ask",
+        colang='define user ask\n  "q"\ndefine flow\n  user ask\n  $x = execute ask_again\n  bot $x\n',
+    )
+
+    async def ask_again() -> str:
+        return f"they say {answering('hi').generate('q')}"
+
+    rails.register_action(ask_again)
+    assert rails.generate("q") == "they say hi"
