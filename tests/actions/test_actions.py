@@ -40,6 +40,7 @@ from rails_engine.errors import (
     ActionTimeoutError,
     ConfigCodeError,
 )
+from tests.loopback import serving
 
 
 @pytest.fixture
@@ -400,19 +401,12 @@ async def test_an_action_on_a_server() -> None:
             return web.json_response({"status": "failed", "result": None})
         return web.json_response({"status": "success", "result": body["action_parameters"]})
 
-    app = web.Application()
-    app.router.add_post("/v1/actions/run", answer)
-    site_runner = web.AppRunner(app)
-    await site_runner.setup()
-    await web.TCPSite(site_runner, "127.0.0.1", 0).start()
-    server = ActionsServer(f"http://127.0.0.1:{site_runner.addresses[0][1]}/")
-    try:
+    async with serving(answer, "/v1/actions/run", "POST") as url:
+        server = ActionsServer(f"{url}/")
         assert await server.run("echo", {"p": Point(1, ())}) == {"p": {"x": 1, "tags": []}}
         with pytest.raises(ActionServerError, match="'bad' failed"):
             await server.run("bad", {})
-    finally:
         await server.close()
-        await site_runner.cleanup()
 
 
 async def test_a_server_that_is_down() -> None:

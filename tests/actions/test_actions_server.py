@@ -14,6 +14,7 @@ from nemoguardrails import LLMRails, RailsConfig
 from nemoguardrails.testing import FakeLLMModel
 from rails_engine.actions import ActionsServer
 from rails_engine.errors import ActionNotFoundError, ActionServerError, ActionTimeoutError
+from tests.loopback import serving
 
 ONE = """
 define user ask
@@ -62,14 +63,8 @@ class Server:
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
     made = Server()
-    app = web.Application()
-    app.router.add_post("/v1/actions/run", made.run)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield made
-    await runner.cleanup()
+    async with serving(made.run, "/v1/actions/run", "POST") as made.url:
+        yield made
 
 
 async def said(app: LLMRails, text: str = "ask") -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.library.fault_table import ANSWER, CALL
+from tests.loopback import serving
 
 HELD_S = 5.0
 """How long a hanging or dripping answer lasts, far beyond any time limit of a rail."""
@@ -66,26 +67,17 @@ async def _dripped(request: web.Request) -> web.StreamResponse:
 
 
 @contextmanager
-def serving() -> Iterator[str]:
+def faulty_server() -> Iterator[str]:
     """The address of a server that runs in a thread of its own, so that no test's event loop owns it."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    app = web.Application()
-    app.router.add_post("/{fault}/{rest:.*}", handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-
-    async def start() -> int:
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        return int(runner.addresses[0][1])
-
-    port = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+    server = serving(handle, "/{fault}/{rest:.*}", "POST")
+    address = asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result(10)
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield address
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(20)
+        asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), loop).result(20)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from rails_engine.library.actions import EndpointError, post_json
 from tests.library.fronts import guarded, said
+from tests.loopback import serving
 
 ANSWERS = {
     "/refused": web.Response(status=403, text="no key"),
@@ -27,13 +28,8 @@ async def answer(request: web.Request) -> web.Response:
 
 @pytest.fixture
 async def address() -> AsyncIterator[str]:
-    app = web.Application()
-    app.router.add_post("/{path}", answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    async with serving(answer, "/{path}", "POST") as url:
+        yield url
 
 
 async def test_a_body_goes_out_and_an_object_comes_back(address: str) -> None:
@@ -66,14 +62,9 @@ async def test_the_turns_of_a_configuration_share_a_connection() -> None:
         connections.add(request.transport)
         return web.json_response({"jailbreak": False})
 
-    app = web.Application()
-    app.router.add_post("/classify", judge)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    nim = f"config: {{jailbreak_detection: {{nim_base_url: 'http://127.0.0.1:{runner.addresses[0][1]}'}}}}"
-    rails = guarded("1.0", f"input: {{flows: [jailbreak detection model]}}, {nim}")
-    assert [await said(rails, text) for text in ("one", "two", "three")] == ["fine"] * 3
-    assert len(connections) == 1
-    await rails.aclose()
-    await runner.cleanup()
+    async with serving(judge, "/classify", "POST") as url:
+        nim = f"config: {{jailbreak_detection: {{nim_base_url: '{url}'}}}}"
+        rails = guarded("1.0", f"input: {{flows: [jailbreak detection model]}}, {nim}")
+        assert [await said(rails, text) for text in ("one", "two", "three")] == ["fine"] * 3
+        assert len(connections) == 1
+        await rails.aclose()

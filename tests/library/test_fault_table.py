@@ -27,7 +27,7 @@ from tests.library.fault_table import (
     messages_of,
     yaml_of,
 )
-from tests.library.faulty_server import HELD_S, serving
+from tests.library.faulty_server import HELD_S, faulty_server
 
 NO_RAILS = {
     "hallucination warning": "adds a warning behind the answer, and blocks nothing",
@@ -36,7 +36,7 @@ NO_RAILS = {
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with serving() as address:
+    with faulty_server() as address:
         yield address
 
 

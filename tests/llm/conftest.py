@@ -13,6 +13,7 @@ from aiohttp import web
 
 from rails_engine.config import Model
 from rails_engine.llm import Chunk, Completion, LLMRequest, Message, Models, complete, create_models
+from tests.loopback import serving
 
 
 @dataclass
@@ -95,14 +96,9 @@ USAGE = {
 @pytest.fixture
 async def stub() -> AsyncIterator[Stub]:
     stub = Stub()
-    app = web.Application()
-    app.router.add_post("/{tail:.*}", stub.handle)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    stub.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    yield stub
-    await runner.cleanup()
+    async with serving(stub.handle, method="POST") as url:
+        stub.url = f"{url}/v1"
+        yield stub
 
 
 MakeModels = Callable[..., Models]

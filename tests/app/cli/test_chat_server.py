@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 
 from tests.app.cli.command import environment, run_here
+from tests.loopback import serving
 
 PATIENCE_S = 60.0
 
@@ -56,18 +57,10 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(*, older: bool = False) -> AsyncIterator[Server]:
-    server, app = Server(older=older), web.Application()
-    app.router.add_post("/v1/chat/completions", server.complete)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    server.url = f"http://{host}:{port}"
-    try:
+async def chat_server(*, older: bool = False) -> AsyncIterator[Server]:
+    server = Server(older=older)
+    async with serving(server.complete, "/v1/chat/completions", "POST") as server.url:
         yield server
-    finally:
-        await runner.cleanup()
 
 
 async def chat(*arguments: str, stdin: str) -> tuple[str, str]:
@@ -84,7 +77,7 @@ async def chat(*arguments: str, stdin: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize("older", [False, True])
 async def test_a_conversation_with_a_server_grows(older: bool) -> None:
-    async with serving(older=older) as server:
+    async with chat_server(older=older) as server:
         out, _ = await chat("--server-url", server.url, "--config-id", "parrot", stdin="one\ntwo\n")
         assert out == "you said one\nyou said two\n"
         assert [len(body["messages"]) for body in server.bodies] == [1, 3]
@@ -92,7 +85,7 @@ async def test_a_conversation_with_a_server_grows(older: bool) -> None:
 
 
 async def test_a_streamed_answer_ends_with_what_stopped_it() -> None:
-    async with serving() as server:
+    async with chat_server() as server:
         where = ("--server-url", f"{server.url}/", "--config-id", "parrot", "--streaming")
         assert await chat(*where, stdin="one\n") == ("you said one \n", "")
         out, complaints = await chat(*where, stdin="stop\nmore\n")
@@ -105,7 +98,7 @@ async def test_a_streamed_answer_ends_with_what_stopped_it() -> None:
 async def test_a_server_that_refuses_is_quoted_and_one_that_is_not_there_named(
     extra: tuple[str, ...],
 ) -> None:
-    async with serving() as server:
+    async with chat_server() as server:
         _, complaints = await chat("--server-url", server.url, "--config-id", "owl", *extra, stdin="x\n")
         assert complaints == "The server refused (HTTP 400): there is no such configuration\n"
         _, complaints = await chat("--server-url", server.url, "--config-id", "cuckoo", *extra, stdin="x\n")

@@ -34,6 +34,7 @@ from nemoguardrails.http import (
 from nemoguardrails.testing import RecordingHTTPClient
 from rails_engine.http import ClosableHTTPClient, HTTPRequest, HTTPTLSConfig
 from rails_engine.http.redirects import followed, origin_of, tls_for
+from tests.loopback import serving
 
 
 async def echo(request: web.Request) -> web.Response:
@@ -49,13 +50,8 @@ async def echo(request: web.Request) -> web.Response:
 
 @pytest.fixture
 async def address() -> AsyncIterator[str]:
-    app = web.Application()
-    app.router.add_route("*", "/{path}", echo)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    async with serving(echo) as url:
+        yield url
 
 
 async def test_a_request_and_its_answer(address: str) -> None:
@@ -160,16 +156,8 @@ async def hop(request: web.Request) -> web.Response:
 
 @pytest.fixture
 async def hops() -> AsyncIterator[list[str]]:
-    runners = []
-    for _ in range(2):
-        app = web.Application()
-        app.router.add_route("*", "/", hop)
-        runners.append(web.AppRunner(app, shutdown_timeout=0.1))
-        await runners[-1].setup()
-        await web.TCPSite(runners[-1], "127.0.0.1", 0).start()
-    yield [f"http://127.0.0.1:{runner.addresses[0][1]}/" for runner in runners]
-    for runner in runners:
-        await runner.cleanup()
+    async with serving(hop) as one, serving(hop) as other:
+        yield [f"{one}/", f"{other}/"]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from rails_engine.retrieval import (
     RetrievalSetup,
     rest,
 )
+from tests.loopback import serving
 from tests.rails_engine.retrieval.doubles import word_vector
 
 Body: TypeAlias = Mapping[str, Any]
@@ -151,14 +152,8 @@ class Service:
 async def service(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
     monkeypatch.setattr(rest, "FIRST_WAIT_S", 0.0)
     listening = Service()
-    app = web.Application()
-    app.router.add_post("/{rest:.*}", listening.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    listening.address = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield listening
-    await runner.cleanup()
+    async with serving(listening.answer, method="POST") as listening.address:
+        yield listening
 
 
 async def embed(service: Service, api: Api, texts: list[str], kind: EmbeddingKind, key: str = "k") -> Any:

@@ -16,6 +16,7 @@ from nemoguardrails.streaming import StreamingHandler
 from nemoguardrails.testing import FakeLLMModel
 from nemoguardrails.types import LLMResponseChunk
 from rails_engine.streaming import HELD, Frame, Outlet, relay
+from tests.loopback import serving
 
 PATIENCE_S = 20.0
 
@@ -44,18 +45,10 @@ class Endless:
 
 @asynccontextmanager
 async def endless() -> AsyncIterator[Endless]:
-    server, app = Endless(), web.Application()
-    app.router.add_post("/v1/chat/completions", server.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    server.url = f"http://{host}:{port}/v1"
-    try:
+    server = Endless()
+    async with serving(server.answer, "/v1/chat/completions", "POST") as url:
+        server.url = f"{url}/v1"
         yield server
-    finally:
-        await runner.cleanup()
 
 
 RAILS = "rails: {output: {flows: [gate out], streaming: {chunk_size: 4, context_size: 1}}}\n"
