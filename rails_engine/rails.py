@@ -45,7 +45,7 @@ from rails_engine.streaming import Frame, Outlet, error_frame
 from rails_engine.trace import Trace, call_info, history_text
 from rails_engine.turn import Call
 from rails_engine.umim import EventDict
-from rails_engine.verbose import set_verbose
+from rails_engine.verbose import is_verbose, set_verbose, show
 from rails_engine.verdicts import (
     check_options,
     checked_text,
@@ -66,7 +66,7 @@ class LLMRails(Answering, Registers):
 
     def __init__(self, config: RailsConfig, llm: Any = None, verbose: bool = False) -> None:
         if verbose:
-            set_verbose(verbose=True)
+            set_verbose(verbose=True, llm_calls=True)
         self.config = config
         self.watchers: list[Watcher] = []
         self._open(assemble(config, as_llm(llm) if llm is not None else None))
@@ -110,7 +110,7 @@ class LLMRails(Answering, Registers):
         self, request: Request, streaming_handler: Any = None
     ) -> str | dict[str, Any] | GenerationResponse:
         """Answer a request that has been read; see `generate_async`."""
-        trace = Trace(is_read=bool(self.watchers))
+        trace = Trace(is_read=bool(self.watchers) or is_verbose())
         try:
             with call_context(request.options, request.raw or request.messages):
                 if streaming_handler is not None:
@@ -300,6 +300,8 @@ class LLMRails(Answering, Registers):
         for watcher in self.watchers:
             for event in trace.events:
                 watcher(event)
+        if is_verbose():
+            show(trace)
 
     # --- registering -----------------------------------------------------------------------------------------------
 
