@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from app.bundled import find_config
 from app.cli.chat.driver import Driver
 from app.cli.chat.events_conversation import EventsConversation
-from app.cli.chat.inside import Inside
 from app.cli.chat.session import Session
+from app.cli.chat.turn_log import TurnLog
 from app.cli.chat.values import Tone
 from app.cli.logs import Verbosity
 from app.wiring import open_rails
@@ -50,7 +50,7 @@ class Desk:
         self._page = Page()
         self._session = Session(clock=lambda: self.now, uids=lambda: f"u{next(numbers)}")
         self._conversation = EventsConversation(
-            open_rails(find_config(config)), Inside(Verbosity(), self._page.show)
+            open_rails(find_config(config)), TurnLog(Verbosity(), self._page.show)
         )
         self._driver = Driver(self._conversation, self._session, self._page, lambda: self.now)
 

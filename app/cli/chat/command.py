@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, TypeAlias
 from app.bundled import find_config
 from app.cli.chat.driver import Conversation, Driver, Screen
 from app.cli.chat.events_conversation import EventsConversation
-from app.cli.chat.inside import Inside
 from app.cli.chat.messages_conversation import Answering, MessagesConversation
 from app.cli.chat.pipe import Pipe
 from app.cli.chat.rails_answers import RailsAnswers
 from app.cli.chat.server_answers import ServerAnswers
 from app.cli.chat.session import Session
+from app.cli.chat.turn_log import TurnLog
 from app.cli.logs import Verbosity, set_up
 from app.cli.progress import progress, progress_bar
 from app.errors import UsageError
@@ -95,8 +95,8 @@ OpenConversation: TypeAlias = Callable[[Screen], Conversation]
 
 def _in_messages(answers: Answering, options: ChatOptions) -> OpenConversation:
     def opened(screen: Screen) -> Conversation:
-        inside = Inside(options.verbosity, screen.show)
-        return MessagesConversation(answers, inside, screen.piece if options.streaming else None)
+        turn_log = TurnLog(options.verbosity, screen.show)
+        return MessagesConversation(answers, turn_log, screen.piece if options.streaming else None)
 
     return opened
 
@@ -104,7 +104,7 @@ def _in_messages(answers: Answering, options: ChatOptions) -> OpenConversation:
 def _in_events(rails: LLMRails, options: ChatOptions) -> OpenConversation:
     def opened(screen: Screen) -> Conversation:
         seed = 0 if Settings.from_environment().debug_mode else None
-        return EventsConversation(rails, Inside(options.verbosity, screen.show), seed)
+        return EventsConversation(rails, TurnLog(options.verbosity, screen.show), seed)
 
     return opened
 

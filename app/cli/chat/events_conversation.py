@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from app.cli.chat.driver import failing_in_words
-from app.cli.chat.inside import Inside, TurnRecord
+from app.cli.chat.flow_snapshot import snapshot_of
 from app.cli.chat.inspect import answer
-from app.cli.chat.picture import picture
+from app.cli.chat.turn_log import TurnLog, TurnRecord
 from app.cli.chat.values import UmimEvent
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ class EventsConversation:
     def __init__(
         self,
         rails: LLMRails,
-        inside: Inside,
+        turn_log: TurnLog,
         seed: int | None = None,
     ) -> None:
         self._rails = rails
-        self._inside = inside
+        self._turn_log = turn_log
         self._seed = seed
         self._state = self._beginning()
 
@@ -43,7 +43,7 @@ class EventsConversation:
             outcome, self._state = await self._rails.process_events_async(
                 [dict(e) for e in events], self._state
             )
-        self._inside.report(TurnRecord(events, self._rails.explain().llm_calls, outcome))
+        self._turn_log.report(TurnRecord(events, self._rails.explain().llm_calls, outcome))
         return list(outcome)
 
     def restart(self) -> None:
@@ -57,4 +57,4 @@ class EventsConversation:
     def inspect(self, question: str) -> str:
         """See `Conversation.inspect`."""
         machine = self._state.snapshot.machine if self._state and self._state.snapshot else None
-        return answer(question, picture(self._rails.program, machine))
+        return answer(question, snapshot_of(self._rails.program, machine))

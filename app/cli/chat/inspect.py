@@ -1,6 +1,6 @@
 """The debugger's answers: which flows exist, which run, who started whom, and what they wait for.
 
-It reads a picture of the state, never the state itself, so what it prints is testable without an engine.
+It reads a snapshot of the state, never the state itself, so what it prints is testable without an engine.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class InstanceRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class FlowSnapshot:
     """All flows of a program and their instances, parents before children."""
 
     flows: tuple[FlowRow, ...] = ()
@@ -61,25 +61,25 @@ class Picture:
         return [instance for instance in self.instances if instance.flow == flow and instance.active]
 
 
-def answer(question: str, picture: Picture) -> str:
+def answer(question: str, snapshot: FlowSnapshot) -> str:
     """The text for `flows …`, `flow …` or `tree …`."""
     word, *rest = question.split()
     options = {part for part in rest if part.startswith("--")}
     subject = " ".join(part for part in rest if not part.startswith("--"))
     if unknown := options - OPTIONS[word]:
         return f"!{word} has no option {', '.join(sorted(unknown))}; see !help."
-    return ANSWERS[word](picture, subject, options)
+    return ANSWERS[word](snapshot, subject, options)
 
 
-def _flows(picture: Picture, _: str, options: set[str]) -> str:
-    rows = [flow for flow in picture.flows if "--all" in options or picture.of(flow.name)]
+def _flows(snapshot: FlowSnapshot, _: str, options: set[str]) -> str:
+    rows = [flow for flow in snapshot.flows if "--all" in options or snapshot.of(flow.name)]
     if "--order-by-name" in options:
         rows.sort(key=lambda flow: flow.name)
     else:
         rows.sort(key=lambda flow: (-flow.priority, flow.loop, flow.name))
     table = [("Flow", "Loop", "Priority", "Instances", "Source")]
     table += [
-        (flow.name, flow.loop, f"{flow.priority:g}", _uids(picture.of(flow.name)), flow.source)
+        (flow.name, flow.loop, f"{flow.priority:g}", _uids(snapshot.of(flow.name)), flow.source)
         for flow in rows
     ]
     return _table(table) if rows else "No flow is active."
@@ -97,13 +97,13 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
 
-def _flow(picture: Picture, subject: str, _: set[str]) -> str:
+def _flow(snapshot: FlowSnapshot, subject: str, _: set[str]) -> str:
     if not subject:
         return "Which one? !flow NAME or !flow UID"
-    for flow in picture.flows:
+    for flow in snapshot.flows:
         if flow.name == subject:
-            return "\n".join([*_definition(flow), *(_line(i) for i in picture.of(flow.name))])
-    found = [i for i in picture.instances if i.uid == subject or i.short_uid == subject[:5]]
+            return "\n".join([*_definition(flow), *(_line(i) for i in snapshot.of(flow.name))])
+    found = [i for i in snapshot.instances if i.uid == subject or i.short_uid == subject[:5]]
     return "\n".join(_instance(found[0])) if found else f"Flow '{subject}' does not exist."
 
 
@@ -130,8 +130,8 @@ def _instance(instance: InstanceRow) -> Iterable[str]:
             yield f"  {title:<11} ${name} = {value!r}"
 
 
-def _tree(picture: Picture, _: str, options: set[str]) -> str:
-    shown = [i for i in picture.instances if "--all" in options or i.active]
+def _tree(snapshot: FlowSnapshot, _: str, options: set[str]) -> str:
+    shown = [i for i in snapshot.instances if "--all" in options or i.active]
     known = {instance.uid for instance in shown}
     children: dict[str | None, list[InstanceRow]] = {}
     for instance in shown:
@@ -162,7 +162,7 @@ def _caption(instance: InstanceRow) -> str:
     return f"{instance.flow}{arguments} ({instance.short_uid}, {instance.status})"
 
 
-ANSWERS: Final[Mapping[str, Callable[[Picture, str, set[str]], str]]] = {
+ANSWERS: Final[Mapping[str, Callable[[FlowSnapshot, str, set[str]], str]]] = {
     "flow": _flow,
     "flows": _flows,
     "tree": _tree,

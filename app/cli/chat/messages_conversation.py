@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Protocol
 
 from app.cli.chat.driver import failing_in_words
-from app.cli.chat.inside import Inside, ModelCall, TurnRecord
+from app.cli.chat.turn_log import ModelCall, TurnLog, TurnRecord
 from app.cli.chat.values import UmimEvent
 
 Message = dict[str, Any]
@@ -49,10 +49,10 @@ class MessagesConversation:
     """
 
     def __init__(
-        self, answering: Answering, inside: Inside, on_piece: Callable[[str | None], None] | None = None
+        self, answering: Answering, turn_log: TurnLog, on_piece: Callable[[str | None], None] | None = None
     ) -> None:
         self._answering = answering
-        self._inside = inside
+        self._turn_log = turn_log
         self._on_piece = on_piece
         self._messages: list[Message] = []
 
@@ -68,7 +68,7 @@ class MessagesConversation:
             answer = await self._answer(asked)
         self._messages = [*asked, {"role": "assistant", "content": answer}]
         spoken = {"type": "StartUtteranceBotAction", "action_uid": str(uuid.uuid4()), "script": answer}
-        self._inside.report(TurnRecord(events, self._answering.calls(), [spoken]))
+        self._turn_log.report(TurnRecord(events, self._answering.calls(), [spoken]))
         return [spoken] if self._on_piece is None else []
 
     async def _answer(self, messages: Sequence[Message]) -> str:

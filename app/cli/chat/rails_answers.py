@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from app.cli.chat.driver import ConversationError
-from app.cli.chat.inside import ModelCall
 from app.cli.chat.messages_conversation import Message
+from app.cli.chat.turn_log import ModelCall
 
 if TYPE_CHECKING:
     from rails_engine import LLMRails

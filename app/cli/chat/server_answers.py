@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from app.cli.chat.driver import ConversationError
-from app.cli.chat.inside import ModelCall
 from app.cli.chat.messages_conversation import Message
+from app.cli.chat.turn_log import ModelCall
 from rails_engine.http import (
     Exchange,
     HTTPAnswerSizeError,

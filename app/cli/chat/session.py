@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from app.cli.chat.stage import PERFORMANCES
+from app.cli.chat.bot_actions import PERFORMANCES
 from app.cli.chat.syntax import EventSyntaxError, TypedEvent, parse_event
 from app.cli.chat.timers import Timers
 from app.cli.chat.values import Command, Inspect, Leave, Restart, Show, Tell, Tone, UmimEvent

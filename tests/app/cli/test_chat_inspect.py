@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 import colang
-from app.cli.chat.inspect import FlowRow, InstanceRow, Picture, answer
-from app.cli.chat.picture import picture
+from app.cli.chat.flow_snapshot import snapshot_of
+from app.cli.chat.inspect import FlowRow, FlowSnapshot, InstanceRow, answer
 
 MAIN = "(main)11111aaaa"
 SAID = "(user said)22222bbbb"
-PICTURE = Picture(
+SNAPSHOT = FlowSnapshot(
     flows=(
         FlowRow("main", "main", 0.5, (), "main.co:1:1"),
         FlowRow("user said", "parent", 1.0, ("text",), "core.co:3:1"),
@@ -27,7 +27,7 @@ PICTURE = Picture(
 
 
 def test_the_tree_shows_who_started_whom_and_marks_what_is_awaited() -> None:
-    assert answer("tree", PICTURE).splitlines() == [
+    assert answer("tree", SNAPSHOT).splitlines() == [
         "main (11111, started)",
         "├── polling (33333, started)",
         "└── > user said `hi` (22222, started)",
@@ -36,11 +36,11 @@ def test_the_tree_shows_who_started_whom_and_marks_what_is_awaited() -> None:
 
 
 def test_the_whole_tree_shows_finished_flows_too() -> None:
-    assert answer("tree --all", PICTURE).splitlines()[-1] == "└── > bot say `Hello` (55555, finished)"
+    assert answer("tree --all", SNAPSHOT).splitlines()[-1] == "└── > bot say `Hello` (55555, finished)"
 
 
 def test_flows_lists_the_active_ones_by_priority() -> None:
-    assert answer("flows", PICTURE).splitlines() == [
+    assert answer("flows", SNAPSHOT).splitlines() == [
         "Flow       Loop    Priority  Instances  Source",
         "---------  ------  --------  ---------  -----------",
         "user said  parent  1         22222      core.co:3:1",
@@ -49,12 +49,12 @@ def test_flows_lists_the_active_ones_by_priority() -> None:
 
 
 def test_flows_lists_all_of_them_by_name() -> None:
-    names = [line.split("  ")[0] for line in answer("flows --all --order-by-name", PICTURE).splitlines()[2:]]
+    names = [line.split("  ")[0] for line in answer("flows --all --order-by-name", SNAPSHOT).splitlines()[2:]]
     assert names == ["bot say", "main", "user said"]
 
 
 def test_a_flow_is_shown_with_its_instances() -> None:
-    assert answer("flow user said", PICTURE).splitlines() == [
+    assert answer("flow user said", SNAPSHOT).splitlines() == [
         "flow user said $text",
         "  defined at  core.co:3:1",
         "  loop        parent, priority 1",
@@ -64,7 +64,7 @@ def test_a_flow_is_shown_with_its_instances() -> None:
 
 @pytest.mark.parametrize("uid", [MAIN, "11111"])
 def test_an_instance_is_shown_by_its_uid(uid: str) -> None:
-    assert answer(f"flow {uid}", PICTURE).splitlines() == [
+    assert answer(f"flow {uid}", SNAPSHOT).splitlines() == [
         f"main ({MAIN})",
         "  status      started, waits at main.co:3:3",
         "  parent      none",
@@ -81,15 +81,15 @@ def test_an_instance_is_shown_by_its_uid(uid: str) -> None:
     ],
 )
 def test_what_does_not_exist_is_said(question: str, reply: str) -> None:
-    assert answer(question, PICTURE) == reply
+    assert answer(question, SNAPSHOT) == reply
 
 
 @pytest.mark.parametrize("question", ["flows", "tree"])
 def test_before_the_first_turn_no_flow_is_active(question: str) -> None:
-    assert answer(question, Picture()) == "No flow is active."
+    assert answer(question, FlowSnapshot()) == "No flow is active."
 
 
-def test_the_picture_of_a_running_program_names_flows_places_and_loops() -> None:
+def test_the_snapshot_of_a_running_program_names_flows_places_and_loops() -> None:
     text = """\
 @loop("clock", 5)
 flow ticking
@@ -102,7 +102,7 @@ flow main
     program = colang.load([colang.Source("some/deep/folder/main.co", text)])
     state = colang.new_state(program, 1)
     go_on(program, state, colang.begin(program, state))
-    shown = picture(program, state)
+    shown = snapshot_of(program, state)
     assert answer("tree", shown).splitlines()[1].startswith("└── > ticking (")
     assert answer("flow ticking", shown).splitlines()[:3] == [
         "flow ticking",
@@ -110,7 +110,7 @@ flow main
         "  loop        clock, priority 5",
     ]
     assert "waits at folder/main.co:3:" in answer("flow ticking", shown)
-    assert answer("tree", picture(program, None)) == "No flow is active."
+    assert answer("tree", snapshot_of(program, None)) == "No flow is active."
 
 
 def test_a_restarted_flow_stays_with_whoever_activated_it() -> None:
@@ -120,7 +120,7 @@ def test_a_restarted_flow_stays_with_whoever_activated_it() -> None:
     go_on(program, state, colang.begin(program, state))
     for _ in range(3):
         go_on(program, state, colang.step(program, state, colang.Event("Hello")))
-    main, greeting = answer("tree", picture(program, state)).splitlines()
+    main, greeting = answer("tree", snapshot_of(program, state)).splitlines()
     assert main.startswith("main (")
     assert greeting.startswith("└── greeting (")
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import pytest
 
 from app.cli.chat.driver import ConversationError
-from app.cli.chat.inside import Inside, ModelCall
 from app.cli.chat.messages_conversation import Message, MessagesConversation
+from app.cli.chat.turn_log import ModelCall, TurnLog
 from app.cli.logs import Verbosity
 
 
@@ -34,7 +34,7 @@ class Parrot:
 def conversation_with(
     answering: Parrot, on_piece: Callable[[str | None], None] | None = None
 ) -> MessagesConversation:
-    return MessagesConversation(answering, Inside(Verbosity(), lambda text, tone: None), on_piece)
+    return MessagesConversation(answering, TurnLog(Verbosity(), lambda text, tone: None), on_piece)
 
 
 def said(text: str) -> dict[str, str]:

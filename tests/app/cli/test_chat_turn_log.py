@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.cli.chat.inside import TurnRecord, lines
+from app.cli.chat.turn_log import TurnRecord, lines
 from app.cli.logs import Verbosity
 from app.errors import UsageError
 

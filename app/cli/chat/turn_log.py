@@ -36,7 +36,7 @@ class TurnRecord:
     outcome: Sequence[UmimEvent]
 
 
-class Inside:
+class TurnLog:
     """Shows turns as far as the user wants to see them."""
 
     def __init__(self, verbosity: Verbosity, show: Callable[[str, Tone], None]) -> None:

@@ -1,18 +1,18 @@
-"""Takes the debugger's picture of a conversation: the flows of its program, and their instances."""
+"""What the debugger sees of a conversation: the flows of its program, and their instances."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import colang
-from app.cli.chat.inspect import FlowRow, InstanceRow, Picture
+from app.cli.chat.inspect import FlowRow, FlowSnapshot, InstanceRow
 
 
-def picture(program: colang.Program, state: colang.State | None) -> Picture:
+def snapshot_of(program: colang.Program, state: colang.State | None) -> FlowSnapshot:
     """The flows of `program`, and those that run in `state`; none run before the first turn."""
     infos = colang.flows(program, state) if state is not None else program.flows
     running = tuple(_instances(program, state)) if state is not None else ()
-    return Picture(tuple(_flow(info) for info in infos.values()), running)
+    return FlowSnapshot(tuple(_flow(info) for info in infos.values()), running)
 
 
 def place(span: colang.Span) -> str:

@@ -1,4 +1,4 @@
-"""The bot's stage: what each kind of bot action looks like in a text chat, and how it answers the conversation.
+"""Bot actions in a text chat: what each kind looks like, and how it answers the conversation.
 
 A conversation asks for an action with `Start<Action>` and waits to hear `<Action>Started` and `<Action>Finished`. Here a
 table says for each action what the user gets to see, and whether it is over at once (speech, gestures) or lasts until
