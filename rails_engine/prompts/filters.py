@@ -23,7 +23,7 @@ class Turn:
 def turns_of(history: str) -> Iterator[Turn]:
     """The turns of a 1.0 history; bot lines before the first user line make a turn without text."""
     turn: Turn | None = None
-    for line in history.splitlines():
+    for line in _lines_of(history):
         if line.startswith("user "):
             if turn:
                 yield turn
@@ -39,16 +39,34 @@ def turns_of(history: str) -> Iterator[Turn]:
         yield turn
 
 
+def _lines_of(history: str) -> Iterator[str]:
+    """The lines of a history; a text that goes on over several is one with what it belongs to."""
+    lines = history.splitlines()
+    closing = [len(lines)] * (len(lines) + 1)  # where the next line stands that ends with a quote
+    for place in range(len(lines) - 1, -1, -1):
+        closing[place] = place if lines[place].endswith('"') else closing[place + 1]
+    place = 0
+    while place < len(lines):
+        line, last = lines[place], place
+        if line.startswith(_TEXTS) and (not line.endswith('"') or line in _TEXTS):
+            last = closing[place + 1]
+        last = last if last < len(lines) else place
+        yield "\n".join(lines[place : last + 1])
+        place = last + 1
+
+
+_TEXTS = ('user "', '  "')
+
+
 def _unquoted(text: str) -> str:
-    whole = len(text) >= 2 and text[0] == text[-1] == '"'
-    return text[1:-1] if whole else text
+    return text.removeprefix('"').removesuffix('"')
 
 
 def first_turns(colang_history: str, n: int) -> str:
     """The first `n` user turns of a history."""
     kept: list[str] = []
     count = 0
-    for line in colang_history.splitlines():
+    for line in _lines_of(colang_history):
         count += _starts_turn(line)
         if count > n:
             return "\n".join(kept)
@@ -58,7 +76,7 @@ def first_turns(colang_history: str, n: int) -> str:
 
 def last_turns(colang_history: str, n: int) -> str:
     """The last `n` user turns of a history."""
-    lines = colang_history.rstrip("\n").splitlines()
+    lines = list(_lines_of(colang_history.rstrip("\n")))
     starts = [i for i, line in enumerate(lines) if _starts_turn(line)]
     first = starts[-n] if 0 < n <= len(starts) else 0
     return "\n".join(lines[first:]) + _ending(colang_history)
