@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from collections.abc import Awaitable, Mapping
@@ -14,7 +13,7 @@ from rails_engine.canonical import texts
 from rails_engine.canonical.scene import CanonicalScene, Shown
 from rails_engine.canonical.similar import Examples, in_prompt
 from rails_engine.canonical.wording import NOTHING_TO_SAY, Notation, Wording
-from rails_engine.llm import LLM, Chunk, LLMRequest, message_of, plain_messages
+from rails_engine.llm import LLM, Chunk, LLMRequest, message_of, plain_call, plain_messages
 from rails_engine.llm import Completion as Answer
 from rails_engine.request import Passthrough
 from rails_engine.scene import Completion, Outcome
@@ -233,15 +232,7 @@ def _spoken(answer: Answer, text: str) -> Outcome:
         events.append({"type": "BotThinking", "content": answer.reasoning})
         updates["bot_thinking"] = answer.reasoning
     if answer.tool_calls:
-        calls = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": _arguments(call.arguments)},
-            }
-            for call in answer.tool_calls
-        ]
-        events.append({"type": "BotToolCalls", "tool_calls": calls})
+        events.append({"type": "BotToolCalls", "tool_calls": list(map(plain_call, answer.tool_calls))})
     else:
         events.append({"type": "BotMessage", "text": text})
     return Outcome(None, updates, tuple(events))
@@ -252,11 +243,3 @@ def _prompt_of(request: LLMRequest) -> Any:
     if request.prompt is not None:
         return request.prompt
     return plain_messages(request.messages)
-
-
-def _arguments(text: str) -> Any:
-    """A tool call's arguments as data where they are JSON, else as the model wrote them."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -7,7 +7,6 @@ be given all of it each time.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -15,7 +14,7 @@ from typing import Any, Final
 from rails_engine.dialog.readers import Verbatim
 from rails_engine.dialog.speaking import speaking
 from rails_engine.llm import Completion as Answer
-from rails_engine.llm import ToolCall, message_of
+from rails_engine.llm import message_of, plain_call
 from rails_engine.scene import Outcome, Scene
 
 EXCHANGE: Final = "_tool_exchange"
@@ -59,7 +58,7 @@ def _exchange(
 
 
 def _outcome(scene: Scene, answer: Answer, exchange: list[dict[str, Any]]) -> Outcome:
-    calls = [as_message(call) for call in answer.tool_calls]
+    calls = list(map(plain_call, answer.tool_calls))
     updates: dict[str, Any] = {
         EXCHANGE: exchange,
         "bot_thinking": answer.reasoning or None,
@@ -75,12 +74,3 @@ def _outcome(scene: Scene, answer: Answer, exchange: list[dict[str, Any]]) -> Ou
         return Outcome(text, changed, ({"type": "BotToolCalls", "tool_calls": calls},))
     start = {"type": "StartFlow", "flow_id": HANDING_OVER, "calls": calls}
     return Outcome(text, changed, starts=(start,))
-
-
-def as_message(call: ToolCall) -> dict[str, Any]:
-    """A call as messages carry it; its arguments as data where they are JSON, else as the model wrote them."""
-    try:
-        arguments = json.loads(call.arguments or "{}")
-    except ValueError:
-        arguments = call.arguments
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}

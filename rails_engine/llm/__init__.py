@@ -79,6 +79,7 @@ from rails_engine.llm.several import samples
 from rails_engine.llm.shapes import (
     content_of,
     message_of,
+    plain_call,
     plain_messages,
     plain_metadata,
     public_message,
@@ -172,6 +173,7 @@ __all__ = [
     "llm_call",
     "message_of",
     "observed",
+    "plain_call",
     "plain_messages",
     "plain_metadata",
     "public_message",

@@ -229,6 +229,15 @@ def public_call(call: ToolCall) -> PublicToolCall:
     return PublicToolCall(call.id, "function", ToolCallFunction(call.name, arguments))
 
 
+def plain_call(call: ToolCall) -> dict[str, Any]:
+    """A call as messages and events carry it: its arguments as data where they are JSON, else as the model wrote them."""
+    try:
+        arguments = json.loads(call.arguments or "{}")
+    except ValueError:
+        arguments = call.arguments
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+
+
 def plain_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
     """Roles and texts; of what a prompt quotes, dictionaries that other prompts quote, too, so that nobody may change them."""
     return messages.lines(_plain) if isinstance(messages, Quotation) else list(map(_plain, messages))
