@@ -10,12 +10,12 @@ What comes in is looked over by `messages`, and what clients say was said before
 `admission`. What goes out passes `streaming`: `windows` lets an answer out as far as its rails allow, `cut_points` finds
 where it may be cut, `teller` follows what a turn of 2.x says, and `judge` asks the rails of 2.x beside the conversation.
 `parallel_rails` runs rails side by side; `speculation` and `speculative_calls` ask the model while input rails judge.
-`verdicts` is `check`.
+`rail_checks` is what `check` answers, `lint` the command of that name.
 
 A conversation between two turns is `state` (2.x), `saved` and `stories` (1.0); `turn_variables` is what a turn of 1.0
 begins with beside it. `umim`, `chat`, `replies`, `options` and `response` are the borders to events, messages and
 callers, and `trace` is the record that `explain()` and logs read. Users' code alone needs `context`,
-`helpers`, `buffers`, `streaming_handler`, `registers`, `runtime`, `guardrails` and `testing`.
+`helpers`, `buffers`, `streaming_handler`, `registration`, `runtime`, `guardrails` and `testing`.
 
 The names below are loaded when they are first used.
 """
@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rails_engine.buffers import BufferStrategy, ChunkBatch, RollingBuffer, get_buffer_strategy
     from rails_engine.chat import digest
-    from rails_engine.checking import Finding, findings_of
     from rails_engine.context import (
         LLMStats,
         explain_info_var,
@@ -59,6 +58,7 @@ if TYPE_CHECKING:
         new_var_uuid,
         safe_eval,
     )
+    from rails_engine.lint import Finding, findings_of
     from rails_engine.naming import camelcase_to_snakecase, snake_to_camelcase
     from rails_engine.options import (
         GenerationLogOptions,
@@ -119,7 +119,7 @@ _HOMES = {
     "ActivatedRail": "response",
     "ExecutedAction": "response",
     "ExplainInfo": "response",
-    "Finding": "checking",
+    "Finding": "lint",
     "GenerationLog": "response",
     "GenerationLogOptions": "options",
     "GenerationOptions": "options",
@@ -139,7 +139,7 @@ _HOMES = {
     "TestChat": "testing",
     "configure_logging": "verbose",
     "digest": "chat",
-    "findings_of": "checking",
+    "findings_of": "lint",
     "from_json": "state",
     "seeded": "state",
     "set_verbose": "verbose",

@@ -35,7 +35,14 @@ from rails_engine.messages import (
     require_plain_events,
 )
 from rails_engine.options import RailsResult, RailType, read_options
-from rails_engine.registers import Registers
+from rails_engine.rail_checks import (
+    check_options,
+    checked_text,
+    passed,
+    rail_types_of,
+    verdict,
+)
+from rails_engine.registration import Registration
 from rails_engine.request import Request
 from rails_engine.response import ExplainInfo, GenerationResponse
 from rails_engine.runtime import Runtime, Watcher
@@ -46,19 +53,12 @@ from rails_engine.trace import Trace, call_info, history_text
 from rails_engine.turn import Call
 from rails_engine.umim import EventDict
 from rails_engine.verbose import is_verbose, set_verbose, show
-from rails_engine.verdicts import (
-    check_options,
-    checked_text,
-    passed,
-    rail_types_of,
-    verdict,
-)
 
 CALLS_EXPLAINED: Final = 100
 """Model calls that `explain()` tells of."""
 
 
-class LLMRails(Answering, Registers):
+class LLMRails(Answering, Registration):
     """Guardrails for one configuration. Safe to call from many tasks at once: conversations share nothing.
 
     `llm` takes the place of the configuration's main model: an `LLMModel`, or a LangChain chat model.

@@ -10,7 +10,7 @@ from rails_engine.config import Model
 from rails_engine.llm import as_llm
 
 
-class Registers:
+class Registration:
     """The registering half of `LLMRails`; whatever is registered holds from the next call on."""
 
     _parts: Assembly
