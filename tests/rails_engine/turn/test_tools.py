@@ -149,3 +149,28 @@ async def test_tool_rails_run_side_by_side(direction: str, told: str, city: str,
     assert (reply.response[0]["content"] == REFUSAL) is bool(stopped)
     assert [rail.name for rail in judged if rail.stop] == stopped
     assert stopped or [rail.name for rail in judged] == ["meets first", "meets second"]
+
+
+FAILING = "define subflow first\n  $done = execute look\ndefine subflow second\n  $done = 1\n"
+
+
+@pytest.mark.parametrize("parallel", ["true", "false"])
+@pytest.mark.parametrize("direction", ["tool_output", "tool_input"])
+async def test_the_log_tells_of_a_tool_rail_that_stopped_because_it_could_not_judge(
+    direction: str, parallel: str
+) -> None:
+    listed = f"{direction}: {{parallel: {parallel}, flows: [first, second]}}"
+    config = RailsConfig.from_content(FAILING, f"models: []\npassthrough: true\nrails: {{{listed}}}\n")
+    app = LLMRails(config, llm=FakeLLMModel(llm_responses=[calling(("weather", {}))]))
+
+    async def look() -> None:
+        raise RuntimeError("down")
+
+    app.register_action(look)
+    answered = [{"role": "assistant", "content": "", "tool_calls": [CALLED]}, result("c0")]
+    results = answered if direction == "tool_input" else []
+    reply = await app.generate_async(
+        messages=[user("weather?"), *results], options={"log": {"activated_rails": True}}
+    )
+    judged = [rail for rail in reply.log.activated_rails if rail.type == direction]
+    assert [(rail.name, rail.stop, rail.decisions[-1]) for rail in judged] == [("first", True, "stop")]
