@@ -28,14 +28,15 @@ class Bucket:
     def __init__(self, owner: object) -> None:
         self.owner = owner
         self.plain: dict[HeadKey, None] = {}
-        self.keyed: Table[Key, tuple[HeadKey, ...]] = Table()
+        self.keyed: Table[Key, tuple[HeadKey, ...]] | None = None
+        """None as long as nobody waits for an argument: most events are waited for as they are."""
         self.arguments: dict[str, int] = {}
 
     def copy(self, owner: object) -> Bucket:
         """The same heads for the state whose token is `owner`; the tables by argument stay shared until they change."""
         twin = Bucket(owner)
         twin.plain = self.plain.copy()
-        twin.keyed = self.keyed.fork()
+        twin.keyed = self.keyed.fork() if self.keyed is not None else None
         twin.arguments = self.arguments.copy()
         return twin
 
@@ -44,6 +45,8 @@ class Bucket:
         if key is None:
             self.plain[head] = None
             return
+        if self.keyed is None:
+            self.keyed = Table()
         shard = self.keyed.own(key)
         shard[key] = (*shard.get(key, ()), head)
         self.arguments[key[0]] = self.arguments.get(key[0], 0) + 1
@@ -57,6 +60,8 @@ class Bucket:
         if key is None:
             del self.plain[head]
             return
+        if self.keyed is None:
+            raise KeyError(key)
         shard = self.keyed.own(key)
         left = tuple(other for other in shard[key] if other != head)
         if left:
@@ -70,6 +75,8 @@ class Bucket:
     def candidates(self, arguments: Mapping[str, Any]) -> list[HeadKey]:
         """The heads that may match an event with these arguments, in no particular order."""
         found = list(self.plain)
+        if self.keyed is None:
+            return found
         for name in self.arguments:
             value = arguments.get(name)
             if type(value) is str:
@@ -125,6 +132,6 @@ class Index:
         for name, bucket in self.buckets.items():
             for head in bucket.plain:
                 yield (name, None), head
-            for key, heads in bucket.keyed.items():
+            for key, heads in bucket.keyed.items() if bucket.keyed is not None else ():
                 for head in heads:
                     yield (name, key), head

@@ -14,6 +14,7 @@ from colang.errors import ColangBudgetError, ColangRuntimeError
 from colang.expressions import to_text
 from colang.instructions import FlowCode
 from colang.machine.actions import release_actions
+from colang.machine.frame import Frame
 from colang.machine.run import Run
 from colang.machine.signal import Scores, Signal
 from colang.machine.state import RUNNING, Head, Instance, Status
@@ -88,7 +89,6 @@ def _loop_of(run: Run, code: FlowCode, parent: Instance | None) -> str:
 def bind(run: Run, instance: Instance, passed: Any) -> None:
     """Set parameters and out-members; defaults are evaluated afresh, without variables in sight."""
     code = instance.flow
-    bare = run.at(Instance("", code, ""))
     for i, parameter in enumerate(code.parameters):
         place = f"${i}"
         if parameter.name in passed:
@@ -96,7 +96,7 @@ def bind(run: Run, instance: Instance, passed: Any) -> None:
         elif place in passed:
             value = passed[place]
         else:
-            value = parameter.default(bare) if parameter.default else None
+            value = parameter.default(_bare(run, code)) if parameter.default else None
         instance.arguments[parameter.name] = value
     for i in range(len(code.parameters)):
         if f"${i}" in passed:
@@ -106,7 +106,12 @@ def bind(run: Run, instance: Instance, passed: Any) -> None:
             parameter.name: instance.arguments[parameter.name] for parameter in code.parameters
         }
     for member in code.members:
-        instance.locals[member.name] = member.default(bare) if member.default else None
+        instance.locals[member.name] = member.default(_bare(run, code)) if member.default else None
+
+
+def _bare(run: Run, code: FlowCode) -> Frame:
+    """The surroundings of a flow of which nothing is known yet."""
+    return run.at(Instance("", code, ""))
 
 
 def launch(run: Run, instance: Instance, scores: Scores) -> Head:
