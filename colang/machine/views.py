@@ -85,7 +85,11 @@ def awaited_flows(program: Program, state: State) -> list[str]:
     """Names of the flows whose end some head waits for, in order, without repetition."""
     run = Run(program, state)
     bucket = state.index.buckets.get("FlowFinished")
-    keys = [key for heads in bucket.keyed.values() for key in heads] if bucket and bucket.keyed is not None else []
+    keys = (
+        [key for heads in bucket.keyed.values() for key in heads]
+        if bucket and bucket.keyed is not None
+        else []
+    )
     names: dict[str, None] = {}
     for instance, head in _heads(state, keys):
         instruction = instance.flow.code[head.pc]
