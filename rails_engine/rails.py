@@ -80,13 +80,13 @@ class LLMRails(Answering, Registration):
         self._last = Trace()
         self._last_task: weakref.ref[asyncio.Task[Any]] | None = None
         self._calls: deque[LLMCall] = deque(maxlen=CALLS_EXPLAINED)
-        self._two: Colang2 | None = None
-        self._one: Colang1 | None = None
+        self._colang2: Colang2 | None = None
+        self._colang1: Colang1 | None = None
         self._speech: Speech | None = None
         if self.config.colang_version == "1.0":
-            self._one, self._speech = colang1(parts)
+            self._colang1, self._speech = colang1(parts)
         else:
-            self._two = colang2(parts)
+            self._colang2 = colang2(parts)
         for kind, model in parts.resources.models.items():
             if not hasattr(type(self), name := f"{kind}_llm"):
                 setattr(self, name, public_model(model))
@@ -115,7 +115,7 @@ class LLMRails(Answering, Registration):
             with call_context(request.options, request.raw or request.messages):
                 if streaming_handler is not None:
                     return await self._pushed(request, trace, streaming_handler)
-                return await (self._one or self._dialog()).generate(request, trace)
+                return await self._side.generate(request, trace)
         finally:
             self._remember(trace)
 
@@ -124,7 +124,7 @@ class LLMRails(Answering, Registration):
     ) -> AsyncIterator[Frame]:
         """The answer to a request that has been read, piece by piece; see `stream_async`."""
         trace = Trace()
-        side = self._one or self._dialog()
+        side = self._side
         answer = (
             side.stream(request, trace) if generator is None else side.check_stream(request, generator, trace)
         )
@@ -153,7 +153,7 @@ class LLMRails(Answering, Registration):
         pushing = asyncio.ensure_future(push())
         try:
             with OnError(lambda error: outlet.give(error_frame(error)), Exception):
-                return await (self._one or self._dialog()).generate(request, trace, outlet)
+                return await self._side.generate(request, trace, outlet)
         finally:
             outlet.close()
             await pushing
@@ -177,7 +177,7 @@ class LLMRails(Answering, Registration):
         trace = Trace()
         try:
             blocking = blocking or self._runtime.disable_async_execution
-            return await self._dialog().process_events(Call(events, blocking), state, trace)
+            return await self._require_colang2().process_events(Call(events, blocking), state, trace)
         finally:
             self._remember(trace)
 
@@ -202,7 +202,9 @@ class LLMRails(Answering, Registration):
         """
         trace = Trace()
         try:
-            return await self._canonical().generate_events(require_events(events, self.config.limits), trace)
+            return await self._require_colang1().generate_events(
+                require_events(events, self.config.limits), trace
+            )
         finally:
             self._remember(trace)
 
@@ -245,10 +247,10 @@ class LLMRails(Answering, Registration):
             return passed(messages, rail_types or ())
         trace = Trace()
         try:
-            if self._two is not None:
-                return await self._two.check(messages, kinds, trace)
+            if self._colang2 is not None:
+                return await self._colang2.check(messages, kinds, trace)
             request = Request(list(messages), check_options(kinds))
-            response = await self._canonical().generate(request, trace)
+            response = await self._require_colang1().generate(request, trace)
         finally:
             self._remember(trace)
         return verdict(cast("GenerationResponse", response), checked_text(messages, kinds))
@@ -260,8 +262,8 @@ class LLMRails(Answering, Registration):
 
     def guards(self, kind: RailType) -> bool:
         """True if the configuration has rails of this kind."""
-        if self._two is not None:
-            return self._two.guards(kind)
+        if self._colang2 is not None:
+            return self._colang2.guards(kind)
         return bool(self.config.rails.directions()[kind.value].flows)
 
     def check(self, messages: Messages, rail_types: Sequence[RailType] | None = None) -> RailsResult:
@@ -285,7 +287,7 @@ class LLMRails(Answering, Registration):
         return self.explain()
 
     def _history(self, trace: Trace) -> str:
-        return history_of(trace.story) if self._one is not None else history_text(trace.history)
+        return history_of(trace.story) if self._colang1 is not None else history_text(trace.history)
 
     def _remember(self, trace: Trace) -> None:
         """Keep the record of a call; the calls of one task add up."""
@@ -346,7 +348,7 @@ class LLMRails(Answering, Registration):
     @property
     def program(self) -> Program:
         """The flows, as loaded."""
-        return self._dialog().program
+        return self._require_colang2().program
 
     @property
     def runtime(self) -> Runtime:
@@ -356,20 +358,24 @@ class LLMRails(Answering, Registration):
     @property
     def llm_generation_actions(self) -> LLMGenerationActions:
         """The steps of a Colang 1.0 dialog one by one, as older code reaches them."""
-        return LLMGenerationActions(self, self._parts.resources.task_manager, self._canonical)
+        return LLMGenerationActions(self, self._parts.resources.task_manager, self._require_colang1)
 
     @property
     def flows(self) -> Mapping[str, Any]:
         """The flows by name, those of the library and of the system among them."""
-        return self._canonical().flows if self._one is not None else self._dialog().program.flows
+        return (
+            self._require_colang1().flows
+            if self._colang1 is not None
+            else self._require_colang2().program.flows
+        )
 
     async def aclose(self) -> None:
         """Give up actions still on their way, close the connections to models, endpoints and the actions server.
 
         Await it on the loop that used them.
         """
-        if self._two is not None:
-            await self._two.close()
+        if self._colang2 is not None:
+            await self._colang2.close()
         await self._parts.resources.models.close()
         await self._parts.resources.http.close()
         await self._parts.resources.knowledge.close()
@@ -377,31 +383,36 @@ class LLMRails(Answering, Registration):
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
-    def _dialog(self) -> Colang2:
+    @property
+    def _side(self) -> Colang1 | Colang2:
+        """What answers in the dialect of the configuration."""
+        return self._colang1 or self._require_colang2()
+
+    def _require_colang2(self) -> Colang2:
         """The Colang 2.x side.
 
         Raises:
             WrongDialectError: this configuration is Colang 1.0.
         """
-        if self._two is None:
+        if self._colang2 is None:
             raise WrongDialectError(
                 "this is a Colang 1.0 configuration: give its events to `generate_events(_async)`; `process_events` "
                 "and `program` need `colang_version: 2.x`"
             )
-        return self._two
+        return self._colang2
 
-    def _canonical(self) -> Colang1:
+    def _require_colang1(self) -> Colang1:
         """The Colang 1.0 side.
 
         Raises:
             WrongDialectError: this configuration is Colang 2.x.
         """
-        if self._one is None:
+        if self._colang1 is None:
             raise WrongDialectError(
                 "this is a Colang 2.x configuration: give its events to `process_events(_async)`; `generate_events` "
                 "needs `colang_version: 1.0`"
             )
-        return self._one
+        return self._colang1
 
     def request(
         self,
@@ -420,10 +431,12 @@ class LLMRails(Answering, Registration):
         if prompt is None and messages is None:
             raise ValueError("give a `prompt` or `messages`")
         given = prompt_message(prompt) if prompt is not None else messages
-        checked = self._one.checked(given) if self._one is not None and state is None else NOTHING_CHECKED
+        checked = (
+            self._colang1.checked(given) if self._colang1 is not None and state is None else NOTHING_CHECKED
+        )
         asked = require_messages(given, self.config.limits, checked)
         read = read_options(options)
-        if self._one is not None:
+        if self._colang1 is not None:
             if not asked and asked is not NOTHING_SAID:
                 raise NoMessagesError(f"`messages` is empty: give at least one message {EXAMPLE}")
             story, as_text = open_story(state), prompt is not None
