@@ -210,8 +210,7 @@ class Colang1:
         asked = inputs_of(request, known.length)
         request = with_options_of_context(request, [*asked.past, *asked.now] if asked.past else asked.now)
         # A model that is given the messages as they are sees all of them, not only those that are new.
-        passthrough = self._resources.config.passthrough
-        first = 0 if passthrough else known.length
+        first = 0 if self._resources.config.passthrough else known.length
         places = self._checks.places(request, first, asked.start)
         request, inputs = await self._checked(request, places, asked) if places else (request, asked)
         turn = self._begun(known.story, request, inputs, trace, stream)
@@ -232,14 +231,23 @@ class Colang1:
         if any(map(after.machine.variables.get, TRIGGERED)):
             # A rail has stopped the turn: what led to the model's answer stays with that answer.
             reply.reasoning = ""
+        done = Done(new, reply, after)
         if request.story is None:
-            if request.options is None:  # else the response may still have to tell of it
-                after.machine.variables.pop(LAST_PROMPT, None)
-            self._stories.keep(known, reply, after)
-            self._checks.said(reply.text, reply.tool_calls)
-            if passthrough and (judged := _judged_input(new, after, trace)) is not None:
-                self._checks.learn(request, judged)
-        return Done(new, reply, after)
+            self._remember(known, request, done, trace)
+        return done
+
+    def _remember(self, known: Known, request: Request, done: Done, trace: Trace) -> None:
+        """Keep the conversation for the call that goes on from it, and what rails have made of its messages."""
+        reply, after = done.reply, done.story
+        if request.options is None:  # else the response may still have to tell of it
+            after.machine.variables.pop(LAST_PROMPT, None)
+        self._stories.keep(known, reply, after)
+        self._checks.said(reply.text, reply.tool_calls)
+        if not self._resources.config.passthrough:
+            return
+        judged = _judged_input(done.new, after, trace)
+        if judged is not None:
+            self._checks.learn(request, judged)
 
     def _begun(
         self, story: Story, request: Request, inputs: Inputs, trace: Trace, stream: Stream | None
