@@ -1,6 +1,7 @@
 """CoYML: flows of Colang 1.0 written as YAML data in a configuration.
 
 An element is a map whose first key says what it is; beside `if` stand `then` and `else`, beside `while` stands `do`.
+Words that stand alone, such as `break`, may have any value.
 Lists among the elements are branches: each begins with what it waits for. The data is written out as Colang and read
 like any other, so both forms have one meaning and prompts quote flows of both alike.
 """
@@ -8,6 +9,7 @@ like any other, so both forms have one meaning and prompts quote flows of both a
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,17 +25,27 @@ from colang.v1.parser import parse_body
 _INDENT = "  "
 _WORDS = {
     "user": "user",
+    "intent": "user",
     "bot": "bot",
-    "event": "event",
+    "utter": "bot",
     "execute": "execute",
     "run": "execute",
+    "action": "execute",
     "do": "do",
     "flow": "do",
+    "call": "do",
+    "activate": "do",
     "set": "set",
     "create_event": "create event",
     "label": "label",
+    "checkpoint": "label",
     "goto": "goto",
+    "check": "check",
 }
+_ALONE = frozenset({"stop", "abort", "continue", "pass", "break", "return", "done"})
+_BLOCKS = {"if": "then", "while": "do", "any": ""}
+"""First word of a block to the key that its elements stand under; those of `any` stand under the word itself."""
+
 _SETTINGS = ("priority", "is_subflow", "is_extension", "allow_multiple", "interruptable")
 
 
@@ -97,35 +109,61 @@ def _element(element: object, where: str) -> Iterator[str]:
     if not isinstance(element, Mapping) or not element:
         raise ColangLoadError(f"an element of {where} is a map or a line of Colang, not {element!r}")
     key, value = next(iter(element.items()))
-    if key == "if":
-        yield f"if {value}"
-        yield from _body(element.get("then"), where)
-        if "else" in element:
-            yield "else"
-            yield from _body(element["else"], where)
-    elif key == "while":
-        yield f"while {value}"
-        yield from _body(element.get("do"), where)
-    elif key == "any":
-        yield "any"
-        yield from _body(value, where)
-    elif key in _WORDS:
-        yield from _simple(_WORDS[key], value, element)
+    if key in _WORDS:
+        yield _simple(_WORDS[key], value, element)
+    elif key in _ALONE:
+        yield str(key)
+    elif key in _BLOCKS:
+        yield from _block(key, value, element, where)
+    elif key == "meta":
+        yield f"meta {json.dumps(value if isinstance(value, Mapping) else {})}"
+    elif key == "event":
+        yield _event(value, element)
     else:
-        known = ", ".join((*_WORDS, "if", "while", "any"))
+        known = ", ".join((*_WORDS, *sorted(_ALONE), *_BLOCKS, "meta", "event"))
         raise ColangLoadError(f"`{key}` is no element of a flow, in {where}; known are {known}")
 
 
-def _simple(word: str, value: object, element: Mapping[str, Any]) -> Iterator[str]:
+def _block(key: str, value: object, element: Mapping[str, Any], where: str) -> Iterator[str]:
+    if key == "any":
+        yield "any"
+        yield from _body(value, where)
+        return
+    yield f"{key} {value}"
+    yield from _body(element.get(_BLOCKS[key]), where)
+    if key == "if" and "else" in element:
+        yield "else"
+        yield from _body(element["else"], where)
+
+
+def _simple(word: str, value: object, element: Mapping[str, Any]) -> str:
     text = " ".join(str(value).split())
     if word == "set" and not text.startswith("$"):
         text = f"${text}"
     result = element.get("result")
-    yield f"${str(result).removeprefix('$')} = {word} {text}" if result else f"{word} {text}"
-    for name, argument in (element.get("params") or {}).items():
-        is_variable = isinstance(argument, str) and argument.startswith("$")
-        yield f"{_INDENT}{name}: {argument if is_variable else _literal(argument)}"
+    if word == "execute" and (assigned := _ASSIGNED.match(text)):
+        result, text = assigned.groups()
+    text += _called_with(element.get("params") or {})
+    return f"${str(result).removeprefix('$')} = {word} {text}" if result else f"{word} {text}"
 
 
-def _literal(value: object) -> str:
+def _called_with(params: Mapping[str, Any]) -> str:
+    return f"({', '.join(f'{name}={_value(value)}' for name, value in params.items())})" if params else ""
+
+
+_ASSIGNED = re.compile(r"(\$\w+)\s*=\s*(.+)")
+
+
+def _event(value: object, element: Mapping[str, Any]) -> str:
+    """An event by its type, or by its type and fields; `params` are fields, too."""
+    fields = dict(value) if isinstance(value, Mapping) else {"type": value}
+    fields |= element.get("params") or {}
+    kinds = [fields.pop(key) for key in ("_type", "type") if key in fields]
+    return f"event {kinds[0] if kinds else '...'}{_called_with(fields)}"
+
+
+def _value(value: object) -> str:
+    """A variable, or a value as Colang writes it."""
+    if isinstance(value, str) and value.startswith("$"):
+        return value
     return repr(value) if value is None or isinstance(value, bool) else json.dumps(value)

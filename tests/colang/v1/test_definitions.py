@@ -262,9 +262,7 @@ if $n > 2
 else
   bot pour
 while $n > 0
-  $n = execute eat
-    what: $n
-    all: True
+  $n = execute eat(what=$n, all=True)
 when user bill
   do settle
 else when event Leave
@@ -277,6 +275,28 @@ any
     assert [repr(element).split(" at 0x")[0] for element in flow.elements] == [
         repr(element).split(" at 0x")[0] for element in elements(written)
     ]
+
+
+@pytest.mark.parametrize(
+    ("element", "line"),
+    [
+        ({"execute": "$x = act(a=1)"}, "$x = execute act(a=1)"),
+        ({"action": "act", "params": {"a": "$y"}}, "execute act(a=$y)"),
+        ({"call": "pour"}, "do pour"),
+        ({"checkpoint": "again"}, "label again"),
+        ({"bot": "pour", "params": {"cups": 2}}, "bot pour(cups=2)"),
+        ({"event": {"_type": "Bell", "loud": True}}, "event Bell(loud=True)"),
+        ({"event": "Bell", "params": {"loud": None}}, "event Bell(loud=None)"),
+        ({"stop": True}, "stop"),
+        ({"return": "x"}, "return"),
+        ({"meta": {"priority": 2}}, 'meta {"priority": 2}'),
+        ({"meta": True}, "meta {}"),
+        ("bot pour", "bot pour"),
+    ],
+)
+def test_an_element_in_yaml_is_a_line_of_colang(element: object, line: str) -> None:
+    (flow,) = flows_of_yaml([{"id": "a", "elements": [{"user": "x"}, element]}])
+    assert flow.text == f"user x\n{line}"
 
 
 def test_yaml_flows_may_be_without_a_name_and_set_without_a_sign() -> None:
