@@ -220,8 +220,9 @@ def _said(text: str, thought: str) -> Outcome:
 
 def _heeded(answer: Answer, request: LLMRequest, scene: CanonicalScene) -> Answer:
     """An answer without calls of tools that nobody offered; in passthrough mode the answer is the model's own."""
-    is_own = bool(request.tools) or scene.config.passthrough
-    return answer if is_own or not answer.tool_calls else replace(answer, tool_calls=())
+    if not answer.tool_calls or request.tools or scene.config.passthrough:
+        return answer
+    return replace(answer, tool_calls=())
 
 
 def _spoken(answer: Answer, text: str) -> Outcome:

@@ -31,11 +31,10 @@ class Past:
 
     def add(self, message: Message, content: Any) -> None:
         """One more; `content` is what the conversation has for it."""
-        line = {"role": message.role, "content": content}
         self.messages.append(message)
-        self.lines.append(line)
+        self.lines.append({"role": message.role, "content": content})
         self.size += length_of(message)
-        self.unlike_text += _is_unlike_text(line)
+        self.unlike_text += type(content) is not str
 
     def change(self, place: int, message: Message, content: Any) -> None:
         """Another one in the place of one."""
