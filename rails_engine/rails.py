@@ -421,11 +421,7 @@ class LLMRails(Answering, Registration):
         options: Options = None,
         state: AnyState = None,
     ) -> Request:
-        """What a call asks for, read and held to the bounds.
-
-        Raises:
-            ValueError, InvalidStateError: as `generate_async`.
-        """
+        """See `Answering.request`."""
         if prompt is not None and messages is not None:
             raise ValueError("give `prompt` or `messages`, not both")
         if prompt is None and messages is None:
@@ -439,7 +435,6 @@ class LLMRails(Answering, Registration):
         if self._colang1 is not None:
             if not asked and asked is not NOTHING_SAID:
                 raise NoMessagesError(f"`messages` is empty: give at least one message {EXAMPLE}")
-            story, as_text = open_story(state), prompt is not None
-            return Request(asked, read, None, story, as_text, False, None, None, given or ())
+            return Request(asked, read, story=open_story(state), as_text=prompt is not None, raw=given or ())
         wanted = isinstance(state, Mapping)
         return Request(asked, read, open_state(state), as_text=prompt is not None, state_wanted=wanted)
