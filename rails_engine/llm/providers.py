@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from rails_engine.config import Model
 from rails_engine.errors import InvalidModelConfigurationError
@@ -188,9 +188,15 @@ def _azure(model: Model, parameters: Mapping[str, Any]) -> _Azure:
     return _Azure(base_url, {"api-version": str(version)})
 
 
+_LANGCHAIN: Final = (
+    "For an API of its own install the provider's LangChain package and set NEMOGUARDRAILS_LLM_FRAMEWORK=langchain."
+)
+
+
 def _no_address(model: Model) -> str:
     near = nearest(model.engine, PROVIDERS)
-    hint = f" Did you mean `{near}`?" if near else f" Engines with a known address: {', '.join(PROVIDERS)}."
+    known = f" Engines with a known address: {', '.join(PROVIDERS)}. {_LANGCHAIN}"
+    hint = f" Did you mean `{near}`?" if near else known
     return (
         f"models[{model.type}]: engine `{model.engine}` has no known address; if it speaks the OpenAI API, set "
         f"parameters.base_url.{hint}"
