@@ -49,7 +49,7 @@ from rails_engine.replies import (
     with_options_of_context,
 )
 from rails_engine.request import Request, chosen
-from rails_engine.response import GenerationResponse, wanted_variables
+from rails_engine.response import GenerationResponse
 from rails_engine.saved import LAST_PROMPT, SavedStories, Story, begin_story, story_after
 from rails_engine.scene import Outcome
 from rails_engine.services import Resources, TurnServices
@@ -57,7 +57,7 @@ from rails_engine.speculative_calls import SpeculativeCalls, beside_a_copy
 from rails_engine.stories import Known, Stories
 from rails_engine.streaming import Frame, Outlet, relay, violation_frame
 from rails_engine.streaming_handler import RelayingHandler
-from rails_engine.trace import Trace, generation_log
+from rails_engine.trace import Trace, generation_log, wanted_variables
 from rails_engine.turn_variables import TurnVariables
 from rails_engine.umim import EventDict
 from rails_engine.values import value_class

@@ -36,7 +36,7 @@ from rails_engine.lru import LruTable
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, RailsResult, RailStatus, RailType
 from rails_engine.redaction import redacted
 from rails_engine.request import Request
-from rails_engine.response import GenerationResponse, wanted_variables
+from rails_engine.response import GenerationResponse
 from rails_engine.services import Resources, TurnServices
 from rails_engine.speculation import rewrites
 from rails_engine.speculative_calls import SpeculativeCalls, beside_a_copy
@@ -44,7 +44,14 @@ from rails_engine.state import Snapshot, State
 from rails_engine.streaming import Frame, Outlet, relay, violation_frame
 from rails_engine.streaming_handler import RelayingHandler
 from rails_engine.teller import Teller
-from rails_engine.trace import Trace, call_info, executed_rails, generation_log, history_text
+from rails_engine.trace import (
+    Trace,
+    call_info,
+    executed_rails,
+    generation_log,
+    history_text,
+    wanted_variables,
+)
 from rails_engine.turn import Call
 from rails_engine.umim import EventDict
 from rails_engine.windows import Ruling, Windows, pass_through

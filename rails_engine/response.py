@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -133,12 +132,3 @@ class GenerationResponse(_Part):
     tool_calls: list[Any] | None = None
     reasoning_content: str | None = None
     llm_metadata: dict[str, Any] | None = None
-
-
-def wanted_variables(
-    wanted: bool | Sequence[str] | None, variables: Mapping[str, Any]
-) -> dict[str, Any] | None:
-    """The variables that `output_vars` asks for: those named, or all but the engine's own; None where it asks for none."""
-    if wanted is True:
-        return {name: value for name, value in variables.items() if not name.startswith("_")}
-    return {name: variables.get(name) for name in wanted} if wanted else None

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from colang import History
+from rails_engine.actions import public_value
 from rails_engine.llm import LLMCall, plain_metadata
 from rails_engine.options import GenerationLogOptions
 from rails_engine.response import (
@@ -122,7 +123,7 @@ def executed(run: ActionRun) -> ExecutedAction:
     return ExecutedAction(
         action_name=run.name,
         action_params=dict(run.arguments),
-        return_value=run.value,
+        return_value=public_value(run.value),
         llm_calls=[call_info(call) for call in run.llm_calls],
         started_at=run.started_at,
         finished_at=run.finished_at,
@@ -165,9 +166,29 @@ def generation_log(
         activated_rails=list(rails) if wanted.activated_rails else [],
         stats=_statistics(calls, trace.started_at, rails),
         llm_calls=calls if wanted.llm_calls else None,
-        internal_events=list(events) if wanted.internal_events else None,
+        internal_events=[_public_event(event) for event in events] if wanted.internal_events else None,
         colang_history=history() if wanted.colang_history else None,
     )
+
+
+def _public_event(event: EventDict) -> EventDict:
+    """An event as the log shows it."""
+    if event["type"] == "ContextUpdate":
+        return {**event, "data": _public_values(event["data"])}
+    return _public_values(event) if "return_value" in event else event
+
+
+def _public_values(variables: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: public_value(value) for name, value in variables.items()}
+
+
+def wanted_variables(
+    wanted: bool | Sequence[str] | None, variables: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """The variables that `output_vars` asks for: those named, or all but the engine's own; None where it asks for none."""
+    if wanted is True:
+        return {name: public_value(value) for name, value in variables.items() if not name.startswith("_")}
+    return {name: public_value(variables.get(name)) for name in wanted} if wanted else None
 
 
 def _statistics(

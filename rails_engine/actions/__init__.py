@@ -19,7 +19,7 @@ from rails_engine.actions.outcome import (
     TransformTarget,
     require_rail_outcome,
 )
-from rails_engine.actions.plain import Opaque, to_plain, unwrapped
+from rails_engine.actions.plain import Opaque, public_value, to_plain, unwrapped
 from rails_engine.actions.registry import Action, ActionRegistry, spelling
 from rails_engine.actions.remote import ActionsServer
 from rails_engine.actions.running import ActionOutput, ActionRunner, arguments_of, output_of
@@ -60,6 +60,7 @@ __all__ = [
     "load_config_modules",
     "max_length",
     "output_of",
+    "public_value",
     "require_rail_outcome",
     "retrieve_relevant_chunks",
     "spelling",

@@ -12,7 +12,7 @@ from datetime import date, datetime, time
 from enum import Enum
 from typing import Any
 
-from rails_engine.actions.outcome import RailDecision, RailOutcome
+from rails_engine.actions.outcome import RailDecision, RailOutcome, TransformSpec, TransformTarget
 
 MAX_DEPTH = 64
 _ATOMS = frozenset({str, bool, int, float, type(None)})
@@ -129,3 +129,18 @@ def unwrapped(value: Any) -> Any:
     if isinstance(value, list):
         return [unwrapped(item) for item in value]
     return tuple(unwrapped(item) for item in value) if isinstance(value, tuple) else value
+
+
+_FIELDS = frozenset(plain_outcome(RailOutcome.allow()))
+
+
+def public_value(value: Any) -> Any:
+    """A value of a flow as callers get it: a verdict as the object that the rail's action answered with."""
+    if type(value) is not dict or value.keys() != _FIELDS:
+        return value
+    try:
+        specs = [TransformSpec(TransformTarget(spec["target"]), spec["text"]) for spec in value["transforms"]]
+        decision = RailDecision(value["decision"])
+    except (TypeError, KeyError, ValueError):
+        return value
+    return RailOutcome(decision, value["reason"], value["metadata"], tuple(specs), bool(value["failed"]))

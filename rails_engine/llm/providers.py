@@ -188,9 +188,7 @@ def _azure(model: Model, parameters: Mapping[str, Any]) -> _Azure:
     return _Azure(base_url, {"api-version": str(version)})
 
 
-_LANGCHAIN: Final = (
-    "For an API of its own install the provider's LangChain package and set NEMOGUARDRAILS_LLM_FRAMEWORK=langchain."
-)
+_LANGCHAIN: Final = "For an API of its own install the provider's LangChain package and set NEMOGUARDRAILS_LLM_FRAMEWORK=langchain."
 
 
 def _no_address(model: Model) -> str:

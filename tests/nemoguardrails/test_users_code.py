@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from nemoguardrails import LLMRails, RailsConfig
+from nemoguardrails.actions.rail_outcome import RailOutcome
 from nemoguardrails.library.content_safety.actions import content_safety_check_input
 from nemoguardrails.library.self_check.input_check.actions import self_check_input
 from nemoguardrails.llm.taskmanager import LLMTaskManager
@@ -203,6 +204,24 @@ def test_built_in_rails_leave_the_variables_of_users_flows_alone() -> None:
     known = {"role": "context", "content": {"outcome": "open"}}
     rails = LLMRails(guarded, llm=FakeLLMModel(responses=["  ask"]))
     assert rails.generate(messages=[known, user("hi")])["content"] == "still open"
+
+
+def test_verdicts_in_logs_and_output_are_what_the_rails_answered() -> None:
+    patterns = {"regex_detection": {"input": {"patterns": ["bad"]}}}
+    rails = LLMRails(
+        config(rails={"input": {"flows": ["regex check input"]}, "config": patterns}),
+        llm=FakeLLMModel(responses=["fine", "fine again"]),
+    )
+    wanted = {"output_vars": ["response"], "log": {"activated_rails": True, "internal_events": True}}
+    answer = rails.generate(messages=[user("hi")], options=wanted)
+    (looked,) = answer.log.activated_rails[0].executed_actions
+    told = [event["return_value"] for event in answer.log.internal_events if event.get("return_value")]
+    for verdict in (looked.return_value, answer.output_data["response"], *told):
+        assert isinstance(verdict, RailOutcome)
+        assert (verdict.is_blocked, verdict.metadata["detections"]) == (False, [])
+    assert '"decision":"allow"' in answer.model_dump_json()
+    again = [{"role": "context", "content": answer.output_data}, user("hi")]
+    assert rails.generate(messages=again)["content"] == "fine again"
 
 
 # --- handlers ------------------------------------------------------------------------------------------------------
