@@ -14,6 +14,10 @@ A request's life, and the file that has each step:
 6. The `StepResult` goes back to the engine, which applies it: text is decoded character-safe, stops are looked
    for, finished sequences leave their blocks to the prefix cache.
 
+Beside that way stand `opening`, which puts an engine together, `building`, which writes one to a folder, and `chat` and
+`bodies`, which read the bodies of OpenAI's API; `toolcalls` finds calls in a model's text. `metrics`, `tracing`, `measure`
+and `roofline` tell what happened, what is measured and what a GPU could do; `testing` has a scripted executor.
+
 The next step may be planned while this one runs: a plan names the tokens it does not know yet, and the executor takes
 them from where it left them. `kv/`, `scheduler.py`, `values.py` and `step.py` import no torch.
 """

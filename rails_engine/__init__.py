@@ -15,7 +15,11 @@ where it may be cut, `teller` follows what a turn of 2.x says, and `judge` asks 
 A conversation between two turns is `state` (2.x), `saved` and `stories` (1.0); `turn_variables` is what a turn of 1.0
 begins with beside it. `umim`, `chat`, `replies`, `options` and `response` are the borders to events, messages and
 callers, and `trace` is the record that `explain()` and logs read. Users' code alone needs `context`,
-`helpers`, `buffers`, `streaming_handler`, `registration`, `runtime`, `guardrails` and `testing`.
+`generation`, `helpers`, `buffers`, `streaming_handler`, `registration`, `runtime`, `guardrails` and `testing`.
+
+Underneath lie `errors` and `error_boundary`, `values` (made often), `lru` (kept), `loops` and `background` (event loops),
+`patterns`, `naming` and `spelling`, and `content_parts`, what a message is made of. `knowledge` joins a configuration to
+`retrieval`, and `redaction` takes the texts out of a response that others may see.
 
 The names below are loaded when they are first used.
 """
