@@ -109,10 +109,12 @@ class CanonicalActions:
 
     async def generate_value(self, scene: CanonicalScene, arguments: Mapping[str, Any]) -> Outcome:
         """A value that the comment above the assignment asks for; always text."""
+        instructions = arguments.get("instructions") or ""
+        flows = self._examples.flows(str(instructions))
         variables = {
-            "instructions": arguments.get("instructions") or "",
+            "instructions": instructions,
             "var_name": scene.notes.result or "value",
-            "examples": "",
+            "examples": in_prompt(flow for flow in flows if "= ..." not in flow),
         }
         return Outcome(texts.value_of(await _ask(scene, "generate_value", variables)))
 

@@ -13,7 +13,7 @@ Message: TypeAlias = dict[str, str]
 
 @dataclass(slots=True)
 class Turn:
-    """A user turn of a 1.0 history: what the user said and meant, and every line of the bot until the next one."""
+    """A user turn of a 1.0 history: what the user said and meant, and every line until the next one, blank ones too."""
 
     text: str | None = None
     intent: str | None = None
@@ -30,9 +30,9 @@ def turns_of(history: str) -> Iterator[Turn]:
             said = line.removeprefix("user ").strip()
             quoted = said.startswith('"')
             turn = Turn(_unquoted(said) if quoted else None, None if quoted else said)
-        elif turn and turn.intent is None and not turn.lines and line.startswith("  "):
+        elif turn and turn.intent is None and not any(turn.lines) and line.startswith("  "):
             turn.intent = line.strip()
-        elif line.strip():
+        else:
             turn = turn or Turn()
             turn.lines.append(line)
     if turn:
@@ -133,7 +133,7 @@ def to_messages(colang_history: str) -> list[Message]:
         if turn.text is not None:
             messages.append(_message("user", turn.text))
         lines = [f"User intent: {turn.intent}"] if turn.intent is not None else []
-        lines += [_labelled(line) for line in turn.lines]
+        lines += [_labelled(line) for line in turn.lines if line.strip()]
         if lines:
             messages.append(_message("assistant", "\n".join(lines)))
     return messages

@@ -9,7 +9,13 @@ import pytest
 from nemoguardrails import LLMRails, RailsConfig
 from nemoguardrails.testing import FakeLLMModel
 
-TASKS = "generate_user_intent", "generate_next_steps", "generate_bot_message", "generate_intent_steps_message"
+TASKS = (
+    "generate_user_intent",
+    "generate_next_steps",
+    "generate_bot_message",
+    "generate_intent_steps_message",
+    "generate_value",
+)
 WORDS = """
 define user ask
   "tea please"
