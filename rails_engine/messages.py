@@ -122,9 +122,7 @@ def require_events(events: Any, limits: LimitsConfig = DEFAULT_LIMITS) -> Sequen
         NoMessagesError: it is empty.
         InvalidRequestError: as `require_messages`, or an event has no type.
     """
-    if not isinstance(events, Sequence) or isinstance(events, str | bytes):
-        raise InvalidRequestError(f"`events` is a list of events {EVENT_EXAMPLE}, not {_kind(events)}")
-    if not events:
+    if isinstance(events, Sequence) and not events:
         raise NoMessagesError(f"`events` is empty: give at least one event {EVENT_EXAMPLE}")
     require_plain_events(events, limits)
     return events
@@ -136,6 +134,8 @@ def require_plain_events(events: Sequence[Any], limits: LimitsConfig = DEFAULT_L
     Raises:
         InvalidRequestError: as `require_events`.
     """
+    if not isinstance(events, Sequence) or isinstance(events, str | bytes):
+        raise InvalidRequestError(f"`events` is a list of events {EVENT_EXAMPLE}, not {_kind(events)}")
     size = 0
     for number, event in enumerate(events):
         kind = event.get("type") if isinstance(event, Mapping) else None
@@ -144,6 +144,8 @@ def require_plain_events(events: Sequence[Any], limits: LimitsConfig = DEFAULT_L
                 f"events[{number}] is a dictionary with a `type`, {EVENT_EXAMPLE}, not {event!r:.80}"
             )
         size += _require_value(event, f"events[{number}]", limits)
+        if kind == "ContextUpdate":
+            _require_variables(event.get("data"), f"events[{number}].data")
         said = event.get("final_transcript")
         if isinstance(said, str):
             _require_printable(said, f"events[{number}].final_transcript", limits)
@@ -194,6 +196,7 @@ def _require_message(message: Any, number: int, limits: LimitsConfig) -> int:
     else:
         size = _require_value(message, where, limits)
         _require_parts(content, f"{where}.content")
+        _require_calls(message.get("tool_calls"), f"{where}.tool_calls")
     if role == "user":
         _require_printable(content, f"{where}.content", limits)
     return size
@@ -216,11 +219,18 @@ def _require_mapping(value: Any, role: str, where: str) -> None:
 
 def _require_free_names(variables: Any, where: str) -> None:
     """Refuse to set what the engine keeps for itself, such as which rails a request may skip."""
+    _require_variables(variables, where)
     taken = next((name for name in variables if str(name).startswith("_")), None) if variables else None
     if taken is not None:
         raise InvalidRequestError(
             f"{where} sets {taken!r:.80}; names that begin with `_` are the engine's own, leave out the underscore"
         )
+
+
+def _require_variables(variables: Any, where: str) -> None:
+    """What a context sets, if it sets anything, are values by name."""
+    if variables is not None and not isinstance(variables, Mapping):
+        raise InvalidRequestError(f"{where} is a mapping of variables, not {_kind(variables)}")
 
 
 def _require_parts(content: Any, where: str) -> None:
@@ -230,6 +240,21 @@ def _require_parts(content: Any, where: str) -> None:
         if not isinstance(part, str) and not named:
             raise InvalidRequestError(
                 f"{where}[{at}] is a part such as {{'type': 'text', 'text': 'hi'}}, not {part!r:.80}"
+            )
+
+
+def _require_calls(calls: Any, where: str) -> None:
+    """Calls of tools are mappings, or records of the engine's own, each of a function."""
+    if calls and not isinstance(calls, list | tuple):
+        raise InvalidRequestError(f"{where} is a list of calls, not {_kind(calls)}")
+    for at, call in enumerate(calls or ()):
+        function = call.get("function") if isinstance(call, Mapping) else None
+        if isinstance(call, str | int | float | list | tuple | None) or isinstance(
+            function, str | int | list
+        ):
+            raise InvalidRequestError(
+                f"{where}[{at}] is a call such as {{'id': 'c1', 'type': 'function', 'function': {{'name': 'f', "
+                f"'arguments': '{{}}'}}}}, not {call!r:.80}"
             )
 
 

@@ -80,9 +80,32 @@ BAD: dict[str, Callable[[], list[Any]]] = {
         user("hi"),
     ],
     "a part whose text is none": lambda: [user([{"type": "text", "text": {"a": 1}}])],
+    "calls that are none": lambda: [called("x"), user("hi")],
+    "a call that is none": lambda: [called(["x"]), user("hi")],
+    "a call of a function that is none": lambda: [called([{"id": "c1", "function": "f"}]), user("hi")],
+    "an update of no variables": lambda: [
+        {"role": "event", "event": {"type": "ContextUpdate", "data": 5}},
+        user("hi"),
+    ],
     "an event that is none": lambda: [{"role": "event", "event": "x"}],
     "an event whose type is no text": lambda: [{"role": "event", "event": {"type": 5}}, user("hi")],
 }
+
+
+def called(calls: Any) -> dict[str, Any]:
+    return {"role": "assistant", "content": "", "tool_calls": calls}
+
+
+EVENTS: list[Any] = [None, "x", 5, [5], [{}], [{"type": 5}], [{"type": "ContextUpdate", "data": 5}]]
+
+
+@pytest.mark.parametrize("events", EVENTS)
+async def test_what_is_no_list_of_events_is_refused(events: Any) -> None:
+    with pytest.raises(InvalidRequestError):
+        await opened("1.0").generate_events_async(events)
+    for version in ("1.0", "2.x"):
+        with pytest.raises(InvalidRequestError):
+            await opened(version).process_events_async(events)
 
 
 def opened(version: str, extra: str = "") -> LLMRails:
