@@ -122,14 +122,14 @@ def require_events(events: Any, limits: LimitsConfig = DEFAULT_LIMITS) -> Sequen
         NoMessagesError: it is empty.
         InvalidRequestError: as `require_messages`, or an event has no type.
     """
-    if isinstance(events, Sequence) and not events:
+    given = require_plain_events(events, limits)
+    if not given:
         raise NoMessagesError(f"`events` is empty: give at least one event {EVENT_EXAMPLE}")
-    require_plain_events(events, limits)
-    return events
+    return given
 
 
-def require_plain_events(events: Sequence[Any], limits: LimitsConfig = DEFAULT_LIMITS) -> None:
-    """Refuse events without a type, and events beyond bounds.
+def require_plain_events(events: Any, limits: LimitsConfig = DEFAULT_LIMITS) -> Sequence[Mapping[str, Any]]:
+    """`events`, if it is a list of events within bounds, each with a type; it may be empty.
 
     Raises:
         InvalidRequestError: as `require_events`.
@@ -150,6 +150,7 @@ def require_plain_events(events: Sequence[Any], limits: LimitsConfig = DEFAULT_L
         if isinstance(said, str):
             _require_printable(said, f"events[{number}].final_transcript", limits)
         _require_size(size, limits)
+    return events
 
 
 def require_foreign_events(events: Sequence[Mapping[str, Any]]) -> None:

@@ -146,10 +146,23 @@ async def test_a_guard_that_is_not_there_is_named() -> None:
 @pytest.mark.parametrize(
     ("answer", "blocked"), [("on-topic", False), ("off-topic", True), ("Off-Topic.", True)]
 )
-async def test_topic_control_sees_the_conversation(answer: str, blocked: bool) -> None:
+@pytest.mark.parametrize(
+    "first",
+    [
+        [{"type": "UtteranceUserActionFinished", "final_transcript": "first"}],
+        [
+            {"type": "UtteranceUserActionFinished", "final_transcript": "first"},
+            {"type": "UserMessage", "text": "first"},
+        ],
+    ],
+    ids=["2.x", "1.0"],
+)
+async def test_topic_control_sees_the_conversation(
+    first: list[dict[str, Any]], answer: str, blocked: bool
+) -> None:
     bench = Bench(answer, kind="guard")
     events = [
-        {"type": "UserMessage", "text": "first"},
+        *first,
         {"type": "StartUtteranceBotAction", "script": "reply"},
         {"type": "UtteranceUserActionFinished", "final_transcript": "hello"},
     ]
