@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 from pathlib import Path
 
 import pytest
 
 from nemoguardrails import RailsConfig
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+PAGES = [*sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("configs/*/README.md")), ROOT / "README.md"]
 BLOCKS = [
-    pytest.param(kind, text, id=f"{page.stem}-{number}")
-    for page in sorted(DOCS.glob("*.md"))
+    pytest.param(kind, text, id=f"{page.relative_to(ROOT)}-{number}")
+    for page in PAGES
     for number, (kind, text) in enumerate(
         re.findall(r"```(yaml|python)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     )
@@ -39,3 +41,15 @@ def test_a_block_is_what_it_seems(kind: str, text: str, monkeypatch: pytest.Monk
 
 def test_there_are_blocks() -> None:
     assert {block.values[0] for block in BLOCKS} == {"yaml", "python"}
+
+
+def test_the_readmes_program_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (program,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    (tmp_path / "program.py").write_text(program, encoding="utf-8")
+    monkeypatch.chdir(ROOT)
+    runpy.run_path(str(tmp_path / "program.py"))
+    assert capsys.readouterr().out.startswith("A dog up to 25 kilograms may ride in the box of a cargo bike")
