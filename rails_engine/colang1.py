@@ -37,7 +37,7 @@ from rails_engine.library import reach_of
 from rails_engine.llm import Reading
 from rails_engine.messages import Checked
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, GenerationRailsOptions
-from rails_engine.prompts import FILTERS, History
+from rails_engine.prompts import FILTERS, HIDDEN, History
 from rails_engine.redaction import redacted
 from rails_engine.replies import (
     Inputs,
@@ -410,10 +410,16 @@ class Refusal:
 
 def _recall(turn: CanonicalTurn, past: Sequence[EventDict]) -> None:
     """Have the turn know what was before it: prompts quote it, and the variables that were set then hold."""
+    variables = turn.scene.machine.variables
     for event in past:
         turn.scene.events.append(turn.stamp(event))
-        if event["type"] == "ContextUpdate":
-            turn.scene.machine.variables.update(event["data"])
+        kind = event["type"]
+        if kind == "ContextUpdate":
+            variables.update(event["data"])
+        elif kind == "UserMessage" and event["text"] != HIDDEN:
+            variables["last_user_message"] = event["text"]
+        elif kind == "StartUtteranceBotAction":
+            variables["last_bot_message"] = event["script"]
 
 
 def _judged_input(new: Sequence[EventDict], after: Story, trace: Trace) -> Judged | None:

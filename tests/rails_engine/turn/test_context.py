@@ -160,3 +160,26 @@ def test_a_copy_is_made_of_the_configuration(monkeypatch: pytest.MonkeyPatch) ->
     assert again.llm.model_name == "m"
     again.register_action(lambda: 1, "only_here")
     assert not app.runtime.action_dispatcher.has_registered("only_here")
+
+
+LAST = """
+define bot say it
+  "$last_user_message, $last_bot_message, $user_message"
+define subflow look
+  if $user_message == "stop"
+    bot say it
+    stop
+"""
+
+
+@pytest.mark.parametrize("through_state", [True, False])
+async def test_rails_know_what_was_said_before_from_messages_as_from_a_state(through_state: bool) -> None:
+    config = RailsConfig.from_content(LAST, config={"models": [], "rails": {"input": {"flows": ["look"]}}})
+    app = LLMRails(config, llm=FakeLLMModel(responses=["two"]))
+    asked, stop = {"role": "user", "content": "one"}, {"role": "user", "content": "stop"}
+    if through_state:
+        begun = await app.generate_async(messages=[asked], state={})
+        answer = (await app.generate_async(messages=[stop], state=begun.state)).response[-1]
+    else:
+        answer = await app.generate_async(messages=[asked, {"role": "assistant", "content": "two"}, stop])
+    assert answer["content"] == "one, two, stop"
