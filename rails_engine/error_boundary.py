@@ -30,11 +30,6 @@ class ErrorBoundary:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
-            self.raised(error)
-
-    def raised(self, error: BaseException) -> None:
-        """Raise what an error of the body becomes; nothing where it goes on as it is."""
         if isinstance(error, SystemExit):
             ended = RuntimeError(f"sys.exit({error.code!r}) was called").with_traceback(error.__traceback__)
             raise self._made(ended) from error

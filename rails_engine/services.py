@@ -174,13 +174,10 @@ class TurnServices:
             LLMCallException: the model failed.
             ConfigurationError: it cannot be asked as configured.
         """
-        try:
+        with _one_name(task):
             if self.speculative_calls is None:
                 return await observed(model, request, self.sink, task)
             return await gathered(self._chunks(model, request, task))
-        except BaseException as error:  # the rim: what users' models raise; what is none of theirs goes on
-            _one_name(task).raised(error)
-            raise
 
     async def stream(self, model: LLM, request: LLMRequest, task: str, piece: Piece) -> Answer:
         """As `call`, giving each chunk to `piece` as it comes.
