@@ -18,8 +18,9 @@ callers, and `trace` is the record that `explain()` and logs read. Users' code a
 `generation`, `helpers`, `buffers`, `streaming_handler`, `registration`, `runtime`, `guardrails` and `testing`.
 
 Underneath lie `errors` and `error_boundary`, `values` (made often), `lru` (kept), `loops` and `background` (event loops),
-`patterns`, `naming` and `spelling`, and `content_parts`, what a message is made of. `knowledge` joins a configuration to
-`retrieval`, and `redaction` takes the texts out of a response that others may see.
+`patterns`, `naming` and `spelling`, `content_parts`, what a message is made of, and `message_digest`, what tells lists of
+them apart. `knowledge` joins a configuration to `retrieval`, and `redaction` takes the texts out of a response that others
+may see.
 
 The names below are loaded when they are first used.
 """
@@ -31,7 +32,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rails_engine.buffers import BufferStrategy, ChunkBatch, RollingBuffer, get_buffer_strategy
-    from rails_engine.chat import digest
     from rails_engine.context import (
         LLMStats,
         explain_info_var,
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         safe_eval,
     )
     from rails_engine.lint import Finding, findings_of
+    from rails_engine.message_digest import digest
     from rails_engine.naming import camelcase_to_snakecase, snake_to_camelcase
     from rails_engine.options import (
         GenerationLogOptions,
@@ -142,7 +143,7 @@ _HOMES = {
     "StreamingHandler": "streaming_handler",
     "TestChat": "testing",
     "configure_logging": "verbose",
-    "digest": "chat",
+    "digest": "message_digest",
     "findings_of": "lint",
     "from_json": "state",
     "seeded": "state",

@@ -28,13 +28,14 @@ from rails_engine.canonical import (
     rewrites,
     run_ahead,
 )
-from rails_engine.chat import ChatMessage, Digest
+from rails_engine.chat import ChatMessage
 from rails_engine.content_parts import flattened
 from rails_engine.context import read_along, reading_along
 from rails_engine.errors import StreamingNotSupportedError
 from rails_engine.incoming import Judged, MessageChecks
 from rails_engine.library import reach_of
 from rails_engine.llm import Reading
+from rails_engine.message_digest import Digest
 from rails_engine.messages import Checked
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, GenerationRailsOptions
 from rails_engine.prompts import FILTERS, HIDDEN, History

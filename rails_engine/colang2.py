@@ -14,16 +14,7 @@ from typing import Any, Final
 import colang
 from rails_engine import state as states
 from rails_engine.admission import admitted, judged_events, read_forms, refusal_reply, with_calls
-from rails_engine.chat import (
-    ChatMessage,
-    Digest,
-    TurnInput,
-    digest,
-    last_exchange,
-    reply_of,
-    turn_of,
-    turns_of,
-)
+from rails_engine.chat import ChatMessage, TurnInput, last_exchange, reply_of, turn_of, turns_of
 from rails_engine.context import reading_along
 from rails_engine.dialog import SKIPPED
 from rails_engine.engine import Engine, instant_actions
@@ -33,6 +24,7 @@ from rails_engine.judge import INPUT, OUTPUT, Judge, Judgement
 from rails_engine.library import reach_of, skipped_rails
 from rails_engine.llm import Reading
 from rails_engine.lru import LruTable
+from rails_engine.message_digest import Digest, digest
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, RailsResult, RailStatus, RailType
 from rails_engine.redaction import redacted
 from rails_engine.request import Request

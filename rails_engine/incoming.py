@@ -13,9 +13,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
-from rails_engine.chat import ChatMessage, as_text, digest, hidden_call
+from rails_engine.chat import ChatMessage, hidden_call
 from rails_engine.config import RailsConfig
 from rails_engine.lru import LruTable
+from rails_engine.message_digest import as_text, digest
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, GenerationRailsOptions, RailChoice
 from rails_engine.prompts import HIDDEN
 from rails_engine.request import Request

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any, Final
 
-from rails_engine.chat import ChatMessage, Digest
+from rails_engine.chat import ChatMessage
 from rails_engine.error_boundary import equal
 from rails_engine.lru import LruTable
+from rails_engine.message_digest import Digest
 from rails_engine.messages import NOTHING_CHECKED, Checked, is_plain
 from rails_engine.replies import ANSWERS, Reply, turn_start
 from rails_engine.saved import Story, begin_story

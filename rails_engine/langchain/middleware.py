@@ -18,12 +18,12 @@ from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResp
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from rails_engine.background import background_loop
-from rails_engine.chat import digest
 from rails_engine.config import RailsConfig
 from rails_engine.content_parts import flattened
 from rails_engine.errors import ConfigurationError
 from rails_engine.langchain.messages import PlainMessage, plain_message
 from rails_engine.lru import LruTable
+from rails_engine.message_digest import digest
 from rails_engine.options import RailsResult, RailStatus, RailType
 from rails_engine.prompts import HIDDEN
 from rails_engine.rails import LLMRails

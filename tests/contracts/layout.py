@@ -33,7 +33,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "cli",
     ),
     "rails_engine": (
-        "background content_parts cut_points error_boundary errors loops lru naming options parallel_rails patterns response retry_after spelling streaming_handler umim values",
+        "background content_parts cut_points error_boundary errors loops lru message_digest naming options parallel_rails patterns response retry_after spelling streaming_handler umim values",
         "external_events",
         "chat config context http state streaming",
         "actions buffers helpers llm messages rail_checks redaction request retrieval windows",

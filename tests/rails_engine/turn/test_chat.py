@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rails_engine.chat import digest, reply_of, turns_of
+from rails_engine.chat import reply_of, turns_of
 from rails_engine.errors import InvalidRequestError
+from rails_engine.message_digest import digest
 
 USER = {"role": "user", "content": "hi"}
 
