@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from colang import tree as expressions
 from colang.errors import ColangSyntaxError
@@ -45,7 +45,7 @@ class Line:
         Raises:
             ColangSyntaxError: it is none.
         """
-        return parse_expression(_one_line(_without_colon(self.text)), self.source, self.place)
+        return _parsed(_one_line(_without_colon(self.text)), self.source, self.place)
 
     def test(self) -> expressions.Expression:
         """The text as a condition.
@@ -68,7 +68,7 @@ class Line:
         """`a=1, $b=2` or `$a=1 $b=2` as arguments; positional ones are called `$1`, `$2`, ..."""
         separated = _BLANK_SEPARATED.sub(lambda m: m["text"] or ", ", _one_line(self.text).strip())
         text = "_(" + _NAMED.sub(lambda m: m["text"] or f"{m['name']}=", separated) + ")"
-        call = parse_expression(text, self.source, self.place.moved(-2))
+        call = _parsed(text, self.source, self.place.moved(-2))
         if not isinstance(call, expressions.Call):
             raise TypeError("a call with arguments reads as a call")
         positional = tuple((f"${index}", value) for index, value in enumerate(call.arguments.positional, 1))
@@ -105,6 +105,21 @@ def _intent(text: str) -> str | None:
     if name in _ANY_INTENT or (name.startswith("about ") and name.endswith(("something", "..."))):
         return None
     return unquoted(name) or name
+
+
+def _parsed(text: str, source: Source, place: Place) -> expressions.Expression:
+    """An expression; of its texts, those that `f` stands before have `{expression}` parts."""
+    if not any(match["f"] for match in _STRING.finditer(text)):
+        return parse_expression(text, source, place)
+    return parse_expression(_STRING.sub(_with_parts, text), source, replace(place, has_parts=True))
+
+
+def _with_parts(match: re.Match[str]) -> str:
+    text = match["text"]
+    return text if match["f"] else text.replace("{", "{{").replace("}", "}}")
+
+
+_STRING = re.compile(r"(?P<f>(?<![\w$.])[fF])?" + _TEXT)
 
 
 def _one_line(text: str) -> str:

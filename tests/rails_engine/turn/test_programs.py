@@ -144,3 +144,29 @@ def test_a_scripted_chat_expects_texts_messages_and_events() -> None:
     answered = TestChat(RailsConfig.from_content("", "models: []"), ["hello"])
     answered >> "hi"
     answered << {"role": "assistant", "content": "hello"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ('f"{$cups} cups"', "2 cups"),
+        ("f'{$cups + 1} cups' + \" of {$tea}\"", "3 cups of {$tea}"),
+        ('"{$cups} cups"', "{$cups} cups"),
+        ('execute echo(text=f"{$cups} cups of {{tea}}")', "2 cups of {tea}"),
+    ],
+)
+def test_texts_behind_an_f_have_expressions_in_braces(expression: str, said: str) -> None:
+    colang = f"""
+define user ask
+  "ask"
+define bot tell
+  "{{{{ answer }}}}"
+define flow
+  user ask
+  $cups = 2
+  $answer = {expression}
+  bot tell
+"""
+    rails = LLMRails(RailsConfig.from_content(colang, "models: []"), llm=FakeLLMModel(["ask"]))
+    rails.register_action(lambda text: text, "echo")
+    assert rails.generate(prompt="ask") == said
