@@ -26,6 +26,7 @@ from rails_engine.llm import Reading
 from rails_engine.lru import LruTable
 from rails_engine.message_digest import Digest, digest
 from rails_engine.options import DEFAULT_OPTIONS, GenerationOptions, RailsResult, RailStatus, RailType
+from rails_engine.rail_checks import let_pass
 from rails_engine.redaction import redacted
 from rails_engine.request import Request
 from rails_engine.response import GenerationResponse
@@ -198,20 +199,16 @@ class Colang2:
         """
         asked, answer = last_exchange(messages)
         judge = self._judge(Request(messages), trace)
-        checked = answer if RailType.OUTPUT in kinds else asked[-1] if asked else ""
+        said = left = asked[-1] if asked else ""
         for text in asked if RailType.INPUT in kinds else ():
             judgement = await judge.input(text)
             if not judgement.passed:
                 return _blocked(judgement)
-            checked = checked if RailType.OUTPUT in kinds else judgement.text
-        before = answer if RailType.OUTPUT in kinds else asked[-1] if asked else ""
-        if RailType.OUTPUT in kinds:
-            judgement = await judge.output(answer, asked[-1] if asked else None)
-            if not judgement.passed:
-                return _blocked(judgement)
-            checked = judgement.text
-        status = RailStatus.PASSED if checked == before else RailStatus.MODIFIED
-        return RailsResult(status=status, content=checked)
+            left = judgement.text
+        if RailType.OUTPUT not in kinds:
+            return let_pass(said, left)
+        judgement = await judge.output(answer, said if asked else None)
+        return let_pass(answer, judgement.text) if judgement.passed else _blocked(judgement)
 
     def guards(self, kind: RailType) -> bool:
         """True if the program has rails of this kind."""

@@ -69,5 +69,9 @@ def verdict(response: GenerationResponse, asked: str) -> RailsResult:
     if blocking is not None or message.get("role") == "exception":
         text = content.get("message", "") if isinstance(content, dict) else str(content)
         return RailsResult(status=RailStatus.BLOCKED, content=text, rail=blocking)
-    same = str(content) == asked
-    return RailsResult(status=RailStatus.PASSED if same else RailStatus.MODIFIED, content=str(content))
+    return let_pass(asked, str(content))
+
+
+def let_pass(given: str, left: str) -> RailsResult:
+    """The answer where rails have let a text pass, as it was `given` or as they `left` it."""
+    return RailsResult(status=RailStatus.PASSED if left == given else RailStatus.MODIFIED, content=left)
