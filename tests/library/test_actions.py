@@ -77,6 +77,11 @@ async def test_a_thought_that_was_cut_off_is_no_verdict(
         await bench.run(name, **given)
 
 
+async def test_a_check_takes_no_text_by_a_name_that_it_does_not_know() -> None:
+    with pytest.raises(TypeError, match="has no parameter 'user_mesage'"):
+        await Bench("no").run("self_check_input", user_mesage="hello")
+
+
 async def test_a_model_of_the_tasks_type_serves_it() -> None:
     bench = Bench("no", kind="self_check_input")
     await bench.run("self_check_input")

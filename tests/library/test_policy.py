@@ -105,6 +105,26 @@ async def test_a_users_rail_that_fails_blocks_unless_its_policy_lets_pass(
     assert await said(rails) == reply["content"]
 
 
+COMPARING = {
+    "1.0": "define subflow my rail\n  $found = execute my_check\n  if $found == True\n    stop\n",
+    "2.x": TWO.replace("if $found\n", "if $found == True\n"),
+}
+
+
+@pytest.mark.parametrize("given", [ValueError("down"), iter([True])], ids=["an error", "an iterator"])
+@pytest.mark.parametrize("version", ["1.0", "2.x"])
+async def test_what_says_nothing_blocks_also_where_a_rail_only_compares_it(version: str, given: Any) -> None:
+    register_provider("scripted_policy", lambda **_: ScriptedLLM(lambda _: "fine"))
+    yaml = f"""
+colang_version: "{version}"
+models: [{{type: main, engine: scripted_policy, model: m}}]
+rails: {{input: {{flows: [my rail]}}}}
+"""
+    rails = LLMRails(RailsConfig.from_content(COMPARING[version], yaml))
+    rails.register_action(lambda: given, "my_check")
+    assert await said(rails) == INTERNAL
+
+
 async def test_under_2_x_a_rail_may_refuse_in_its_own_words_where_its_action_failed() -> None:
     rails = open_rails("2.x", "input: {flows: [my other rail]}")
     rails.register_action(raise_error, "my_check")
