@@ -7,12 +7,15 @@ passes through is secured from end to end.
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment
+
+import certifi
 
 from rails_engine.http.messages import HTTPConnectionError, HTTPTLSConfig
 from rails_engine.http.origin import Origin, address_of, basic
@@ -70,6 +73,12 @@ def _excepted(origin: Origin, names: str) -> bool:
     return False
 
 
+def _has_authorities(context: ssl.SSLContext) -> bool:
+    """Whether the machine names authorities that it trusts; some installations of Python know of none."""
+    named = any(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+    return named or context.cert_store_stats()["x509_ca"] > 0
+
+
 def secured(tls: HTTPTLSConfig) -> ssl.SSLContext:
     """The context of a connection: certificates are checked unless `tls` says otherwise. Reads files.
 
@@ -78,6 +87,8 @@ def secured(tls: HTTPTLSConfig) -> ssl.SSLContext:
     """
     try:
         context = ssl.create_default_context(cafile=tls.ca_bundle)
+        if tls.ca_bundle is None and not _has_authorities(context):
+            context.load_verify_locations(certifi.where())
         if tls.client_certificate:
             context.load_cert_chain(tls.client_certificate, tls.client_key)
     except (OSError, ssl.SSLError) as error:

@@ -16,6 +16,7 @@ from rails_engine.http import (
     Pool,
     Terms,
     create_http_client,
+    routes,
 )
 from rails_engine.http.origin import address_of
 from rails_engine.http.routes import proxy_for
@@ -183,3 +184,15 @@ def test_a_request_goes_by_the_proxy_of_its_scheme_unless_excepted(
 def test_a_proxy_of_another_kind_is_refused() -> None:
     with pytest.raises(HTTPConnectionError, match="no URL of a server"):
         proxy_for(address_of("http://h/").origin, {"http": "socks5://p:1"})
+
+
+@pytest.mark.parametrize(("named", "known"), [({}, True), ({"SSL_CERT_FILE": "/nowhere"}, False)])
+def test_where_python_knows_no_authorities_there_are_those_of_certifi_unless_others_are_named(
+    monkeypatch: pytest.MonkeyPatch, named: dict[str, str], known: bool
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    for name, value in named.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda *_: None)
+    assert bool(routes.secured(HTTPTLSConfig()).get_ca_certs()) == known
