@@ -28,6 +28,7 @@ from rails_engine import umim
 from rails_engine.chat import TOOL_CALLS
 from rails_engine.dialog import CALLING, HANDING_OVER, UTTERANCE, handed_over, spoken
 from rails_engine.effects import Effects
+from rails_engine.error_boundary import OnError
 from rails_engine.judge import FAILED_RUNS, OUTPUT, TOOL_OUTPUT
 from rails_engine.scene import STREAMED, Outcome, Plan, RunningRail, Scene
 from rails_engine.teller import Teller
@@ -134,7 +135,7 @@ class Turn:
         """
         self._deferred = list(unfinished)
         self._unfinished = unfinished
-        try:
+        with OnError(lambda _: self._cancel(unfinished)):
             self._inbox.extend(umim.received(event) for event in self._call.events)
             # What main says at once ends behind the inputs: nobody hears a greeting before it was spoken.
             if not self._call.aside:
@@ -144,9 +145,6 @@ class Turn:
             self._drain()
             while await self._wait():
                 self._drain()
-        except BaseException:  # whatever ends the call early, its actions must not go on unheard
-            self._cancel(unfinished)
-            raise
         if self._call.teller is not None:
             # Said or not: in a later turn the same text has to be judged anew.
             colang.set_globals(self._scene.machine, {STREAMED: None})
