@@ -49,8 +49,11 @@ from rails_engine.turn import Call
 from rails_engine.umim import EventDict
 from rails_engine.windows import Ruling, Windows, pass_through
 
-KEPT: Final = 256
-"""Conversations that are remembered by their messages."""
+KEPT: Final = 1024
+"""States that are remembered by the messages that led to them, the last two of each of 512 conversations.
+
+One that is not has its earlier turns played again, models asked and all; it takes some 60 KB.
+"""
 
 
 class Remembered:

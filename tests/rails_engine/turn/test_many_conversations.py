@@ -130,6 +130,47 @@ def test_conversations_side_by_side_share_nothing(colang: str, yaml: str) -> Non
     assert answers == [[f"nonce-{number}-"] * 2 for number in range(CONVERSATIONS)]
 
 
+ASKING_2 = """
+import core
+import llm
+flow main
+  activate answering
+  match Never()
+flow answering
+  user said something as $said
+  $answer = await PassthroughLLMAction(user_message=$said.transcript)
+  bot say $answer
+"""
+
+
+@pytest.mark.parametrize(
+    ("colang", "yaml"),
+    [("", "models: []\n"), (ASKING_2, 'colang_version: "2.x"\nmodels: []\n')],
+    ids=["1.0", "2.x"],
+)
+def test_turns_of_many_conversations_ask_a_model_once_each(colang: str, yaml: str) -> None:
+    asked: list[str] = []
+
+    class Counting(Recalling):
+        async def generate_async(self, prompt: Any, **given: Any) -> LLMResponse:
+            asked.append(nonces(prompt))
+            return await super().generate_async(prompt, **given)
+
+    app = LLMRails(RailsConfig.from_content(colang, yaml), llm=Counting())
+
+    async def talk(number: int) -> None:
+        messages = [said(f"keep nonce-{number}-")]
+        for _ in range(2):
+            messages += [dict(await app.generate_async(messages=messages)), said(f"still nonce-{number}-?")]
+            await elsewhere()
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(talk(number) for number in range(CONVERSATIONS)))
+
+    asyncio.run(all_of_them())
+    assert len(asked) == 2 * CONVERSATIONS
+
+
 @DIALECTS
 def test_conversations_by_state_share_nothing(colang: str, yaml: str) -> None:
     app = witnessed(colang, yaml)
@@ -261,7 +302,7 @@ def test_turns_leave_nothing_behind(colang: str, yaml: str) -> None:
         return len(gc.get_objects())
 
     async def measured() -> list[int]:
-        counts = [await turns(0, 700), await turns(700, 200), await turns(900, 200)]
+        counts = [await turns(0, 1_400), await turns(1_400, 200), await turns(1_600, 200)]
         return [after - before for before, after in pairwise(counts)]
 
     assert min(asyncio.run(measured())) < 100
