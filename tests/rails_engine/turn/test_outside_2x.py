@@ -373,6 +373,20 @@ async def test_what_users_type_into_forms_goes_past_the_input_rails(text: str, s
     assert reply["content"] == said
 
 
+async def test_a_field_of_a_form_that_is_refused_by_itself_never_came() -> None:
+    exact = """
+flow no secret alone
+  global $user_message
+  if $user_message == "SECRET"
+    bot say "no"
+    abort
+  $user_message = await MaskAction(text=$user_message)
+"""
+    fields = [{"id": "a", "value": "my name"}, {"id": "b", "value": "SECRET"}]
+    event = {"type": "VisualFormSceneActionInputUpdated", "action_uid": "f", "interim_inputs": fields}
+    assert await Host(app(exact, YAML.replace("no secret in", "no secret alone"))).tell(event) == ["no"]
+
+
 # --- what never comes from outside
 # ---------------------------------------------------------------------------------------
 
