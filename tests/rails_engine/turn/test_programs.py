@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -170,3 +171,16 @@ define flow
     rails = LLMRails(RailsConfig.from_content(colang, "models: []"), llm=FakeLLMModel(["ask"]))
     rails.register_action(lambda text: text, "echo")
     assert rails.generate(prompt="ask") == said
+
+
+@pytest.mark.parametrize("ending", ["    stop\n", ""])
+@pytest.mark.parametrize("options", [None, {"log": {"activated_rails": True}}])
+def test_an_output_rail_refuses_in_words_that_a_model_finds(options: Any, ending: str) -> None:
+    colang = f'define subflow gate\n  if "bad" in $bot_message\n    bot refuse kindly\n{ending}'
+    yaml = "models: []\nrails: {output: {flows: [gate]}}\n"
+    rails = LLMRails(
+        RailsConfig.from_content(colang, yaml), llm=FakeLLMModel(["a bad word", '"I would rather not."'])
+    )
+    reply = rails.generate(prompt="hi", options=options)
+    said = reply.response if isinstance(reply, GenerationResponse) else reply
+    assert said == "I would rather not."
