@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from app.bundled import bundled_folder
 from nemoguardrails import RailsConfig
 
 ROOT = Path(__file__).parents[2]
-PAGES = [*sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("configs/*/README.md")), ROOT / "README.md"]
+CONFIGS = bundled_folder()
+PAGES = [*sorted(ROOT.glob("docs/*.md")), *sorted(CONFIGS.glob("*/README.md")), ROOT / "README.md"]
 BLOCKS = [
-    pytest.param(kind, text, id=f"{page.relative_to(ROOT)}-{number}")
+    pytest.param(kind, text, id=f"{page.parent.name}/{page.name}-{number}")
     for page in PAGES
     for number, (kind, text) in enumerate(
         re.findall(r"```(yaml|python)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
@@ -50,6 +52,7 @@ def test_the_readmes_program_answers(
         r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
     )
     (tmp_path / "program.py").write_text(program, encoding="utf-8")
-    monkeypatch.chdir(ROOT)
+    (tmp_path / "configs").symlink_to(CONFIGS)
+    monkeypatch.chdir(tmp_path)
     runpy.run_path(str(tmp_path / "program.py"))
     assert capsys.readouterr().out.startswith("A dog up to 25 kilograms may ride in the box of a cargo bike")
