@@ -197,17 +197,9 @@ rails:
   output: {flows: [witness out, witness too], parallel: true, streaming: {chunk_size: 1, context_size: 1}}
 """
 WITNESSED_AT_ONCE = WITNESSED + "define subflow witness too\n  $seen_too = execute witness\n"
-WITNESSED_AT_ONCE_2 = """
-import core
-import guardrails
-import llm
-flow main
-  activate answering
-  match Never()
-flow answering
-  user said something as $said
-  $answer = await PassthroughLLMAction(user_message=$said.transcript)
-  bot say $answer
+WITNESSED_AT_ONCE_2 = (
+    ASKING_2.replace("import core\n", "import core\nimport guardrails\n")
+    + """
 flow witness in
   global $user_message
   $seen = await WitnessAction(text=$user_message)
@@ -220,6 +212,7 @@ flow witness out
     bot say "mixed up"
     abort
 """
+)
 
 
 @pytest.mark.parametrize(
